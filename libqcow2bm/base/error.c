@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Filling struct qcow2bm_error. */
+#define _POSIX_C_SOURCE 200809L /* strerror_r() that returns int */
+
+#include "error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_vacant(const struct qcow2bm_error *err)
+{
+	return err != NULL && err->code == QCOW2BM_OK;
+}
+
+static void describe(struct qcow2bm_error *err, enum qcow2bm_code code, int sys_errno,
+		     uint64_t off, const char *fmt, va_list args)
+{
+	err->code = code;
+	err->sys_errno = sys_errno;
+	err->offset = off;
+	vsnprintf(err->sentence, sizeof(err->sentence), fmt, args);
+}
+
+enum qcow2bm_code q2_fail(struct qcow2bm_error *err, enum qcow2bm_code code, uint64_t off,
+			  const char *fmt, ...)
+{
+	if (is_vacant(err)) {
+		va_list args;
+		va_start(args, fmt);
+		describe(err, code, 0, off, fmt, args);
+		va_end(args);
+	}
+	return code;
+}
+
+enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64_t off,
+				const char *fmt, ...)
+{
+	if (is_vacant(err)) {
+		va_list args;
+		va_start(args, fmt);
+		describe(err, QCOW2BM_ESYSTEM, sys_errno, off, fmt, args);
+		va_end(args);
+		char text[128] = "";
+		if (strerror_r(sys_errno, text, sizeof(text)) != 0)
+			snprintf(text, sizeof(text), "error %d", sys_errno);
+		size_t used = strlen(err->sentence);
+		snprintf(err->sentence + used, sizeof(err->sentence) - used, ": %s", text);
+	}
+	return QCOW2BM_ESYSTEM;
+}
+
+enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const char *what)
+{
+	return q2_fail(err, QCOW2BM_ENOMEM, QCOW2BM_NO_OFFSET, "out of memory for %s", what);
+}
+
+void q2_error_clear(struct qcow2bm_error *err)
+{
+	if (err != NULL)
+		memset(err, 0, sizeof(*err));
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How every failure in the library is made: one line, one sentence, the first one wins. */
+#ifndef Q2_BASE_ERROR_H
+#define Q2_BASE_ERROR_H
+
+#include "../qcow2bm.h"
+
+/* Describes a failure that no system call is to blame for, and returns `code`. `off` is a byte
+ * in the image file or QCOW2BM_NO_OFFSET. An error that is set already is kept. */
+enum qcow2bm_code q2_fail(struct qcow2bm_error *err, enum qcow2bm_code code, uint64_t off,
+			  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* The same for a system call that set errno to `sys_errno`; its text is added to the sentence. */
+enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64_t off,
+				const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* Out of memory for `what`. */
+enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const char *what);
+
+/* Makes *err (NULL allowed) ready for a new failure. */
+void q2_error_clear(struct qcow2bm_error *err);
+
+#endif

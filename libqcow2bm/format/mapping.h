@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* L1 and L2 tables, as far as they name clusters of the image file. */
+#ifndef Q2_FORMAT_MAPPING_H
+#define Q2_FORMAT_MAPPING_H
+
+#include "../qcow2bm.h"
+
+#define Q2_MAPPING_L1_OFFSET_MASK 0x00fffffffffffe00ull /* bits 9 .. 55 */
+#define Q2_MAPPING_L2_OFFSET_MASK 0x00fffffffffffe00ull
+#define Q2_MAPPING_COMPRESSED (1ull << 62)
+#define Q2_MAPPING_COPIED (1ull << 63)
+#define Q2_MAPPING_ZERO (1ull << 0) /* standard entries without extended L2 */
+
+/* The host range that an L2 entry names: a whole cluster, or, compressed, the sectors of its
+ * data. bytes is 0 when it names none. */
+struct q2_mapping_range {
+	uint64_t off;
+	uint64_t bytes;
+};
+
+/* log2 of the bytes of one L2 entry: 3, or 4 with extended L2 entries. */
+static inline unsigned q2_mapping_entry_shift(bool extended_l2)
+{
+	return extended_l2 ? 4 : 3;
+}
+
+/* The range of a (host-order) L2 entry; of an extended one, its first 8 bytes. */
+struct q2_mapping_range q2_mapping_l2_range(uint64_t entry, unsigned cluster_bits);
+
+#endif

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libqcow2bm: persistent dirty bitmaps in qcow2 images that no QEMU has open.
+ *
+ * Fallible functions return QCOW2BM_OK (0) or another enum qcow2bm_code, and describe the
+ * failure in *err, which the caller owns and which may be NULL. The library never prints,
+ * never exits, keeps no global state and reads no environment. One image, with its edits,
+ * belongs to one thread at a time; different images are independent.
+ */
+#ifndef QCOW2BM_H
+#define QCOW2BM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Errors ------------------------------------------------------------------------- */
+
+enum qcow2bm_code {
+	QCOW2BM_OK = 0,
+	QCOW2BM_ESYSTEM,      /* a system call failed; sys_errno says how */
+	QCOW2BM_ENOMEM,       /* memory could not be allocated */
+	QCOW2BM_ENOTQCOW2,    /* the file does not start as a qcow2 image */
+	QCOW2BM_EIMAGE,       /* the image breaks the rules of the format */
+	QCOW2BM_EUNSUPPORTED, /* well-formed, but must not be read or edited by this library */
+	QCOW2BM_EBUSY,        /* another process has the image open */
+	QCOW2BM_ENOTFOUND,    /* no bitmap of that name */
+	QCOW2BM_EEXIST,       /* a bitmap of that name is there already */
+	QCOW2BM_EINUSE,       /* the bitmap is marked in-use: its bits cannot be trusted */
+	QCOW2BM_EINVAL,       /* an argument is outside its limits */
+	QCOW2BM_ELIMIT,       /* the result would be over one of QEMU's limits */
+	QCOW2BM_EINTERRUPTED, /* the caller's interrupted() said so, before the switch */
+	QCOW2BM_ESTOPPED,     /* the caller's extent function returned non-zero */
+	QCOW2BM_EUNKNOWN      /* I/O error at the switch: the image is whole, old or new */
+};
+
+#define QCOW2BM_NO_OFFSET UINT64_MAX
+
+/* Zero it before the first use; the first failure wins until it is zeroed again. */
+struct qcow2bm_error {
+	enum qcow2bm_code code;
+	int sys_errno;      /* 0 where no system call is to blame */
+	uint64_t offset;    /* byte in the image file, or QCOW2BM_NO_OFFSET */
+	char sentence[512]; /* lower case, no final dot, no path */
+};
+
+/* The library's version, "1.2.3". */
+const char *qcow2bm_version(void);
+
+/* ---- An open image ------------------------------------------------------------------ */
+
+struct qcow2bm_image;
+
+enum {
+	QCOW2BM_OPEN_WRITE = 1u << 0,       /* needed by qcow2bm_commit() */
+	QCOW2BM_OPEN_FORCE_SHARE = 1u << 1, /* read although another process may write */
+	QCOW2BM_OPEN_NO_LOCK = 1u << 2      /* take no locks: the caller vouches for it */
+};
+
+/*
+ * Opens the regular file or block device `filename` as a qcow2 image: takes QEMU's file locks,
+ * reads the header, its extensions and the bitmap directory. Reads O_RDONLY unless
+ * QCOW2BM_OPEN_WRITE is given; never opens another file. `wait_seconds` is how long to retry
+ * while another process holds a lock that conflicts; 0 fails at once.
+ *
+ * Errors: ESYSTEM, ENOMEM; ENOTQCOW2; EBUSY, the sentence names the process where it is known;
+ * EIMAGE when the header, an extension or the lengths inside the directory break the format (a
+ * single bad entry is not an error: its bitmap's state is QCOW2BM_STATE_CORRUPT);
+ * EUNSUPPORTED for unknown incompatible feature bits.
+ * Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_open(struct qcow2bm_image **image, const char *filename,
+			       unsigned flags, unsigned wait_seconds,
+			       struct qcow2bm_error *err);
+
+/* Releases the locks and all memory. NULL is allowed. Crash: changes nothing. */
+void qcow2bm_close(struct qcow2bm_image *image);
+
+enum qcow2bm_encryption {
+	QCOW2BM_ENCRYPTION_NONE = 0,
+	QCOW2BM_ENCRYPTION_AES = 1,
+	QCOW2BM_ENCRYPTION_LUKS = 2
+};
+
+enum qcow2bm_compression { QCOW2BM_COMPRESSION_ZLIB = 0, QCOW2BM_COMPRESSION_ZSTD = 1 };
+
+/* What the header says. Strings live as long as the image and end in a NUL. */
+struct qcow2bm_image_info {
+	unsigned version;             /* 2 or 3 */
+	uint64_t virtual_bytes;       /* size of the guest's disk */
+	uint64_t cluster_bytes;       /* 512 .. 2 MiB */
+	uint64_t file_bytes;          /* length of the image file or device */
+	uint64_t allocated_bytes;     /* what the file occupies (st_blocks); 0 for a device */
+	unsigned refcount_bits;       /* 1 .. 64 */
+	bool lazy_refcounts;          /* compatible feature bit 0 */
+	bool dirty;                   /* incompatible bit 0: refcounts are not up to date */
+	bool corrupt;                 /* incompatible bit 1 */
+	bool extended_l2;             /* incompatible bit 4 */
+	bool data_file_raw;           /* autoclear bit 1 */
+	bool bitmaps_consistent;      /* autoclear bit 0 */
+	bool bitmaps_extension;       /* the bitmaps extension is present */
+	bool external_data;           /* incompatible bit 2 */
+	enum qcow2bm_encryption encryption;
+	enum qcow2bm_compression compression;
+	const char *backing_filename; /* as stored; NULL when there is none */
+	const char *backing_format;   /* NULL when not stored */
+	const char *data_filename;    /* external data file as stored; NULL when not stored */
+	unsigned snapshots;           /* internal snapshots */
+};
+
+/* Errors: none. Crash: changes nothing. */
+void qcow2bm_describe_image(const struct qcow2bm_image *image, struct qcow2bm_image_info *info);
+
+/* One internal snapshot. Strings live until the next call for the same image. */
+struct qcow2bm_snapshot {
+	const char *id;
+	const char *name;
+	uint64_t vm_state_bytes;
+	uint32_t date_seconds; /* since 1970-01-01 */
+	uint32_t date_nanoseconds;
+	uint64_t vm_clock_nanoseconds;
+	uint64_t disk_bytes;   /* virtual size at the time of the snapshot */
+	uint64_t icount;       /* UINT64_MAX when not stored */
+};
+
+/*
+ * Reads the snapshot at index `idx` (0 .. snapshots-1) of the image.
+ * Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM, EIMAGE. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_read_snapshot(struct qcow2bm_image *image, unsigned idx,
+					struct qcow2bm_snapshot *snapshot,
+					struct qcow2bm_error *err);
+
+/* ---- Bitmaps of an image ------------------------------------------------------------ */
+
+enum qcow2bm_state {
+	QCOW2BM_STATE_VALID,          /* enabled: QEMU records into it */
+	QCOW2BM_STATE_DISABLED,       /* whole, not recording */
+	QCOW2BM_STATE_IN_USE_LIVE,    /* a running program has the image open for writing */
+	QCOW2BM_STATE_IN_USE_STALE,   /* left in-use by a crash: bits cannot be trusted */
+	QCOW2BM_STATE_IN_USE_UNKNOWN, /* in-use, and locks could not tell by whom */
+	QCOW2BM_STATE_CORRUPT         /* breaks the format, or was lost by autoclear */
+};
+
+/* One entry of the bitmap directory. Pointers live as long as the image. */
+struct qcow2bm_bitmap {
+	const char *name;          /* name_bytes bytes of any value; not NUL-terminated */
+	size_t name_bytes;
+	unsigned granularity_bits; /* log2 of the granularity in bytes, 0 .. 63 when valid */
+	bool in_use;               /* directory flag bit 0 */
+	bool autoload;             /* directory flag bit 1, "auto": QEMU records into it */
+	enum qcow2bm_state state;
+	const char *problem;       /* why state is CORRUPT, else NULL */
+	uint64_t table_offset;     /* byte in the image file */
+	uint32_t table_entries;    /* 8-byte entries */
+	uint32_t extra_bytes;      /* extra data of the entry */
+};
+
+/* How many entries the directory has; 0 without a bitmaps extension. */
+size_t qcow2bm_count(const struct qcow2bm_image *image);
+
+/* Describes entry `idx` (0 .. qcow2bm_count()-1) from the directory alone. */
+void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
+		      struct qcow2bm_bitmap *bitmap);
+
+#define QCOW2BM_NOT_FOUND SIZE_MAX
+
+/* The index of the first entry whose name is exactly these bytes, or QCOW2BM_NOT_FOUND. */
+size_t qcow2bm_find(const struct qcow2bm_image *image, const char *name, size_t name_bytes);
+
+struct qcow2bm_measure {
+	uint64_t dirty_bytes;  /* guest bytes whose bit is set; 0 when not counted */
+	uint64_t stored_bytes; /* clusters of table and data in the image file */
+};
+
+/*
+ * Measures bitmap `idx`: reads its table and, when `count_bits`, its data. The bits are counted
+ * as they are stored, whatever the state; bits past the end of the disk do not count.
+ *
+ * Errors: EIMAGE when table or data break the format or lie outside the file; ESYSTEM, ENOMEM.
+ * Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx, bool count_bits,
+				  struct qcow2bm_measure *measure, struct qcow2bm_error *err);
+
+struct qcow2bm_extent {
+	uint64_t start;  /* guest byte */
+	uint64_t length; /* bytes, never 0 */
+	bool dirty;
+};
+
+/* Returns 0 to go on, anything else to stop. */
+typedef int qcow2bm_extent_fn(void *opaque, const struct qcow2bm_extent *extent);
+
+/*
+ * Calls `fn` for each extent of bitmap `idx` inside the guest bytes [start, start+length), in
+ * order, clean and dirty in turn, without gaps; `length` is cut at the end of the disk. Memory
+ * is bounded whatever the size of the disk.
+ *
+ * Errors: EINVAL when start lies past the end of the disk; EIMAGE, ESYSTEM, ENOMEM as
+ * qcow2bm_measure(); ESTOPPED when fn returned non-zero. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_extents(struct qcow2bm_image *image, size_t idx, uint64_t start,
+				  uint64_t length, qcow2bm_extent_fn *fn, void *opaque,
+				  struct qcow2bm_error *err);
+
+/* ---- Editing ------------------------------------------------------------------------ */
+
+/*
+ * An edit is staged in memory, bitmap by bitmap, and committed once: after qcow2bm_commit() the
+ * image has all of it or none. What is staged sees what was staged before it; the bits that a
+ * merge reads are those that are in the images when the edit is committed.
+ */
+struct qcow2bm_edit;
+
+/*
+ * Begins an edit of `image`, which must outlive it. An image opened without QCOW2BM_OPEN_WRITE
+ * can be staged and planned, not committed.
+ *
+ * Errors: EUNSUPPORTED for a version 2 image; for a corrupt or dirty image; when the bitmaps
+ * extension is there without its autoclear bit. ENOMEM. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **edit, struct qcow2bm_image *image,
+				     struct qcow2bm_error *err);
+
+/* Forgets the edit, committed or not. NULL is allowed. Crash: changes nothing. */
+void qcow2bm_edit_end(struct qcow2bm_edit *edit);
+
+/*
+ * The staging functions. `name` is name_bytes bytes as they stand in the image. None of them
+ * changes the image (Crash: changes nothing). Errors of all: ENOTFOUND; EIMAGE for a bitmap
+ * whose entry is corrupt; EINUSE for a bitmap in use; EUNSUPPORTED for extra data that is not
+ * marked compatible; ENOMEM. After a failure the edit is as it was before the call.
+ */
+
+/*
+ * Adds an empty bitmap of 1 << granularity_bits bytes per bit (9 .. 31), recording (auto) when
+ * `enabled`. Errors: also EEXIST; EINVAL for a name of 0 or more than 1023 bytes or with a NUL,
+ * and for the granularity; ELIMIT for more than 65535 bitmaps or 512 MiB.
+ */
+enum qcow2bm_code qcow2bm_add(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+			      unsigned granularity_bits, bool enabled,
+			      struct qcow2bm_error *err);
+
+/* The granularity that QEMU takes when none is asked for: log2 of the cluster size in bytes,
+ * between 4 KiB and 64 KiB. */
+unsigned qcow2bm_default_granularity_bits(const struct qcow2bm_image *image);
+
+/*
+ * Deletes a bitmap. One in use or corrupt may be deleted; then what cannot be proven to be its
+ * own is leaked. Errors: EINVAL when two entries have the name.
+ */
+enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
+				 size_t name_bytes, struct qcow2bm_error *err);
+
+/* Gives a bitmap a new name. Errors: also EEXIST and EINVAL as qcow2bm_add(). */
+enum qcow2bm_code qcow2bm_rename(struct qcow2bm_edit *edit, const char *name,
+				 size_t name_bytes, const char *new_name,
+				 size_t new_name_bytes, struct qcow2bm_error *err);
+
+/* Makes every bit clean. */
+enum qcow2bm_code qcow2bm_clear(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+				struct qcow2bm_error *err);
+
+/* Sets or clears the auto flag: whether QEMU records into the bitmap when it runs. */
+enum qcow2bm_code qcow2bm_enable(struct qcow2bm_edit *edit, const char *name,
+				 size_t name_bytes, struct qcow2bm_error *err);
+enum qcow2bm_code qcow2bm_disable(struct qcow2bm_edit *edit, const char *name,
+				  size_t name_bytes, struct qcow2bm_error *err);
+
+/*
+ * ORs the bits of `source` into `name`, whatever their granularities: where bits of different
+ * size meet, every byte that is dirty in the source is dirty in the result. `source_image` NULL
+ * means the image of the edit, and then sees what is staged; another image is read when the
+ * edit is committed and must outlive it.
+ * Errors: also EINVAL when the virtual sizes of the two images differ.
+ */
+enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+				struct qcow2bm_image *source_image, const char *source,
+				size_t source_bytes, struct qcow2bm_error *err);
+
+enum qcow2bm_change_kind {
+	QCOW2BM_CHANGE_ADD,
+	QCOW2BM_CHANGE_DELETE,
+	QCOW2BM_CHANGE_UPDATE
+};
+
+/* How one bitmap differs between the image and the edit. Pointers live as long as the edit is
+ * not staged further. */
+struct qcow2bm_change {
+	enum qcow2bm_change_kind kind;
+	const char *old_name; /* NULL for ADD */
+	size_t old_name_bytes;
+	const char *new_name; /* NULL for DELETE */
+	size_t new_name_bytes;
+	unsigned granularity_bits;
+	bool flag_changed;    /* the auto flag */
+	bool enabled;         /* the auto flag afterwards */
+	bool content_changed; /* cleared or merged into */
+	size_t sources;       /* bitmaps whose bits are read for the new content */
+};
+
+/* What a commit would do. Nothing has been written. */
+struct qcow2bm_plan {
+	size_t changes;            /* 0: the image has the staged state already */
+	uint64_t write_clusters;   /* at most so many new clusters are written */
+	uint64_t release_clusters; /* proven to be free afterwards, at least */
+	uint64_t leak_clusters;    /* no longer used, but not proven to be the bitmaps' own */
+	uint64_t refcount_clusters; /* refcount blocks and tables that must be added */
+	uint64_t read_bytes;       /* bitmap data that must be read, at most */
+};
+
+enum {
+	QCOW2BM_COMMIT_TRUST_REFCOUNTS = 1u << 0, /* do not walk the L2 tables before release */
+	QCOW2BM_COMMIT_NO_DISCARD = 1u << 1       /* punch no holes where clusters are freed */
+};
+
+/*
+ * Decides what qcow2bm_commit() with these flags would do. Errors: as qcow2bm_commit() before
+ * its first write. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
+				    struct qcow2bm_plan *plan, struct qcow2bm_error *err);
+
+/* Change `idx` (0 .. plan.changes-1) of the staged edit against the image. */
+void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
+			     struct qcow2bm_change *change);
+
+struct qcow2bm_commit_options {
+	unsigned flags; /* QCOW2BM_COMMIT_... */
+	/* Called between reads and before the switch; true: roll back. May be NULL. */
+	bool (*interrupted)(void *opaque);
+	/* Called now and then with bytes done and in all. May be NULL. */
+	void (*progress)(void *opaque, uint64_t done_bytes, uint64_t total_bytes);
+	void *opaque;
+};
+
+struct qcow2bm_result {
+	bool switched;             /* the image has the new state, on stable storage */
+	uint64_t written_clusters;
+	uint64_t released_clusters;
+	uint64_t leaked_clusters;  /* qemu-img check will call them leaked */
+	uint64_t data_bytes_read;  /* bitmap data */
+	unsigned syncs;
+	char leak_reason[256];     /* why clusters were leaked; "" when none were */
+};
+
+/*
+ * Commits what is staged: reserves and writes new clusters, SYNC, switches the image over with
+ * the write of one sector, SYNC, releases what nothing refers to any more, SYNC, punches holes.
+ * An edit that changes nothing writes nothing. `options` may be NULL. Afterwards the image
+ * object describes the new state, and the edit is empty.
+ *
+ * Errors: before the first write, EUNSUPPORTED, ELIMIT, EIMAGE (refcounts are wrong), ESYSTEM
+ * (ENOSPC and others), ENOMEM, and EINVAL for an image that is not open for writing; while new
+ * clusters are written, ESYSTEM and EINTERRUPTED: the old state, the reserve taken back (what
+ * could not be taken back is in leaked_clusters); at the switch, EUNKNOWN: both states are whole
+ * on disk and nothing is freed. After the switch nothing is an error: what could not be
+ * released is in leaked_clusters.
+ * Crash: the old state or the new, at most with leaked clusters.
+ */
+enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
+				 const struct qcow2bm_commit_options *options,
+				 struct qcow2bm_result *result, struct qcow2bm_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

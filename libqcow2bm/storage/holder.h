@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Who else has a file open: OFD locks do not say, /proc does. */
+#ifndef Q2_STORAGE_HOLDER_H
+#define Q2_STORAGE_HOLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Writes "NAME (pid N)" of a process other than this one that holds an OFD lock on the file of
+ * `fd`, as far as /proc shows it; false when none is seen. */
+bool q2_holder_find(int fd, char *text, size_t bytes);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* QEMU's image locks: Linux OFD read locks on single bytes of the file. */
+#ifndef Q2_STORAGE_LOCK_H
+#define Q2_STORAGE_LOCK_H
+
+#include "storage.h"
+
+enum q2_lock_role { Q2_LOCK_EDIT, Q2_LOCK_READ };
+
+/*
+ * Takes the locks of `role` on the open descriptor, then looks for conflicting ones; on a
+ * conflict the locks are given back. EBUSY names the holder where it can be found;
+ * EUNSUPPORTED when the file system has no OFD locks.
+ */
+enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_error *err);
+
+/* Whether another descriptor holds QEMU's write permission. Takes nothing. */
+enum q2_writer q2_lock_find_writer(int fd);
+
+#endif

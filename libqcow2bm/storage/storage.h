@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The bytes of an image: one table of functions, so that a test can put a recorder or a faulty
+ * twin underneath. All that the library does to a file goes through here.
+ */
+#ifndef Q2_STORAGE_STORAGE_H
+#define Q2_STORAGE_STORAGE_H
+
+#include "../qcow2bm.h"
+
+struct q2_storage;
+
+/* Whether another program has the image open for writing (QEMU's lock byte 101 is held). */
+enum q2_writer { Q2_WRITER_NONE, Q2_WRITER_LIVE, Q2_WRITER_UNKNOWN };
+
+struct q2_storage_ops {
+	/* Reads exactly `bytes` at `off`. Bytes past the end of the file are an EIMAGE error. */
+	enum qcow2bm_code (*read)(struct q2_storage *storage, void *buf, size_t bytes,
+				  uint64_t off, struct qcow2bm_error *err);
+	/* Writes exactly `bytes` at `off`, growing the file where needed. */
+	enum qcow2bm_code (*write)(struct q2_storage *storage, const void *buf, size_t bytes,
+				   uint64_t off, struct qcow2bm_error *err);
+	/* All that was written, and the size, is on stable storage. */
+	enum qcow2bm_code (*sync)(struct q2_storage *storage, struct qcow2bm_error *err);
+	/* Cuts or grows the file to `bytes`; regular files only. */
+	enum qcow2bm_code (*resize)(struct q2_storage *storage, uint64_t bytes,
+				    struct qcow2bm_error *err);
+	/* Punches a hole; the range reads as zeros or as before afterwards. */
+	enum qcow2bm_code (*discard)(struct q2_storage *storage, uint64_t off, uint64_t bytes,
+				     struct qcow2bm_error *err);
+	/* The length now, of a file that may be changing. */
+	enum qcow2bm_code (*length)(struct q2_storage *storage, uint64_t *bytes,
+				    struct qcow2bm_error *err);
+	void (*close)(struct q2_storage *storage);
+};
+
+/* The first member of every implementation. */
+struct q2_storage {
+	const struct q2_storage_ops *ops;
+	bool writable;
+	bool can_grow;         /* a regular file, not a device of fixed size */
+	enum q2_writer writer; /* seen when the storage was opened */
+	uint64_t allocated_bytes; /* st_blocks * 512 when it was opened; 0 for a device */
+};
+
+enum {
+	Q2_STORAGE_WRITE = 1u << 0,
+	Q2_STORAGE_FORCE_SHARE = 1u << 1,
+	Q2_STORAGE_NO_LOCK = 1u << 2
+};
+
+/*
+ * Opens a regular file or block device and takes QEMU's locks (lock.h), trying again for
+ * `wait_seconds`. Refuses directories, FIFOs, sockets and character devices without blocking.
+ * A block device is opened O_EXCL for writing.
+ */
+enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path, unsigned flags,
+			       unsigned wait_seconds, struct qcow2bm_error *err);
+
+/* Shorthands, so that callers read as sentences. */
+static inline enum qcow2bm_code q2_storage_read(struct q2_storage *s, void *buf, size_t bytes,
+						uint64_t off, struct qcow2bm_error *err)
+{
+	return s->ops->read(s, buf, bytes, off, err);
+}
+
+static inline enum qcow2bm_code q2_storage_write(struct q2_storage *s, const void *buf,
+						 size_t bytes, uint64_t off,
+						 struct qcow2bm_error *err)
+{
+	return s->ops->write(s, buf, bytes, off, err);
+}
+
+static inline enum qcow2bm_code q2_storage_sync(struct q2_storage *s, struct qcow2bm_error *err)
+{
+	return s->ops->sync(s, err);
+}
+
+static inline enum qcow2bm_code q2_storage_resize(struct q2_storage *s, uint64_t bytes,
+						  struct qcow2bm_error *err)
+{
+	return s->ops->resize(s, bytes, err);
+}
+
+static inline enum qcow2bm_code q2_storage_discard(struct q2_storage *s, uint64_t off,
+						   uint64_t bytes, struct qcow2bm_error *err)
+{
+	return s->ops->discard(s, off, bytes, err);
+}
+
+static inline enum qcow2bm_code q2_storage_length(struct q2_storage *s, uint64_t *bytes,
+						  struct qcow2bm_error *err)
+{
+	return s->ops->length(s, bytes, err);
+}
+
+static inline void q2_storage_close(struct q2_storage *s)
+{
+	if (s != NULL)
+		s->ops->close(s);
+}
+
+#endif
