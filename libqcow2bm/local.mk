@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# The library. libq2.la has everything, private functions too, for the unit tests; the installed
+# libqcow2bm.la is made of it and exports what the map says.
+
+q2_headers = \
+	libqcow2bm/base/checked.h \
+	libqcow2bm/base/endian.h \
+	libqcow2bm/base/error.h \
+	libqcow2bm/storage/holder.h \
+	libqcow2bm/storage/lock.h \
+	libqcow2bm/storage/storage.h \
+	libqcow2bm/format/directory.h \
+	libqcow2bm/format/extension.h \
+	libqcow2bm/format/header.h \
+	libqcow2bm/format/mapping.h \
+	libqcow2bm/format/refcount.h \
+	libqcow2bm/format/snapshot.h \
+	libqcow2bm/format/table.h \
+	libqcow2bm/bits/count.h \
+	libqcow2bm/bits/granularity.h \
+	libqcow2bm/bits/or.h \
+	libqcow2bm/bits/run.h \
+	libqcow2bm/bits/target.h \
+	libqcow2bm/bits/uniform.h
+
+q2_sources = \
+	libqcow2bm/base/error.c
+
+q2_bits_sources = \
+	libqcow2bm/bits/count.c \
+	libqcow2bm/bits/granularity.c \
+	libqcow2bm/bits/or.c \
+	libqcow2bm/bits/run.c \
+	libqcow2bm/bits/uniform.c
+
+noinst_LTLIBRARIES += libqcow2bm/libq2bits.la libqcow2bm/libq2.la
+libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)
+libqcow2bm_libq2bits_la_CFLAGS = $(AM_CFLAGS) $(BITS_CFLAGS)
+libqcow2bm_libq2_la_SOURCES = $(q2_headers) $(q2_sources)
+libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la
+
+lib_LTLIBRARIES += libqcow2bm/libqcow2bm.la
+libqcow2bm_libqcow2bm_la_SOURCES =
+libqcow2bm_libqcow2bm_la_LIBADD = libqcow2bm/libq2.la
+# current:revision:age. A release that changes code: revision + 1; that adds to qcow2bm.h:
+# current + 1, revision 0, age + 1; that changes or removes what is there: current + 1, 0, 0.
+libqcow2bm_libqcow2bm_la_LDFLAGS = $(AM_LDFLAGS) -version-info 0:0:0 -no-undefined
+if HAVE_VERSION_SCRIPT
+libqcow2bm_libqcow2bm_la_LDFLAGS += \
+	-Wl,--version-script=$(top_srcdir)/libqcow2bm/libqcow2bm.map
+EXTRA_libqcow2bm_libqcow2bm_la_DEPENDENCIES = libqcow2bm/libqcow2bm.map
+else
+libqcow2bm_libqcow2bm_la_LDFLAGS += -export-symbols-regex '^qcow2bm_'
+endif
+
+include_HEADERS += libqcow2bm/qcow2bm.h
+pkgconfig_DATA += libqcow2bm/libqcow2bm.pc
+EXTRA_DIST += libqcow2bm/libqcow2bm.map
