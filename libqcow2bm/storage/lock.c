@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* QEMU's image locks, taken and looked for. */
+#define _GNU_SOURCE /* F_OFD_SETLK, F_OFD_GETLK */
+
+#include "lock.h"
+
+#include "../base/error.h"
+#include "holder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Byte 100+i: permission i is used; byte 200+i: permission i is not shared with others; i
+ * is 0 for consistent read, 1 write, 2 unchanged write, 3 resize. */
+#define FIRST_BYTE 100
+#define LAST_BYTE 203
+#define WRITE_BYTE 101
+
+/* Lists of bytes that end in 0. */
+static const struct role {
+	uint8_t takes[9];
+	uint8_t refuses[9];
+} roles[] = {
+	[Q2_LOCK_EDIT] = {{100, 101, 103, 200, 201, 202, 203},
+			  {200, 201, 202, 203, 100, 101, 102, 103}},
+	[Q2_LOCK_READ] = {{100, 201, 203}, {200, 101, 103}},
+};
+
+enum probe { PROBE_FREE, PROBE_HELD, PROBE_FAILED };
+
+static struct flock range(short type, off_t start, off_t bytes)
+{
+	return (struct flock){
+		.l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = bytes};
+}
+
+/* Whether another descriptor holds the byte; PROBE_FAILED sets errno. */
+static enum probe probe(int fd, uint8_t byte)
+{
+	/* Only a write lock conflicts with the read locks that everybody takes. */
+	struct flock lock = range(F_WRLCK, byte, 1);
+	if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
+		return PROBE_FAILED;
+	return lock.l_type == F_UNLCK ? PROBE_FREE : PROBE_HELD;
+}
+
+static enum probe probe_all(int fd, const uint8_t *bytes)
+{
+	for (; *bytes != 0; bytes++) {
+		enum probe found = probe(fd, *bytes);
+		if (found != PROBE_FREE)
+			return found;
+	}
+	return PROBE_FREE;
+}
+
+static enum probe acquire_all(int fd, const uint8_t *bytes)
+{
+	for (; *bytes != 0; bytes++) {
+		struct flock lock = range(F_RDLCK, *bytes, 1);
+		if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+			continue;
+		/* Somebody's write lock: not QEMU's way, but a claim all the same. */
+		return errno == EAGAIN || errno == EACCES ? PROBE_HELD : PROBE_FAILED;
+	}
+	return PROBE_FREE;
+}
+
+static void give_back(int fd)
+{
+	struct flock lock = range(F_UNLCK, FIRST_BYTE, LAST_BYTE - FIRST_BYTE + 1);
+	fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+static enum probe claim(int fd, const struct role *role)
+{
+	/* Looked at before anything is taken, so that one who waits for a running guest
+	 * never holds, not even for a moment, what QEMU would stumble over when it
+	 * reopens the image. Only the look after the taking decides: of two who come at
+	 * once, both see it. */
+	enum probe found = probe_all(fd, role->refuses);
+	if (found != PROBE_FREE)
+		return found;
+	found = acquire_all(fd, role->takes);
+	if (found == PROBE_FREE)
+		found = probe_all(fd, role->refuses);
+	return found;
+}
+
+static bool is_unsupported(int sys_errno)
+{
+	return sys_errno == EINVAL || sys_errno == ENOSYS || sys_errno == ENOTSUP ||
+	       sys_errno == EOPNOTSUPP || sys_errno == ENOLCK;
+}
+
+static enum qcow2bm_code fail_busy(int fd, enum q2_lock_role role,
+				   struct qcow2bm_error *err)
+{
+	char holder[128];
+	if (err == NULL)
+		return QCOW2BM_EBUSY; /* nobody to tell: spare the search */
+	if (!q2_holder_find(fd, holder, sizeof(holder)))
+		strcpy(holder, "another process, of another user or on another host");
+	if (role == Q2_LOCK_EDIT)
+		return q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
+			       "in use by %s: shut it down, or work on the running guest "
+			       "through QEMU",
+			       holder);
+	return q2_fail(
+		err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
+		"in use by %s: shut it down, work on the running guest through QEMU, or "
+		"read the image while it may be changing (force-share)",
+		holder);
+}
+
+enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_error *err)
+{
+	enum probe found = claim(fd, &roles[role]);
+	if (found == PROBE_FREE)
+		return QCOW2BM_OK;
+	int saved = errno;
+	give_back(fd);
+	if (found == PROBE_HELD)
+		return fail_busy(fd, role, err);
+	if (is_unsupported(saved))
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			"locks are not supported on this file system; edit with no lock "
+			"only when nothing has the image open");
+	return q2_fail_errno(err, saved, QCOW2BM_NO_OFFSET, "cannot lock the image");
+}
+
+enum q2_writer q2_lock_find_writer(int fd)
+{
+	switch (probe(fd, WRITE_BYTE)) {
+	case PROBE_FREE:
+		return Q2_WRITER_NONE;
+	case PROBE_HELD:
+		return Q2_WRITER_LIVE;
+	default:
+		return Q2_WRITER_UNKNOWN;
+	}
+}
