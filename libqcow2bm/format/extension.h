@@ -60,6 +60,7 @@ struct q2_encryption_extension {
 	uint64_t header_bytes;
 };
 
+/* As above; that the offset is aligned to a cluster is for the caller to check. */
 enum qcow2bm_code q2_encryption_extension_decode(struct q2_encryption_extension *encryption,
 						 const uint8_t *data, uint32_t data_bytes,
 						 uint64_t off, struct qcow2bm_error *err);

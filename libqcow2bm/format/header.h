@@ -39,7 +39,7 @@ struct q2_header {
 	uint64_t backing_file_off;
 	uint32_t backing_file_bytes;
 	uint32_t cluster_bits;
-	uint64_t virtual_bytes; /* size */
+	uint64_t virtual_bytes; /* size, without a last sector that is not whole, as QEMU */
 	uint32_t crypt_method;
 	uint32_t l1_entries; /* l1_size */
 	uint64_t l1_table_off;
@@ -60,14 +60,24 @@ struct q2_header {
  * enough for every known field), and checks all that can be checked without other structures.
  * Version 2 gets the values that the specification assumes for it.
  * Errors: ENOTQCOW2; EIMAGE; EUNSUPPORTED for another version, unknown incompatible bits, an
- * unknown compression type or a cluster size over QEMU's limit.
+ * unknown encryption or compression type, or a cluster size over QEMU's limit.
  */
 enum qcow2bm_code q2_header_decode(struct q2_header *header, const uint8_t *buf, size_t bytes,
 				   struct qcow2bm_error *err);
 
-/* Writes the known fields, min(header_bytes, 112) bytes of them, to `buf`; bytes of a longer
- * header are left as they are. */
+/* Writes the known fields of the first min(header_bytes, 112) bytes to `buf`; the padding behind
+ * compression_type and the bytes of a longer header may be fields that others know, and are left
+ * as they are. */
 void q2_header_encode(const struct q2_header *header, uint8_t *buf);
+
+/*
+ * Checks that a structure of `bytes` at `place` starts at a cluster that is not the header's and
+ * ends before 2^63. `field` is its name in the specification, `off` where that stands in the
+ * image. Errors: EIMAGE.
+ */
+enum qcow2bm_code q2_header_check_place(const char *field, uint64_t place, uint64_t bytes,
+					uint32_t cluster_bits, uint64_t off,
+					struct qcow2bm_error *err);
 
 static inline uint64_t q2_header_cluster_bytes(const struct q2_header *header)
 {

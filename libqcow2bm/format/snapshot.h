@@ -25,11 +25,13 @@ struct q2_snapshot {
 	uint64_t icount;         /* UINT64_MAX where it is not stored */
 };
 
-/* How many bytes the entry that starts in `buf` takes; needs Q2_SNAPSHOT_HEAD_BYTES of it. */
+/* How many bytes the entry that starts in `buf` takes, padding included; a file that QEMU
+ * wrote may end before the padding of the last entry. Needs Q2_SNAPSHOT_HEAD_BYTES of it. */
 uint64_t q2_snapshot_bytes(const uint8_t *buf);
 
-/* Decodes the entry at the start of `buf`; *entry_bytes includes its padding. `off` is its
- * place in the image. Errors: EIMAGE when it is longer than `bytes`, or over a limit. */
+/* Decodes the entry at the start of `buf`; *entry_bytes includes its padding, as far as that is
+ * within `bytes`. `off` is its place in the image; that its L1 table starts at a cluster is for
+ * the caller to check. Errors: EIMAGE when it is longer than `bytes`, or over a limit. */
 enum qcow2bm_code q2_snapshot_decode(struct q2_snapshot *snapshot, const uint8_t *buf,
 				     size_t bytes, uint64_t virtual_bytes, size_t *entry_bytes,
 				     uint64_t off, struct qcow2bm_error *err);

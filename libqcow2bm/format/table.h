@@ -21,7 +21,7 @@ static inline bool q2_table_is_data(uint64_t entry)
 }
 
 /* Decodes `count` entries and checks reserved bits and alignment. `off` is the table's place in
- * the image. Errors: EIMAGE, the sentence names the first bad entry by its index. */
+ * the image; buf may be the memory of entries. Errors: EIMAGE, naming the first bad entry. */
 enum qcow2bm_code q2_table_decode(uint64_t *entries, const uint8_t *buf, uint32_t count,
 				  uint32_t cluster_bits, uint64_t off,
 				  struct qcow2bm_error *err);
@@ -30,7 +30,7 @@ void q2_table_encode(const uint64_t *entries, uint8_t *buf, uint32_t count);
 /* How a bitmap of a disk is laid out. */
 struct q2_table_shape {
 	uint64_t bits;             /* one per started granule of the disk */
-	uint64_t bytes;            /* rounded up to whole bytes */
+	uint64_t bytes;            /* rounded up to whole 8-byte words, as QEMU does */
 	uint64_t entries;          /* clusters of data, all-zero and all-one ones included */
 	uint64_t bits_per_cluster; /* bits in one cluster of data */
 };

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which bytes of the image file an L2 entry names. */
+#include "mapping.h"
+
+#define SECTOR_BYTES 512ull
+
+/* x of the specification's "Compressed Clusters Descriptor": the offset is below it, the
+ * number of additional sectors from it up to bit 61. */
+static struct q2_mapping_range compressed_range(uint64_t entry, unsigned cluster_bits)
+{
+	unsigned sector_bits = cluster_bits - 8;
+	unsigned x = 62 - sector_bits;
+	uint64_t off = entry & (((uint64_t)1 << x) - 1);
+	uint64_t additional = (entry >> x) & (((uint64_t)1 << sector_bits) - 1);
+	return (struct q2_mapping_range){
+		.off = off & ~(SECTOR_BYTES - 1),
+		.bytes = (additional + 1) * SECTOR_BYTES,
+	};
+}
+
+struct q2_mapping_range q2_mapping_l2_range(uint64_t entry, unsigned cluster_bits)
+{
+	if ((entry & Q2_MAPPING_COMPRESSED) != 0)
+		return compressed_range(entry, cluster_bits);
+	struct q2_mapping_range range = {.off = entry & Q2_MAPPING_L2_OFFSET_MASK};
+	if (range.off != 0)
+		range.bytes = (uint64_t)1 << cluster_bits;
+	return range;
+}
