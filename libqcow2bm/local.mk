@@ -24,7 +24,17 @@ q2_headers = \
 	libqcow2bm/bits/uniform.h
 
 q2_sources = \
-	libqcow2bm/base/error.c
+	libqcow2bm/base/error.c \
+	libqcow2bm/storage/file.c \
+	libqcow2bm/storage/holder.c \
+	libqcow2bm/storage/lock.c \
+	libqcow2bm/format/directory.c \
+	libqcow2bm/format/extension.c \
+	libqcow2bm/format/header.c \
+	libqcow2bm/format/mapping.c \
+	libqcow2bm/format/refcount.c \
+	libqcow2bm/format/snapshot.c \
+	libqcow2bm/format/table.c
 
 q2_bits_sources = \
 	libqcow2bm/bits/count.c \

@@ -2,13 +2,20 @@
 # The tests, one a line, in groups: `make check TESTS='$(cli_tests)'` runs one group,
 # `make check TESTS=tests/cli/rename-basic` one test.
 
-# Compiled tests: FOLDER/NAME is built from FOLDER/NAME.c, cmocka, all of the library and
-# tests/support.
+# Compiled tests: FOLDER/NAME is built from FOLDER/NAME.c, cmocka, all of the library and what
+# tests/support has for C.
 unit_tests =
 
-support_sources =
+support_sources = \
+	tests/support/fault_storage.c \
+	tests/support/fault_storage.h \
+	tests/support/memory_storage.c \
+	tests/support/memory_storage.h \
+	tests/support/record_storage.c \
+	tests/support/record_storage.h
 
-# Scripts, executable, first line `. "$srcdir/tests/functions.sh"`. Exit status 77: skipped.
+# Scripts: executable files that start with `. "$srcdir/tests/functions.sh"`. Exit status 77:
+# skipped.
 house_tests =
 house_tests += tests/layering
 house_tests += tests/symbols
@@ -20,16 +27,17 @@ oracle_tests =
 
 crash_tests =
 
+# Files that the scripts read: what `golden` compares with, recipes.
+test_data =
+
 script_tests = $(house_tests) $(cli_tests) $(oracle_tests) $(crash_tests)
 TESTS += $(script_tests)
-EXTRA_DIST += $(script_tests) tests/functions.sh
-
-# What the scripts compare with: NAME.expected beside NAME.
-EXTRA_DIST += $(expected_files)
-expected_files =
+EXTRA_DIST += $(script_tests) $(test_data) tests/functions.sh
 
 AM_DEFAULT_SOURCE_EXT = .c
-LDADD = libqcow2bm/libq2.la $(CMOCKA_LIBS)
+LDADD = tests/support/libsupport.la libqcow2bm/libq2.la $(CMOCKA_LIBS)
+check_LTLIBRARIES += tests/support/libsupport.la
+tests_support_libsupport_la_SOURCES = $(support_sources)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
