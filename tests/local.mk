@@ -5,8 +5,22 @@
 # Compiled tests: FOLDER/NAME is built from FOLDER/NAME.c, cmocka, all of the library and what
 # tests/support has for C.
 unit_tests =
+unit_tests += tests/unit/test_count
+unit_tests += tests/unit/test_granularity
+unit_tests += tests/unit/test_header
+unit_tests += tests/unit/test_or
+unit_tests += tests/unit/test_refcount
+unit_tests += tests/unit/test_run
+unit_tests += tests/unit/test_uniform
+unit_tests += tests/unit/test_count
+unit_tests += tests/unit/test_granularity
+unit_tests += tests/unit/test_or
+unit_tests += tests/unit/test_run
+unit_tests += tests/unit/test_uniform
 
 support_sources = \
+	tests/support/bits.h \
+	tests/support/bits.h \
 	tests/support/fault_storage.c \
 	tests/support/fault_storage.h \
 	tests/support/memory_storage.c \
@@ -38,6 +52,15 @@ AM_DEFAULT_SOURCE_EXT = .c
 LDADD = tests/support/libsupport.la libqcow2bm/libq2.la $(CMOCKA_LIBS)
 check_LTLIBRARIES += tests/support/libsupport.la
 tests_support_libsupport_la_SOURCES = $(support_sources)
+
+# Builds broken images from recipes, for scripts; shares no code with the library.
+check_PROGRAMS += tests/support/make_image
+tests_support_make_image_SOURCES = \
+	tests/support/image_layout.c \
+	tests/support/image_place.c \
+	tests/support/make_image.c \
+	tests/support/make_image.h
+tests_support_make_image_LDADD =
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)
