@@ -12,14 +12,8 @@ unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_uniform
-unit_tests += tests/unit/test_count
-unit_tests += tests/unit/test_granularity
-unit_tests += tests/unit/test_or
-unit_tests += tests/unit/test_run
-unit_tests += tests/unit/test_uniform
 
 support_sources = \
-	tests/support/bits.h \
 	tests/support/bits.h \
 	tests/support/fault_storage.c \
 	tests/support/fault_storage.h \
