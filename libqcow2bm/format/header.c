@@ -251,8 +251,7 @@ static enum qcow2bm_code check_l1_table(const struct q2_header *header,
 		return q2_fail(err, QCOW2BM_EIMAGE, L1_SIZE_OFF,
 			       "l1_size %" PRIu32 " is over %" PRIu32, header->l1_entries,
 			       max);
-	/* log2 of the guest bytes that one L1 entry maps: an L2 table full of clusters.
-	 */
+	/* log2 of the guest bytes of one L1 entry: of an L2 table full of clusters. */
 	unsigned shift = 2 * header->cluster_bits - (extended ? 4 : 3);
 	uint64_t needed = q2_shift_up(header->virtual_bytes, shift);
 	if (header->l1_entries < needed)

@@ -13,7 +13,7 @@
 static uint64_t decode_bits(const uint8_t *block, unsigned order, uint64_t idx)
 {
 	uint64_t bit = idx << order;
-	return block[bit / 8] >> (bit % 8) & q2_refcount_max(order);
+	return (uint64_t)block[bit / 8] >> (bit % 8) & q2_refcount_max(order);
 }
 
 uint64_t q2_refcount_decode(const uint8_t *block, unsigned order, uint64_t idx)
