@@ -10,6 +10,11 @@ unit_tests += tests/unit/test_granularity
 unit_tests += tests/unit/test_header
 unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_refcount
+unit_tests += tests/unit/test_directory
+unit_tests += tests/unit/test_extension
+unit_tests += tests/unit/test_mapping
+unit_tests += tests/unit/test_snapshot
+unit_tests += tests/unit/test_table
 unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_uniform
 
@@ -35,12 +40,29 @@ oracle_tests =
 
 crash_tests =
 
+hostile_tests =
+hostile_tests += tests/hostile/make-image-words
+hostile_tests += tests/hostile/recipes-build
+
 # Files that the scripts read: what `golden` compares with, recipes.
 test_data =
+test_data += tests/hostile/README
+test_data += tests/hostile/make-image-words-bytes.expected
+test_data += tests/hostile/make-image-words-messages.expected
+test_data += tests/hostile/recipes
 
-script_tests = $(house_tests) $(cli_tests) $(oracle_tests) $(crash_tests)
+script_tests = $(house_tests) $(cli_tests) $(oracle_tests) $(crash_tests) $(hostile_tests)
 TESTS += $(script_tests)
 EXTRA_DIST += $(script_tests) $(test_data) tests/functions.sh
+
+# Builds the images of tests/hostile/recipes; independent of what it tests.
+check_PROGRAMS += tests/support/make_image
+tests_support_make_image_SOURCES = \
+	tests/support/image_layout.c \
+	tests/support/image_place.c \
+	tests/support/make_image.c \
+	tests/support/make_image.h
+tests_support_make_image_LDADD =
 
 AM_DEFAULT_SOURCE_EXT = .c
 LDADD = tests/support/libsupport.la libqcow2bm/libq2.la $(CMOCKA_LIBS)
