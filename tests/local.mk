@@ -6,16 +6,21 @@
 # tests/support has for C.
 unit_tests =
 unit_tests += tests/unit/test_count
-unit_tests += tests/unit/test_granularity
-unit_tests += tests/unit/test_header
-unit_tests += tests/unit/test_or
-unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_directory
 unit_tests += tests/unit/test_extension
+unit_tests += tests/unit/test_fault_storage
+unit_tests += tests/unit/test_file
+unit_tests += tests/unit/test_granularity
+unit_tests += tests/unit/test_header
+unit_tests += tests/unit/test_holder
+unit_tests += tests/unit/test_lock
 unit_tests += tests/unit/test_mapping
+unit_tests += tests/unit/test_or
+unit_tests += tests/unit/test_record_storage
+unit_tests += tests/unit/test_refcount
+unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_table
-unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_uniform
 
 support_sources = \
@@ -54,15 +59,6 @@ test_data += tests/hostile/recipes
 script_tests = $(house_tests) $(cli_tests) $(oracle_tests) $(crash_tests) $(hostile_tests)
 TESTS += $(script_tests)
 EXTRA_DIST += $(script_tests) $(test_data) tests/functions.sh
-
-# Builds the images of tests/hostile/recipes; independent of what it tests.
-check_PROGRAMS += tests/support/make_image
-tests_support_make_image_SOURCES = \
-	tests/support/image_layout.c \
-	tests/support/image_place.c \
-	tests/support/make_image.c \
-	tests/support/make_image.h
-tests_support_make_image_LDADD =
 
 AM_DEFAULT_SOURCE_EXT = .c
 LDADD = tests/support/libsupport.la libqcow2bm/libq2.la $(CMOCKA_LIBS)

@@ -2,8 +2,21 @@
 # The program. It sees the library through qcow2bm.h only.
 
 tools_sources = \
+	tools/cmd_add.c \
+	tools/cmd_clear.c \
+	tools/cmd_delete.c \
+	tools/cmd_enable.c \
 	tools/cmd_list.c \
+	tools/cmd_map.c \
+	tools/cmd_merge.c \
+	tools/cmd_rename.c \
 	tools/command.h \
+	tools/commit.c \
+	tools/commit.h \
+	tools/edit.c \
+	tools/edit.h \
+	tools/image_opts.c \
+	tools/image_opts.h \
 	tools/json.c \
 	tools/json.h \
 	tools/main.c \
@@ -19,8 +32,16 @@ tools_sources = \
 	tools/options.h \
 	tools/output.c \
 	tools/output.h \
+	tools/plan.c \
+	tools/plan.h \
+	tools/progress.c \
+	tools/progress.h \
+	tools/signals.c \
+	tools/signals.h \
 	tools/size.c \
 	tools/size.h \
+	tools/stream.c \
+	tools/stream.h \
 	tools/survey.c \
 	tools/survey.h \
 	tools/table.c \
