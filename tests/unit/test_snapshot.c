@@ -128,6 +128,21 @@ static void test_truncation(void **state)
 	}
 }
 
+/* No id, no name, no extra data: the head is all there is. */
+static void test_bare_head(void **state)
+{
+	(void)state;
+	uint8_t buf[128];
+	struct q2_snapshot snapshot;
+	size_t entry_bytes = 0;
+	write_entry(buf, 0);
+	q2_be32_store(buf + 12, 0);
+	assert_int_equal(q2_snapshot_decode(&snapshot, buf, 40, 0, &entry_bytes, 0, NULL),
+			 QCOW2BM_OK);
+	assert_int_equal(entry_bytes, 40);
+	assert_true(snapshot.id_bytes == 0 && snapshot.name_bytes == 0);
+}
+
 static void expect_refused(const uint8_t *buf, uint64_t off, const char *sentence)
 {
 	struct q2_snapshot snapshot;
@@ -176,9 +191,8 @@ static void test_limits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table_of_qemu),
-		cmocka_unit_test(test_extra_data),
-		cmocka_unit_test(test_truncation),
+		cmocka_unit_test(test_table_of_qemu), cmocka_unit_test(test_extra_data),
+		cmocka_unit_test(test_truncation),    cmocka_unit_test(test_bare_head),
 		cmocka_unit_test(test_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
