@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The end of every editing command: print the plan, or commit and report. */
+#define _POSIX_C_SOURCE 200809L
+#include "commit.h"
+
+#include "message.h"
+#include "output.h"
+#include "plan.h"
+#include "progress.h"
+#include "signals.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct watch {
+	struct tool_signals signals;
+	struct tool_progress progress;
+};
+
+static bool is_interrupted(void *opaque)
+{
+	const struct watch *watch = opaque;
+	return tool_signals_pending(&watch->signals) != 0;
+}
+
+static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct watch *watch = opaque;
+	tool_progress_update(&watch->progress, done_bytes, total_bytes);
+}
+
+static int print_plan(struct tool_edit *edit)
+{
+	struct qcow2bm_plan plan;
+	struct qcow2bm_error err = {0};
+	if (qcow2bm_plan_edit(edit->edit, edit->options.commit_flags, &plan, &err) !=
+	    QCOW2BM_OK)
+		return tool_message_fail(edit->filename, &err);
+	if (edit->options.json)
+		return tool_output_json(
+			tool_plan_json(edit->filename, edit->edit, &plan));
+	struct qcow2bm_image_info info;
+	qcow2bm_describe_image(edit->image, &info);
+	struct tool_text text = {0};
+	tool_plan_human(&text, edit->filename, edit->edit, &plan, info.cluster_bytes);
+	return tool_output_text(&text);
+}
+
+static int report_failure(const struct tool_edit *edit, const struct qcow2bm_error *err,
+			  const struct qcow2bm_result *result, int signal_number)
+{
+	char *sentence = tool_message_sentence(err);
+	int status = tool_message_status(err->code);
+	if (err->code == QCOW2BM_EUNKNOWN)
+		tool_message(
+			edit->filename,
+			"%s; the image is whole, but whether it has the old or the new "
+			"state is not known: look with 'qcow2bm list'",
+			sentence);
+	else if (err->code == QCOW2BM_EINTERRUPTED)
+		tool_message(edit->filename, "interrupted; the image is as it was");
+	else
+		tool_message(edit->filename, "%s; the image is as it was", sentence);
+	free(sentence);
+	if (result->leaked_clusters != 0)
+		tool_message(edit->filename, "%" PRIu64 " clusters leaked",
+			     result->leaked_clusters);
+	return err->code == QCOW2BM_EINTERRUPTED ? TOOL_EXIT_SIGNAL + signal_number
+						 : status;
+}
+
+static int report_success(const struct tool_edit *edit,
+			  const struct qcow2bm_result *result, json_t *changes)
+{
+	int status = TOOL_EXIT_DONE;
+	if (result->leaked_clusters != 0) {
+		status = TOOL_EXIT_LEAKED;
+		if (!edit->options.quiet)
+			tool_message(edit->filename,
+				     "done, but %" PRIu64 " clusters leaked: %s",
+				     result->leaked_clusters, result->leak_reason);
+	}
+	if (changes == NULL)
+		return status;
+	int printed = tool_output_json(tool_plan_result(edit->filename, changes, result));
+	if (printed == TOOL_EXIT_DONE)
+		return status;
+	tool_message(edit->filename, "the edit is done, only its report is lost");
+	return printed;
+}
+
+/* The changes are described before the commit, which empties the edit; NULL unless JSON is
+ * asked for. The plan for that needs no walk. */
+static enum qcow2bm_code describe_changes(const struct tool_edit *edit, json_t **changes,
+					  struct qcow2bm_error *err)
+{
+	*changes = NULL;
+	if (!edit->options.json)
+		return QCOW2BM_OK;
+	struct qcow2bm_plan plan;
+	unsigned flags = edit->options.commit_flags | QCOW2BM_COMMIT_TRUST_REFCOUNTS;
+	enum qcow2bm_code code = qcow2bm_plan_edit(edit->edit, flags, &plan, err);
+	if (code == QCOW2BM_OK)
+		*changes = tool_plan_changes(edit->edit, plan.changes);
+	return code;
+}
+
+int tool_commit_run(struct tool_edit *edit)
+{
+	if (edit->options.dry_run)
+		return print_plan(edit);
+	struct qcow2bm_error err = {0};
+	json_t *changes;
+	if (describe_changes(edit, &changes, &err) != QCOW2BM_OK)
+		return tool_message_fail(edit->filename, &err);
+	struct watch watch;
+	struct qcow2bm_commit_options options = {
+		.flags = edit->options.commit_flags,
+		.interrupted = is_interrupted,
+		.progress = show_progress,
+		.opaque = &watch,
+	};
+	struct qcow2bm_result result = {0};
+	tool_progress_begin(&watch.progress, edit->options.progress, edit->options.quiet);
+	tool_signals_block(&watch.signals);
+	enum qcow2bm_code code = qcow2bm_commit(edit->edit, &options, &result, &err);
+	int signal_number = tool_signals_pending(&watch.signals);
+	/* Whatever came is answered by the exit status. */
+	tool_signals_release(&watch.signals);
+	tool_progress_end(&watch.progress);
+	if (code == QCOW2BM_OK)
+		return report_success(edit, &result, changes);
+	json_decref(changes);
+	return report_failure(edit, &err, &result, signal_number);
+}

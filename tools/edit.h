@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What all editing commands share: open, stage, print the plan or commit, report. */
+#ifndef TOOL_EDIT_H
+#define TOOL_EDIT_H
+
+#include "options.h"
+
+struct tool_edit {
+	struct tool_options options;
+	const char *filename;
+	struct qcow2bm_image *image;
+	struct qcow2bm_edit *edit;
+	struct qcow2bm_image **sources; /* other images that bits are read from */
+	size_t source_count;
+};
+
+/* Opens the image, for writing unless --dry-run, and begins an edit. Prints what fails; returns
+ * an exit status. */
+int tool_edit_open(struct tool_edit *edit, const char *filename);
+
+/* The same without a message. edit->image is set when it could be opened. */
+enum qcow2bm_code tool_edit_try_open(struct tool_edit *edit, const char *filename,
+				     struct qcow2bm_error *err);
+
+/* Opens another image to read from; *source is NULL when it is the image of the edit. It is
+ * closed with the edit. Prints what fails; returns an exit status. */
+int tool_edit_open_source(struct tool_edit *edit, const char *filename,
+			  struct qcow2bm_image **source);
+
+/* Whether QEMU takes it as the granularity of a new bitmap. */
+bool tool_edit_is_granularity(uint64_t bytes);
+
+/* Takes the value of -g from optarg; returns TOOL_OPTIONS_GO_ON or the status to exit with. */
+int tool_edit_take_granularity(const struct tool_edit *edit, uint64_t *bytes);
+
+/* Says why `verb` cannot be done to the bitmap; returns the exit status. */
+int tool_edit_refuse(const struct tool_edit *edit, const char *verb, const char *name,
+		     size_t name_bytes, const struct qcow2bm_error *err);
+
+/* A staging function that takes nothing but the bitmap's name. */
+typedef enum qcow2bm_code tool_edit_stage_fn(struct qcow2bm_edit *edit, const char *name,
+					     size_t name_bytes,
+					     struct qcow2bm_error *err);
+
+/* Runs a whole command of the form `verb IMAGE NAME...`. */
+int tool_edit_run_by_name(const struct tool_command *command, int argc, char **argv,
+			  tool_edit_stage_fn *stage);
+
+/* Closes everything and passes `status` on. */
+int tool_edit_close(struct tool_edit *edit, int status);
+
+#endif

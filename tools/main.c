@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The program: which command is run. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "command.h"
+#include "json.h"
+#include "message.h"
+#include "output.h"
+
+#include <getopt.h>
+#include <locale.h>
+#include <signal.h>
+#include <string.h>
+
+static const struct tool_command *const commands[] = {
+	&tool_cmd_list,    &tool_cmd_info,   &tool_cmd_map,    &tool_cmd_add,
+	&tool_cmd_delete,  &tool_cmd_rename, &tool_cmd_clear,  &tool_cmd_enable,
+	&tool_cmd_disable, &tool_cmd_merge,  &tool_cmd_bitmap,
+};
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int print_help(void)
+{
+	struct tool_text text = {0};
+	tool_text_print(
+		&text,
+		"Usage: qcow2bm COMMAND [OPTION]... OPERAND...\n"
+		"Offline care of QEMU's persistent dirty bitmaps in qcow2 images.\n\n"
+		"Commands:\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		tool_text_print(&text, "  %-9s %s\n", commands[i]->name,
+				commands[i]->summary);
+	tool_text_print(&text,
+			"\n"
+			"  -h, --help     show this text; COMMAND --help for a command\n"
+			"  -V, --version  show the version\n\n"
+			"Options and operands stand in any order; -- ends the options.\n"
+			"The manual page qcow2bm(1) has the whole story.\n");
+	return tool_output_text(&text);
+}
+
+static int print_version(void)
+{
+	struct tool_text text = {0};
+	tool_text_print(&text, "qcow2bm %s\n", qcow2bm_version());
+	return tool_output_text(&text);
+}
+
+static int run_command(int argc, char **argv)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(argv[0], commands[i]->name) == 0)
+			return commands[i]->run(argc, argv);
+	return tool_message_usage(NULL, "'%s' is not a command", argv[0]);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	setlocale(LC_CTYPE, ""); /* for the width of characters */
+	signal(SIGPIPE, SIG_IGN);
+	tool_json_setup();
+	opterr = 0;
+	/* the plus: options behind the command are the command's */
+	int opt = getopt_long(argc, argv, "+hV", long_options, NULL);
+	if (opt == 'h')
+		return print_help();
+	if (opt == 'V')
+		return print_version();
+	if (opt != -1)
+		return tool_message_usage(NULL, "option %s is not known", argv[1]);
+	if (optind == argc)
+		return tool_message_usage(NULL, "COMMAND is missing");
+	argc -= optind;
+	argv += optind;
+	optind = 0; /* getopt begins anew */
+	return run_command(argc, argv);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What the program says on standard error, and the exit status that goes with it. */
+#define _GNU_SOURCE /* vasprintf() */
+
+#include "message.h"
+
+#include "memory.h"
+#include "name.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static char *format_escaped(const char *fmt, va_list args)
+{
+	char *raw;
+	if (vasprintf(&raw, fmt, args) < 0)
+		tool_memory_fail();
+	char *text = tool_name_escape_text(raw, TOOL_NAME_HUMAN);
+	free(raw);
+	return text;
+}
+
+void tool_message(const char *filename, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	char *sentence = format_escaped(fmt, args);
+	va_end(args);
+	if (filename != NULL) {
+		char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
+		fprintf(stderr, "qcow2bm: %s: %s\n", shown, sentence);
+		free(shown);
+	} else {
+		fprintf(stderr, "qcow2bm: %s\n", sentence);
+	}
+	free(sentence);
+}
+
+char *tool_message_sentence(const struct qcow2bm_error *err)
+{
+	char text[sizeof(err->sentence) + 64];
+	int used = snprintf(text, sizeof(text), "%s", err->sentence);
+	if (err->offset != QCOW2BM_NO_OFFSET)
+		used = snprintf(text, sizeof(text), "%s (byte %" PRIu64 " of the file)",
+				err->sentence, err->offset);
+	return tool_memory_copy(text, (size_t)used);
+}
+
+int tool_message_status(enum qcow2bm_code code)
+{
+	switch (code) {
+	case QCOW2BM_OK:
+		return TOOL_EXIT_DONE;
+	case QCOW2BM_EBUSY:
+		return TOOL_EXIT_BUSY;
+	case QCOW2BM_EUNKNOWN:
+		return TOOL_EXIT_UNKNOWN;
+	default:
+		return TOOL_EXIT_FAILED;
+	}
+}
+
+int tool_message_fail(const char *filename, const struct qcow2bm_error *err)
+{
+	char *sentence = tool_message_sentence(err);
+	tool_message(filename, "%s", sentence);
+	free(sentence);
+	return tool_message_status(err->code);
+}
+
+int tool_message_usage(const struct tool_command *command, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	char *sentence = format_escaped(fmt, args);
+	va_end(args);
+	if (command != NULL)
+		fprintf(stderr, "qcow2bm %s: %s\ntry qcow2bm %s --help\n", command->name,
+			sentence, command->name);
+	else
+		fprintf(stderr, "qcow2bm: %s\ntry qcow2bm --help\n", sentence);
+	free(sentence);
+	return TOOL_EXIT_USAGE;
+}

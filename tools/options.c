@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options that many commands have, and what all of them say about a wrong one. */
+#include "options.h"
+
+#include "message.h"
+#include "output.h"
+#include "size.h"
+
+#include <string.h>
+
+static int print_help(const struct tool_command *command)
+{
+	struct tool_text text = {0};
+	tool_text_print(&text, "Usage: qcow2bm %s %s\n%s.\n\n%s", command->name,
+			command->synopsis, command->summary, command->help);
+	return tool_output_text(&text);
+}
+
+/* getopt_long() leaves the letter, or the value of a long option, in optopt; 0 for a long option
+ * that it does not know. */
+static int refuse(const struct tool_options *options, int opt, char **argv)
+{
+	const char *complaint =
+		opt == ':' ? "missing argument for option" : "unrecognized option";
+	if (optopt > 0 && optopt < 256)
+		return tool_message_usage(options->command, "%s '-%c'", complaint,
+					  optopt);
+	return tool_message_usage(options->command, "%s '%s'", complaint,
+				  argv[optind - 1]);
+}
+
+static int take_output(struct tool_options *options)
+{
+	options->json = strcmp(optarg, "json") == 0;
+	if (options->json || strcmp(optarg, "human") == 0)
+		return TOOL_OPTIONS_GO_ON;
+	return tool_message_usage(options->command,
+				  "option --output: '%s' is not human or json", optarg);
+}
+
+static int take_wait(struct tool_options *options)
+{
+	if (tool_size_parse_seconds(optarg, &options->wait_seconds))
+		return TOOL_OPTIONS_GO_ON;
+	return tool_message_usage(options->command,
+				  "option --wait: '%s' is no number of seconds", optarg);
+}
+
+int tool_options_take(struct tool_options *options, int opt, char **argv)
+{
+	switch (opt) {
+	case 'h':
+		return print_help(options->command);
+	case 'q':
+		options->quiet = true;
+		break;
+	case 'U':
+		options->force_share = true;
+		break;
+	case 'n':
+		options->dry_run = true;
+		break;
+	case TOOL_OPT_OUTPUT:
+		return take_output(options);
+	case TOOL_OPT_WAIT:
+		return take_wait(options);
+	case TOOL_OPT_NO_LOCK:
+		options->no_lock = true;
+		break;
+	case TOOL_OPT_PROGRESS:
+		options->progress = true;
+		break;
+	case TOOL_OPT_TRUST_REFCOUNTS:
+		options->commit_flags |= QCOW2BM_COMMIT_TRUST_REFCOUNTS;
+		break;
+	case TOOL_OPT_DISCARD:
+		options->commit_flags &= ~(unsigned)QCOW2BM_COMMIT_NO_DISCARD;
+		break;
+	case TOOL_OPT_NO_DISCARD:
+		options->commit_flags |= QCOW2BM_COMMIT_NO_DISCARD;
+		break;
+	default:
+		return refuse(options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
+int tool_options_open(const struct tool_options *options, const char *filename,
+		      struct qcow2bm_image **image)
+{
+	unsigned flags = 0;
+	if (options->no_lock)
+		flags |= QCOW2BM_OPEN_NO_LOCK;
+	if (options->force_share)
+		flags |= QCOW2BM_OPEN_FORCE_SHARE;
+	struct qcow2bm_error err = {0};
+	if (qcow2bm_open(image, filename, flags, options->wait_seconds, &err) !=
+	    QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	if (options->force_share && !options->quiet)
+		tool_message(filename,
+			     "warning: read without a lock, the image may be changing");
+	return TOOL_EXIT_DONE;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The plan of an edit and the report of a commit, for a human and as JSON. */
+#ifndef TOOL_PLAN_H
+#define TOOL_PLAN_H
+
+#include "json.h"
+#include "text.h"
+
+/* The changes that a planned edit makes, one object each. */
+json_t *tool_plan_changes(const struct qcow2bm_edit *edit, size_t changes);
+
+json_t *tool_plan_json(const char *filename, const struct qcow2bm_edit *edit,
+		       const struct qcow2bm_plan *plan);
+void tool_plan_human(struct tool_text *text, const char *filename,
+		     const struct qcow2bm_edit *edit, const struct qcow2bm_plan *plan,
+		     uint64_t cluster_bytes);
+
+/* What was done; takes `changes`. */
+json_t *tool_plan_result(const char *filename, json_t *changes,
+			 const struct qcow2bm_result *result);
+
+#endif

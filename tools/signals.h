@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Signals that may end the program are put off while an image is edited. */
+#ifndef TOOL_SIGNALS_H
+#define TOOL_SIGNALS_H
+
+#include <signal.h>
+
+struct tool_signals {
+	sigset_t
+		watched; /* SIGINT, SIGTERM, SIGHUP, less those that the caller had ignored */
+	sigset_t before;
+};
+
+void tool_signals_block(struct tool_signals *signals);
+
+/* The number of a watched signal that came, or 0. */
+int tool_signals_pending(const struct tool_signals *signals);
+
+/* Forgets the signals that came, and lets new ones through. */
+void tool_signals_release(const struct tool_signals *signals);
+
+#endif

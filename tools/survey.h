@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All bitmaps of an image with what was measured of them: what list and info report. */
+#ifndef TOOL_SURVEY_H
+#define TOOL_SURVEY_H
+
+#include <qcow2bm.h>
+
+struct tool_survey_bitmap {
+	struct qcow2bm_bitmap entry;
+	enum qcow2bm_state state; /* the entry's, or CORRUPT when measuring found it so */
+	char *problem;            /* why the bits must not be trusted, or NULL */
+	bool measured;
+	struct qcow2bm_measure measure;
+};
+
+struct tool_survey {
+	struct tool_survey_bitmap *bitmaps;
+	size_t count;
+	bool bits_counted;
+};
+
+/* Measures every bitmap of `image`, dirty bits only when `count_bits`. One that breaks the format
+ * is reported as such and is no failure. */
+enum qcow2bm_code tool_survey_take(struct tool_survey *survey,
+				   struct qcow2bm_image *image, bool count_bits,
+				   struct qcow2bm_error *err);
+void tool_survey_free(struct tool_survey *survey);
+
+/* "valid", "in-use-stale" and so on. */
+const char *tool_survey_state_word(enum qcow2bm_state state);
+
+#endif
