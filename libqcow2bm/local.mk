@@ -21,10 +21,22 @@ q2_headers = \
 	libqcow2bm/bits/or.h \
 	libqcow2bm/bits/run.h \
 	libqcow2bm/bits/target.h \
-	libqcow2bm/bits/uniform.h
+	libqcow2bm/bits/uniform.h \
+	libqcow2bm/image/alloc.h \
+	libqcow2bm/image/clusters.h \
+	libqcow2bm/image/commit.h \
+	libqcow2bm/image/content.h \
+	libqcow2bm/image/edit.h \
+	libqcow2bm/image/grow.h \
+	libqcow2bm/image/image.h \
+	libqcow2bm/image/plan.h \
+	libqcow2bm/image/refcounts.h \
+	libqcow2bm/image/refs.h \
+	libqcow2bm/image/source.h
 
 q2_sources = \
 	libqcow2bm/base/error.c \
+	libqcow2bm/base/version.c \
 	libqcow2bm/storage/file.c \
 	libqcow2bm/storage/holder.c \
 	libqcow2bm/storage/lock.c \
@@ -34,7 +46,37 @@ q2_sources = \
 	libqcow2bm/format/mapping.c \
 	libqcow2bm/format/refcount.c \
 	libqcow2bm/format/snapshot.c \
-	libqcow2bm/format/table.c
+	libqcow2bm/format/table.c \
+	libqcow2bm/image/alloc.c \
+	libqcow2bm/image/clusters.c \
+	libqcow2bm/image/commit.c \
+	libqcow2bm/image/compute.c \
+	libqcow2bm/image/content.c \
+	libqcow2bm/image/convert.c \
+	libqcow2bm/image/describe.c \
+	libqcow2bm/image/directory.c \
+	libqcow2bm/image/edit.c \
+	libqcow2bm/image/grow.c \
+	libqcow2bm/image/open.c \
+	libqcow2bm/image/plan.c \
+	libqcow2bm/image/prove.c \
+	libqcow2bm/image/refcounts.c \
+	libqcow2bm/image/refs.c \
+	libqcow2bm/image/release.c \
+	libqcow2bm/image/snapshots.c \
+	libqcow2bm/image/source.c \
+	libqcow2bm/image/switch.c \
+	libqcow2bm/image/tables.c \
+	libqcow2bm/image/walk.c \
+	libqcow2bm/bitmap/add.c \
+	libqcow2bm/bitmap/clear.c \
+	libqcow2bm/bitmap/delete.c \
+	libqcow2bm/bitmap/enable.c \
+	libqcow2bm/bitmap/extents.c \
+	libqcow2bm/bitmap/list.c \
+	libqcow2bm/bitmap/measure.c \
+	libqcow2bm/bitmap/merge.c \
+	libqcow2bm/bitmap/rename.c
 
 q2_bits_sources = \
 	libqcow2bm/bits/count.c \

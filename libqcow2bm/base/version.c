@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The library's version. */
+#include "../qcow2bm.h"
+
+const char *qcow2bm_version(void)
+{
+	return PACKAGE_VERSION;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Deleting a bitmap, one in use or corrupt included. */
+#include "../base/error.h"
+#include "../image/edit.h"
+
+enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
+				 size_t name_bytes, struct qcow2bm_error *err)
+{
+	struct q2_staged *staged = q2_edit_find(edit, name, name_bytes);
+	struct qcow2bm_error why = {0};
+	size_t idx = QCOW2BM_NOT_FOUND, same = 0;
+	if (staged != NULL && staged->origin != Q2_EDIT_NO_ORIGIN) {
+		idx = staged->origin;
+		if (staged->new_name == NULL)
+			q2_directory_find(&edit->image->directory, name, name_bytes, &same);
+	}
+	if (same > 1)
+		return q2_fail(err, QCOW2BM_EINVAL, edit->image->directory.bitmaps[idx].off,
+			       "%zu bitmaps have the name '%.*s'", same,
+			       name_bytes > 200 ? 200 : (int)name_bytes, name);
+	if (staged == NULL || staged->origin != Q2_EDIT_NO_ORIGIN) {
+		enum qcow2bm_code code =
+			q2_edit_check_usable(edit->image, idx, name, name_bytes, &why);
+		if (code == QCOW2BM_ENOTFOUND || code == QCOW2BM_EUNSUPPORTED)
+			return q2_fail(err, code, why.offset, "%s", why.sentence);
+	}
+	q2_edit_delete(edit, staged);
+	return QCOW2BM_OK;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The dirty and clean extents of a bitmap. */
+#include "../base/checked.h"
+#include "../base/error.h"
+#include "../bits/run.h"
+#include "../image/source.h"
+
+/* The extent that is growing: [start, ...) with one value, until a bit of the other comes. */
+struct extents {
+	qcow2bm_extent_fn *fn;
+	void *opaque;
+	unsigned granularity_bits;
+	uint64_t first_bit; /* of the range asked for */
+	uint64_t end;       /* guest byte where the range ends */
+	uint64_t start;     /* guest byte where the growing extent starts */
+	bool value;
+	bool has_value;
+};
+
+static enum qcow2bm_code emit(struct extents *extents, uint64_t end, struct qcow2bm_error *err)
+{
+	struct qcow2bm_extent extent = {extents->start, end - extents->start, extents->value};
+	if (extents->fn(extents->opaque, &extent) != 0)
+		return q2_fail(err, QCOW2BM_ESTOPPED, QCOW2BM_NO_OFFSET,
+			       "stopped by the receiver of the extents");
+	return QCOW2BM_OK;
+}
+
+/* From bit number `bit` on the value is `value`. */
+static enum qcow2bm_code turn(struct extents *extents, uint64_t bit, bool value,
+			      struct qcow2bm_error *err)
+{
+	if (extents->has_value && extents->value == value)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (extents->has_value) {
+		uint64_t at = bit << extents->granularity_bits;
+		code = emit(extents, at, err);
+		extents->start = at;
+	}
+	extents->has_value = true;
+	extents->value = value;
+	return code;
+}
+
+static enum qcow2bm_code add_piece(void *opaque, uint64_t first, uint64_t bits,
+				   const uint64_t *words, bool value,
+				   struct qcow2bm_error *err)
+{
+	struct extents *extents = opaque;
+	if (words == NULL)
+		return turn(extents, first, value, err);
+	uint64_t at = extents->first_bit > first ? extents->first_bit - first : 0;
+	bool bit = q2_run_bit(words, at);
+	while (at < bits) {
+		enum qcow2bm_code code = turn(extents, first + at, bit, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		at = q2_run_end(words, at, bits, bit);
+		bit = !bit;
+	}
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code qcow2bm_extents(struct qcow2bm_image *image, size_t idx, uint64_t start,
+				  uint64_t length, qcow2bm_extent_fn *fn, void *opaque,
+				  struct qcow2bm_error *err)
+{
+	uint64_t virtual_bytes = image->header.virtual_bytes;
+	if (start > virtual_bytes)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "start %llu lies past the end of the disk (%llu bytes)",
+			       (unsigned long long)start, (unsigned long long)virtual_bytes);
+	length = q2_min_u64(length, virtual_bytes - start);
+	struct q2_source source;
+	enum qcow2bm_code code = q2_source_open(&source, image, idx, err);
+	if (code != QCOW2BM_OK || length == 0) {
+		if (code == QCOW2BM_OK)
+			q2_source_close(&source);
+		return code;
+	}
+	unsigned bits = source.bitmap->entry.granularity_bits;
+	struct extents extents = {
+		.fn = fn,
+		.opaque = opaque,
+		.granularity_bits = bits,
+		.first_bit = start >> bits,
+		.end = start + length,
+		.start = start,
+	};
+	code = q2_source_visit(&source, start >> bits, q2_shift_up(start + length, bits),
+			       add_piece, &extents, err);
+	if (code == QCOW2BM_OK)
+		code = emit(&extents, extents.end, err);
+	q2_source_close(&source);
+	return code;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Listing: what the directory says of each bitmap. */
+#include "../image/image.h"
+
+size_t qcow2bm_count(const struct qcow2bm_image *image)
+{
+	return image->directory.count;
+}
+
+static enum qcow2bm_state state_of(const struct qcow2bm_image *image,
+				   const struct q2_bitmap *bitmap)
+{
+	if (bitmap->problem != NULL)
+		return QCOW2BM_STATE_CORRUPT;
+	if (!(bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE))
+		return bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO ? QCOW2BM_STATE_VALID
+								    : QCOW2BM_STATE_DISABLED;
+	switch (image->storage->writer) {
+	case Q2_WRITER_LIVE:
+		return QCOW2BM_STATE_IN_USE_LIVE;
+	case Q2_WRITER_NONE:
+		return QCOW2BM_STATE_IN_USE_STALE;
+	case Q2_WRITER_UNKNOWN:
+		break;
+	}
+	return QCOW2BM_STATE_IN_USE_UNKNOWN;
+}
+
+void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
+		      struct qcow2bm_bitmap *bitmap)
+{
+	const struct q2_bitmap *committed = &image->directory.bitmaps[idx];
+	const struct q2_directory_entry *entry = &committed->entry;
+	*bitmap = (struct qcow2bm_bitmap){
+		.name = (const char *)entry->name,
+		.name_bytes = entry->name_bytes,
+		.granularity_bits = entry->granularity_bits,
+		.in_use = entry->flags & Q2_DIRECTORY_FLAG_IN_USE,
+		.autoload = entry->flags & Q2_DIRECTORY_FLAG_AUTO,
+		.state = state_of(image, committed),
+		.problem = committed->problem,
+		.table_offset = entry->table_off,
+		.table_entries = entry->table_entries,
+		.extra_bytes = entry->extra_bytes,
+	};
+}
+
+size_t qcow2bm_find(const struct qcow2bm_image *image, const char *name, size_t name_bytes)
+{
+	return q2_directory_find(&image->directory, name, name_bytes, NULL);
+}

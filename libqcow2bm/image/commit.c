@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The commit: the one path by which the library changes an image. DESIGN.md, section 4. */
+#include "commit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/endian.h"
+#include "../base/error.h"
+
+/* Small enough for the second level cache, large enough for the disk. */
+#define BATCH_BYTES (512u << 10)
+
+enum qcow2bm_code q2_commit_sync(struct q2_commit *commit, struct qcow2bm_error *err)
+{
+	commit->result->syncs++;
+	return q2_storage_sync(commit->image->storage, err);
+}
+
+enum qcow2bm_code q2_commit_look_up(struct q2_commit *commit, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_commit_options *options = commit->options;
+	if (options->interrupted != NULL && options->interrupted(options->opaque))
+		return q2_fail(err, QCOW2BM_EINTERRUPTED, QCOW2BM_NO_OFFSET,
+			       "interrupted; the image is as it was");
+	return QCOW2BM_OK;
+}
+
+/* An unknown autoclear bit stands for something that does not know of our writes. */
+static enum qcow2bm_code clear_unknown_autoclear(struct q2_commit *commit,
+						 struct qcow2bm_error *err)
+{
+	struct q2_header *header = &commit->image->header;
+	uint64_t known = header->autoclear_features & Q2_AUTOCLEAR_KNOWN;
+	if (known == header->autoclear_features)
+		return QCOW2BM_OK;
+	uint8_t bytes[8];
+	q2_be64_store(bytes, known);
+	enum qcow2bm_code code = q2_storage_write(commit->image->storage, bytes, sizeof(bytes),
+						  Q2_HEADER_AUTOCLEAR_OFF, err);
+	if (code == QCOW2BM_OK)
+		code = q2_commit_sync(commit, err);
+	if (code == QCOW2BM_OK)
+		header->autoclear_features = known;
+	return code;
+}
+
+static enum qcow2bm_code grow_refcounts(struct q2_commit *commit, struct qcow2bm_error *err)
+{
+	struct q2_plan *plan = commit->plan;
+	const struct q2_header *header = &commit->image->header;
+	if (plan->growth.block_count == 0)
+		return QCOW2BM_OK;
+	uint64_t old_off = header->refcount_table_off;
+	uint64_t old_clusters = header->refcount_table_clusters;
+	commit->growth_started = true;
+	enum qcow2bm_code code =
+		q2_grow_commit(&plan->growth, &plan->refcounts, &commit->result->syncs, err);
+	if (code == QCOW2BM_OK && header->refcount_table_off != old_off)
+		code = q2_clusters_add(&commit->freed, old_off >> header->cluster_bits,
+				       old_clusters, err);
+	return code;
+}
+
+enum qcow2bm_code q2_commit_prepare(struct q2_commit *commit, struct qcow2bm_error *err)
+{
+	if (commit->is_prepared)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = clear_unknown_autoclear(commit, err);
+	if (code == QCOW2BM_OK)
+		code = grow_refcounts(commit, err);
+	commit->is_prepared = code == QCOW2BM_OK;
+	return code;
+}
+
+enum qcow2bm_code q2_commit_write(struct q2_commit *commit, const void *buf, uint64_t first,
+				  uint64_t clusters, struct qcow2bm_error *err)
+{
+	unsigned cluster_bits = commit->image->header.cluster_bits;
+	enum qcow2bm_code code = q2_commit_prepare(commit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_add(&commit->written, first, clusters, err);
+	if (code == QCOW2BM_OK)
+		code = q2_storage_write(commit->image->storage, buf,
+					(size_t)clusters << cluster_bits, first << cluster_bits,
+					err);
+	return code;
+}
+
+static struct q2_content *find_content(const struct q2_plan *plan,
+				       const struct q2_staged *staged)
+{
+	/* Contents stand in the order of the staged bitmaps. */
+	size_t low = 0, high = plan->content_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (plan->contents[middle].staged < staged)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == plan->content_count || plan->contents[low].staged != staged)
+		return NULL;
+	return &plan->contents[low];
+}
+
+static struct q2_directory_entry make_entry(const struct q2_plan *plan,
+					    const struct q2_staged *staged)
+{
+	const struct qcow2bm_edit *edit = plan->edit;
+	struct q2_directory_entry entry = {.type = Q2_DIRECTORY_TYPE_DIRTY};
+	if (staged->origin != Q2_EDIT_NO_ORIGIN)
+		entry = edit->image->directory.bitmaps[staged->origin].entry;
+	size_t name_bytes;
+	entry.name = q2_edit_name(edit, staged, &name_bytes);
+	entry.name_bytes = (uint16_t)name_bytes;
+	entry.flags = staged->flags;
+	entry.granularity_bits = staged->granularity_bits;
+	const struct q2_content *content = find_content(plan, staged);
+	if (content != NULL && !content->is_unchanged) {
+		entry.table_off = content->table_first << edit->image->header.cluster_bits;
+		entry.table_entries = (uint32_t)content->shape.entries;
+	}
+	return entry;
+}
+
+/* Whatever was staged, and however: no bitmap that an edit made is written unless it keeps all
+ * rules of the format. */
+static enum qcow2bm_code check_directory(const struct q2_commit *commit,
+					 struct qcow2bm_error *err)
+{
+	const struct qcow2bm_edit *edit = commit->plan->edit;
+	size_t idx = 0;
+	for (size_t i = 0; i < edit->count; i++) {
+		if (edit->staged[i].is_deleted)
+			continue;
+		const char *problem = commit->directory.bitmaps[idx++].problem;
+		if (problem != NULL && q2_edit_is_changed(edit, &edit->staged[i]))
+			return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
+				       "the edit would make an invalid bitmap: %.300s", problem);
+	}
+	return QCOW2BM_OK;
+}
+
+/* Makes the new directory in memory. */
+static enum qcow2bm_code make_directory(struct q2_commit *commit, struct qcow2bm_error *err)
+{
+	struct q2_plan *plan = commit->plan;
+	const struct qcow2bm_edit *edit = plan->edit;
+	if (plan->directory_bytes == 0)
+		return QCOW2BM_OK;
+	uint8_t *bytes = malloc((size_t)plan->directory_bytes);
+	if (bytes == NULL)
+		return q2_fail_memory(err, "the bitmap directory");
+	size_t at = 0;
+	for (size_t i = 0; i < edit->count; i++) {
+		if (edit->staged[i].is_deleted)
+			continue;
+		struct q2_directory_entry entry = make_entry(plan, &edit->staged[i]);
+		q2_directory_entry_encode(&entry, bytes + at);
+		at += q2_directory_entry_bytes(&entry);
+	}
+	struct q2_header header = commit->image->header;
+	header.autoclear_features |= Q2_AUTOCLEAR_BITMAPS;
+	enum qcow2bm_code code = q2_directory_parse(
+		&commit->directory, bytes, (size_t)plan->directory_bytes, edit->live,
+		plan->directory_first << header.cluster_bits, &header, err);
+	return code != QCOW2BM_OK ? code : check_directory(commit, err);
+}
+
+static bool is_same_directory(const struct q2_commit *commit)
+{
+	const struct q2_directory *old = &commit->image->directory;
+	const struct q2_directory *new = &commit->directory;
+	return old->count == new->count && old->size == new->size &&
+	       (old->size == 0 || memcmp(old->bytes, new->bytes, old->size) == 0);
+}
+
+static enum qcow2bm_code write_directory(struct q2_commit *commit, struct qcow2bm_error *err)
+{
+	const struct q2_plan *plan = commit->plan;
+	if (plan->directory_bytes == 0)
+		return QCOW2BM_OK;
+	uint8_t *clusters = calloc((size_t)plan->directory_clusters,
+				   (size_t)q2_header_cluster_bytes(&commit->image->header));
+	if (clusters == NULL)
+		return q2_fail_memory(err, "the bitmap directory");
+	memcpy(clusters, commit->directory.bytes, commit->directory.size);
+	enum qcow2bm_code code = q2_commit_write(commit, clusters, plan->directory_first,
+						 plan->directory_clusters, err);
+	free(clusters);
+	return code;
+}
+
+/* Step 2 without its SYNC. *nothing is set when the image has the staged state already. */
+static enum qcow2bm_code write_new_state(struct q2_commit *commit, bool *nothing,
+					 struct qcow2bm_error *err)
+{
+	struct q2_plan *plan = commit->plan;
+	enum qcow2bm_code code = q2_commit_look_up(commit, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++)
+		code = q2_compute_write(commit, &plan->contents[i], err);
+	if (code == QCOW2BM_OK)
+		code = make_directory(commit, err);
+	*nothing = code == QCOW2BM_OK && is_same_directory(commit);
+	if (code != QCOW2BM_OK || *nothing)
+		return code;
+	code = q2_commit_prepare(commit, err);
+	if (code == QCOW2BM_OK)
+		code = write_directory(commit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&commit->written, NULL, err);
+	/* Counted before anything refers to them: a crash leaks them. */
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_change(&plan->refcounts, &commit->written,
+					   Q2_REFCOUNTS_RAISE, err);
+	return code;
+}
+
+static enum qcow2bm_code make_buffers(struct q2_commit *commit, struct qcow2bm_error *err)
+{
+	const struct q2_plan *plan = commit->plan;
+	uint64_t compute = 0, cluster_bytes = q2_header_cluster_bytes(&commit->image->header);
+	for (size_t i = 0; i < plan->content_count; i++) {
+		compute += plan->contents[i].compute_count;
+		commit->total_bytes += plan->contents[i].read_bytes;
+	}
+	commit->batch_clusters = cluster_bytes >= BATCH_BYTES ? 1 : BATCH_BYTES / cluster_bytes;
+	if (compute == 0)
+		return QCOW2BM_OK;
+	size_t bytes = (size_t)(commit->batch_clusters * cluster_bytes);
+	commit->words = malloc(bytes);
+	commit->other = malloc(bytes);
+	commit->scratch = malloc(Q2_CONVERT_WORDS * sizeof(*commit->scratch));
+	if (commit->words == NULL || commit->other == NULL || commit->scratch == NULL)
+		return q2_fail_memory(err, "bitmap data");
+	return QCOW2BM_OK;
+}
+
+/* The image object follows what is on disk now. */
+static void adopt(struct q2_commit *commit)
+{
+	struct qcow2bm_image *image = commit->image;
+	q2_directory_free(&image->directory);
+	image->directory = commit->directory;
+	memset(&commit->directory, 0, sizeof(commit->directory));
+	image->is_stale = q2_image_load_header(image, NULL) != QCOW2BM_OK ||
+			  q2_edit_restart(commit->plan->edit, NULL) != QCOW2BM_OK;
+}
+
+static enum qcow2bm_code run_steps(struct q2_commit *commit, struct q2_switch *plan,
+				   struct qcow2bm_error *err)
+{
+	bool nothing = false;
+	enum qcow2bm_code code = write_new_state(commit, &nothing, err);
+	if (code == QCOW2BM_OK && !nothing)
+		code = q2_switch_prepare(plan, commit, err);
+	if (code == QCOW2BM_OK && !nothing)
+		code = q2_commit_look_up(commit, err);
+	if (code != QCOW2BM_OK) {
+		q2_release_reserve(commit, plan);
+		return code;
+	}
+	if (!nothing)
+		code = q2_switch_commit(plan, commit, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	commit->result->switched = true;
+	if (nothing)
+		return QCOW2BM_OK;
+	commit->result->written_clusters = q2_clusters_total(&commit->written);
+	q2_release(commit);
+	adopt(commit);
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code commit_plan(struct q2_plan *plan,
+				     const struct qcow2bm_commit_options *options,
+				     struct qcow2bm_result *result, struct qcow2bm_error *err)
+{
+	struct q2_commit commit = {
+		.plan = plan,
+		.image = plan->edit->image,
+		.options = options,
+		.result = result,
+	};
+	struct q2_switch switch_plan;
+	enum qcow2bm_code code = q2_switch_plan(&switch_plan, plan, err);
+	if (code == QCOW2BM_OK)
+		code = make_buffers(&commit, err);
+	if (code == QCOW2BM_OK)
+		code = run_steps(&commit, &switch_plan, err);
+	q2_switch_free(&switch_plan);
+	q2_directory_free(&commit.directory);
+	q2_clusters_free(&commit.written);
+	q2_clusters_free(&commit.freed);
+	free(commit.words);
+	free(commit.other);
+	free(commit.scratch);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
+				 const struct qcow2bm_commit_options *options,
+				 struct qcow2bm_result *result, struct qcow2bm_error *err)
+{
+	static const struct qcow2bm_commit_options defaults;
+	struct qcow2bm_result unwanted;
+	if (options == NULL)
+		options = &defaults;
+	if (result == NULL)
+		result = &unwanted;
+	memset(result, 0, sizeof(*result));
+	if (!edit->image->storage->writable)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "the image is not open for writing");
+	if (edit->image->is_stale)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "the image could not be read again after the last commit; open it "
+			       "again");
+	struct q2_plan plan;
+	enum qcow2bm_code code = q2_plan_make(&plan, edit, options->flags, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (edit->changed_count == 0)
+		result->switched = true;
+	else
+		code = commit_plan(&plan, options, result, err);
+	q2_plan_free(&plan);
+	return code;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Computing new content: all sources ORed in one pass, in batches of clusters. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/error.h"
+#include "../bits/or.h"
+#include "../bits/uniform.h"
+#include "commit.h"
+
+/* A run of entries to be computed, and where it stands in the batch buffer. */
+struct batch {
+	struct q2_commit *commit;
+	struct q2_content *content;
+	uint64_t first;    /* table index */
+	uint64_t clusters;
+	uint64_t first_bit;
+	uint64_t bits;
+	size_t cluster_words;
+};
+
+static uint64_t *cluster_words(const struct batch *batch, uint64_t *words, uint64_t i)
+{
+	return words + i * batch->cluster_words;
+}
+
+/* The bits of one source, at the granularity of the new content, into `words`. */
+static enum qcow2bm_code read_source(const struct batch *batch, const struct q2_source *source,
+				     uint64_t *words, struct qcow2bm_error *err)
+{
+	unsigned granularity_bits = batch->content->staged->granularity_bits;
+	size_t bytes = (size_t)batch->clusters * batch->cluster_words * sizeof(*words);
+	if (source->bitmap->entry.granularity_bits == granularity_bits) {
+		size_t read_bytes = (size_t)q2_shift_up(batch->bits, 6) * sizeof(*words);
+		memset((uint8_t *)words + read_bytes, 0, bytes - read_bytes);
+		return q2_source_read(source, batch->first_bit, batch->bits, words, err);
+	}
+	memset(words, 0, bytes);
+	return q2_convert_read(source, granularity_bits, batch->first_bit, batch->bits, words,
+			       batch->commit->scratch, err);
+}
+
+static bool is_needed(const struct batch *batch, const struct q2_source *source)
+{
+	struct q2_source_range range =
+		q2_convert_range(source, batch->content->staged->granularity_bits,
+				 batch->first_bit, batch->bits);
+	return q2_source_classify(source, range.first, range.bits) != Q2_SOURCE_ZEROS;
+}
+
+/* ORs all sources into commit->words. changed[i] says whether cluster i differs from what the
+ * bitmap's own committed bits are. */
+static enum qcow2bm_code add_sources(const struct batch *batch, bool *changed,
+				     struct qcow2bm_error *err)
+{
+	struct q2_commit *commit = batch->commit;
+	bool is_first = true;
+	for (uint64_t i = 0; i < batch->clusters; i++)
+		changed[i] = !batch->content->staged->keeps_own;
+	for (size_t s = 0; s < batch->content->source_count; s++) {
+		const struct q2_source *source = &batch->content->sources[s];
+		bool is_own = s == 0 && batch->content->staged->keeps_own;
+		if (!is_own && !is_needed(batch, source))
+			continue;
+		enum qcow2bm_code code = read_source(
+			batch, source, is_first ? commit->words : commit->other, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		for (uint64_t i = 0; !is_first && i < batch->clusters; i++)
+			if (q2_or_into(cluster_words(batch, commit->words, i),
+				       cluster_words(batch, commit->other, i),
+				       batch->cluster_words))
+				changed[i] = true;
+		is_first = false;
+	}
+	return QCOW2BM_OK;
+}
+
+/* The entry for a computed cluster, or Q2_CONTENT_COMPUTE when it must be written. */
+static uint64_t settle(const struct batch *batch, uint64_t i, bool changed)
+{
+	const struct q2_content *content = batch->content;
+	uint64_t idx = batch->first + i;
+	if (!changed)
+		return content->sources[0].table[idx];
+	const uint64_t *words = cluster_words(batch, batch->commit->words, i);
+	enum q2_uniform uniform = q2_uniform_check(words, batch->cluster_words);
+	if (uniform == Q2_UNIFORM_ZEROS)
+		return Q2_TABLE_ZEROS;
+	/* A partly used cluster is never all ones: its tail is zero. */
+	return uniform == Q2_UNIFORM_ONES ? Q2_TABLE_ONES : Q2_CONTENT_COMPUTE;
+}
+
+/* Writes the clusters that need it to reserved ones, adjacent ones in one call. */
+static enum qcow2bm_code write_batch(const struct batch *batch, const bool *changed,
+				     struct qcow2bm_error *err)
+{
+	struct q2_content *content = batch->content;
+	unsigned cluster_bits = batch->commit->image->header.cluster_bits;
+	uint64_t i = 0;
+	while (i < batch->clusters) {
+		uint64_t *entries = content->table + batch->first;
+		entries[i] = settle(batch, i, changed[i]);
+		if (entries[i] != Q2_CONTENT_COMPUTE) {
+			i++;
+			continue;
+		}
+		uint64_t first, run = 1;
+		if (!q2_clusters_take(&content->data, 1, &first))
+			return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
+				       "a bitmap changed while it was read");
+		entries[i] = first << cluster_bits;
+		while (i + run < batch->clusters) {
+			uint64_t entry = settle(batch, i + run, changed[i + run]);
+			if (entry != Q2_CONTENT_COMPUTE ||
+			    !q2_clusters_take_next(&content->data, first + run))
+				break;
+			entries[i + run] = (first + run) << cluster_bits;
+			run++;
+		}
+		enum qcow2bm_code code = q2_commit_write(
+			batch->commit, cluster_words(batch, batch->commit->words, i), first,
+			run, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		i += run;
+	}
+	return QCOW2BM_OK;
+}
+
+static void tell_progress(struct q2_commit *commit, uint64_t bytes)
+{
+	commit->result->data_bytes_read += bytes;
+	if (commit->options->progress != NULL)
+		commit->options->progress(commit->options->opaque,
+					  commit->result->data_bytes_read,
+					  commit->total_bytes);
+}
+
+static enum qcow2bm_code compute_batch(struct q2_commit *commit, struct q2_content *content,
+				       uint64_t first, uint64_t clusters, bool *changed,
+				       struct qcow2bm_error *err)
+{
+	uint64_t per_cluster = content->shape.bits_per_cluster;
+	struct batch batch = {
+		.commit = commit,
+		.content = content,
+		.first = first,
+		.clusters = clusters,
+		.first_bit = first * per_cluster,
+		.bits = q2_min_u64(clusters * per_cluster,
+				   content->shape.bits - first * per_cluster),
+		.cluster_words = (size_t)(per_cluster / 64),
+	};
+	enum qcow2bm_code code = q2_commit_look_up(commit, err);
+	if (code == QCOW2BM_OK)
+		code = add_sources(&batch, changed, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	q2_uniform_clear_tail(commit->words, (size_t)clusters * batch.cluster_words, batch.bits);
+	code = write_batch(&batch, changed, err);
+	tell_progress(commit, batch.bits / 8 * content->source_count);
+	return code;
+}
+
+static enum qcow2bm_code compute_entries(struct q2_commit *commit, struct q2_content *content,
+					 struct qcow2bm_error *err)
+{
+	bool *changed = calloc((size_t)commit->batch_clusters, sizeof(*changed));
+	if (changed == NULL)
+		return q2_fail_memory(err, "bitmap data");
+	enum qcow2bm_code code = QCOW2BM_OK;
+	uint64_t idx = 0;
+	while (code == QCOW2BM_OK && idx < content->shape.entries) {
+		uint64_t run = 0;
+		while (run < commit->batch_clusters && idx + run < content->shape.entries &&
+		       content->table[idx + run] == Q2_CONTENT_COMPUTE)
+			run++;
+		if (run != 0)
+			code = compute_batch(commit, content, idx, run, changed, err);
+		idx += run == 0 ? 1 : run;
+	}
+	free(changed);
+	return code;
+}
+
+static bool is_own_table(const struct q2_content *content)
+{
+	return content->staged->keeps_own &&
+	       memcmp(content->table, content->sources[0].table,
+		      (size_t)content->shape.entries * sizeof(*content->table)) == 0;
+}
+
+static enum qcow2bm_code write_table(struct q2_commit *commit, struct q2_content *content,
+				     struct qcow2bm_error *err)
+{
+	unsigned cluster_bits = commit->image->header.cluster_bits;
+	uint8_t *encoded = calloc((size_t)content->table_clusters, (size_t)1 << cluster_bits);
+	if (encoded == NULL)
+		return q2_fail_memory(err, "a bitmap table");
+	q2_table_encode(content->table, encoded, (uint32_t)content->shape.entries);
+	enum qcow2bm_code code = q2_commit_write(commit, encoded, content->table_first,
+						 content->table_clusters, err);
+	free(encoded);
+	return code;
+}
+
+enum qcow2bm_code q2_compute_write(struct q2_commit *commit, struct q2_content *content,
+				   struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = compute_entries(commit, content, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	content->is_unchanged = is_own_table(content);
+	return content->is_unchanged ? QCOW2BM_OK : write_table(commit, content, err);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Planning the new table of a bitmap, cluster by cluster, from tables alone. */
+#include "content.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/error.h"
+
+static enum qcow2bm_code open_sources(struct q2_content *content, struct qcow2bm_edit *edit,
+				      struct qcow2bm_error *err)
+{
+	const struct q2_staged *staged = content->staged;
+	content->sources = calloc(staged->source_count + 1, sizeof(*content->sources));
+	if (content->sources == NULL)
+		return q2_fail_memory(err, "an edit");
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (staged->keeps_own) {
+		code = q2_source_open(&content->sources[0], edit->image, staged->origin, err);
+		content->source_count += code == QCOW2BM_OK;
+	}
+	for (size_t i = 0; code == QCOW2BM_OK && i < staged->source_count; i++) {
+		code = q2_source_open(&content->sources[content->source_count],
+				      staged->sources[i].image, staged->sources[i].idx, err);
+		content->source_count += code == QCOW2BM_OK;
+	}
+	return code;
+}
+
+static bool is_partial(const struct q2_content *content, uint64_t idx)
+{
+	return (idx + 1) * content->shape.bits_per_cluster > content->shape.bits;
+}
+
+/* Whether cluster idx of the source's data is cluster idx of the new content's. */
+static bool is_same_layout(const struct q2_content *content, const struct q2_source *source)
+{
+	return source->bitmap->entry.granularity_bits == content->staged->granularity_bits &&
+	       source->shape.bits_per_cluster == content->shape.bits_per_cluster;
+}
+
+static struct q2_source_range range_of(const struct q2_content *content,
+				       const struct q2_source *source, uint64_t idx)
+{
+	uint64_t first = idx * content->shape.bits_per_cluster;
+	uint64_t bits =
+		q2_min_u64(content->shape.bits_per_cluster, content->shape.bits - first);
+	return q2_convert_range(source, content->staged->granularity_bits, first, bits);
+}
+
+static uint64_t plan_entry(struct q2_content *content, uint64_t idx)
+{
+	const struct q2_source *only = NULL; /* the one source that is not all-zero here */
+	size_t others = 0;
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < content->source_count; i++) {
+		const struct q2_source *source = &content->sources[i];
+		struct q2_source_range range = range_of(content, source, idx);
+		enum q2_source_kind kind = q2_source_classify(source, range.first, range.bits);
+		if (kind == Q2_SOURCE_ZEROS)
+			continue;
+		if (kind == Q2_SOURCE_ONES && !is_partial(content, idx))
+			return Q2_TABLE_ONES;
+		others += only != NULL;
+		only = source;
+		bytes += range.bits / 8;
+	}
+	if (only == NULL)
+		return Q2_TABLE_ZEROS;
+	if (others == 0 && content->staged->keeps_own && only == &content->sources[0])
+		return only->table[idx];
+	content->compute_count++;
+	content->read_bytes += bytes;
+	return Q2_CONTENT_COMPUTE;
+}
+
+enum qcow2bm_code q2_content_plan(struct q2_content *content, struct qcow2bm_edit *edit,
+				  struct q2_staged *staged, struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &edit->image->header;
+	*content = (struct q2_content){
+		.staged = staged,
+		.shape = q2_table_shape(header->virtual_bytes, staged->granularity_bits,
+					header->cluster_bits),
+	};
+	content->table = malloc((size_t)(content->shape.entries + 1) * sizeof(*content->table));
+	enum qcow2bm_code code = content->table == NULL
+					 ? q2_fail_memory(err, "a bitmap table")
+					 : open_sources(content, edit, err);
+	for (uint64_t i = 0; code == QCOW2BM_OK && i < content->shape.entries; i++)
+		content->table[i] = plan_entry(content, i);
+	if (code != QCOW2BM_OK)
+		q2_content_free(content);
+	return code;
+}
+
+/* The staged bitmap of a source that loses its content in this edit, or NULL. */
+static struct q2_staged *find_loser(struct qcow2bm_edit *edit, const struct q2_source *source)
+{
+	if (source->image != edit->image)
+		return NULL;
+	size_t idx = (size_t)(source->bitmap - edit->image->directory.bitmaps);
+	struct q2_staged *staged = &edit->staged[idx];
+	return staged->is_deleted || !staged->keeps_own ? staged : NULL;
+}
+
+/* The source of whose one data cluster entry idx would be a plain copy, or NULL. */
+static const struct q2_source *find_copied(const struct q2_content *content, uint64_t idx)
+{
+	const struct q2_source *only = NULL;
+	for (size_t i = 0; i < content->source_count; i++) {
+		const struct q2_source *source = &content->sources[i];
+		struct q2_source_range range = range_of(content, source, idx);
+		if (q2_source_classify(source, range.first, range.bits) == Q2_SOURCE_ZEROS)
+			continue;
+		if (only != NULL || !is_same_layout(content, source) ||
+		    !q2_table_is_data(source->table[idx]))
+			return NULL;
+		only = source;
+	}
+	return only;
+}
+
+void q2_content_take_over(struct q2_content *content, struct qcow2bm_edit *edit,
+			  const struct q2_clusters *owned)
+{
+	unsigned cluster_bits = edit->image->header.cluster_bits;
+	for (uint64_t i = 0; i < content->shape.entries; i++) {
+		if (content->table[i] != Q2_CONTENT_COMPUTE)
+			continue;
+		const struct q2_source *copied = find_copied(content, i);
+		struct q2_staged *loser = copied == NULL ? NULL : find_loser(edit, copied);
+		if (loser == NULL || (loser->heir != NULL && loser->heir != content->staged) ||
+		    !q2_clusters_overlap(owned, copied->table[i] >> cluster_bits, 1, NULL))
+			continue;
+		loser->heir = content->staged;
+		content->table[i] = copied->table[i];
+		content->compute_count--;
+		content->read_bytes -= range_of(content, copied, i).bits / 8;
+	}
+}
+
+enum qcow2bm_code q2_content_reserve(struct q2_content *content, struct q2_alloc *alloc,
+				     unsigned cluster_bits, struct qcow2bm_error *err)
+{
+	content->table_clusters =
+		q2_shift_up(content->shape.entries * Q2_TABLE_ENTRY_BYTES, cluster_bits);
+	enum qcow2bm_code code =
+		q2_alloc_take(alloc, content->table_clusters, &content->table_first, err);
+	if (code == QCOW2BM_OK)
+		code = q2_alloc_take_any(alloc, content->compute_count, &content->data, err);
+	return code;
+}
+
+void q2_content_free(struct q2_content *content)
+{
+	for (size_t i = 0; i < content->source_count; i++)
+		q2_source_close(&content->sources[i]);
+	free(content->sources);
+	free(content->table);
+	q2_clusters_free(&content->data);
+	memset(content, 0, sizeof(*content));
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The committed bitmap directory: loading it, and finding a bitmap by its name. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/error.h"
+#include "image.h"
+
+void q2_directory_free(struct q2_directory *directory)
+{
+	for (size_t i = 0; i < directory->count; i++)
+		free(directory->bitmaps[i].problem);
+	free(directory->bitmaps);
+	free(directory->by_name);
+	free(directory->bytes);
+	memset(directory, 0, sizeof(*directory));
+}
+
+static enum qcow2bm_code note_problem(struct q2_bitmap *bitmap, const char *sentence,
+				      struct qcow2bm_error *err)
+{
+	if (bitmap->problem != NULL)
+		return QCOW2BM_OK;
+	bitmap->problem = strdup(sentence);
+	return bitmap->problem == NULL ? q2_fail_memory(err, "a problem") : QCOW2BM_OK;
+}
+
+static int compare_names(const struct q2_directory_entry *entry, const void *name,
+			 size_t name_bytes)
+{
+	size_t shared = entry->name_bytes < name_bytes ? entry->name_bytes : name_bytes;
+	int order = shared == 0 ? 0 : memcmp(entry->name, name, shared);
+	return order != 0 ? order
+			  : (entry->name_bytes > name_bytes) - (entry->name_bytes < name_bytes);
+}
+
+static int order_of(const struct q2_directory *directory, size_t a, size_t b)
+{
+	const struct q2_directory_entry *other = &directory->bitmaps[b].entry;
+	int order = compare_names(&directory->bitmaps[a].entry, other->name, other->name_bytes);
+	return order != 0 ? order : (a > b) - (a < b);
+}
+
+static void sift_down(const struct q2_directory *directory, size_t root, size_t count)
+{
+	size_t *heap = directory->by_name;
+	for (;;) {
+		size_t child = 2 * root + 1;
+		if (child >= count)
+			return;
+		if (child + 1 < count && order_of(directory, heap[child], heap[child + 1]) < 0)
+			child++;
+		if (order_of(directory, heap[root], heap[child]) >= 0)
+			return;
+		size_t held = heap[root];
+		heap[root] = heap[child];
+		heap[child] = held;
+		root = child;
+	}
+}
+
+/* A heap sort: qsort() has no context argument in C11. */
+static enum qcow2bm_code sort_names(struct q2_directory *directory, struct qcow2bm_error *err)
+{
+	size_t count = directory->count;
+	directory->by_name = malloc((count == 0 ? 1 : count) * sizeof(*directory->by_name));
+	if (directory->by_name == NULL)
+		return q2_fail_memory(err, "the bitmap directory");
+	for (size_t i = 0; i < count; i++)
+		directory->by_name[i] = i;
+	for (size_t i = count / 2; i-- > 0;)
+		sift_down(directory, i, count);
+	for (size_t end = count; end > 1; end--) {
+		size_t held = directory->by_name[0];
+		directory->by_name[0] = directory->by_name[end - 1];
+		directory->by_name[end - 1] = held;
+		sift_down(directory, 0, end - 1);
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code note_duplicates(struct q2_directory *directory,
+					 struct qcow2bm_error *err)
+{
+	for (size_t i = 1; i < directory->count; i++) {
+		struct q2_bitmap *a = &directory->bitmaps[directory->by_name[i - 1]];
+		struct q2_bitmap *b = &directory->bitmaps[directory->by_name[i]];
+		if (compare_names(&a->entry, b->entry.name, b->entry.name_bytes) != 0)
+			continue;
+		enum qcow2bm_code code = note_problem(a, "another bitmap has the same name", err);
+		if (code == QCOW2BM_OK)
+			code = note_problem(b, "another bitmap has the same name", err);
+		if (code != QCOW2BM_OK)
+			return code;
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code check_entry(struct q2_bitmap *bitmap, const struct q2_header *header,
+				     struct qcow2bm_error *err)
+{
+	const struct q2_directory_entry *entry = &bitmap->entry;
+	struct qcow2bm_error problem = {0};
+	if (q2_directory_entry_check(entry, header, bitmap->off, &problem) != QCOW2BM_OK)
+		return note_problem(bitmap, problem.sentence, err);
+	if (entry->extra_bytes != 0 && !(entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE))
+		return note_problem(bitmap, "it has extra data that is not marked compatible", err);
+	if (!(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
+		return note_problem(bitmap,
+				    "autoclear bit 0 is unset: a program without bitmap support "
+				    "wrote to the image",
+				    err);
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code parse_entries(struct q2_directory *directory,
+				       const struct q2_header *header, size_t count,
+				       struct qcow2bm_error *err)
+{
+	size_t at = 0;
+	while (directory->count < count) {
+		struct q2_bitmap *bitmap = &directory->bitmaps[directory->count];
+		bitmap->off = directory->off + at;
+		size_t entry_bytes;
+		enum qcow2bm_code code = q2_directory_entry_decode(
+			&bitmap->entry, directory->bytes + at, directory->size - at,
+			&entry_bytes, bitmap->off, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		directory->count++;
+		at += entry_bytes;
+		code = check_entry(bitmap, header, err);
+		if (code != QCOW2BM_OK)
+			return code;
+	}
+	if (at != directory->size)
+		return q2_fail(err, QCOW2BM_EIMAGE, directory->off + at,
+			       "the bitmap directory has %zu bytes, but its %zu entries take %zu",
+			       directory->size, count, at);
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *bytes,
+				     size_t size, size_t count, uint64_t off,
+				     const struct q2_header *header, struct qcow2bm_error *err)
+{
+	*directory = (struct q2_directory){.bytes = bytes, .size = size, .off = off};
+	enum qcow2bm_code code;
+	if (count > size / Q2_DIRECTORY_ENTRY_MIN_BYTES)
+		code = q2_fail(err, QCOW2BM_EIMAGE, off,
+			       "the bitmap directory has %zu bytes, too few for %zu bitmaps",
+			       size, count);
+	else {
+		directory->bitmaps = calloc(count == 0 ? 1 : count, sizeof(*directory->bitmaps));
+		code = directory->bitmaps == NULL ? q2_fail_memory(err, "the bitmap directory")
+						  : parse_entries(directory, header, count, err);
+	}
+	if (code == QCOW2BM_OK)
+		code = sort_names(directory, err);
+	if (code == QCOW2BM_OK)
+		code = note_duplicates(directory, err);
+	if (code != QCOW2BM_OK)
+		q2_directory_free(directory);
+	return code;
+}
+
+enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image, struct qcow2bm_error *err)
+{
+	const struct q2_extension *extension =
+		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
+	if (extension == NULL) {
+		if (image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS)
+			return q2_fail(err, QCOW2BM_EIMAGE, Q2_HEADER_AUTOCLEAR_OFF,
+				       "autoclear bit 0 is set, but there is no bitmaps extension");
+		return QCOW2BM_OK;
+	}
+	struct q2_bitmaps_extension bitmaps;
+	enum qcow2bm_code code = q2_bitmaps_extension_decode(
+		&bitmaps, q2_image_extension_data(image, extension), extension->bytes,
+		image->header.cluster_bits, extension->head_off, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (!q2_checked_within(bitmaps.directory_off, bitmaps.directory_bytes,
+			       image->file_bytes))
+		return q2_fail(err, QCOW2BM_EIMAGE, extension->head_off,
+			       "the bitmap directory (%llu bytes at %llu) lies past the end of "
+			       "the file",
+			       (unsigned long long)bitmaps.directory_bytes,
+			       (unsigned long long)bitmaps.directory_off);
+	size_t size = (size_t)bitmaps.directory_bytes;
+	uint8_t *bytes = malloc(size);
+	if (bytes == NULL)
+		return q2_fail_memory(err, "the bitmap directory");
+	code = q2_storage_read(image->storage, bytes, size, bitmaps.directory_off, err);
+	if (code != QCOW2BM_OK) {
+		free(bytes);
+		return code;
+	}
+	return q2_directory_parse(&image->directory, bytes, size, bitmaps.nb_bitmaps,
+				  bitmaps.directory_off, &image->header, err);
+}
+
+size_t q2_directory_find(const struct q2_directory *directory, const void *name,
+			 size_t name_bytes, size_t *same)
+{
+	size_t low = 0, high = directory->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		size_t idx = directory->by_name[middle];
+		if (compare_names(&directory->bitmaps[idx].entry, name, name_bytes) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	size_t end = low;
+	while (end < directory->count &&
+	       compare_names(&directory->bitmaps[directory->by_name[end]].entry, name,
+			     name_bytes) == 0)
+		end++;
+	if (same != NULL)
+		*same = end - low;
+	return end == low ? QCOW2BM_NOT_FOUND : directory->by_name[low];
+}

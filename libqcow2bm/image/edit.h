@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The staged edit: the bitmap directory as it shall be. The operations in bitmap/ stage here. */
+#ifndef Q2_IMAGE_EDIT_H
+#define Q2_IMAGE_EDIT_H
+
+#include "image.h"
+
+#define Q2_EDIT_NO_ORIGIN SIZE_MAX
+
+/* A committed bitmap whose bits are ORed into a staged one. */
+struct q2_edit_source {
+	struct qcow2bm_image *image;
+	size_t idx; /* in that image's directory */
+};
+
+/* A bitmap as it shall be. Its content is the union of its sources; its own committed bits are
+ * one of them as long as keeps_own is set. */
+struct q2_staged {
+	size_t origin; /* index in the committed directory, or Q2_EDIT_NO_ORIGIN */
+	bool is_deleted;
+	uint8_t *new_name; /* NULL while the name is the origin's */
+	uint16_t new_name_bytes;
+	uint32_t flags;
+	uint8_t granularity_bits;
+	bool keeps_own;
+	struct q2_edit_source *sources;
+	size_t source_count;
+	const struct q2_staged *heir; /* the plan lets it take over data clusters of this one */
+};
+
+/* The committed bitmaps in their order, then the added ones. */
+struct qcow2bm_edit {
+	struct qcow2bm_image *image;
+	struct q2_staged *staged;
+	size_t count;
+	size_t room;
+	size_t live;     /* those that are not deleted */
+	size_t renamed;  /* committed ones that have a new name */
+	size_t *changed; /* indexes into staged, for qcow2bm_describe_change() */
+	size_t changed_count;
+};
+
+/* The name that staged bitmap has now. */
+const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit, const struct q2_staged *staged,
+			    size_t *name_bytes);
+
+/* The staged bitmap that has this name now, or NULL. */
+struct q2_staged *q2_edit_find(const struct qcow2bm_edit *edit, const void *name,
+			       size_t name_bytes);
+
+/* As q2_edit_find(), for one that may be changed or read: ENOTFOUND, EIMAGE for a corrupt one,
+ * EINUSE, EUNSUPPORTED for extra data that must not be ignored. */
+enum qcow2bm_code q2_edit_find_usable(const struct qcow2bm_edit *edit, const char *name,
+				      size_t name_bytes, struct q2_staged **staged,
+				      struct qcow2bm_error *err);
+
+/* The same for a committed bitmap of any image. `idx` may be QCOW2BM_NOT_FOUND. */
+enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t idx,
+				       const char *name, size_t name_bytes,
+				       struct qcow2bm_error *err);
+
+/* Checks a name for a new bitmap: EINVAL, EEXIST. */
+enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit, const char *name,
+					 size_t name_bytes, struct qcow2bm_error *err);
+
+/* Appends an empty bitmap. The name has been checked. Errors: ELIMIT, ENOMEM. */
+enum qcow2bm_code q2_edit_append(struct qcow2bm_edit *edit, const char *name,
+				 size_t name_bytes, struct q2_staged **staged,
+				 struct qcow2bm_error *err);
+
+/* Gives a staged bitmap a name that has been checked. Errors: ENOMEM. */
+enum qcow2bm_code q2_edit_set_name(struct qcow2bm_edit *edit, struct q2_staged *staged,
+				   const char *name, size_t name_bytes,
+				   struct qcow2bm_error *err);
+
+void q2_edit_delete(struct qcow2bm_edit *edit, struct q2_staged *staged);
+
+/* Adds a source, once. Errors: ENOMEM. */
+enum qcow2bm_code q2_edit_add_source(struct qcow2bm_edit *edit, struct q2_staged *staged,
+				     struct qcow2bm_image *image, size_t idx,
+				     struct qcow2bm_error *err);
+
+/* Forgets the sources, its own bits included: the bitmap is empty. */
+void q2_edit_clear_sources(struct q2_staged *staged);
+
+/* Whether the content of a staged bitmap is not simply that of its origin. */
+static inline bool q2_edit_changes_content(const struct q2_staged *staged)
+{
+	return !staged->is_deleted && (!staged->keeps_own || staged->source_count != 0);
+}
+
+/* Whether the staged bitmap differs from its origin in any way. */
+bool q2_edit_is_changed(const struct qcow2bm_edit *edit, const struct q2_staged *staged);
+
+/* Stages anew from the committed directory, forgetting what was staged. Errors: ENOMEM. */
+enum qcow2bm_code q2_edit_restart(struct qcow2bm_edit *edit, struct qcow2bm_error *err);
+
+#endif

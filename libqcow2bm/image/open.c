@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening an image: locks, header, header extensions, bitmap directory, in this order. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/error.h"
+#include "image.h"
+
+/* Enough for the extension area of nearly every image; more is read where it is not. */
+#define FIRST_READ_BYTES 4096
+
+static enum qcow2bm_code read_head(struct qcow2bm_image *image, size_t bytes,
+				   struct qcow2bm_error *err)
+{
+	bytes = (size_t)q2_min_u64(bytes, image->file_bytes);
+	uint8_t *head = malloc(bytes == 0 ? 1 : bytes);
+	if (head == NULL)
+		return q2_fail_memory(err, "the image header");
+	free(image->head);
+	image->head = head;
+	image->head_bytes = bytes;
+	return q2_storage_read(image->storage, head, bytes, 0, err);
+}
+
+static enum qcow2bm_code add_extension(struct qcow2bm_image *image,
+				       const struct q2_extension *extension,
+				       struct qcow2bm_error *err)
+{
+	size_t count = image->extension_count;
+	/* Powers of two are where the array is full. */
+	if ((count & (count - 1)) == 0) {
+		struct q2_extension *grown = realloc(
+			image->extensions, (count == 0 ? 1 : count * 2) * sizeof(*grown));
+		if (grown == NULL)
+			return q2_fail_memory(err, "header extensions");
+		image->extensions = grown;
+	}
+	image->extensions[image->extension_count++] = *extension;
+	return QCOW2BM_OK;
+}
+
+/* Whether the whole extension area, up to and with its end marker, is in image->head. */
+static bool has_whole_area(const struct qcow2bm_image *image)
+{
+	uint64_t off = image->header.header_bytes;
+	for (;;) {
+		if (off > image->head_bytes || image->head_bytes - off < Q2_EXTENSION_HEAD_BYTES)
+			return image->head_bytes >= image->area_end;
+		struct q2_extension extension;
+		if (q2_extension_next(&extension, image->head, image->head_bytes, &off, NULL) !=
+		    QCOW2BM_OK)
+			return image->head_bytes >= image->area_end;
+		if (extension.type == Q2_EXTENSION_END)
+			return true;
+	}
+}
+
+static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
+					   struct qcow2bm_error *err)
+{
+	uint64_t off = image->header.header_bytes;
+	image->extension_count = 0;
+	image->has_bitmaps_extension = false;
+	uint64_t end = q2_min_u64(image->area_end, image->head_bytes);
+	for (;;) {
+		struct q2_extension extension;
+		enum qcow2bm_code code =
+			q2_extension_next(&extension, image->head, end, &off, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		if (extension.type == Q2_EXTENSION_END) {
+			image->end_marker_off = extension.head_off;
+			image->has_end_marker = q2_checked_within(
+				extension.head_off, Q2_EXTENSION_HEAD_BYTES, end);
+			return QCOW2BM_OK;
+		}
+		if (extension.type == Q2_EXTENSION_BITMAPS) {
+			if (image->has_bitmaps_extension)
+				return q2_fail(err, QCOW2BM_EIMAGE, extension.head_off,
+					       "there is a second bitmaps extension");
+			image->has_bitmaps_extension = true;
+		}
+		code = add_extension(image, &extension, err);
+		if (code != QCOW2BM_OK)
+			return code;
+	}
+}
+
+const struct q2_extension *q2_image_find_extension(const struct qcow2bm_image *image,
+						   uint32_t type)
+{
+	for (size_t i = 0; i < image->extension_count; i++)
+		if (image->extensions[i].type == type)
+			return &image->extensions[i];
+	return NULL;
+}
+
+const uint8_t *q2_image_extension_data(const struct qcow2bm_image *image,
+				       const struct q2_extension *extension)
+{
+	return image->head + extension->head_off + Q2_EXTENSION_HEAD_BYTES;
+}
+
+static enum qcow2bm_code copy_string(char **string, const uint8_t *bytes, size_t count,
+				     struct qcow2bm_error *err)
+{
+	free(*string);
+	*string = malloc(count + 1);
+	if (*string == NULL)
+		return q2_fail_memory(err, "a file name");
+	memcpy(*string, bytes, count);
+	(*string)[count] = '\0';
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code copy_extension_string(struct qcow2bm_image *image, uint32_t type,
+					       char **string, struct qcow2bm_error *err)
+{
+	const struct q2_extension *extension = q2_image_find_extension(image, type);
+	if (extension == NULL)
+		return QCOW2BM_OK;
+	return copy_string(string, q2_image_extension_data(image, extension), extension->bytes,
+			   err);
+}
+
+static enum qcow2bm_code copy_backing_filename(struct qcow2bm_image *image,
+					       struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &image->header;
+	if (header->backing_file_off == 0 || header->backing_file_bytes == 0)
+		return QCOW2BM_OK;
+	uint8_t name[Q2_HEADER_MAX_BACKING_BYTES];
+	enum qcow2bm_code code = q2_storage_read(image->storage, name,
+						 header->backing_file_bytes,
+						 header->backing_file_off, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	return copy_string(&image->backing_filename, name, header->backing_file_bytes, err);
+}
+
+enum qcow2bm_code q2_image_load_header(struct qcow2bm_image *image, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_storage_length(image->storage, &image->file_bytes, err);
+	if (code == QCOW2BM_OK)
+		code = read_head(image, FIRST_READ_BYTES, err);
+	if (code == QCOW2BM_OK)
+		code = q2_header_decode(&image->header, image->head, image->head_bytes, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
+	image->area_end = cluster_bytes;
+	if (image->header.backing_file_off != 0)
+		image->area_end = image->header.backing_file_off;
+	if (!has_whole_area(image))
+		code = read_head(image, (size_t)cluster_bytes, err);
+	if (code == QCOW2BM_OK)
+		code = decode_extensions(image, err);
+	if (code == QCOW2BM_OK)
+		code = copy_backing_filename(image, err);
+	if (code == QCOW2BM_OK)
+		code = copy_extension_string(image, Q2_EXTENSION_BACKING_FORMAT,
+					     &image->backing_format, err);
+	if (code == QCOW2BM_OK)
+		code = copy_extension_string(image, Q2_EXTENSION_DATA_FILE,
+					     &image->data_filename, err);
+	return code;
+}
+
+enum qcow2bm_code q2_image_open(struct qcow2bm_image **result, struct q2_storage *storage,
+				struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = calloc(1, sizeof(*image));
+	if (image == NULL) {
+		q2_storage_close(storage);
+		return q2_fail_memory(err, "an image");
+	}
+	image->storage = storage;
+	enum qcow2bm_code code = q2_image_load_header(image, err);
+	if (code == QCOW2BM_OK)
+		code = q2_directory_load(image, err);
+	if (code != QCOW2BM_OK) {
+		qcow2bm_close(image);
+		return code;
+	}
+	*result = image;
+	return QCOW2BM_OK;
+}
+
+static unsigned storage_flags(unsigned flags)
+{
+	return (flags & QCOW2BM_OPEN_WRITE ? Q2_STORAGE_WRITE : 0u) |
+	       (flags & QCOW2BM_OPEN_FORCE_SHARE ? Q2_STORAGE_FORCE_SHARE : 0u) |
+	       (flags & QCOW2BM_OPEN_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
+}
+
+enum qcow2bm_code qcow2bm_open(struct qcow2bm_image **image, const char *filename,
+			       unsigned flags, unsigned wait_seconds, struct qcow2bm_error *err)
+{
+	struct q2_storage *storage;
+	enum qcow2bm_code code =
+		q2_file_open(&storage, filename, storage_flags(flags), wait_seconds, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	return q2_image_open(image, storage, err);
+}
+
+void qcow2bm_close(struct qcow2bm_image *image)
+{
+	if (image == NULL)
+		return;
+	q2_directory_free(&image->directory);
+	q2_storage_close(image->storage);
+	free(image->head);
+	free(image->extensions);
+	free(image->backing_filename);
+	free(image->backing_format);
+	free(image->data_filename);
+	free(image->snapshot_table);
+	free(image->snapshot_id);
+	free(image->snapshot_name);
+	free(image);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Planning an edit: limits, contents, ownership, new clusters. */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/error.h"
+
+enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	free(edit->changed);
+	edit->changed_count = 0;
+	edit->changed = malloc((edit->count + 1) * sizeof(*edit->changed));
+	if (edit->changed == NULL)
+		return q2_fail_memory(err, "an edit");
+	for (size_t i = 0; i < edit->count; i++)
+		if (q2_edit_is_changed(edit, &edit->staged[i]))
+			edit->changed[edit->changed_count++] = i;
+	return QCOW2BM_OK;
+}
+
+static uint64_t staged_entry_bytes(const struct qcow2bm_edit *edit,
+				   const struct q2_staged *staged)
+{
+	size_t name_bytes;
+	q2_edit_name(edit, staged, &name_bytes);
+	struct q2_directory_entry entry = {.name_bytes = (uint16_t)name_bytes};
+	if (staged->origin != Q2_EDIT_NO_ORIGIN)
+		entry.extra_bytes =
+			edit->image->directory.bitmaps[staged->origin].entry.extra_bytes;
+	return q2_directory_entry_bytes(&entry);
+}
+
+static enum qcow2bm_code measure_directory(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_edit *edit = plan->edit;
+	for (size_t i = 0; i < edit->count; i++)
+		if (!edit->staged[i].is_deleted)
+			plan->directory_bytes += staged_entry_bytes(edit, &edit->staged[i]);
+	if (plan->directory_bytes > Q2_DIRECTORY_MAX_BYTES)
+		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
+			       "the bitmap directory would take %llu bytes, more than QEMU's "
+			       "%llu",
+			       (unsigned long long)plan->directory_bytes,
+			       Q2_DIRECTORY_MAX_BYTES);
+	plan->directory_clusters =
+		q2_shift_up(plan->directory_bytes, edit->image->header.cluster_bits);
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code plan_contents(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	struct qcow2bm_edit *edit = plan->edit;
+	plan->contents = calloc(edit->changed_count + 1, sizeof(*plan->contents));
+	if (plan->contents == NULL)
+		return q2_fail_memory(err, "an edit");
+	for (size_t i = 0; i < edit->changed_count; i++) {
+		struct q2_staged *staged = &edit->staged[edit->changed[i]];
+		staged->heir = NULL;
+		if (!q2_edit_changes_content(staged))
+			continue;
+		enum qcow2bm_code code = q2_content_plan(
+			&plan->contents[plan->content_count], edit, staged, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		plan->content_count++;
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	unsigned cluster_bits = plan->edit->image->header.cluster_bits;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (plan->directory_clusters != 0)
+		code = q2_alloc_take(&plan->alloc, plan->directory_clusters,
+				     &plan->directory_first, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++) {
+		q2_content_take_over(&plan->contents[i], plan->edit, &plan->owned);
+		code = q2_content_reserve(&plan->contents[i], &plan->alloc, cluster_bits, err);
+	}
+	if (code == QCOW2BM_OK)
+		code = q2_grow_plan(&plan->growth, &plan->refcounts, &plan->alloc, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&plan->alloc.taken, NULL, err);
+	return code;
+}
+
+enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit, unsigned flags,
+			       struct qcow2bm_error *err)
+{
+	*plan = (struct q2_plan){.edit = edit, .flags = flags};
+	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
+	if (code != QCOW2BM_OK || edit->changed_count == 0)
+		return code;
+	code = measure_directory(plan, err);
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_open(&plan->refcounts, edit->image, err);
+	if (code == QCOW2BM_OK)
+		code = q2_refs_load(&plan->refs, edit->image, &plan->refcounts, err);
+	if (code == QCOW2BM_OK)
+		code = plan_contents(plan, err);
+	if (code == QCOW2BM_OK)
+		code = q2_alloc_open(&plan->alloc, &plan->refcounts, err);
+	if (code == QCOW2BM_OK)
+		code = q2_prove_owned(plan, err);
+	if (code == QCOW2BM_OK)
+		code = reserve(plan, err);
+	if (code == QCOW2BM_OK)
+		code = q2_prove_free(plan, err);
+	if (code != QCOW2BM_OK)
+		q2_plan_free(plan);
+	return code;
+}
+
+void q2_plan_free(struct q2_plan *plan)
+{
+	for (size_t i = 0; i < plan->content_count; i++)
+		q2_content_free(&plan->contents[i]);
+	free(plan->contents);
+	q2_grow_free(&plan->growth);
+	q2_alloc_close(&plan->alloc);
+	q2_refs_free(&plan->refs);
+	q2_refcounts_close(&plan->refcounts);
+	q2_clusters_free(&plan->old);
+	q2_clusters_free(&plan->owned);
+	memset(plan, 0, sizeof(*plan));
+}
+
+/* What the plan expects to be released: a computed cluster may yet turn out to be unchanged. */
+static void estimate(const struct q2_plan *internal, struct qcow2bm_plan *plan)
+{
+	plan->refcount_clusters = q2_grow_clusters(&internal->growth);
+	plan->write_clusters = q2_clusters_total(&internal->alloc.taken) -
+			       plan->refcount_clusters;
+	uint64_t kept = 0;
+	unsigned cluster_bits = internal->edit->image->header.cluster_bits;
+	for (size_t i = 0; i < internal->content_count; i++) {
+		const struct q2_content *content = &internal->contents[i];
+		plan->read_bytes += content->read_bytes;
+		for (uint64_t e = 0; e < content->shape.entries; e++)
+			kept += q2_table_is_data(content->table[e]) &&
+				content->table[e] != Q2_CONTENT_COMPUTE &&
+				q2_clusters_overlap(&internal->owned,
+						    content->table[e] >> cluster_bits, 1, NULL);
+	}
+	plan->release_clusters = q2_clusters_total(&internal->owned) - kept;
+	plan->leak_clusters =
+		q2_clusters_total(&internal->old) - q2_clusters_total(&internal->owned);
+}
+
+enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
+				    struct qcow2bm_plan *plan, struct qcow2bm_error *err)
+{
+	struct q2_plan internal;
+	enum qcow2bm_code code = q2_plan_make(&internal, edit, flags, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	*plan = (struct qcow2bm_plan){.changes = edit->changed_count};
+	estimate(&internal, plan);
+	q2_plan_free(&internal);
+	return QCOW2BM_OK;
+}
+
+void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
+			     struct qcow2bm_change *change)
+{
+	const struct q2_staged *staged = &edit->staged[edit->changed[idx]];
+	*change = (struct qcow2bm_change){
+		.kind = QCOW2BM_CHANGE_UPDATE,
+		.granularity_bits = staged->granularity_bits,
+		.enabled = staged->flags & Q2_DIRECTORY_FLAG_AUTO,
+		.content_changed = q2_edit_changes_content(staged),
+		.sources = staged->source_count + staged->keeps_own,
+	};
+	if (staged->origin != Q2_EDIT_NO_ORIGIN) {
+		const struct q2_directory_entry *entry =
+			&edit->image->directory.bitmaps[staged->origin].entry;
+		change->old_name = (const char *)entry->name;
+		change->old_name_bytes = entry->name_bytes;
+		change->flag_changed = staged->flags != entry->flags;
+	} else {
+		change->kind = QCOW2BM_CHANGE_ADD;
+	}
+	if (staged->is_deleted)
+		change->kind = QCOW2BM_CHANGE_DELETE;
+	else
+		change->new_name =
+			(const char *)q2_edit_name(edit, staged, &change->new_name_bytes);
+}

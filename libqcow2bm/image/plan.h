@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Step 0 of a commit: everything that is decided before the first byte is written. */
+#ifndef Q2_IMAGE_PLAN_H
+#define Q2_IMAGE_PLAN_H
+
+#include "alloc.h"
+#include "content.h"
+#include "edit.h"
+#include "grow.h"
+#include "refs.h"
+
+struct q2_plan {
+	struct qcow2bm_edit *edit;
+	unsigned flags;
+	struct q2_refcounts refcounts;
+	struct q2_refs refs;
+	struct q2_alloc alloc;
+	struct q2_growth growth;
+	struct q2_content *contents; /* one per staged bitmap whose content changes */
+	size_t content_count;
+	uint64_t directory_bytes; /* of the new directory; 0 when no bitmap is left */
+	uint64_t directory_first; /* cluster that is reserved for it */
+	uint64_t directory_clusters;
+	struct q2_clusters old;   /* what the edit may no longer use: sorted */
+	struct q2_clusters owned; /* the part of old that is proven to be the bitmaps' alone */
+	char leak_reason[256];    /* why owned is less than old */
+	bool has_lost_table;      /* of a deleted bitmap: its data cannot even be counted */
+};
+
+/* Plans the edit. Writes nothing. Errors: EUNSUPPORTED, ELIMIT, EIMAGE, ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit, unsigned flags,
+			       struct qcow2bm_error *err);
+void q2_plan_free(struct q2_plan *plan);
+
+/* Fills edit->changed. Errors: ENOMEM. */
+enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit, struct qcow2bm_error *err);
+
+/* ---- prove.c ---- */
+
+/* Collects plan->old, finds the part of it that is owned, and checks that no cluster that is
+ * free by its refcount is in use. Errors: EIMAGE, ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err);
+
+/* Checks that the clusters that were handed out are in nobody's use. Errors: EIMAGE. */
+enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Proof before release: a cluster is the bitmaps' own when its refcount is exactly 1 and
+ * nothing else names it. What cannot be proven is leaked, never freed.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../base/error.h"
+#include "plan.h"
+
+/* Whether the committed bitmap idx keeps its table and data whatever the edit does. */
+static bool is_kept(const struct qcow2bm_edit *edit, size_t idx)
+{
+	const struct q2_staged *staged = &edit->staged[idx];
+	return !staged->is_deleted && !q2_edit_changes_content(staged);
+}
+
+static void explain(struct q2_plan *plan, const char *reason)
+{
+	if (plan->leak_reason[0] == '\0')
+		snprintf(plan->leak_reason, sizeof(plan->leak_reason), "%.255s", reason);
+}
+
+/* Tables and data of the bitmaps that are deleted or get a new content. */
+static enum qcow2bm_code collect_bitmaps(struct q2_plan *plan, struct q2_clusters *set,
+					 struct qcow2bm_error *err)
+{
+	struct qcow2bm_edit *edit = plan->edit;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < edit->image->directory.count; i++) {
+		if (is_kept(edit, i))
+			continue;
+		const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[i];
+		struct qcow2bm_error problem = {0};
+		uint64_t *table;
+		code = q2_tables_load(edit->image, bitmap, &table, &problem);
+		if (code == QCOW2BM_OK) {
+			code = q2_refs_add_bitmap(set, edit->image, bitmap, table, err);
+			free(table);
+		} else if (code == QCOW2BM_EIMAGE && edit->staged[i].is_deleted) {
+			/* Which clusters it has cannot be told: not even how many are leaked. */
+			explain(plan, problem.sentence);
+			plan->has_lost_table = true;
+			code = QCOW2BM_OK;
+		} else {
+			return q2_fail(err, code, problem.offset, "%s", problem.sentence);
+		}
+	}
+	return code;
+}
+
+/* Adds to `named` what other bitmaps name of `wanted`; *all is false when one of them cannot
+ * be read. */
+static enum qcow2bm_code look_in_bitmaps(struct q2_plan *plan, const struct q2_clusters *wanted,
+					 struct q2_clusters *named, bool *all,
+					 struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = plan->edit->image;
+	for (size_t i = 0; i < image->directory.count; i++) {
+		if (!is_kept(plan->edit, i))
+			continue;
+		struct qcow2bm_error problem = {0};
+		enum qcow2bm_code code = q2_refs_find_in_bitmap(
+			image, &image->directory.bitmaps[i], wanted, named, &problem);
+		if (code == QCOW2BM_EIMAGE) {
+			explain(plan, "another bitmap is corrupt, so what it occupies is unknown");
+			*all = false;
+		} else if (code != QCOW2BM_OK) {
+			return q2_fail(err, code, problem.offset, "%s", problem.sentence);
+		}
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code append(struct q2_clusters *set, const struct q2_clusters *more,
+				uint64_t end, struct qcow2bm_error *err)
+{
+	for (size_t i = 0; i < more->count; i++) {
+		if (more->runs[i].first >= end)
+			continue;
+		uint64_t count = more->runs[i].count;
+		if (count > end - more->runs[i].first)
+			count = end - more->runs[i].first;
+		enum qcow2bm_code code =
+			q2_clusters_add(set, more->runs[i].first, count, err);
+		if (code != QCOW2BM_OK)
+			return code;
+	}
+	return QCOW2BM_OK;
+}
+
+/* The clusters of `set` that something else names, or that are not counted exactly once, are
+ * taken out of it. */
+static enum qcow2bm_code keep_proven(struct q2_plan *plan, struct q2_clusters *set,
+				     const struct q2_clusters *named,
+				     const struct q2_clusters *twice, struct qcow2bm_error *err)
+{
+	uint64_t before = q2_clusters_total(set);
+	enum qcow2bm_code code = q2_clusters_subtract(set, twice, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(set, &plan->refs.metadata, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(set, named, err);
+	if (code == QCOW2BM_OK && q2_clusters_total(set) != before)
+		explain(plan, "guest data, other metadata or another bitmap occupies them too");
+	before = q2_clusters_total(set);
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_keep_ones(&plan->refcounts, set, err);
+	if (code == QCOW2BM_OK && q2_clusters_total(set) != before)
+		explain(plan, "their refcounts are not 1");
+	return code;
+}
+
+/* Finds in `wanted` what kept bitmaps and, unless refcounts are trusted, the guest name. */
+static enum qcow2bm_code look_everywhere(struct q2_plan *plan, bool walk,
+					 const struct q2_clusters *wanted,
+					 struct q2_clusters *named, bool *all,
+					 struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = look_in_bitmaps(plan, wanted, named, all, err);
+	if (code == QCOW2BM_OK && walk)
+		code = q2_walk_find(plan->edit->image, &plan->refs.l2_tables, wanted, named,
+				    err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(named, NULL, err);
+	return code;
+}
+
+struct proof {
+	struct q2_clusters directory; /* of the committed directory; it proves itself */
+	struct q2_clusters bitmaps;
+	struct q2_clusters wanted;
+	struct q2_clusters named;
+	struct q2_clusters twice;
+	bool all;
+};
+
+static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
+				 struct qcow2bm_error *err)
+{
+	const struct qcow2bm_image *image = plan->edit->image;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (image->directory.size != 0)
+		code = q2_refs_add_bytes(&proof->directory, image, image->directory.off,
+					 image->directory.size, err);
+	if (code == QCOW2BM_OK)
+		code = collect_bitmaps(plan, &proof->bitmaps, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&proof->bitmaps, &proof->twice, err);
+	if (code == QCOW2BM_OK)
+		code = append(&plan->old, &proof->directory, UINT64_MAX, err);
+	if (code == QCOW2BM_OK)
+		code = append(&plan->old, &proof->bitmaps, UINT64_MAX, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&plan->old, &proof->twice, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&proof->twice, NULL, err);
+	/* What is free by its refcount is looked for as well: what is found there is in use. */
+	uint64_t end = (image->file_bytes >> image->header.cluster_bits) + 1;
+	if (code == QCOW2BM_OK)
+		code = append(&proof->wanted, &plan->alloc.free_clusters, end, err);
+	if (code == QCOW2BM_OK)
+		code = append(&proof->wanted, &plan->old, UINT64_MAX, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&proof->wanted, NULL, err);
+	return code;
+}
+
+static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
+			       struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = collect(plan, proof, err);
+	bool walk = proof->bitmaps.count != 0 &&
+		    !(plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS);
+	if (code == QCOW2BM_OK)
+		code = look_everywhere(plan, walk, &proof->wanted, &proof->named, &proof->all,
+				       err);
+	if (code == QCOW2BM_OK)
+		code = keep_proven(plan, &proof->directory, &proof->named, &proof->twice, err);
+	if (code == QCOW2BM_OK)
+		code = keep_proven(plan, &proof->bitmaps, &proof->named, &proof->twice, err);
+	if (code == QCOW2BM_OK)
+		code = append(&plan->owned, &proof->directory, UINT64_MAX, err);
+	if (code == QCOW2BM_OK && proof->all)
+		code = append(&plan->owned, &proof->bitmaps, UINT64_MAX, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&plan->owned, NULL, err);
+	/* Clusters that are free by their refcount, but named, are not to be handed out; the
+	 * rest of the plan tells them from those that are only old. */
+	if (code == QCOW2BM_OK)
+		code = append(&plan->alloc.in_use, &proof->named, UINT64_MAX, err);
+	return code;
+}
+
+enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	struct proof proof = {.all = true};
+	enum qcow2bm_code code = prove(plan, &proof, err);
+	q2_clusters_free(&proof.directory);
+	q2_clusters_free(&proof.bitmaps);
+	q2_clusters_free(&proof.wanted);
+	q2_clusters_free(&proof.named);
+	q2_clusters_free(&proof.twice);
+	return code;
+}
+
+static enum qcow2bm_code check_apart(const struct q2_plan *plan, const struct q2_clusters *used,
+				     const char *what, struct qcow2bm_error *err)
+{
+	const struct q2_clusters *taken = &plan->alloc.taken;
+	for (size_t i = 0; i < taken->count; i++) {
+		uint64_t hit;
+		if (!q2_clusters_overlap(used, taken->runs[i].first, taken->runs[i].count,
+					 &hit))
+			continue;
+		uint64_t off = hit << plan->edit->image->header.cluster_bits;
+		return q2_fail(err, QCOW2BM_EIMAGE, off,
+			       "refcounts are wrong: the cluster at %llu is in use by %s, but its "
+			       "refcount is 0; run qemu-img check -r all",
+			       (unsigned long long)off, what);
+	}
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code =
+		check_apart(plan, &plan->refs.metadata, "the image's metadata", err);
+	if (code == QCOW2BM_OK)
+		code = check_apart(plan, &plan->old, "a bitmap", err);
+	if (code == QCOW2BM_OK)
+		code = check_apart(plan, &plan->alloc.in_use, "the guest or a bitmap", err);
+	return code;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Refcounts, block by block, with one block in memory. */
+#include "refcounts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/endian.h"
+#include "../base/error.h"
+#include "../format/refcount.h"
+
+#define NO_BLOCK UINT64_MAX
+
+static uint64_t cluster_bytes(const struct q2_refcounts *refcounts)
+{
+	return q2_header_cluster_bytes(&refcounts->image->header);
+}
+
+static enum qcow2bm_code decode_table(struct q2_refcounts *refcounts,
+				      struct qcow2bm_error *err)
+{
+	uint64_t table_off = refcounts->image->header.refcount_table_off;
+	for (uint64_t i = 0; i < refcounts->table_entries; i++) {
+		uint64_t entry = q2_be64_load((const uint8_t *)&refcounts->table[i]);
+		uint64_t off = entry & Q2_REFCOUNT_TABLE_OFFSET_MASK;
+		if (off != entry || !q2_is_aligned(off, cluster_bytes(refcounts)))
+			return q2_fail(err, QCOW2BM_EIMAGE, table_off + i * 8,
+				       "refcount table entry %llu is invalid (%#llx); run "
+				       "qemu-img check",
+				       (unsigned long long)i, (unsigned long long)entry);
+		refcounts->table[i] = off;
+	}
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts, struct qcow2bm_image *image,
+				    struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &image->header;
+	uint64_t bytes = (uint64_t)header->refcount_table_clusters << header->cluster_bits;
+	*refcounts = (struct q2_refcounts){
+		.image = image,
+		.table_entries = bytes / Q2_REFCOUNT_TABLE_ENTRY_BYTES,
+		.block_shift =
+			q2_refcount_block_shift(header->cluster_bits, header->refcount_order),
+		.block_idx = NO_BLOCK,
+	};
+	if (!q2_checked_within(header->refcount_table_off, bytes, image->file_bytes))
+		return q2_fail(err, QCOW2BM_EIMAGE, Q2_HEADER_REFTABLE_OFF,
+			       "the refcount table lies past the end of the file; run qemu-img "
+			       "check");
+	refcounts->table = malloc(bytes == 0 ? 1 : (size_t)bytes);
+	refcounts->block = malloc((size_t)q2_header_cluster_bytes(header));
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (refcounts->table == NULL || refcounts->block == NULL)
+		code = q2_fail_memory(err, "the refcount table");
+	if (code == QCOW2BM_OK)
+		code = q2_storage_read(image->storage, refcounts->table, (size_t)bytes,
+				       header->refcount_table_off, err);
+	if (code == QCOW2BM_OK)
+		code = decode_table(refcounts, err);
+	if (code != QCOW2BM_OK)
+		q2_refcounts_close(refcounts);
+	return code;
+}
+
+void q2_refcounts_close(struct q2_refcounts *refcounts)
+{
+	free(refcounts->table);
+	free(refcounts->block);
+	memset(refcounts, 0, sizeof(*refcounts));
+}
+
+static bool has_block(const struct q2_refcounts *refcounts, uint64_t block_idx)
+{
+	return block_idx < refcounts->table_entries && refcounts->table[block_idx] != 0;
+}
+
+bool q2_refcounts_covers(const struct q2_refcounts *refcounts, uint64_t cluster)
+{
+	return has_block(refcounts, cluster >> refcounts->block_shift);
+}
+
+static enum qcow2bm_code load_block(struct q2_refcounts *refcounts, uint64_t block_idx,
+				    struct qcow2bm_error *err)
+{
+	if (refcounts->block_idx == block_idx)
+		return QCOW2BM_OK;
+	refcounts->block_idx = NO_BLOCK;
+	enum qcow2bm_code code = q2_storage_read(refcounts->image->storage, refcounts->block,
+						 (size_t)cluster_bytes(refcounts),
+						 refcounts->table[block_idx], err);
+	if (code == QCOW2BM_OK)
+		refcounts->block_idx = block_idx;
+	return code;
+}
+
+/* Free clusters of [first, end), which one existing block counts. */
+static enum qcow2bm_code find_free_in_block(struct q2_refcounts *refcounts, uint64_t first,
+					    uint64_t end, struct q2_clusters *free_clusters,
+					    struct qcow2bm_error *err)
+{
+	uint64_t block_idx = first >> refcounts->block_shift;
+	uint64_t base = block_idx << refcounts->block_shift;
+	enum qcow2bm_code code = load_block(refcounts, block_idx, err);
+	unsigned order = refcounts->image->header.refcount_order;
+	uint64_t at = first - base;
+	while (code == QCOW2BM_OK && at < end - base) {
+		at = q2_refcount_find_zero(refcounts->block, order, at, end - base);
+		uint64_t used =
+			q2_refcount_find_nonzero(refcounts->block, order, at, end - base);
+		code = q2_clusters_add(free_clusters, base + at, used - at, err);
+		at = used;
+	}
+	return code;
+}
+
+enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_t first,
+					 uint64_t end, uint64_t budget_bytes,
+					 struct q2_clusters *free_clusters, uint64_t *stopped,
+					 struct qcow2bm_error *err)
+{
+	uint64_t spent = 0;
+	while (first < end && spent < budget_bytes) {
+		uint64_t block_idx = first >> refcounts->block_shift;
+		uint64_t block_end = q2_min_u64((block_idx + 1) << refcounts->block_shift, end);
+		enum qcow2bm_code code;
+		if (has_block(refcounts, block_idx)) {
+			code = find_free_in_block(refcounts, first, block_end, free_clusters,
+						  err);
+			spent += cluster_bytes(refcounts);
+		} else {
+			code = q2_clusters_add(free_clusters, first, block_end - first, err);
+			spent += Q2_REFCOUNT_TABLE_ENTRY_BYTES;
+		}
+		if (code != QCOW2BM_OK)
+			return code;
+		first = block_end;
+	}
+	*stopped = first;
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
+					 struct q2_clusters *set, struct qcow2bm_error *err)
+{
+	struct q2_clusters others = {0};
+	unsigned order = refcounts->image->header.refcount_order;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t r = 0; code == QCOW2BM_OK && r < set->count; r++) {
+		uint64_t end = set->runs[r].first + set->runs[r].count;
+		for (uint64_t c = set->runs[r].first; code == QCOW2BM_OK && c < end; c++) {
+			uint64_t block_idx = c >> refcounts->block_shift;
+			uint64_t value = 0;
+			if (has_block(refcounts, block_idx)) {
+				code = load_block(refcounts, block_idx, err);
+				if (code != QCOW2BM_OK)
+					break;
+				value = q2_refcount_decode(
+					refcounts->block, order,
+					c - (block_idx << refcounts->block_shift));
+			}
+			if (value != 1)
+				code = q2_clusters_add(&others, c, 1, err);
+		}
+	}
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(set, &others, err);
+	q2_clusters_free(&others);
+	return code;
+}
+
+/* The part [first, end) of a run that one block counts: all changed in one write. */
+static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_t first,
+					 uint64_t end, enum q2_refcounts_change change,
+					 struct qcow2bm_error *err)
+{
+	uint64_t block_idx = first >> refcounts->block_shift;
+	uint64_t base = block_idx << refcounts->block_shift;
+	unsigned order = refcounts->image->header.refcount_order;
+	uint64_t from = change == Q2_REFCOUNTS_RAISE ? 0 : 1;
+	if (!has_block(refcounts, block_idx))
+		return q2_fail(err, QCOW2BM_EIMAGE, base << refcounts->image->header.cluster_bits,
+			       "no refcount block counts cluster %llu",
+			       (unsigned long long)first);
+	enum qcow2bm_code code = load_block(refcounts, block_idx, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	for (uint64_t idx = first - base; idx < end - base; idx++) {
+		uint64_t value = q2_refcount_decode(refcounts->block, order, idx);
+		if (value != from) {
+			refcounts->block_idx = NO_BLOCK;
+			return q2_fail(err, QCOW2BM_EIMAGE,
+				       (base + idx) << refcounts->image->header.cluster_bits,
+				       "cluster %llu has the refcount %llu, not %llu; run "
+				       "qemu-img check",
+				       (unsigned long long)(base + idx),
+				       (unsigned long long)value, (unsigned long long)from);
+		}
+		q2_refcount_encode(refcounts->block, order, idx, 1 - from);
+	}
+	uint64_t start = ((first - base) << order) / 8;
+	uint64_t bytes = q2_shift_up((end - base) << order, 3) - start;
+	code = q2_storage_write(refcounts->image->storage, refcounts->block + start,
+				(size_t)bytes, refcounts->table[block_idx] + start, err);
+	if (code != QCOW2BM_OK)
+		refcounts->block_idx = NO_BLOCK;
+	return code;
+}
+
+enum qcow2bm_code q2_refcounts_change(struct q2_refcounts *refcounts,
+				      const struct q2_clusters *set,
+				      enum q2_refcounts_change change,
+				      struct qcow2bm_error *err)
+{
+	for (size_t r = 0; r < set->count; r++) {
+		uint64_t first = set->runs[r].first;
+		uint64_t end = first + set->runs[r].count;
+		while (first < end) {
+			uint64_t block_end =
+				((first >> refcounts->block_shift) + 1) << refcounts->block_shift;
+			uint64_t part_end = q2_min_u64(block_end, end);
+			enum qcow2bm_code code =
+				change_in_block(refcounts, first, part_end, change, err);
+			if (code != QCOW2BM_OK)
+				return code;
+			first = part_end;
+		}
+	}
+	return QCOW2BM_OK;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Releasing clusters: of the old state after the switch, of the reserve after a failure. */
+#include <stdio.h>
+
+#include "../base/checked.h"
+#include "../base/error.h"
+#include "commit.h"
+
+/* What of the old state the new contents still refer to. */
+static enum qcow2bm_code collect_used(const struct q2_plan *plan, struct q2_clusters *used,
+				      struct qcow2bm_error *err)
+{
+	unsigned cluster_bits = plan->edit->image->header.cluster_bits;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; i < plan->content_count; i++) {
+		const struct q2_content *content = &plan->contents[i];
+		for (uint64_t e = 0; code == QCOW2BM_OK && e < content->shape.entries; e++)
+			if (q2_table_is_data(content->table[e]))
+				code = q2_clusters_add(used, content->table[e] >> cluster_bits,
+						       1, err);
+		if (code == QCOW2BM_OK && content->is_unchanged)
+			code = q2_refs_add_bytes(used, plan->edit->image,
+						 content->sources[0].bitmap->entry.table_off,
+						 content->shape.entries * Q2_TABLE_ENTRY_BYTES,
+						 err);
+		if (code != QCOW2BM_OK)
+			return code;
+	}
+	return q2_clusters_sort(used, NULL, err);
+}
+
+/* A refcount table that was replaced is the header's alone, as far as was seen. */
+static enum qcow2bm_code add_old_refcount_table(struct q2_commit *commit,
+						struct qcow2bm_error *err)
+{
+	struct q2_plan *plan = commit->plan;
+	if (commit->freed.count == 0)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_refcounts_keep_ones(&plan->refcounts, &commit->freed, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&commit->freed, &plan->alloc.in_use, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&commit->freed, &plan->old, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < commit->freed.count; i++)
+		code = q2_clusters_add(&plan->owned, commit->freed.runs[i].first,
+				       commit->freed.runs[i].count, err);
+	return code != QCOW2BM_OK ? code : q2_clusters_sort(&plan->owned, NULL, err);
+}
+
+static void tell_leaks(struct q2_commit *commit, uint64_t leaked, const char *reason)
+{
+	struct qcow2bm_result *result = commit->result;
+	result->leaked_clusters += leaked;
+	if (leaked != 0 || commit->plan->has_lost_table)
+		snprintf(result->leak_reason, sizeof(result->leak_reason), "%.255s", reason);
+}
+
+/* How many clusters of the set are still counted after a failure to lower them all. */
+static uint64_t count_leaked(struct q2_commit *commit, struct q2_clusters *set)
+{
+	uint64_t all = q2_clusters_total(set);
+	commit->plan->refcounts.block_idx = UINT64_MAX;
+	if (q2_refcounts_keep_ones(&commit->plan->refcounts, set, NULL) != QCOW2BM_OK)
+		return all;
+	return q2_clusters_total(set);
+}
+
+static void punch_holes(struct q2_commit *commit, const struct q2_clusters *set)
+{
+	unsigned cluster_bits = commit->image->header.cluster_bits;
+	if (commit->options->flags & QCOW2BM_COMMIT_NO_DISCARD)
+		return;
+	/* A hole saves room and is no promise: what cannot be punched stays as it is. */
+	for (size_t i = 0; i < set->count; i++)
+		(void)q2_storage_discard(commit->image->storage,
+					 set->runs[i].first << cluster_bits,
+					 set->runs[i].count << cluster_bits, NULL);
+}
+
+void q2_release(struct q2_commit *commit)
+{
+	struct q2_plan *plan = commit->plan;
+	struct q2_clusters used = {0};
+	struct qcow2bm_error err = {0};
+	enum qcow2bm_code code = add_old_refcount_table(commit, &err);
+	if (code == QCOW2BM_OK)
+		code = collect_used(plan, &used, &err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->old, &plan->owned, &err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->old, &used, &err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->owned, &used, &err);
+	q2_clusters_free(&used);
+	if (code != QCOW2BM_OK) {
+		tell_leaks(commit, q2_clusters_total(&plan->old), err.sentence);
+		return;
+	}
+	tell_leaks(commit, q2_clusters_total(&plan->old), plan->leak_reason);
+	code = q2_refcounts_change(&plan->refcounts, &plan->owned, Q2_REFCOUNTS_LOWER, &err);
+	/* The holes must not come before the refcounts: they are the guest's as soon as the
+	 * clusters are free, and QEMU may use them then. */
+	if (code == QCOW2BM_OK)
+		code = q2_commit_sync(commit, &err);
+	if (code != QCOW2BM_OK) {
+		tell_leaks(commit, count_leaked(commit, &plan->owned), err.sentence);
+		return;
+	}
+	commit->result->released_clusters = q2_clusters_total(&plan->owned);
+	punch_holes(commit, &plan->owned);
+}
+
+/* The reserve without the refcount structures that are part of the image by now. */
+static enum qcow2bm_code collect_reserve(struct q2_commit *commit, struct q2_clusters *reserve,
+					 struct qcow2bm_error *err)
+{
+	const struct q2_plan *plan = commit->plan;
+	struct q2_clusters structures = {0};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < plan->alloc.taken.count; i++)
+		code = q2_clusters_add(reserve, plan->alloc.taken.runs[i].first,
+				       plan->alloc.taken.runs[i].count, err);
+	if (code == QCOW2BM_OK && commit->growth_started)
+		code = q2_grow_collect(&plan->growth, &structures, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(reserve, &structures, err);
+	q2_clusters_free(&structures);
+	return code;
+}
+
+void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
+{
+	struct q2_refcounts *refcounts = &commit->plan->refcounts;
+	struct q2_clusters reserve = {0};
+	struct qcow2bm_error err = {0};
+	if (!commit->is_prepared && !commit->growth_started)
+		return;
+	refcounts->block_idx = UINT64_MAX;
+	/* While the header may name the new directory, its clusters must stay counted. */
+	enum qcow2bm_code code = q2_switch_undo(plan, commit, &err);
+	if (code == QCOW2BM_OK)
+		code = collect_reserve(commit, &reserve, &err);
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_keep_ones(refcounts, &reserve, &err);
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_change(refcounts, &reserve, Q2_REFCOUNTS_LOWER, &err);
+	if (code == QCOW2BM_OK && commit->image->storage->can_grow && !commit->growth_started)
+		code = q2_storage_resize(commit->image->storage, commit->image->file_bytes,
+					 &err);
+	if (code == QCOW2BM_OK)
+		code = q2_commit_sync(commit, &err);
+	if (code != QCOW2BM_OK)
+		tell_leaks(commit, count_leaked(commit, &commit->written), err.sentence);
+	q2_clusters_free(&reserve);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of internal snapshots: for the report, and for the L1 tables that it names. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/error.h"
+#include "../format/snapshot.h"
+#include "image.h"
+
+/* The table has no length of its own: the heads of its entries are read one by one. */
+static enum qcow2bm_code find_table_bytes(struct qcow2bm_image *image, uint64_t *bytes,
+					  struct qcow2bm_error *err)
+{
+	*bytes = 0;
+	for (uint32_t i = 0; i < image->header.nb_snapshots; i++) {
+		uint8_t head[Q2_SNAPSHOT_HEAD_BYTES];
+		uint64_t off = image->header.snapshots_off + *bytes;
+		if (!q2_checked_within(off, sizeof(head), image->file_bytes))
+			return q2_fail(err, QCOW2BM_EIMAGE, off,
+				       "the snapshot table reaches past the end of the file");
+		enum qcow2bm_code code =
+			q2_storage_read(image->storage, head, sizeof(head), off, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		*bytes += q2_snapshot_bytes(head);
+		if (*bytes > Q2_SNAPSHOT_MAX_TABLE_BYTES)
+			return q2_fail(err, QCOW2BM_EIMAGE, off,
+				       "the snapshot table has more than %u bytes",
+				       Q2_SNAPSHOT_MAX_TABLE_BYTES);
+	}
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image, struct qcow2bm_error *err)
+{
+	if (image->snapshot_table != NULL || image->header.nb_snapshots == 0)
+		return QCOW2BM_OK;
+	uint64_t bytes;
+	enum qcow2bm_code code = find_table_bytes(image, &bytes, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	/* QEMU does not write the padding of the last entry: the file may end before it. */
+	bytes = q2_min_u64(bytes, image->file_bytes - image->header.snapshots_off);
+	uint8_t *table = malloc((size_t)bytes);
+	if (table == NULL)
+		return q2_fail_memory(err, "the snapshot table");
+	code = q2_storage_read(image->storage, table, (size_t)bytes,
+			       image->header.snapshots_off, err);
+	if (code != QCOW2BM_OK) {
+		free(table);
+		return code;
+	}
+	image->snapshot_table = table;
+	image->snapshot_table_bytes = (size_t)bytes;
+	return QCOW2BM_OK;
+}
+
+/* Decodes entry after entry up to number `last`, and calls fn for each. */
+static enum qcow2bm_code decode_up_to(struct qcow2bm_image *image, unsigned last,
+				      enum qcow2bm_code (*fn)(void *, uint64_t, uint32_t,
+							      struct qcow2bm_error *),
+				      void *opaque, struct q2_snapshot *snapshot,
+				      struct qcow2bm_error *err)
+{
+	size_t at = 0;
+	for (unsigned i = 0; i <= last; i++) {
+		size_t entry_bytes;
+		enum qcow2bm_code code = q2_snapshot_decode(
+			snapshot, image->snapshot_table + at, image->snapshot_table_bytes - at,
+			image->header.virtual_bytes, &entry_bytes,
+			image->header.snapshots_off + at, err);
+		if (code == QCOW2BM_OK && fn != NULL)
+			code = fn(opaque, snapshot->l1_table_off, snapshot->l1_entries, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		at += entry_bytes;
+	}
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_snapshots_each_l1(struct qcow2bm_image *image,
+				       enum qcow2bm_code (*fn)(void *, uint64_t, uint32_t,
+							       struct qcow2bm_error *),
+				       void *opaque, struct qcow2bm_error *err)
+{
+	if (image->header.nb_snapshots == 0)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_snapshots_load(image, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	struct q2_snapshot snapshot;
+	return decode_up_to(image, image->header.nb_snapshots - 1, fn, opaque, &snapshot, err);
+}
+
+static char *terminated(char **slot, const uint8_t *bytes, size_t count)
+{
+	free(*slot);
+	*slot = malloc(count + 1);
+	if (*slot != NULL) {
+		memcpy(*slot, bytes, count);
+		(*slot)[count] = '\0';
+	}
+	return *slot;
+}
+
+enum qcow2bm_code qcow2bm_read_snapshot(struct qcow2bm_image *image, unsigned idx,
+					struct qcow2bm_snapshot *snapshot,
+					struct qcow2bm_error *err)
+{
+	if (idx >= image->header.nb_snapshots)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "there is no snapshot number %u", idx);
+	enum qcow2bm_code code = q2_snapshots_load(image, err);
+	struct q2_snapshot raw;
+	if (code == QCOW2BM_OK)
+		code = decode_up_to(image, idx, NULL, NULL, &raw, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	const char *id = terminated(&image->snapshot_id, raw.id, raw.id_bytes);
+	const char *name = terminated(&image->snapshot_name, raw.name, raw.name_bytes);
+	if (id == NULL || name == NULL)
+		return q2_fail_memory(err, "a snapshot");
+	*snapshot = (struct qcow2bm_snapshot){
+		.id = id,
+		.name = name,
+		.vm_state_bytes = raw.vm_state_bytes,
+		.date_seconds = raw.date_sec,
+		.date_nanoseconds = raw.date_nsec,
+		.vm_clock_nanoseconds = raw.vm_clock_nsec,
+		.disk_bytes = raw.disk_bytes,
+		.icount = raw.icount,
+	};
+	return QCOW2BM_OK;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The committed bits of a bitmap, read in any order and at any granularity. */
+#ifndef Q2_IMAGE_SOURCE_H
+#define Q2_IMAGE_SOURCE_H
+
+#include "../format/table.h"
+#include "image.h"
+
+struct q2_source {
+	struct qcow2bm_image *image;
+	const struct q2_bitmap *bitmap;
+	struct q2_table_shape shape;
+	uint64_t *table;
+	uint32_t table_entries; /* entries behind these are all-zero */
+};
+
+/* Loads the table. Errors: EIMAGE, ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_source_open(struct q2_source *source, struct qcow2bm_image *image,
+				 size_t idx, struct qcow2bm_error *err);
+void q2_source_close(struct q2_source *source);
+
+enum q2_source_kind { Q2_SOURCE_ZEROS, Q2_SOURCE_ONES, Q2_SOURCE_MIXED };
+
+/* What the table alone tells of the bits [first, first+bits); bits past the end do not count. */
+enum q2_source_kind q2_source_classify(const struct q2_source *source, uint64_t first,
+				       uint64_t bits);
+
+/* Reads the bits [first, first+bits) into whole words; `first` is a multiple of 64. Bits past
+ * the end of the bitmap, and of the last word, are 0. Errors: EIMAGE, ESYSTEM. */
+enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first, uint64_t bits,
+				 uint64_t *words, struct qcow2bm_error *err);
+
+/* `bits` bits from number `first` on: those of `words`, or, where that is NULL, all `value`. */
+typedef enum qcow2bm_code q2_source_fn(void *opaque, uint64_t first, uint64_t bits,
+				       const uint64_t *words, bool value,
+				       struct qcow2bm_error *err);
+
+/* Calls fn for [first, end) piece by piece, in order. The first bit of a piece is a multiple of
+ * 64, so the first piece may begin before `first`. Errors: those of fn and of reading. */
+enum qcow2bm_code q2_source_visit(const struct q2_source *source, uint64_t first, uint64_t end,
+				  q2_source_fn *fn, void *opaque, struct qcow2bm_error *err);
+
+/* ---- convert.c ---- */
+
+/* The source's range that covers the bits [first, first+bits) of granularity_bits. */
+struct q2_source_range {
+	uint64_t first;
+	uint64_t bits;
+};
+struct q2_source_range q2_convert_range(const struct q2_source *source,
+					unsigned granularity_bits, uint64_t first,
+					uint64_t bits);
+
+#define Q2_CONVERT_WORDS 32768 /* of scratch memory: 256 KiB */
+
+/* ORs into `words` the bits [first, first+bits) of granularity_bits, another one than the
+ * source's: a bit is set when any byte that it stands for is dirty in the source. `first` is a
+ * multiple of 64. Errors: EIMAGE, ESYSTEM. */
+enum qcow2bm_code q2_convert_read(const struct q2_source *source, unsigned granularity_bits,
+				  uint64_t first, uint64_t bits, uint64_t *words,
+				  uint64_t *scratch, struct qcow2bm_error *err);
+
+#endif
