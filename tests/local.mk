@@ -79,5 +79,6 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
 
-LOG_COMPILER = ./run
+# A test that hangs is a failed test, and the others run on.
+LOG_COMPILER = timeout -k 10 900 ./run
 AM_COLOR_TESTS = no

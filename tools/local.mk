@@ -3,9 +3,11 @@
 
 tools_sources = \
 	tools/cmd_add.c \
+	tools/cmd_bitmap.c \
 	tools/cmd_clear.c \
 	tools/cmd_delete.c \
 	tools/cmd_enable.c \
+	tools/cmd_info.c \
 	tools/cmd_list.c \
 	tools/cmd_map.c \
 	tools/cmd_merge.c \
@@ -17,8 +19,13 @@ tools_sources = \
 	tools/edit.h \
 	tools/image_opts.c \
 	tools/image_opts.h \
+	tools/info.h \
+	tools/info_human.c \
+	tools/info_json.c \
 	tools/json.c \
 	tools/json.h \
+	tools/layer.c \
+	tools/layer.h \
 	tools/main.c \
 	tools/memory.c \
 	tools/memory.h \
@@ -51,7 +58,7 @@ tools_sources = \
 	tools/utf8.c \
 	tools/utf8.h
 
-EXTRA_PROGRAMS = qcow2bm
+bin_PROGRAMS += qcow2bm
 qcow2bm_SOURCES = $(tools_sources)
 qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS)
