@@ -15,11 +15,11 @@ enum {
 	FAULT_ANY = (1u << 6) - 1
 };
 
-/* What fails. It belongs to the test, which may change it between calls; zeroed, nothing fails
- * and nothing is counted. */
+/* What fails. It belongs to the test, which may change it between calls; zeroed, nothing
+ * fails and nothing is counted. */
 struct fault_plan {
-	unsigned kinds;    /* calls of these kinds are counted */
-	size_t at;         /* the number, from 1, of the counted call that fails; 0 for none */
+	unsigned kinds; /* calls of these kinds are counted */
+	size_t at; /* the number, from 1, of the counted call that fails; 0 for none */
 	bool from_then_on; /* all counted calls after it fail too */
 	bool half_first;   /* a failing write leaves the first half of its bytes behind */
 	int sys_errno;     /* how they fail */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A storage that notes what was done to the one below it, and can tell what a crash leaves. */
+/* A storage that notes what was done to the one below it, and can tell what a crash
+ * leaves. */
 #ifndef TESTS_RECORD_STORAGE_H
 #define TESTS_RECORD_STORAGE_H
 
@@ -25,8 +26,9 @@ struct record_log {
 	size_t room; /* allocated */
 };
 
-/* Opens a storage over `below`, which it closes with itself. To test failures too, put the fault
- * storage on top of this one: then half a write is noted as the half that it is. */
+/* Opens a storage over `below`, which it closes with itself. To test failures too, put
+ * the fault storage on top of this one: then half a write is noted as the half that it
+ * is. */
 struct q2_storage *record_storage_open(struct q2_storage *below, struct record_log *log);
 
 void record_log_free(struct record_log *log);
@@ -34,22 +36,25 @@ void record_log_free(struct record_log *log);
 /* The index of the next operation of that kind from `from` on, or log->count. */
 size_t record_log_find(const struct record_log *log, size_t from, enum record_kind kind);
 
-/* Makes `file` what a reader sees after the first `prefix` operations: the process was killed,
- * the machine lives on. */
-void record_log_replay(const struct record_log *log, size_t prefix, struct memory_file *file);
+/* Makes `file` what a reader sees after the first `prefix` operations: the process was
+ * killed, the machine lives on. */
+void record_log_replay(const struct record_log *log, size_t prefix,
+		       struct memory_file *file);
 
 /*
- * A power cut after the first `prefix` operations: what came before the last sync among them is
- * on the disk; the rest falls into pieces that may be there or not, each by itself:
- * the part of a write or discard that lies in one aligned sector, or a change of length. Counts
- * these pieces, in order.
+ * A power cut after the first `prefix` operations: what came before the last sync among
+ * them is on the disk; the rest falls into pieces that may be there or not, each by
+ * itself: the part of a write or discard that lies in one aligned sector, or a change of
+ * length. Counts these pieces, in order.
  */
-size_t record_log_pieces(const struct record_log *log, size_t prefix, size_t sector_bytes);
+size_t record_log_pieces(const struct record_log *log, size_t prefix,
+			 size_t sector_bytes);
 
 /*
- * Makes `file` what the power cut leaves when the pieces i with survives[i] reach the disk. A
- * sector reaches the disk with everything that was in it at that moment: a surviving piece takes
- * along the earlier ones of its sector. A surviving write past the end makes the file longer.
+ * Makes `file` what the power cut leaves when the pieces i with survives[i] reach the
+ * disk. A sector reaches the disk with everything that was in it at that moment: a
+ * surviving piece takes along the earlier ones of its sector. A surviving write past the
+ * end makes the file longer.
  */
 void record_log_cut(const struct record_log *log, size_t prefix, size_t sector_bytes,
 		    const bool *survives, struct memory_file *file);
