@@ -12,7 +12,8 @@ enum qcow2bm_code q2_fail(struct qcow2bm_error *err, enum qcow2bm_code code, uin
 
 /* The same for a system call that set errno to `sys_errno`; its text is added to the sentence. */
 enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64_t off,
-				const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+				const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 
 /* Out of memory for `what`. */
 enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const char *what);

@@ -22,8 +22,9 @@ static enum qcow2bm_code check_size(const struct qcow2bm_image *image,
 				    unsigned granularity_bits, struct qcow2bm_error *err)
 {
 	if (image->header.virtual_bytes == 0)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "a disk of 0 bytes cannot have bitmaps: QEMU would lose them");
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			"a disk of 0 bytes cannot have bitmaps: QEMU would lose them");
 	if (granularity_bits < Q2_DIRECTORY_MIN_GRANULARITY_BITS)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "granularity is under minimum (%u bytes)",
@@ -32,18 +33,20 @@ static enum qcow2bm_code check_size(const struct qcow2bm_image *image,
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "granularity exceeds maximum (%u bytes)",
 			       1u << Q2_DIRECTORY_MAX_GRANULARITY_BITS);
-	struct q2_table_shape shape = q2_table_shape(
-		image->header.virtual_bytes, granularity_bits, image->header.cluster_bits);
+	struct q2_table_shape shape =
+		q2_table_shape(image->header.virtual_bytes, granularity_bits,
+			       image->header.cluster_bits);
 	if (shape.entries > Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits)
-		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-			       "too much space will be occupied by the bitmap (%llu bytes, QEMU "
-			       "allows %llu); use larger granularity",
-			       (unsigned long long)shape.bytes, Q2_TABLE_MAX_BITMAP_BYTES);
+		return q2_fail(
+			err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
+			"too much space will be occupied by the bitmap (%llu bytes, QEMU "
+			"allows %llu); use larger granularity",
+			(unsigned long long)shape.bytes, Q2_TABLE_MAX_BITMAP_BYTES);
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_add(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
-			      unsigned granularity_bits, bool enabled,
+enum qcow2bm_code qcow2bm_add(struct qcow2bm_edit *edit, const char *name,
+			      size_t name_bytes, unsigned granularity_bits, bool enabled,
 			      struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_edit_check_new_name(edit, name, name_bytes, err);

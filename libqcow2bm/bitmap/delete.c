@@ -12,10 +12,12 @@ enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 	if (staged != NULL && staged->origin != Q2_EDIT_NO_ORIGIN) {
 		idx = staged->origin;
 		if (staged->new_name == NULL)
-			q2_directory_find(&edit->image->directory, name, name_bytes, &same);
+			q2_directory_find(&edit->image->directory, name, name_bytes,
+					  &same);
 	}
 	if (same > 1)
-		return q2_fail(err, QCOW2BM_EINVAL, edit->image->directory.bitmaps[idx].off,
+		return q2_fail(err, QCOW2BM_EINVAL,
+			       edit->image->directory.bitmaps[idx].off,
 			       "%zu bitmaps have the name '%.*s'", same,
 			       name_bytes > 200 ? 200 : (int)name_bytes, name);
 	if (staged == NULL || staged->origin != Q2_EDIT_NO_ORIGIN) {

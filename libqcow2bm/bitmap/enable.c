@@ -3,10 +3,12 @@
 #include "../image/edit.h"
 
 static enum qcow2bm_code set_auto(struct qcow2bm_edit *edit, const char *name,
-				  size_t name_bytes, bool enabled, struct qcow2bm_error *err)
+				  size_t name_bytes, bool enabled,
+				  struct qcow2bm_error *err)
 {
 	struct q2_staged *staged;
-	enum qcow2bm_code code = q2_edit_find_usable(edit, name, name_bytes, &staged, err);
+	enum qcow2bm_code code =
+		q2_edit_find_usable(edit, name, name_bytes, &staged, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (enabled)

@@ -17,9 +17,11 @@ struct extents {
 	bool has_value;
 };
 
-static enum qcow2bm_code emit(struct extents *extents, uint64_t end, struct qcow2bm_error *err)
+static enum qcow2bm_code emit(struct extents *extents, uint64_t end,
+			      struct qcow2bm_error *err)
 {
-	struct qcow2bm_extent extent = {extents->start, end - extents->start, extents->value};
+	struct qcow2bm_extent extent = {extents->start, end - extents->start,
+					extents->value};
 	if (extents->fn(extents->opaque, &extent) != 0)
 		return q2_fail(err, QCOW2BM_ESTOPPED, QCOW2BM_NO_OFFSET,
 			       "stopped by the receiver of the extents");
@@ -70,7 +72,8 @@ enum qcow2bm_code qcow2bm_extents(struct qcow2bm_image *image, size_t idx, uint6
 	if (start > virtual_bytes)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "start %llu lies past the end of the disk (%llu bytes)",
-			       (unsigned long long)start, (unsigned long long)virtual_bytes);
+			       (unsigned long long)start,
+			       (unsigned long long)virtual_bytes);
 	length = q2_min_u64(length, virtual_bytes - start);
 	struct q2_source source;
 	enum qcow2bm_code code = q2_source_open(&source, image, idx, err);

@@ -13,8 +13,9 @@ static enum qcow2bm_state state_of(const struct qcow2bm_image *image,
 	if (bitmap->problem != NULL)
 		return QCOW2BM_STATE_CORRUPT;
 	if (!(bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE))
-		return bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO ? QCOW2BM_STATE_VALID
-								    : QCOW2BM_STATE_DISABLED;
+		return bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO
+			       ? QCOW2BM_STATE_VALID
+			       : QCOW2BM_STATE_DISABLED;
 	switch (image->storage->writer) {
 	case Q2_WRITER_LIVE:
 		return QCOW2BM_STATE_IN_USE_LIVE;
@@ -45,7 +46,8 @@ void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 	};
 }
 
-size_t qcow2bm_find(const struct qcow2bm_image *image, const char *name, size_t name_bytes)
+size_t qcow2bm_find(const struct qcow2bm_image *image, const char *name,
+		    size_t name_bytes)
 {
 	return q2_directory_find(&image->directory, name, name_bytes, NULL);
 }

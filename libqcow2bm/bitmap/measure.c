@@ -6,7 +6,8 @@
 #include "../image/source.h"
 
 struct counter {
-	uint64_t last_bit; /* the bitmap's last bit, which may stand for less than the others */
+	uint64_t
+		last_bit; /* the bitmap's last bit, which may stand for less than the others */
 	uint64_t ones;
 	bool last_is_set;
 };
@@ -23,7 +24,8 @@ static enum qcow2bm_code count_piece(void *opaque, uint64_t first, uint64_t bits
 		counter->last_is_set = has_last && value;
 	} else {
 		counter->ones += q2_count_ones(words, (size_t)q2_shift_up(bits, 6));
-		counter->last_is_set = has_last && q2_run_bit(words, counter->last_bit - first);
+		counter->last_is_set =
+			has_last && q2_run_bit(words, counter->last_bit - first);
 	}
 	return QCOW2BM_OK;
 }
@@ -31,22 +33,23 @@ static enum qcow2bm_code count_piece(void *opaque, uint64_t first, uint64_t bits
 static uint64_t stored_bytes(const struct q2_source *source)
 {
 	unsigned cluster_bits = source->image->header.cluster_bits;
-	uint64_t clusters = q2_shift_up((uint64_t)source->table_entries * Q2_TABLE_ENTRY_BYTES,
-					cluster_bits);
+	uint64_t clusters = q2_shift_up(
+		(uint64_t)source->table_entries * Q2_TABLE_ENTRY_BYTES, cluster_bits);
 	for (uint32_t i = 0; i < source->table_entries; i++)
 		clusters += q2_table_is_data(source->table[i]);
 	return clusters << cluster_bits;
 }
 
-static enum qcow2bm_code count_dirty(const struct q2_source *source, uint64_t *dirty_bytes,
-				     struct qcow2bm_error *err)
+static enum qcow2bm_code count_dirty(const struct q2_source *source,
+				     uint64_t *dirty_bytes, struct qcow2bm_error *err)
 {
 	uint64_t bits = source->shape.bits;
 	*dirty_bytes = 0;
 	if (bits == 0)
 		return QCOW2BM_OK;
 	struct counter counter = {.last_bit = bits - 1};
-	enum qcow2bm_code code = q2_source_visit(source, 0, bits, count_piece, &counter, err);
+	enum qcow2bm_code code =
+		q2_source_visit(source, 0, bits, count_piece, &counter, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	unsigned granularity_bits = source->bitmap->entry.granularity_bits;
@@ -58,8 +61,9 @@ static enum qcow2bm_code count_dirty(const struct q2_source *source, uint64_t *d
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx, bool count_bits,
-				  struct qcow2bm_measure *measure, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx,
+				  bool count_bits, struct qcow2bm_measure *measure,
+				  struct qcow2bm_error *err)
 {
 	struct q2_source source;
 	enum qcow2bm_code code = q2_source_open(&source, image, idx, err);

@@ -3,7 +3,8 @@
 #include "../base/error.h"
 #include "../image/edit.h"
 
-static enum qcow2bm_code merge_from_other(struct qcow2bm_edit *edit, struct q2_staged *target,
+static enum qcow2bm_code merge_from_other(struct qcow2bm_edit *edit,
+					  struct q2_staged *target,
 					  struct qcow2bm_image *source_image,
 					  const char *source, size_t source_bytes,
 					  struct qcow2bm_error *err)
@@ -17,22 +18,26 @@ static enum qcow2bm_code merge_from_other(struct qcow2bm_edit *edit, struct q2_s
 	uint64_t theirs = source_image->header.virtual_bytes;
 	if (have != theirs)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "bitmaps are of different sizes (destination size is %llu, source "
+			       "bitmaps are of different sizes (destination size is "
+			       "%llu, source "
 			       "size is %llu) and cannot be merged",
 			       (unsigned long long)have, (unsigned long long)theirs);
 	return q2_edit_add_source(edit, target, source_image, idx, err);
 }
 
-enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
-				struct qcow2bm_image *source_image, const char *source,
-				size_t source_bytes, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name,
+				size_t name_bytes, struct qcow2bm_image *source_image,
+				const char *source, size_t source_bytes,
+				struct qcow2bm_error *err)
 {
 	struct q2_staged *target, *staged;
-	enum qcow2bm_code code = q2_edit_find_usable(edit, name, name_bytes, &target, err);
+	enum qcow2bm_code code =
+		q2_edit_find_usable(edit, name, name_bytes, &target, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (source_image != NULL && source_image != edit->image)
-		return merge_from_other(edit, target, source_image, source, source_bytes, err);
+		return merge_from_other(edit, target, source_image, source, source_bytes,
+					err);
 	code = q2_edit_find_usable(edit, source, source_bytes, &staged, err);
 	if (code != QCOW2BM_OK || staged == target)
 		return code;

@@ -10,7 +10,8 @@ enum qcow2bm_code qcow2bm_rename(struct qcow2bm_edit *edit, const char *name,
 				 size_t new_name_bytes, struct qcow2bm_error *err)
 {
 	struct q2_staged *staged;
-	enum qcow2bm_code code = q2_edit_find_usable(edit, name, name_bytes, &staged, err);
+	enum qcow2bm_code code =
+		q2_edit_find_usable(edit, name, name_bytes, &staged, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (name_bytes == new_name_bytes && memcmp(name, new_name, name_bytes) == 0)

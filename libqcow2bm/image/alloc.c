@@ -23,38 +23,42 @@ static uint64_t lowest_bitmap_off(const struct qcow2bm_image *image)
 	return lowest;
 }
 
-static enum qcow2bm_code find_in_file(struct q2_alloc *alloc, struct q2_refcounts *refcounts,
-				      uint64_t end, struct qcow2bm_error *err)
+static enum qcow2bm_code find_in_file(struct q2_alloc *alloc,
+				      struct q2_refcounts *refcounts, uint64_t end,
+				      struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = refcounts->image;
 	uint64_t first = lowest_bitmap_off(image) >> image->header.cluster_bits;
 	first = (first >> refcounts->block_shift) << refcounts->block_shift;
 	uint64_t stopped;
-	return q2_refcounts_find_free(refcounts, q2_min_u64(first, end), end, BUDGET_BYTES,
-				      &alloc->free_clusters, &stopped, err);
+	return q2_refcounts_find_free(refcounts, q2_min_u64(first, end), end,
+				      BUDGET_BYTES, &alloc->free_clusters, &stopped, err);
 }
 
 /* Behind the end of the file clusters may still be counted; behind the last refcount block
  * none is. */
-static enum qcow2bm_code find_behind(struct q2_alloc *alloc, struct q2_refcounts *refcounts,
-				     uint64_t end, struct qcow2bm_error *err)
+static enum qcow2bm_code find_behind(struct q2_alloc *alloc,
+				     struct q2_refcounts *refcounts, uint64_t end,
+				     struct qcow2bm_error *err)
 {
 	uint64_t blocks = refcounts->table_entries;
 	while (blocks > 0 && refcounts->table[blocks - 1] == 0)
 		blocks--;
 	uint64_t counted_end = blocks << refcounts->block_shift;
-	uint64_t limit = (Q2_MAPPING_L1_OFFSET_MASK >> refcounts->image->header.cluster_bits);
+	uint64_t limit =
+		(Q2_MAPPING_L1_OFFSET_MASK >> refcounts->image->header.cluster_bits);
 	if (counted_end > end) {
 		uint64_t stopped;
-		enum qcow2bm_code code = q2_refcounts_find_free(
-			refcounts, end, counted_end, BUDGET_BYTES, &alloc->free_clusters,
-			&stopped, err);
+		enum qcow2bm_code code =
+			q2_refcounts_find_free(refcounts, end, counted_end, BUDGET_BYTES,
+					       &alloc->free_clusters, &stopped, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		end = counted_end;
 	}
-	return end >= limit ? QCOW2BM_OK
-			    : q2_clusters_add(&alloc->free_clusters, end, limit - end, err);
+	return end >= limit
+		       ? QCOW2BM_OK
+		       : q2_clusters_add(&alloc->free_clusters, end, limit - end, err);
 }
 
 enum qcow2bm_code q2_alloc_open(struct q2_alloc *alloc, struct q2_refcounts *refcounts,
@@ -72,7 +76,8 @@ enum qcow2bm_code q2_alloc_open(struct q2_alloc *alloc, struct q2_refcounts *ref
 	} else {
 		uint64_t stopped;
 		code = q2_refcounts_find_free(refcounts, 0, image->file_bytes >> bits,
-					      UINT64_MAX, &alloc->free_clusters, &stopped, err);
+					      UINT64_MAX, &alloc->free_clusters, &stopped,
+					      err);
 	}
 	if (code != QCOW2BM_OK)
 		q2_alloc_close(alloc);

@@ -119,7 +119,8 @@ bool q2_clusters_overlap(const struct q2_clusters *set, uint64_t first, uint64_t
 	return true;
 }
 
-enum qcow2bm_code q2_clusters_subtract(struct q2_clusters *set, const struct q2_clusters *other,
+enum qcow2bm_code q2_clusters_subtract(struct q2_clusters *set,
+				       const struct q2_clusters *other,
 				       struct qcow2bm_error *err)
 {
 	assert(set->count < 2 || set->is_sorted);
@@ -128,7 +129,8 @@ enum qcow2bm_code q2_clusters_subtract(struct q2_clusters *set, const struct q2_
 		uint64_t first = set->runs[i].first;
 		uint64_t end = first + set->runs[i].count;
 		uint64_t hit;
-		while (first < end && q2_clusters_overlap(other, first, end - first, &hit)) {
+		while (first < end &&
+		       q2_clusters_overlap(other, first, end - first, &hit)) {
 			enum qcow2bm_code code =
 				q2_clusters_add(&rest, first, hit - first, err);
 			if (code != QCOW2BM_OK) {

@@ -37,7 +37,8 @@ bool q2_clusters_overlap(const struct q2_clusters *set, uint64_t first, uint64_t
 			 uint64_t *hit);
 
 /* set := set without `other`. Errors: ENOMEM. */
-enum qcow2bm_code q2_clusters_subtract(struct q2_clusters *set, const struct q2_clusters *other,
+enum qcow2bm_code q2_clusters_subtract(struct q2_clusters *set,
+				       const struct q2_clusters *other,
 				       struct qcow2bm_error *err);
 
 uint64_t q2_clusters_total(const struct q2_clusters *set);

@@ -37,8 +37,9 @@ static enum qcow2bm_code clear_unknown_autoclear(struct q2_commit *commit,
 		return QCOW2BM_OK;
 	uint8_t bytes[8];
 	q2_be64_store(bytes, known);
-	enum qcow2bm_code code = q2_storage_write(commit->image->storage, bytes, sizeof(bytes),
-						  Q2_HEADER_AUTOCLEAR_OFF, err);
+	enum qcow2bm_code code =
+		q2_storage_write(commit->image->storage, bytes, sizeof(bytes),
+				 Q2_HEADER_AUTOCLEAR_OFF, err);
 	if (code == QCOW2BM_OK)
 		code = q2_commit_sync(commit, err);
 	if (code == QCOW2BM_OK)
@@ -46,7 +47,8 @@ static enum qcow2bm_code clear_unknown_autoclear(struct q2_commit *commit,
 	return code;
 }
 
-static enum qcow2bm_code grow_refcounts(struct q2_commit *commit, struct qcow2bm_error *err)
+static enum qcow2bm_code grow_refcounts(struct q2_commit *commit,
+					struct qcow2bm_error *err)
 {
 	struct q2_plan *plan = commit->plan;
 	const struct q2_header *header = &commit->image->header;
@@ -55,8 +57,8 @@ static enum qcow2bm_code grow_refcounts(struct q2_commit *commit, struct qcow2bm
 	uint64_t old_off = header->refcount_table_off;
 	uint64_t old_clusters = header->refcount_table_clusters;
 	commit->growth_started = true;
-	enum qcow2bm_code code =
-		q2_grow_commit(&plan->growth, &plan->refcounts, &commit->result->syncs, err);
+	enum qcow2bm_code code = q2_grow_commit(&plan->growth, &plan->refcounts,
+						&commit->result->syncs, err);
 	if (code == QCOW2BM_OK && header->refcount_table_off != old_off)
 		code = q2_clusters_add(&commit->freed, old_off >> header->cluster_bits,
 				       old_clusters, err);
@@ -74,8 +76,9 @@ enum qcow2bm_code q2_commit_prepare(struct q2_commit *commit, struct qcow2bm_err
 	return code;
 }
 
-enum qcow2bm_code q2_commit_write(struct q2_commit *commit, const void *buf, uint64_t first,
-				  uint64_t clusters, struct qcow2bm_error *err)
+enum qcow2bm_code q2_commit_write(struct q2_commit *commit, const void *buf,
+				  uint64_t first, uint64_t clusters,
+				  struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = commit->image->header.cluster_bits;
 	enum qcow2bm_code code = q2_commit_prepare(commit, err);
@@ -83,8 +86,8 @@ enum qcow2bm_code q2_commit_write(struct q2_commit *commit, const void *buf, uin
 		code = q2_clusters_add(&commit->written, first, clusters, err);
 	if (code == QCOW2BM_OK)
 		code = q2_storage_write(commit->image->storage, buf,
-					(size_t)clusters << cluster_bits, first << cluster_bits,
-					err);
+					(size_t)clusters << cluster_bits,
+					first << cluster_bits, err);
 	return code;
 }
 
@@ -119,7 +122,8 @@ static struct q2_directory_entry make_entry(const struct q2_plan *plan,
 	entry.granularity_bits = staged->granularity_bits;
 	const struct q2_content *content = find_content(plan, staged);
 	if (content != NULL && !content->is_unchanged) {
-		entry.table_off = content->table_first << edit->image->header.cluster_bits;
+		entry.table_off = content->table_first
+				  << edit->image->header.cluster_bits;
 		entry.table_entries = (uint32_t)content->shape.entries;
 	}
 	return entry;
@@ -138,13 +142,15 @@ static enum qcow2bm_code check_directory(const struct q2_commit *commit,
 		const char *problem = commit->directory.bitmaps[idx++].problem;
 		if (problem != NULL && q2_edit_is_changed(edit, &edit->staged[i]))
 			return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
-				       "the edit would make an invalid bitmap: %.300s", problem);
+				       "the edit would make an invalid bitmap: %.300s",
+				       problem);
 	}
 	return QCOW2BM_OK;
 }
 
 /* Makes the new directory in memory. */
-static enum qcow2bm_code make_directory(struct q2_commit *commit, struct qcow2bm_error *err)
+static enum qcow2bm_code make_directory(struct q2_commit *commit,
+					struct qcow2bm_error *err)
 {
 	struct q2_plan *plan = commit->plan;
 	const struct qcow2bm_edit *edit = plan->edit;
@@ -177,13 +183,15 @@ static bool is_same_directory(const struct q2_commit *commit)
 	       (old->size == 0 || memcmp(old->bytes, new->bytes, old->size) == 0);
 }
 
-static enum qcow2bm_code write_directory(struct q2_commit *commit, struct qcow2bm_error *err)
+static enum qcow2bm_code write_directory(struct q2_commit *commit,
+					 struct qcow2bm_error *err)
 {
 	const struct q2_plan *plan = commit->plan;
 	if (plan->directory_bytes == 0)
 		return QCOW2BM_OK;
-	uint8_t *clusters = calloc((size_t)plan->directory_clusters,
-				   (size_t)q2_header_cluster_bytes(&commit->image->header));
+	uint8_t *clusters =
+		calloc((size_t)plan->directory_clusters,
+		       (size_t)q2_header_cluster_bytes(&commit->image->header));
 	if (clusters == NULL)
 		return q2_fail_memory(err, "the bitmap directory");
 	memcpy(clusters, commit->directory.bytes, commit->directory.size);
@@ -221,12 +229,14 @@ static enum qcow2bm_code write_new_state(struct q2_commit *commit, bool *nothing
 static enum qcow2bm_code make_buffers(struct q2_commit *commit, struct qcow2bm_error *err)
 {
 	const struct q2_plan *plan = commit->plan;
-	uint64_t compute = 0, cluster_bytes = q2_header_cluster_bytes(&commit->image->header);
+	uint64_t compute = 0,
+		 cluster_bytes = q2_header_cluster_bytes(&commit->image->header);
 	for (size_t i = 0; i < plan->content_count; i++) {
 		compute += plan->contents[i].compute_count;
 		commit->total_bytes += plan->contents[i].read_bytes;
 	}
-	commit->batch_clusters = cluster_bytes >= BATCH_BYTES ? 1 : BATCH_BYTES / cluster_bytes;
+	commit->batch_clusters =
+		cluster_bytes >= BATCH_BYTES ? 1 : BATCH_BYTES / cluster_bytes;
 	if (compute == 0)
 		return QCOW2BM_OK;
 	size_t bytes = (size_t)(commit->batch_clusters * cluster_bytes);
@@ -277,7 +287,8 @@ static enum qcow2bm_code run_steps(struct q2_commit *commit, struct q2_switch *p
 
 static enum qcow2bm_code commit_plan(struct q2_plan *plan,
 				     const struct qcow2bm_commit_options *options,
-				     struct qcow2bm_result *result, struct qcow2bm_error *err)
+				     struct qcow2bm_result *result,
+				     struct qcow2bm_error *err)
 {
 	struct q2_commit commit = {
 		.plan = plan,
@@ -317,7 +328,8 @@ enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 			       "the image is not open for writing");
 	if (edit->image->is_stale)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "the image could not be read again after the last commit; open it "
+			       "the image could not be read again after the last commit; "
+			       "open it "
 			       "again");
 	struct q2_plan plan;
 	enum qcow2bm_code code = q2_plan_make(&plan, edit, options->flags, err);

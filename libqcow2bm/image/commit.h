@@ -14,11 +14,11 @@ struct q2_commit {
 	uint64_t *other;   /* a batch of one source */
 	uint64_t *scratch; /* Q2_CONVERT_WORDS for another granularity */
 	uint64_t batch_clusters;
-	struct q2_clusters written; /* new clusters that hold something now */
-	struct q2_clusters freed;   /* a refcount table that was replaced */
+	struct q2_clusters written;    /* new clusters that hold something now */
+	struct q2_clusters freed;      /* a refcount table that was replaced */
 	struct q2_directory directory; /* the new one; becomes the image's at the end */
-	uint64_t total_bytes;       /* for progress */
-	bool is_prepared;           /* step 1 is done */
+	uint64_t total_bytes;          /* for progress */
+	bool is_prepared;              /* step 1 is done */
 	bool growth_started;
 };
 
@@ -28,8 +28,9 @@ struct q2_commit {
 enum qcow2bm_code q2_commit_prepare(struct q2_commit *commit, struct qcow2bm_error *err);
 
 /* Writes whole clusters that are reserved, and notes them as written. Errors: ESYSTEM. */
-enum qcow2bm_code q2_commit_write(struct q2_commit *commit, const void *buf, uint64_t first,
-				  uint64_t clusters, struct qcow2bm_error *err);
+enum qcow2bm_code q2_commit_write(struct q2_commit *commit, const void *buf,
+				  uint64_t first, uint64_t clusters,
+				  struct qcow2bm_error *err);
 
 /* SYNC, counted. */
 enum qcow2bm_code q2_commit_sync(struct q2_commit *commit, struct qcow2bm_error *err);

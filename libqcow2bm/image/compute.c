@@ -13,7 +13,7 @@
 struct batch {
 	struct q2_commit *commit;
 	struct q2_content *content;
-	uint64_t first;    /* table index */
+	uint64_t first; /* table index */
 	uint64_t clusters;
 	uint64_t first_bit;
 	uint64_t bits;
@@ -26,8 +26,9 @@ static uint64_t *cluster_words(const struct batch *batch, uint64_t *words, uint6
 }
 
 /* The bits of one source, at the granularity of the new content, into `words`. */
-static enum qcow2bm_code read_source(const struct batch *batch, const struct q2_source *source,
-				     uint64_t *words, struct qcow2bm_error *err)
+static enum qcow2bm_code read_source(const struct batch *batch,
+				     const struct q2_source *source, uint64_t *words,
+				     struct qcow2bm_error *err)
 {
 	unsigned granularity_bits = batch->content->staged->granularity_bits;
 	size_t bytes = (size_t)batch->clusters * batch->cluster_words * sizeof(*words);
@@ -37,8 +38,8 @@ static enum qcow2bm_code read_source(const struct batch *batch, const struct q2_
 		return q2_source_read(source, batch->first_bit, batch->bits, words, err);
 	}
 	memset(words, 0, bytes);
-	return q2_convert_read(source, granularity_bits, batch->first_bit, batch->bits, words,
-			       batch->commit->scratch, err);
+	return q2_convert_read(source, granularity_bits, batch->first_bit, batch->bits,
+			       words, batch->commit->scratch, err);
 }
 
 static bool is_needed(const struct batch *batch, const struct q2_source *source)
@@ -120,8 +121,8 @@ static enum qcow2bm_code write_batch(const struct batch *batch, const bool *chan
 			run++;
 		}
 		enum qcow2bm_code code = q2_commit_write(
-			batch->commit, cluster_words(batch, batch->commit->words, i), first,
-			run, err);
+			batch->commit, cluster_words(batch, batch->commit->words, i),
+			first, run, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		i += run;
@@ -138,8 +139,9 @@ static void tell_progress(struct q2_commit *commit, uint64_t bytes)
 					  commit->total_bytes);
 }
 
-static enum qcow2bm_code compute_batch(struct q2_commit *commit, struct q2_content *content,
-				       uint64_t first, uint64_t clusters, bool *changed,
+static enum qcow2bm_code compute_batch(struct q2_commit *commit,
+				       struct q2_content *content, uint64_t first,
+				       uint64_t clusters, bool *changed,
 				       struct qcow2bm_error *err)
 {
 	uint64_t per_cluster = content->shape.bits_per_cluster;
@@ -158,13 +160,15 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit, struct q2_conte
 		code = add_sources(&batch, changed, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	q2_uniform_clear_tail(commit->words, (size_t)clusters * batch.cluster_words, batch.bits);
+	q2_uniform_clear_tail(commit->words, (size_t)clusters * batch.cluster_words,
+			      batch.bits);
 	code = write_batch(&batch, changed, err);
 	tell_progress(commit, batch.bits / 8 * content->source_count);
 	return code;
 }
 
-static enum qcow2bm_code compute_entries(struct q2_commit *commit, struct q2_content *content,
+static enum qcow2bm_code compute_entries(struct q2_commit *commit,
+					 struct q2_content *content,
 					 struct qcow2bm_error *err)
 {
 	bool *changed = calloc((size_t)commit->batch_clusters, sizeof(*changed));
@@ -174,7 +178,8 @@ static enum qcow2bm_code compute_entries(struct q2_commit *commit, struct q2_con
 	uint64_t idx = 0;
 	while (code == QCOW2BM_OK && idx < content->shape.entries) {
 		uint64_t run = 0;
-		while (run < commit->batch_clusters && idx + run < content->shape.entries &&
+		while (run < commit->batch_clusters &&
+		       idx + run < content->shape.entries &&
 		       content->table[idx + run] == Q2_CONTENT_COMPUTE)
 			run++;
 		if (run != 0)
@@ -196,7 +201,8 @@ static enum qcow2bm_code write_table(struct q2_commit *commit, struct q2_content
 				     struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = commit->image->header.cluster_bits;
-	uint8_t *encoded = calloc((size_t)content->table_clusters, (size_t)1 << cluster_bits);
+	uint8_t *encoded =
+		calloc((size_t)content->table_clusters, (size_t)1 << cluster_bits);
 	if (encoded == NULL)
 		return q2_fail_memory(err, "a bitmap table");
 	q2_table_encode(content->table, encoded, (uint32_t)content->shape.entries);

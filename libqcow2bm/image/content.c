@@ -8,7 +8,8 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 
-static enum qcow2bm_code open_sources(struct q2_content *content, struct qcow2bm_edit *edit,
+static enum qcow2bm_code open_sources(struct q2_content *content,
+				      struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
 {
 	const struct q2_staged *staged = content->staged;
@@ -17,12 +18,14 @@ static enum qcow2bm_code open_sources(struct q2_content *content, struct qcow2bm
 		return q2_fail_memory(err, "an edit");
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (staged->keeps_own) {
-		code = q2_source_open(&content->sources[0], edit->image, staged->origin, err);
+		code = q2_source_open(&content->sources[0], edit->image, staged->origin,
+				      err);
 		content->source_count += code == QCOW2BM_OK;
 	}
 	for (size_t i = 0; code == QCOW2BM_OK && i < staged->source_count; i++) {
 		code = q2_source_open(&content->sources[content->source_count],
-				      staged->sources[i].image, staged->sources[i].idx, err);
+				      staged->sources[i].image, staged->sources[i].idx,
+				      err);
 		content->source_count += code == QCOW2BM_OK;
 	}
 	return code;
@@ -34,9 +37,11 @@ static bool is_partial(const struct q2_content *content, uint64_t idx)
 }
 
 /* Whether cluster idx of the source's data is cluster idx of the new content's. */
-static bool is_same_layout(const struct q2_content *content, const struct q2_source *source)
+static bool is_same_layout(const struct q2_content *content,
+			   const struct q2_source *source)
 {
-	return source->bitmap->entry.granularity_bits == content->staged->granularity_bits &&
+	return source->bitmap->entry.granularity_bits ==
+		       content->staged->granularity_bits &&
 	       source->shape.bits_per_cluster == content->shape.bits_per_cluster;
 }
 
@@ -51,13 +56,15 @@ static struct q2_source_range range_of(const struct q2_content *content,
 
 static uint64_t plan_entry(struct q2_content *content, uint64_t idx)
 {
-	const struct q2_source *only = NULL; /* the one source that is not all-zero here */
+	const struct q2_source *only =
+		NULL; /* the one source that is not all-zero here */
 	size_t others = 0;
 	uint64_t bytes = 0;
 	for (size_t i = 0; i < content->source_count; i++) {
 		const struct q2_source *source = &content->sources[i];
 		struct q2_source_range range = range_of(content, source, idx);
-		enum q2_source_kind kind = q2_source_classify(source, range.first, range.bits);
+		enum q2_source_kind kind =
+			q2_source_classify(source, range.first, range.bits);
 		if (kind == Q2_SOURCE_ZEROS)
 			continue;
 		if (kind == Q2_SOURCE_ONES && !is_partial(content, idx))
@@ -84,7 +91,8 @@ enum qcow2bm_code q2_content_plan(struct q2_content *content, struct qcow2bm_edi
 		.shape = q2_table_shape(header->virtual_bytes, staged->granularity_bits,
 					header->cluster_bits),
 	};
-	content->table = malloc((size_t)(content->shape.entries + 1) * sizeof(*content->table));
+	content->table =
+		malloc((size_t)(content->shape.entries + 1) * sizeof(*content->table));
 	enum qcow2bm_code code = content->table == NULL
 					 ? q2_fail_memory(err, "a bitmap table")
 					 : open_sources(content, edit, err);
@@ -96,7 +104,8 @@ enum qcow2bm_code q2_content_plan(struct q2_content *content, struct qcow2bm_edi
 }
 
 /* The staged bitmap of a source that loses its content in this edit, or NULL. */
-static struct q2_staged *find_loser(struct qcow2bm_edit *edit, const struct q2_source *source)
+static struct q2_staged *find_loser(struct qcow2bm_edit *edit,
+				    const struct q2_source *source)
 {
 	if (source->image != edit->image)
 		return NULL;
@@ -112,7 +121,8 @@ static const struct q2_source *find_copied(const struct q2_content *content, uin
 	for (size_t i = 0; i < content->source_count; i++) {
 		const struct q2_source *source = &content->sources[i];
 		struct q2_source_range range = range_of(content, source, idx);
-		if (q2_source_classify(source, range.first, range.bits) == Q2_SOURCE_ZEROS)
+		if (q2_source_classify(source, range.first, range.bits) ==
+		    Q2_SOURCE_ZEROS)
 			continue;
 		if (only != NULL || !is_same_layout(content, source) ||
 		    !q2_table_is_data(source->table[idx]))
@@ -130,9 +140,12 @@ void q2_content_take_over(struct q2_content *content, struct qcow2bm_edit *edit,
 		if (content->table[i] != Q2_CONTENT_COMPUTE)
 			continue;
 		const struct q2_source *copied = find_copied(content, i);
-		struct q2_staged *loser = copied == NULL ? NULL : find_loser(edit, copied);
-		if (loser == NULL || (loser->heir != NULL && loser->heir != content->staged) ||
-		    !q2_clusters_overlap(owned, copied->table[i] >> cluster_bits, 1, NULL))
+		struct q2_staged *loser =
+			copied == NULL ? NULL : find_loser(edit, copied);
+		if (loser == NULL ||
+		    (loser->heir != NULL && loser->heir != content->staged) ||
+		    !q2_clusters_overlap(owned, copied->table[i] >> cluster_bits, 1,
+					 NULL))
 			continue;
 		loser->heir = content->staged;
 		content->table[i] = copied->table[i];
@@ -149,7 +162,8 @@ enum qcow2bm_code q2_content_reserve(struct q2_content *content, struct q2_alloc
 	enum qcow2bm_code code =
 		q2_alloc_take(alloc, content->table_clusters, &content->table_first, err);
 	if (code == QCOW2BM_OK)
-		code = q2_alloc_take_any(alloc, content->compute_count, &content->data, err);
+		code = q2_alloc_take_any(alloc, content->compute_count, &content->data,
+					 err);
 	return code;
 }
 

@@ -15,13 +15,14 @@ struct q2_content {
 	struct q2_table_shape shape;
 	struct q2_source *sources; /* its own committed bits first, when it keeps them */
 	size_t source_count;
-	uint64_t *table; /* Q2_TABLE_ZEROS, Q2_TABLE_ONES, an offset, or Q2_CONTENT_COMPUTE */
+	uint64_t *
+		table; /* Q2_TABLE_ZEROS, Q2_TABLE_ONES, an offset, or Q2_CONTENT_COMPUTE */
 	uint64_t compute_count;
-	uint64_t read_bytes;      /* of sources, for what must be computed */
-	uint64_t table_first;     /* cluster that is reserved for the table */
+	uint64_t read_bytes;  /* of sources, for what must be computed */
+	uint64_t table_first; /* cluster that is reserved for the table */
 	uint64_t table_clusters;
-	struct q2_clusters data;  /* clusters that are reserved for computed data */
-	bool is_unchanged;        /* it turned out to be what the origin's table says */
+	struct q2_clusters data; /* clusters that are reserved for computed data */
+	bool is_unchanged;       /* it turned out to be what the origin's table says */
 };
 
 /* Loads the tables of the sources and plans the new one. Errors: EIMAGE, ESYSTEM, ENOMEM. */

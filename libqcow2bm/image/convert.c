@@ -20,7 +20,8 @@ struct q2_source_range q2_convert_range(const struct q2_source *source,
 	if (granularity_bits >= own) {
 		unsigned shift = granularity_bits - own;
 		uint64_t start = first << shift;
-		uint64_t left = start < source->shape.bits ? source->shape.bits - start : 0;
+		uint64_t left =
+			start < source->shape.bits ? source->shape.bits - start : 0;
 		uint64_t wanted = bits > left >> shift ? left : bits << shift;
 		return (struct q2_source_range){start, q2_min_u64(left, wanted)};
 	}
@@ -49,8 +50,9 @@ static enum qcow2bm_code coarsen_many(const struct q2_source *source, unsigned s
 }
 
 /* Whether any of the source's bits [first, end) is set. */
-static enum qcow2bm_code find_any(const struct q2_source *source, uint64_t first, uint64_t end,
-				  uint64_t *scratch, bool *any, struct qcow2bm_error *err)
+static enum qcow2bm_code find_any(const struct q2_source *source, uint64_t first,
+				  uint64_t end, uint64_t *scratch, bool *any,
+				  struct qcow2bm_error *err)
 {
 	*any = false;
 	for (uint64_t at = first; at < end; at += SCRATCH_BITS) {
@@ -90,9 +92,9 @@ static enum qcow2bm_code coarsen_few(const struct q2_source *source, unsigned sh
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code refine(const struct q2_source *source, unsigned shift, uint64_t first,
-				uint64_t bits, uint64_t *words, uint64_t *scratch,
-				struct qcow2bm_error *err)
+static enum qcow2bm_code refine(const struct q2_source *source, unsigned shift,
+				uint64_t first, uint64_t bits, uint64_t *words,
+				uint64_t *scratch, struct qcow2bm_error *err)
 {
 	/* A piece of the scratch may begin 63 bits early, to begin with a word. */
 	uint64_t step = bits;
@@ -105,7 +107,8 @@ static enum qcow2bm_code refine(const struct q2_source *source, unsigned shift, 
 		uint64_t end = ((first + at + part - 1) >> shift) + 1;
 		if (q2_source_classify(source, start, end - start) == Q2_SOURCE_ZEROS)
 			continue;
-		enum qcow2bm_code code = q2_source_read(source, base, end - base, scratch, err);
+		enum qcow2bm_code code =
+			q2_source_read(source, base, end - base, scratch, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		q2_granularity_refine(words + at / 64, part, scratch,
@@ -114,14 +117,16 @@ static enum qcow2bm_code refine(const struct q2_source *source, unsigned shift, 
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_convert_read(const struct q2_source *source, unsigned granularity_bits,
-				  uint64_t first, uint64_t bits, uint64_t *words,
-				  uint64_t *scratch, struct qcow2bm_error *err)
+enum qcow2bm_code q2_convert_read(const struct q2_source *source,
+				  unsigned granularity_bits, uint64_t first,
+				  uint64_t bits, uint64_t *words, uint64_t *scratch,
+				  struct qcow2bm_error *err)
 {
 	unsigned own = source->bitmap->entry.granularity_bits;
 	assert(own != granularity_bits);
 	if (own > granularity_bits)
-		return refine(source, own - granularity_bits, first, bits, words, scratch, err);
+		return refine(source, own - granularity_bits, first, bits, words, scratch,
+			      err);
 	unsigned shift = granularity_bits - own;
 	return (shift <= MANY_PER_SCRATCH_SHIFT ? coarsen_many : coarsen_few)(
 		source, shift, first, bits, words, scratch, err);

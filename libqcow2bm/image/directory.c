@@ -33,13 +33,15 @@ static int compare_names(const struct q2_directory_entry *entry, const void *nam
 	size_t shared = entry->name_bytes < name_bytes ? entry->name_bytes : name_bytes;
 	int order = shared == 0 ? 0 : memcmp(entry->name, name, shared);
 	return order != 0 ? order
-			  : (entry->name_bytes > name_bytes) - (entry->name_bytes < name_bytes);
+			  : (entry->name_bytes > name_bytes) -
+				    (entry->name_bytes < name_bytes);
 }
 
 static int order_of(const struct q2_directory *directory, size_t a, size_t b)
 {
 	const struct q2_directory_entry *other = &directory->bitmaps[b].entry;
-	int order = compare_names(&directory->bitmaps[a].entry, other->name, other->name_bytes);
+	int order = compare_names(&directory->bitmaps[a].entry, other->name,
+				  other->name_bytes);
 	return order != 0 ? order : (a > b) - (a < b);
 }
 
@@ -50,7 +52,8 @@ static void sift_down(const struct q2_directory *directory, size_t root, size_t 
 		size_t child = 2 * root + 1;
 		if (child >= count)
 			return;
-		if (child + 1 < count && order_of(directory, heap[child], heap[child + 1]) < 0)
+		if (child + 1 < count &&
+		    order_of(directory, heap[child], heap[child + 1]) < 0)
 			child++;
 		if (order_of(directory, heap[root], heap[child]) >= 0)
 			return;
@@ -62,10 +65,12 @@ static void sift_down(const struct q2_directory *directory, size_t root, size_t 
 }
 
 /* A heap sort: qsort() has no context argument in C11. */
-static enum qcow2bm_code sort_names(struct q2_directory *directory, struct qcow2bm_error *err)
+static enum qcow2bm_code sort_names(struct q2_directory *directory,
+				    struct qcow2bm_error *err)
 {
 	size_t count = directory->count;
-	directory->by_name = malloc((count == 0 ? 1 : count) * sizeof(*directory->by_name));
+	directory->by_name =
+		malloc((count == 0 ? 1 : count) * sizeof(*directory->by_name));
 	if (directory->by_name == NULL)
 		return q2_fail_memory(err, "the bitmap directory");
 	for (size_t i = 0; i < count; i++)
@@ -89,7 +94,8 @@ static enum qcow2bm_code note_duplicates(struct q2_directory *directory,
 		struct q2_bitmap *b = &directory->bitmaps[directory->by_name[i]];
 		if (compare_names(&a->entry, b->entry.name, b->entry.name_bytes) != 0)
 			continue;
-		enum qcow2bm_code code = note_problem(a, "another bitmap has the same name", err);
+		enum qcow2bm_code code =
+			note_problem(a, "another bitmap has the same name", err);
 		if (code == QCOW2BM_OK)
 			code = note_problem(b, "another bitmap has the same name", err);
 		if (code != QCOW2BM_OK)
@@ -98,20 +104,24 @@ static enum qcow2bm_code note_duplicates(struct q2_directory *directory,
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code check_entry(struct q2_bitmap *bitmap, const struct q2_header *header,
+static enum qcow2bm_code check_entry(struct q2_bitmap *bitmap,
+				     const struct q2_header *header,
 				     struct qcow2bm_error *err)
 {
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	struct qcow2bm_error problem = {0};
 	if (q2_directory_entry_check(entry, header, bitmap->off, &problem) != QCOW2BM_OK)
 		return note_problem(bitmap, problem.sentence, err);
-	if (entry->extra_bytes != 0 && !(entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE))
-		return note_problem(bitmap, "it has extra data that is not marked compatible", err);
+	if (entry->extra_bytes != 0 &&
+	    !(entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE))
+		return note_problem(
+			bitmap, "it has extra data that is not marked compatible", err);
 	if (!(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
-		return note_problem(bitmap,
-				    "autoclear bit 0 is unset: a program without bitmap support "
-				    "wrote to the image",
-				    err);
+		return note_problem(
+			bitmap,
+			"autoclear bit 0 is unset: a program without bitmap support "
+			"wrote to the image",
+			err);
 	return QCOW2BM_OK;
 }
 
@@ -137,25 +147,30 @@ static enum qcow2bm_code parse_entries(struct q2_directory *directory,
 	}
 	if (at != directory->size)
 		return q2_fail(err, QCOW2BM_EIMAGE, directory->off + at,
-			       "the bitmap directory has %zu bytes, but its %zu entries take %zu",
+			       "the bitmap directory has %zu bytes, but its %zu entries "
+			       "take %zu",
 			       directory->size, count, at);
 	return QCOW2BM_OK;
 }
 
 enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *bytes,
 				     size_t size, size_t count, uint64_t off,
-				     const struct q2_header *header, struct qcow2bm_error *err)
+				     const struct q2_header *header,
+				     struct qcow2bm_error *err)
 {
 	*directory = (struct q2_directory){.bytes = bytes, .size = size, .off = off};
 	enum qcow2bm_code code;
 	if (count > size / Q2_DIRECTORY_ENTRY_MIN_BYTES)
-		code = q2_fail(err, QCOW2BM_EIMAGE, off,
-			       "the bitmap directory has %zu bytes, too few for %zu bitmaps",
-			       size, count);
+		code = q2_fail(
+			err, QCOW2BM_EIMAGE, off,
+			"the bitmap directory has %zu bytes, too few for %zu bitmaps",
+			size, count);
 	else {
-		directory->bitmaps = calloc(count == 0 ? 1 : count, sizeof(*directory->bitmaps));
-		code = directory->bitmaps == NULL ? q2_fail_memory(err, "the bitmap directory")
-						  : parse_entries(directory, header, count, err);
+		directory->bitmaps =
+			calloc(count == 0 ? 1 : count, sizeof(*directory->bitmaps));
+		code = directory->bitmaps == NULL
+			       ? q2_fail_memory(err, "the bitmap directory")
+			       : parse_entries(directory, header, count, err);
 	}
 	if (code == QCOW2BM_OK)
 		code = sort_names(directory, err);
@@ -166,14 +181,16 @@ enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *by
 	return code;
 }
 
-enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image, struct qcow2bm_error *err)
+enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
+				    struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =
 		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
 	if (extension == NULL) {
 		if (image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS)
 			return q2_fail(err, QCOW2BM_EIMAGE, Q2_HEADER_AUTOCLEAR_OFF,
-				       "autoclear bit 0 is set, but there is no bitmaps extension");
+				       "autoclear bit 0 is set, but there is no bitmaps "
+				       "extension");
 		return QCOW2BM_OK;
 	}
 	struct q2_bitmaps_extension bitmaps;
@@ -184,11 +201,12 @@ enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image, struct qcow2bm_
 		return code;
 	if (!q2_checked_within(bitmaps.directory_off, bitmaps.directory_bytes,
 			       image->file_bytes))
-		return q2_fail(err, QCOW2BM_EIMAGE, extension->head_off,
-			       "the bitmap directory (%llu bytes at %llu) lies past the end of "
-			       "the file",
-			       (unsigned long long)bitmaps.directory_bytes,
-			       (unsigned long long)bitmaps.directory_off);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, extension->head_off,
+			"the bitmap directory (%llu bytes at %llu) lies past the end of "
+			"the file",
+			(unsigned long long)bitmaps.directory_bytes,
+			(unsigned long long)bitmaps.directory_off);
 	size_t size = (size_t)bitmaps.directory_bytes;
 	uint8_t *bytes = malloc(size);
 	if (bytes == NULL)

@@ -12,21 +12,26 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 {
 	const struct q2_header *header = &image->header;
 	if (header->version < 3)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "a version 2 image cannot have bitmaps; upgrade it with qemu-img "
-			       "amend -o compat=v3");
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			"a version 2 image cannot have bitmaps; upgrade it with qemu-img "
+			"amend -o compat=v3");
 	if (header->incompatible_features & Q2_INCOMPATIBLE_CORRUPT)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "the image is marked corrupt; run qemu-img check -r all first");
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			"the image is marked corrupt; run qemu-img check -r all first");
 	if (header->incompatible_features & Q2_INCOMPATIBLE_DIRTY)
 		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "the image is marked dirty: its refcounts are not up to date; run "
+			       "the image is marked dirty: its refcounts are not up to "
+			       "date; run "
 			       "qemu-img check -r all first");
-	if (image->has_bitmaps_extension && !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
-			       "autoclear bit 0 is unset although there are bitmaps: a program "
-			       "without bitmap support wrote to the image, or an edit was cut "
-			       "off; run qcow2bm repair first");
+	if (image->has_bitmaps_extension &&
+	    !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
+			"autoclear bit 0 is unset although there are bitmaps: a program "
+			"without bitmap support wrote to the image, or an edit was cut "
+			"off; run qcow2bm repair first");
 	return QCOW2BM_OK;
 }
 
@@ -64,7 +69,8 @@ enum qcow2bm_code q2_edit_restart(struct qcow2bm_edit *edit, struct qcow2bm_erro
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **result, struct qcow2bm_image *image,
+enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **result,
+				     struct qcow2bm_image *image,
 				     struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = check_editable(image, err);
@@ -91,8 +97,8 @@ void qcow2bm_edit_end(struct qcow2bm_edit *edit)
 	free(edit);
 }
 
-const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit, const struct q2_staged *staged,
-			    size_t *name_bytes)
+const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit,
+			    const struct q2_staged *staged, size_t *name_bytes)
 {
 	if (staged->new_name != NULL) {
 		*name_bytes = staged->new_name_bytes;
@@ -125,7 +131,8 @@ struct q2_staged *q2_edit_find(const struct qcow2bm_edit *edit, const void *name
 	size_t same;
 	size_t idx = q2_directory_find(&edit->image->directory, name, name_bytes, &same);
 	/* Entries with one name stand in the order of their places. */
-	for (size_t i = idx; idx != QCOW2BM_NOT_FOUND && i < edit->image->directory.count; i++) {
+	for (size_t i = idx; idx != QCOW2BM_NOT_FOUND && i < edit->image->directory.count;
+	     i++) {
 		struct q2_staged *staged = &edit->staged[i];
 		const struct q2_directory_entry *entry =
 			&edit->image->directory.bitmaps[i].entry;
@@ -152,20 +159,23 @@ enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t
 	const struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
 	if (bitmap->entry.extra_bytes != 0 &&
 	    !(bitmap->entry.flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE))
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, bitmap->off,
-			       "bitmap '%.*s' has extra data that is not marked compatible: it "
-			       "must be left as it is",
-			       shown, name);
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, bitmap->off,
+			"bitmap '%.*s' has extra data that is not marked compatible: it "
+			"must be left as it is",
+			shown, name);
 	if (bitmap->problem != NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "bitmap '%.*s' is corrupt (%s); delete it to go on", shown, name,
-			       bitmap->problem);
+			       "bitmap '%.*s' is corrupt (%s); delete it to go on", shown,
+			       name, bitmap->problem);
 	if (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE)
-		return q2_fail(err, QCOW2BM_EINUSE, bitmap->off,
-			       "bitmap '%.*s' is inconsistent and cannot be used: it is marked "
-			       "in-use, so changes may be missing from it; delete it, or recover "
-			       "it",
-			       shown, name);
+		return q2_fail(
+			err, QCOW2BM_EINUSE, bitmap->off,
+			"bitmap '%.*s' is inconsistent and cannot be used: it is marked "
+			"in-use, so changes may be missing from it; delete it, or "
+			"recover "
+			"it",
+			shown, name);
 	return QCOW2BM_OK;
 }
 
@@ -176,20 +186,22 @@ enum qcow2bm_code q2_edit_find_usable(const struct qcow2bm_edit *edit, const cha
 	*staged = q2_edit_find(edit, name, name_bytes);
 	if (*staged != NULL && (*staged)->origin == Q2_EDIT_NO_ORIGIN)
 		return QCOW2BM_OK;
-	return q2_edit_check_usable(edit->image,
-				    *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->origin,
-				    name, name_bytes, err);
+	return q2_edit_check_usable(
+		edit->image, *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->origin,
+		name, name_bytes, err);
 }
 
-enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit, const char *name,
-					 size_t name_bytes, struct qcow2bm_error *err)
+enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit,
+					 const char *name, size_t name_bytes,
+					 struct qcow2bm_error *err)
 {
 	if (name_bytes == 0)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "bitmap name cannot be empty");
 	if (name_bytes > Q2_DIRECTORY_MAX_NAME_BYTES)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "bitmap name is too long: it has %zu bytes, at most %u are allowed",
+			       "bitmap name is too long: it has %zu bytes, at most %u "
+			       "are allowed",
 			       name_bytes, Q2_DIRECTORY_MAX_NAME_BYTES);
 	if (memchr(name, '\0', name_bytes) != NULL)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
@@ -223,7 +235,8 @@ enum qcow2bm_code q2_edit_append(struct qcow2bm_edit *edit, const char *name,
 {
 	if (edit->live >= Q2_DIRECTORY_MAX_BITMAPS)
 		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-			       "the image has %zu bitmaps already, QEMU's maximum", edit->live);
+			       "the image has %zu bitmaps already, QEMU's maximum",
+			       edit->live);
 	if (edit->count == edit->room) {
 		size_t room = edit->room * 2 + 8;
 		struct q2_staged *grown = realloc(edit->staged, room * sizeof(*grown));

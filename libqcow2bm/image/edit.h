@@ -25,7 +25,8 @@ struct q2_staged {
 	bool keeps_own;
 	struct q2_edit_source *sources;
 	size_t source_count;
-	const struct q2_staged *heir; /* the plan lets it take over data clusters of this one */
+	const struct q2_staged
+		*heir; /* the plan lets it take over data clusters of this one */
 };
 
 /* The committed bitmaps in their order, then the added ones. */
@@ -41,8 +42,8 @@ struct qcow2bm_edit {
 };
 
 /* The name that staged bitmap has now. */
-const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit, const struct q2_staged *staged,
-			    size_t *name_bytes);
+const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit,
+			    const struct q2_staged *staged, size_t *name_bytes);
 
 /* The staged bitmap that has this name now, or NULL. */
 struct q2_staged *q2_edit_find(const struct qcow2bm_edit *edit, const void *name,
@@ -60,8 +61,9 @@ enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t
 				       struct qcow2bm_error *err);
 
 /* Checks a name for a new bitmap: EINVAL, EEXIST. */
-enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit, const char *name,
-					 size_t name_bytes, struct qcow2bm_error *err);
+enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit,
+					 const char *name, size_t name_bytes,
+					 struct qcow2bm_error *err);
 
 /* Appends an empty bitmap. The name has been checked. Errors: ELIMIT, ENOMEM. */
 enum qcow2bm_code q2_edit_append(struct qcow2bm_edit *edit, const char *name,

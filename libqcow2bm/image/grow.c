@@ -96,27 +96,31 @@ static enum qcow2bm_code add_table(struct q2_growth *growth,
 	if (growth->table_clusters != 0 && needed <= growth->table_entries)
 		return QCOW2BM_OK;
 	unsigned cluster_bits = refcounts->image->header.cluster_bits;
-	uint64_t roomy = needed == refcounts->table_entries ? needed : needed + needed / 4;
+	uint64_t roomy =
+		needed == refcounts->table_entries ? needed : needed + needed / 4;
 	uint64_t limit = Q2_HEADER_MAX_REFTABLE_BYTES / Q2_REFCOUNT_TABLE_ENTRY_BYTES;
 	if (needed > limit)
 		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-			       "the refcount table would need %llu entries, more than QEMU's %llu",
+			       "the refcount table would need %llu entries, more than "
+			       "QEMU's %llu",
 			       (unsigned long long)needed, (unsigned long long)limit);
 	roomy = q2_min_u64(roomy, limit);
 	growth->table_clusters =
 		q2_shift_up(roomy * Q2_REFCOUNT_TABLE_ENTRY_BYTES, cluster_bits);
-	growth->table_entries = (growth->table_clusters << cluster_bits) /
-				Q2_REFCOUNT_TABLE_ENTRY_BYTES;
+	growth->table_entries =
+		(growth->table_clusters << cluster_bits) / Q2_REFCOUNT_TABLE_ENTRY_BYTES;
 	*added = true;
 	return q2_alloc_take(alloc, growth->table_clusters, &growth->table_first, err);
 }
 
-enum qcow2bm_code q2_grow_plan(struct q2_growth *growth, const struct q2_refcounts *refcounts,
+enum qcow2bm_code q2_grow_plan(struct q2_growth *growth,
+			       const struct q2_refcounts *refcounts,
 			       struct q2_alloc *alloc, struct qcow2bm_error *err)
 {
 	bool more_blocks = true, more_table = true;
 	while (more_blocks || more_table) {
-		enum qcow2bm_code code = add_blocks(growth, refcounts, alloc, &more_blocks, err);
+		enum qcow2bm_code code =
+			add_blocks(growth, refcounts, alloc, &more_blocks, err);
 		if (code == QCOW2BM_OK)
 			code = add_table(growth, refcounts, alloc, &more_table, err);
 		if (code != QCOW2BM_OK)
@@ -126,7 +130,8 @@ enum qcow2bm_code q2_grow_plan(struct q2_growth *growth, const struct q2_refcoun
 }
 
 enum qcow2bm_code q2_grow_collect(const struct q2_growth *growth,
-				  struct q2_clusters *structures, struct qcow2bm_error *err)
+				  struct q2_clusters *structures,
+				  struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_clusters_add(structures, growth->table_first,
 						 growth->table_clusters, err);
@@ -166,17 +171,18 @@ static enum qcow2bm_code write_blocks(const struct q2_growth *growth,
 	const struct q2_header *header = &refcounts->image->header;
 	size_t bytes = (size_t)q2_header_cluster_bytes(header);
 	uint8_t *block = malloc(bytes);
-	enum qcow2bm_code code = block == NULL ? q2_fail_memory(err, "refcount blocks")
-					       : QCOW2BM_OK;
+	enum qcow2bm_code code =
+		block == NULL ? q2_fail_memory(err, "refcount blocks") : QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < growth->block_count; i++) {
 		uint64_t base = growth->blocks[i].block_idx << refcounts->block_shift;
 		uint64_t end = base + ((uint64_t)1 << refcounts->block_shift), hit;
 		memset(block, 0, bytes);
-		for (uint64_t at = base; q2_clusters_overlap(structures, at, end - at, &hit);
-		     at = hit + 1)
+		for (uint64_t at = base;
+		     q2_clusters_overlap(structures, at, end - at, &hit); at = hit + 1)
 			q2_refcount_encode(block, header->refcount_order, hit - base, 1);
 		code = q2_storage_write(refcounts->image->storage, block, bytes,
-					growth->blocks[i].cluster << header->cluster_bits, err);
+					growth->blocks[i].cluster << header->cluster_bits,
+					err);
 	}
 	free(block);
 	return code;
@@ -220,18 +226,19 @@ static enum qcow2bm_code sync(struct q2_refcounts *refcounts, unsigned *syncs,
 
 /* The one write that makes the new structures part of the image. */
 static enum qcow2bm_code switch_over(const struct q2_growth *growth,
-				     struct q2_refcounts *refcounts, struct qcow2bm_error *err)
+				     struct q2_refcounts *refcounts,
+				     struct qcow2bm_error *err)
 {
 	struct q2_header *header = &refcounts->image->header;
 	uint8_t bytes[Q2_HEADER_REFTABLE_BYTES];
 	if (growth->table_clusters == 0) {
 		const struct q2_new_block *block = &growth->blocks[0];
 		q2_be64_store(bytes, block->cluster << header->cluster_bits);
-		return q2_storage_write(refcounts->image->storage, bytes,
-					Q2_REFCOUNT_TABLE_ENTRY_BYTES,
-					header->refcount_table_off +
-						block->block_idx * Q2_REFCOUNT_TABLE_ENTRY_BYTES,
-					err);
+		return q2_storage_write(
+			refcounts->image->storage, bytes, Q2_REFCOUNT_TABLE_ENTRY_BYTES,
+			header->refcount_table_off +
+				block->block_idx * Q2_REFCOUNT_TABLE_ENTRY_BYTES,
+			err);
 	}
 	q2_be64_store(bytes, growth->table_first << header->cluster_bits);
 	q2_be32_store(bytes + 8, (uint32_t)growth->table_clusters);

@@ -15,14 +15,15 @@ struct q2_new_block {
 struct q2_growth {
 	struct q2_new_block *blocks;
 	size_t block_count;
-	uint64_t table_first;    /* the new refcount table's first cluster; 0: it stays */
+	uint64_t table_first; /* the new refcount table's first cluster; 0: it stays */
 	uint64_t table_clusters;
 	uint64_t table_entries;
 };
 
 /* Decides what must be added so that every cluster that `alloc` has handed out is counted, and
  * takes the clusters for it. Errors: ELIMIT over QEMU's limit; ESYSTEM ENOSPC; ENOMEM. */
-enum qcow2bm_code q2_grow_plan(struct q2_growth *growth, const struct q2_refcounts *refcounts,
+enum qcow2bm_code q2_grow_plan(struct q2_growth *growth,
+			       const struct q2_refcounts *refcounts,
 			       struct q2_alloc *alloc, struct qcow2bm_error *err);
 
 /* How many clusters the new structures take. */
@@ -30,7 +31,8 @@ uint64_t q2_grow_clusters(const struct q2_growth *growth);
 
 /* Adds to `structures` the clusters of the new structures; sorted. Errors: ENOMEM. */
 enum qcow2bm_code q2_grow_collect(const struct q2_growth *growth,
-				  struct q2_clusters *structures, struct qcow2bm_error *err);
+				  struct q2_clusters *structures,
+				  struct qcow2bm_error *err);
 
 /*
  * Writes the new structures elsewhere, syncs, makes them part of the image with one write, and

@@ -18,10 +18,10 @@ struct q2_bitmap {
 /* The committed bitmap directory; all zero when the image has no bitmaps extension. */
 struct q2_directory {
 	uint8_t *bytes;
-	size_t size;   /* bitmap_directory_size */
-	uint64_t off;  /* bitmap_directory_offset */
+	size_t size;  /* bitmap_directory_size */
+	uint64_t off; /* bitmap_directory_offset */
 	struct q2_bitmap *bitmaps;
-	size_t count;  /* nb_bitmaps */
+	size_t count;    /* nb_bitmaps */
 	size_t *by_name; /* indexes in the order of names, then of places */
 };
 
@@ -29,9 +29,9 @@ struct qcow2bm_image {
 	struct q2_storage *storage;
 	uint64_t file_bytes;
 	struct q2_header header;
-	uint8_t *head;     /* the start of the first cluster, the extension area included */
+	uint8_t *head; /* the start of the first cluster, the extension area included */
 	size_t head_bytes;
-	uint64_t area_end; /* where header extensions must end */
+	uint64_t area_end;               /* where header extensions must end */
 	struct q2_extension *extensions; /* without the end marker */
 	size_t extension_count;
 	uint64_t end_marker_off; /* where the end marker stands, or would */
@@ -52,7 +52,8 @@ enum qcow2bm_code q2_image_open(struct qcow2bm_image **image, struct q2_storage 
 
 /* Reads the header and its extensions again: after a commit, whose writes it then shows. Does
  * not touch the directory. */
-enum qcow2bm_code q2_image_load_header(struct qcow2bm_image *image, struct qcow2bm_error *err);
+enum qcow2bm_code q2_image_load_header(struct qcow2bm_image *image,
+				       struct qcow2bm_error *err);
 
 /* The extension of this type, or NULL. */
 const struct q2_extension *q2_image_find_extension(const struct qcow2bm_image *image,
@@ -68,8 +69,10 @@ const uint8_t *q2_image_extension_data(const struct qcow2bm_image *image,
  * lengths that do not add up are an error. */
 enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *bytes,
 				     size_t size, size_t count, uint64_t off,
-				     const struct q2_header *header, struct qcow2bm_error *err);
-enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image, struct qcow2bm_error *err);
+				     const struct q2_header *header,
+				     struct qcow2bm_error *err);
+enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
+				    struct qcow2bm_error *err);
 void q2_directory_free(struct q2_directory *directory);
 
 /* The first index with this name, or QCOW2BM_NOT_FOUND; how many have it in *same. */
@@ -80,13 +83,15 @@ size_t q2_directory_find(const struct q2_directory *directory, const void *name,
 
 /* Loads and checks the table of a committed bitmap: its entries as numbers, to be freed. Data
  * clusters must begin inside the file. Errors: EIMAGE, ESYSTEM, ENOMEM. */
-enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image, const struct q2_bitmap *bitmap,
-				 uint64_t **entries, struct qcow2bm_error *err);
+enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
+				 const struct q2_bitmap *bitmap, uint64_t **entries,
+				 struct qcow2bm_error *err);
 
 /* ---- snapshots.c ---- */
 
 /* Loads the snapshot table when it is not loaded yet. */
-enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image, struct qcow2bm_error *err);
+enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image,
+				    struct qcow2bm_error *err);
 
 /* Calls fn for the L1 table of each internal snapshot. */
 enum qcow2bm_code q2_snapshots_each_l1(struct qcow2bm_image *image,

@@ -45,11 +45,12 @@ static bool has_whole_area(const struct qcow2bm_image *image)
 {
 	uint64_t off = image->header.header_bytes;
 	for (;;) {
-		if (off > image->head_bytes || image->head_bytes - off < Q2_EXTENSION_HEAD_BYTES)
+		if (off > image->head_bytes ||
+		    image->head_bytes - off < Q2_EXTENSION_HEAD_BYTES)
 			return image->head_bytes >= image->area_end;
 		struct q2_extension extension;
-		if (q2_extension_next(&extension, image->head, image->head_bytes, &off, NULL) !=
-		    QCOW2BM_OK)
+		if (q2_extension_next(&extension, image->head, image->head_bytes, &off,
+				      NULL) != QCOW2BM_OK)
 			return image->head_bytes >= image->area_end;
 		if (extension.type == Q2_EXTENSION_END)
 			return true;
@@ -120,8 +121,8 @@ static enum qcow2bm_code copy_extension_string(struct qcow2bm_image *image, uint
 	const struct q2_extension *extension = q2_image_find_extension(image, type);
 	if (extension == NULL)
 		return QCOW2BM_OK;
-	return copy_string(string, q2_image_extension_data(image, extension), extension->bytes,
-			   err);
+	return copy_string(string, q2_image_extension_data(image, extension),
+			   extension->bytes, err);
 }
 
 static enum qcow2bm_code copy_backing_filename(struct qcow2bm_image *image,
@@ -131,21 +132,25 @@ static enum qcow2bm_code copy_backing_filename(struct qcow2bm_image *image,
 	if (header->backing_file_off == 0 || header->backing_file_bytes == 0)
 		return QCOW2BM_OK;
 	uint8_t name[Q2_HEADER_MAX_BACKING_BYTES];
-	enum qcow2bm_code code = q2_storage_read(image->storage, name,
-						 header->backing_file_bytes,
-						 header->backing_file_off, err);
+	enum qcow2bm_code code =
+		q2_storage_read(image->storage, name, header->backing_file_bytes,
+				header->backing_file_off, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	return copy_string(&image->backing_filename, name, header->backing_file_bytes, err);
+	return copy_string(&image->backing_filename, name, header->backing_file_bytes,
+			   err);
 }
 
-enum qcow2bm_code q2_image_load_header(struct qcow2bm_image *image, struct qcow2bm_error *err)
+enum qcow2bm_code q2_image_load_header(struct qcow2bm_image *image,
+				       struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = q2_storage_length(image->storage, &image->file_bytes, err);
+	enum qcow2bm_code code =
+		q2_storage_length(image->storage, &image->file_bytes, err);
 	if (code == QCOW2BM_OK)
 		code = read_head(image, FIRST_READ_BYTES, err);
 	if (code == QCOW2BM_OK)
-		code = q2_header_decode(&image->header, image->head, image->head_bytes, err);
+		code = q2_header_decode(&image->header, image->head, image->head_bytes,
+					err);
 	if (code != QCOW2BM_OK)
 		return code;
 	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
@@ -195,7 +200,8 @@ static unsigned storage_flags(unsigned flags)
 }
 
 enum qcow2bm_code qcow2bm_open(struct qcow2bm_image **image, const char *filename,
-			       unsigned flags, unsigned wait_seconds, struct qcow2bm_error *err)
+			       unsigned flags, unsigned wait_seconds,
+			       struct qcow2bm_error *err)
 {
 	struct q2_storage *storage;
 	enum qcow2bm_code code =

@@ -8,7 +8,8 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 
-enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
+				       struct qcow2bm_error *err)
 {
 	free(edit->changed);
 	edit->changed_count = 0;
@@ -33,18 +34,21 @@ static uint64_t staged_entry_bytes(const struct qcow2bm_edit *edit,
 	return q2_directory_entry_bytes(&entry);
 }
 
-static enum qcow2bm_code measure_directory(struct q2_plan *plan, struct qcow2bm_error *err)
+static enum qcow2bm_code measure_directory(struct q2_plan *plan,
+					   struct qcow2bm_error *err)
 {
 	const struct qcow2bm_edit *edit = plan->edit;
 	for (size_t i = 0; i < edit->count; i++)
 		if (!edit->staged[i].is_deleted)
-			plan->directory_bytes += staged_entry_bytes(edit, &edit->staged[i]);
+			plan->directory_bytes +=
+				staged_entry_bytes(edit, &edit->staged[i]);
 	if (plan->directory_bytes > Q2_DIRECTORY_MAX_BYTES)
-		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-			       "the bitmap directory would take %llu bytes, more than QEMU's "
-			       "%llu",
-			       (unsigned long long)plan->directory_bytes,
-			       Q2_DIRECTORY_MAX_BYTES);
+		return q2_fail(
+			err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
+			"the bitmap directory would take %llu bytes, more than QEMU's "
+			"%llu",
+			(unsigned long long)plan->directory_bytes,
+			Q2_DIRECTORY_MAX_BYTES);
 	plan->directory_clusters =
 		q2_shift_up(plan->directory_bytes, edit->image->header.cluster_bits);
 	return QCOW2BM_OK;
@@ -79,7 +83,8 @@ static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err
 				     &plan->directory_first, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++) {
 		q2_content_take_over(&plan->contents[i], plan->edit, &plan->owned);
-		code = q2_content_reserve(&plan->contents[i], &plan->alloc, cluster_bits, err);
+		code = q2_content_reserve(&plan->contents[i], &plan->alloc, cluster_bits,
+					  err);
 	}
 	if (code == QCOW2BM_OK)
 		code = q2_grow_plan(&plan->growth, &plan->refcounts, &plan->alloc, err);
@@ -88,8 +93,8 @@ static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err
 	return code;
 }
 
-enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit, unsigned flags,
-			       struct qcow2bm_error *err)
+enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
+			       unsigned flags, struct qcow2bm_error *err)
 {
 	*plan = (struct q2_plan){.edit = edit, .flags = flags};
 	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
@@ -133,8 +138,8 @@ void q2_plan_free(struct q2_plan *plan)
 static void estimate(const struct q2_plan *internal, struct qcow2bm_plan *plan)
 {
 	plan->refcount_clusters = q2_grow_clusters(&internal->growth);
-	plan->write_clusters = q2_clusters_total(&internal->alloc.taken) -
-			       plan->refcount_clusters;
+	plan->write_clusters =
+		q2_clusters_total(&internal->alloc.taken) - plan->refcount_clusters;
 	uint64_t kept = 0;
 	unsigned cluster_bits = internal->edit->image->header.cluster_bits;
 	for (size_t i = 0; i < internal->content_count; i++) {
@@ -144,7 +149,8 @@ static void estimate(const struct q2_plan *internal, struct qcow2bm_plan *plan)
 			kept += q2_table_is_data(content->table[e]) &&
 				content->table[e] != Q2_CONTENT_COMPUTE &&
 				q2_clusters_overlap(&internal->owned,
-						    content->table[e] >> cluster_bits, 1, NULL);
+						    content->table[e] >> cluster_bits, 1,
+						    NULL);
 	}
 	plan->release_clusters = q2_clusters_total(&internal->owned) - kept;
 	plan->leak_clusters =

@@ -21,19 +21,21 @@ struct q2_plan {
 	uint64_t directory_bytes; /* of the new directory; 0 when no bitmap is left */
 	uint64_t directory_first; /* cluster that is reserved for it */
 	uint64_t directory_clusters;
-	struct q2_clusters old;   /* what the edit may no longer use: sorted */
-	struct q2_clusters owned; /* the part of old that is proven to be the bitmaps' alone */
-	char leak_reason[256];    /* why owned is less than old */
-	bool has_lost_table;      /* of a deleted bitmap: its data cannot even be counted */
+	struct q2_clusters old; /* what the edit may no longer use: sorted */
+	struct q2_clusters
+		owned; /* the part of old that is proven to be the bitmaps' alone */
+	char leak_reason[256]; /* why owned is less than old */
+	bool has_lost_table;   /* of a deleted bitmap: its data cannot even be counted */
 };
 
 /* Plans the edit. Writes nothing. Errors: EUNSUPPORTED, ELIMIT, EIMAGE, ESYSTEM, ENOMEM. */
-enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit, unsigned flags,
-			       struct qcow2bm_error *err);
+enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
+			       unsigned flags, struct qcow2bm_error *err);
 void q2_plan_free(struct q2_plan *plan);
 
 /* Fills edit->changed. Errors: ENOMEM. */
-enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit, struct qcow2bm_error *err);
+enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
+				       struct qcow2bm_error *err);
 
 /* ---- prove.c ---- */
 

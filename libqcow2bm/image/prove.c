@@ -53,7 +53,8 @@ static enum qcow2bm_code collect_bitmaps(struct q2_plan *plan, struct q2_cluster
 
 /* Adds to `named` what other bitmaps name of `wanted`; *all is false when one of them cannot
  * be read. */
-static enum qcow2bm_code look_in_bitmaps(struct q2_plan *plan, const struct q2_clusters *wanted,
+static enum qcow2bm_code look_in_bitmaps(struct q2_plan *plan,
+					 const struct q2_clusters *wanted,
 					 struct q2_clusters *named, bool *all,
 					 struct qcow2bm_error *err)
 {
@@ -65,7 +66,8 @@ static enum qcow2bm_code look_in_bitmaps(struct q2_plan *plan, const struct q2_c
 		enum qcow2bm_code code = q2_refs_find_in_bitmap(
 			image, &image->directory.bitmaps[i], wanted, named, &problem);
 		if (code == QCOW2BM_EIMAGE) {
-			explain(plan, "another bitmap is corrupt, so what it occupies is unknown");
+			explain(plan, "another bitmap is corrupt, so what it occupies is "
+				      "unknown");
 			*all = false;
 		} else if (code != QCOW2BM_OK) {
 			return q2_fail(err, code, problem.offset, "%s", problem.sentence);
@@ -95,7 +97,8 @@ static enum qcow2bm_code append(struct q2_clusters *set, const struct q2_cluster
  * taken out of it. */
 static enum qcow2bm_code keep_proven(struct q2_plan *plan, struct q2_clusters *set,
 				     const struct q2_clusters *named,
-				     const struct q2_clusters *twice, struct qcow2bm_error *err)
+				     const struct q2_clusters *twice,
+				     struct qcow2bm_error *err)
 {
 	uint64_t before = q2_clusters_total(set);
 	enum qcow2bm_code code = q2_clusters_subtract(set, twice, err);
@@ -104,7 +107,8 @@ static enum qcow2bm_code keep_proven(struct q2_plan *plan, struct q2_clusters *s
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(set, named, err);
 	if (code == QCOW2BM_OK && q2_clusters_total(set) != before)
-		explain(plan, "guest data, other metadata or another bitmap occupies them too");
+		explain(plan,
+			"guest data, other metadata or another bitmap occupies them too");
 	before = q2_clusters_total(set);
 	if (code == QCOW2BM_OK)
 		code = q2_refcounts_keep_ones(&plan->refcounts, set, err);
@@ -121,8 +125,8 @@ static enum qcow2bm_code look_everywhere(struct q2_plan *plan, bool walk,
 {
 	enum qcow2bm_code code = look_in_bitmaps(plan, wanted, named, all, err);
 	if (code == QCOW2BM_OK && walk)
-		code = q2_walk_find(plan->edit->image, &plan->refs.l2_tables, wanted, named,
-				    err);
+		code = q2_walk_find(plan->edit->image, &plan->refs.l2_tables, wanted,
+				    named, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(named, NULL, err);
 	return code;
@@ -175,12 +179,14 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 	bool walk = proof->bitmaps.count != 0 &&
 		    !(plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS);
 	if (code == QCOW2BM_OK)
-		code = look_everywhere(plan, walk, &proof->wanted, &proof->named, &proof->all,
-				       err);
+		code = look_everywhere(plan, walk, &proof->wanted, &proof->named,
+				       &proof->all, err);
 	if (code == QCOW2BM_OK)
-		code = keep_proven(plan, &proof->directory, &proof->named, &proof->twice, err);
+		code = keep_proven(plan, &proof->directory, &proof->named, &proof->twice,
+				   err);
 	if (code == QCOW2BM_OK)
-		code = keep_proven(plan, &proof->bitmaps, &proof->named, &proof->twice, err);
+		code = keep_proven(plan, &proof->bitmaps, &proof->named, &proof->twice,
+				   err);
 	if (code == QCOW2BM_OK)
 		code = append(&plan->owned, &proof->directory, UINT64_MAX, err);
 	if (code == QCOW2BM_OK && proof->all)
@@ -206,8 +212,9 @@ enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err
 	return code;
 }
 
-static enum qcow2bm_code check_apart(const struct q2_plan *plan, const struct q2_clusters *used,
-				     const char *what, struct qcow2bm_error *err)
+static enum qcow2bm_code check_apart(const struct q2_plan *plan,
+				     const struct q2_clusters *used, const char *what,
+				     struct qcow2bm_error *err)
 {
 	const struct q2_clusters *taken = &plan->alloc.taken;
 	for (size_t i = 0; i < taken->count; i++) {
@@ -217,7 +224,8 @@ static enum qcow2bm_code check_apart(const struct q2_plan *plan, const struct q2
 			continue;
 		uint64_t off = hit << plan->edit->image->header.cluster_bits;
 		return q2_fail(err, QCOW2BM_EIMAGE, off,
-			       "refcounts are wrong: the cluster at %llu is in use by %s, but its "
+			       "refcounts are wrong: the cluster at %llu is in use by "
+			       "%s, but its "
 			       "refcount is 0; run qemu-img check -r all",
 			       (unsigned long long)off, what);
 	}
@@ -231,6 +239,7 @@ enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)
 	if (code == QCOW2BM_OK)
 		code = check_apart(plan, &plan->old, "a bitmap", err);
 	if (code == QCOW2BM_OK)
-		code = check_apart(plan, &plan->alloc.in_use, "the guest or a bitmap", err);
+		code = check_apart(plan, &plan->alloc.in_use, "the guest or a bitmap",
+				   err);
 	return code;
 }

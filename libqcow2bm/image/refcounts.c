@@ -25,31 +25,35 @@ static enum qcow2bm_code decode_table(struct q2_refcounts *refcounts,
 		uint64_t entry = q2_be64_load((const uint8_t *)&refcounts->table[i]);
 		uint64_t off = entry & Q2_REFCOUNT_TABLE_OFFSET_MASK;
 		if (off != entry || !q2_is_aligned(off, cluster_bytes(refcounts)))
-			return q2_fail(err, QCOW2BM_EIMAGE, table_off + i * 8,
-				       "refcount table entry %llu is invalid (%#llx); run "
-				       "qemu-img check",
-				       (unsigned long long)i, (unsigned long long)entry);
+			return q2_fail(
+				err, QCOW2BM_EIMAGE, table_off + i * 8,
+				"refcount table entry %llu is invalid (%#llx); run "
+				"qemu-img check",
+				(unsigned long long)i, (unsigned long long)entry);
 		refcounts->table[i] = off;
 	}
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts, struct qcow2bm_image *image,
+enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
+				    struct qcow2bm_image *image,
 				    struct qcow2bm_error *err)
 {
 	const struct q2_header *header = &image->header;
-	uint64_t bytes = (uint64_t)header->refcount_table_clusters << header->cluster_bits;
+	uint64_t bytes = (uint64_t)header->refcount_table_clusters
+			 << header->cluster_bits;
 	*refcounts = (struct q2_refcounts){
 		.image = image,
 		.table_entries = bytes / Q2_REFCOUNT_TABLE_ENTRY_BYTES,
-		.block_shift =
-			q2_refcount_block_shift(header->cluster_bits, header->refcount_order),
+		.block_shift = q2_refcount_block_shift(header->cluster_bits,
+						       header->refcount_order),
 		.block_idx = NO_BLOCK,
 	};
 	if (!q2_checked_within(header->refcount_table_off, bytes, image->file_bytes))
-		return q2_fail(err, QCOW2BM_EIMAGE, Q2_HEADER_REFTABLE_OFF,
-			       "the refcount table lies past the end of the file; run qemu-img "
-			       "check");
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, Q2_HEADER_REFTABLE_OFF,
+			"the refcount table lies past the end of the file; run qemu-img "
+			"check");
 	refcounts->table = malloc(bytes == 0 ? 1 : (size_t)bytes);
 	refcounts->block = malloc((size_t)q2_header_cluster_bytes(header));
 	enum qcow2bm_code code = QCOW2BM_OK;
@@ -88,17 +92,18 @@ static enum qcow2bm_code load_block(struct q2_refcounts *refcounts, uint64_t blo
 	if (refcounts->block_idx == block_idx)
 		return QCOW2BM_OK;
 	refcounts->block_idx = NO_BLOCK;
-	enum qcow2bm_code code = q2_storage_read(refcounts->image->storage, refcounts->block,
-						 (size_t)cluster_bytes(refcounts),
-						 refcounts->table[block_idx], err);
+	enum qcow2bm_code code = q2_storage_read(
+		refcounts->image->storage, refcounts->block,
+		(size_t)cluster_bytes(refcounts), refcounts->table[block_idx], err);
 	if (code == QCOW2BM_OK)
 		refcounts->block_idx = block_idx;
 	return code;
 }
 
 /* Free clusters of [first, end), which one existing block counts. */
-static enum qcow2bm_code find_free_in_block(struct q2_refcounts *refcounts, uint64_t first,
-					    uint64_t end, struct q2_clusters *free_clusters,
+static enum qcow2bm_code find_free_in_block(struct q2_refcounts *refcounts,
+					    uint64_t first, uint64_t end,
+					    struct q2_clusters *free_clusters,
 					    struct qcow2bm_error *err)
 {
 	uint64_t block_idx = first >> refcounts->block_shift;
@@ -118,20 +123,22 @@ static enum qcow2bm_code find_free_in_block(struct q2_refcounts *refcounts, uint
 
 enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_t first,
 					 uint64_t end, uint64_t budget_bytes,
-					 struct q2_clusters *free_clusters, uint64_t *stopped,
-					 struct qcow2bm_error *err)
+					 struct q2_clusters *free_clusters,
+					 uint64_t *stopped, struct qcow2bm_error *err)
 {
 	uint64_t spent = 0;
 	while (first < end && spent < budget_bytes) {
 		uint64_t block_idx = first >> refcounts->block_shift;
-		uint64_t block_end = q2_min_u64((block_idx + 1) << refcounts->block_shift, end);
+		uint64_t block_end =
+			q2_min_u64((block_idx + 1) << refcounts->block_shift, end);
 		enum qcow2bm_code code;
 		if (has_block(refcounts, block_idx)) {
-			code = find_free_in_block(refcounts, first, block_end, free_clusters,
-						  err);
+			code = find_free_in_block(refcounts, first, block_end,
+						  free_clusters, err);
 			spent += cluster_bytes(refcounts);
 		} else {
-			code = q2_clusters_add(free_clusters, first, block_end - first, err);
+			code = q2_clusters_add(free_clusters, first, block_end - first,
+					       err);
 			spent += Q2_REFCOUNT_TABLE_ENTRY_BYTES;
 		}
 		if (code != QCOW2BM_OK)
@@ -143,14 +150,16 @@ enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_
 }
 
 enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
-					 struct q2_clusters *set, struct qcow2bm_error *err)
+					 struct q2_clusters *set,
+					 struct qcow2bm_error *err)
 {
 	struct q2_clusters others = {0};
 	unsigned order = refcounts->image->header.refcount_order;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t r = 0; code == QCOW2BM_OK && r < set->count; r++) {
 		uint64_t end = set->runs[r].first + set->runs[r].count;
-		for (uint64_t c = set->runs[r].first; code == QCOW2BM_OK && c < end; c++) {
+		for (uint64_t c = set->runs[r].first; code == QCOW2BM_OK && c < end;
+		     c++) {
 			uint64_t block_idx = c >> refcounts->block_shift;
 			uint64_t value = 0;
 			if (has_block(refcounts, block_idx)) {
@@ -181,7 +190,8 @@ static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_
 	unsigned order = refcounts->image->header.refcount_order;
 	uint64_t from = change == Q2_REFCOUNTS_RAISE ? 0 : 1;
 	if (!has_block(refcounts, block_idx))
-		return q2_fail(err, QCOW2BM_EIMAGE, base << refcounts->image->header.cluster_bits,
+		return q2_fail(err, QCOW2BM_EIMAGE,
+			       base << refcounts->image->header.cluster_bits,
 			       "no refcount block counts cluster %llu",
 			       (unsigned long long)first);
 	enum qcow2bm_code code = load_block(refcounts, block_idx, err);
@@ -191,12 +201,13 @@ static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_
 		uint64_t value = q2_refcount_decode(refcounts->block, order, idx);
 		if (value != from) {
 			refcounts->block_idx = NO_BLOCK;
-			return q2_fail(err, QCOW2BM_EIMAGE,
-				       (base + idx) << refcounts->image->header.cluster_bits,
-				       "cluster %llu has the refcount %llu, not %llu; run "
-				       "qemu-img check",
-				       (unsigned long long)(base + idx),
-				       (unsigned long long)value, (unsigned long long)from);
+			return q2_fail(
+				err, QCOW2BM_EIMAGE,
+				(base + idx) << refcounts->image->header.cluster_bits,
+				"cluster %llu has the refcount %llu, not %llu; run "
+				"qemu-img check",
+				(unsigned long long)(base + idx),
+				(unsigned long long)value, (unsigned long long)from);
 		}
 		q2_refcount_encode(refcounts->block, order, idx, 1 - from);
 	}
@@ -218,8 +229,8 @@ enum qcow2bm_code q2_refcounts_change(struct q2_refcounts *refcounts,
 		uint64_t first = set->runs[r].first;
 		uint64_t end = first + set->runs[r].count;
 		while (first < end) {
-			uint64_t block_end =
-				((first >> refcounts->block_shift) + 1) << refcounts->block_shift;
+			uint64_t block_end = ((first >> refcounts->block_shift) + 1)
+					     << refcounts->block_shift;
 			uint64_t part_end = q2_min_u64(block_end, end);
 			enum qcow2bm_code code =
 				change_in_block(refcounts, first, part_end, change, err);

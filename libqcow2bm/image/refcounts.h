@@ -8,7 +8,8 @@
 
 struct q2_refcounts {
 	struct qcow2bm_image *image;
-	uint64_t *table; /* offsets of refcount blocks; 0: all refcounts of the block are 0 */
+	uint64_t *
+		table; /* offsets of refcount blocks; 0: all refcounts of the block are 0 */
 	uint64_t table_entries;
 	unsigned block_shift; /* log2 of how many clusters a block counts */
 	uint8_t *block;       /* the block that is loaded */
@@ -16,7 +17,8 @@ struct q2_refcounts {
 };
 
 /* Loads the refcount table. Errors: EIMAGE, ESYSTEM, ENOMEM. */
-enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts, struct qcow2bm_image *image,
+enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
+				    struct qcow2bm_image *image,
 				    struct qcow2bm_error *err);
 void q2_refcounts_close(struct q2_refcounts *refcounts);
 
@@ -27,12 +29,13 @@ bool q2_refcounts_covers(const struct q2_refcounts *refcounts, uint64_t cluster)
  * included. Reads at most about `budget_bytes` of refcount blocks; *stopped is where it ended. */
 enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_t first,
 					 uint64_t end, uint64_t budget_bytes,
-					 struct q2_clusters *free_clusters, uint64_t *stopped,
-					 struct qcow2bm_error *err);
+					 struct q2_clusters *free_clusters,
+					 uint64_t *stopped, struct qcow2bm_error *err);
 
 /* Removes from the sorted `set` the clusters whose refcount is not exactly 1. */
 enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
-					 struct q2_clusters *set, struct qcow2bm_error *err);
+					 struct q2_clusters *set,
+					 struct qcow2bm_error *err);
 
 enum q2_refcounts_change { Q2_REFCOUNTS_RAISE, Q2_REFCOUNTS_LOWER };
 

@@ -17,8 +17,9 @@ void q2_refs_free(struct q2_refs *refs)
 	q2_clusters_free(&refs->l2_tables);
 }
 
-enum qcow2bm_code q2_refs_add_bytes(struct q2_clusters *set, const struct qcow2bm_image *image,
-				    uint64_t off, uint64_t bytes, struct qcow2bm_error *err)
+enum qcow2bm_code q2_refs_add_bytes(struct q2_clusters *set,
+				    const struct qcow2bm_image *image, uint64_t off,
+				    uint64_t bytes, struct qcow2bm_error *err)
 {
 	unsigned bits = image->header.cluster_bits;
 	uint64_t first = off >> bits;
@@ -27,14 +28,16 @@ enum qcow2bm_code q2_refs_add_bytes(struct q2_clusters *set, const struct qcow2b
 
 /* As q2_refs_add_bytes(), for a structure that the image needs. */
 static enum qcow2bm_code add_structure(struct q2_clusters *set,
-				       const struct qcow2bm_image *image, const char *what,
-				       uint64_t off, uint64_t bytes, struct qcow2bm_error *err)
+				       const struct qcow2bm_image *image,
+				       const char *what, uint64_t off, uint64_t bytes,
+				       struct qcow2bm_error *err)
 {
 	if (!q2_checked_within(off, bytes, image->file_bytes))
-		return q2_fail(err, QCOW2BM_EIMAGE, off,
-			       "%s (%llu bytes at %llu) lies past the end of the file; run "
-			       "qemu-img check",
-			       what, (unsigned long long)bytes, (unsigned long long)off);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, off,
+			"%s (%llu bytes at %llu) lies past the end of the file; run "
+			"qemu-img check",
+			what, (unsigned long long)bytes, (unsigned long long)off);
 	return q2_refs_add_bytes(set, image, off, bytes, err);
 }
 
@@ -79,10 +82,11 @@ static enum qcow2bm_code add_l2_tables(struct q2_refs *refs, struct qcow2bm_imag
 		if (off == 0)
 			continue;
 		if (!q2_is_aligned(off, cluster_bytes) || off >= image->file_bytes)
-			return q2_fail(err, QCOW2BM_EIMAGE, l1_off + i * 8,
-				       "an L1 table entry names an invalid place (%llu); run "
-				       "qemu-img check",
-				       (unsigned long long)off);
+			return q2_fail(
+				err, QCOW2BM_EIMAGE, l1_off + i * 8,
+				"an L1 table entry names an invalid place (%llu); run "
+				"qemu-img check",
+				(unsigned long long)off);
 		enum qcow2bm_code code = q2_clusters_add(
 			&refs->l2_tables, off >> image->header.cluster_bits, 1, err);
 		if (code != QCOW2BM_OK)
@@ -96,17 +100,18 @@ static enum qcow2bm_code read_l1(struct q2_refs *refs, struct qcow2bm_image *ima
 {
 	enum { PART_ENTRIES = 8192 };
 	uint64_t bytes = (uint64_t)table->entries * 8;
-	enum qcow2bm_code code =
-		add_structure(&refs->metadata, image, "an L1 table", table->off, bytes, err);
+	enum qcow2bm_code code = add_structure(&refs->metadata, image, "an L1 table",
+					       table->off, bytes, err);
 	uint8_t *part = malloc(PART_ENTRIES * 8);
 	if (part == NULL)
 		code = q2_fail_memory(err, "an L1 table");
 	for (uint64_t at = 0; code == QCOW2BM_OK && at < bytes; at += PART_ENTRIES * 8) {
 		size_t part_bytes = (size_t)q2_min_u64(PART_ENTRIES * 8, bytes - at);
-		code = q2_storage_read(image->storage, part, part_bytes, table->off + at, err);
+		code = q2_storage_read(image->storage, part, part_bytes, table->off + at,
+				       err);
 		if (code == QCOW2BM_OK)
-			code = add_l2_tables(refs, image, part, part_bytes / 8, table->off + at,
-					     err);
+			code = add_l2_tables(refs, image, part, part_bytes / 8,
+					     table->off + at, err);
 	}
 	free(part);
 	return code;
@@ -116,8 +121,8 @@ static enum qcow2bm_code read_l1_tables(struct q2_refs *refs, struct qcow2bm_ima
 					struct qcow2bm_error *err)
 {
 	struct l1_list list = {0};
-	enum qcow2bm_code code = note_l1(&list, image->header.l1_table_off,
-					 image->header.l1_entries, err);
+	enum qcow2bm_code code =
+		note_l1(&list, image->header.l1_table_off, image->header.l1_entries, err);
 	if (code == QCOW2BM_OK)
 		code = q2_snapshots_each_l1(image, note_l1, &list, err);
 	if (code == QCOW2BM_OK && list.count > 1)
@@ -131,9 +136,10 @@ static enum qcow2bm_code read_l1_tables(struct q2_refs *refs, struct qcow2bm_ima
 			continue;
 		total += (uint64_t)table->entries * 8;
 		if (total > image->file_bytes)
-			code = q2_fail(err, QCOW2BM_EIMAGE, table->off,
-				       "the L1 tables of the snapshots overlap; run qemu-img "
-				       "check");
+			code = q2_fail(
+				err, QCOW2BM_EIMAGE, table->off,
+				"the L1 tables of the snapshots overlap; run qemu-img "
+				"check");
 		else
 			code = read_l1(refs, image, table, err);
 	}
@@ -170,12 +176,13 @@ static enum qcow2bm_code add_encryption(struct q2_refs *refs, struct qcow2bm_ima
 		extension->head_off, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	return add_structure(&refs->metadata, image, "the encryption header", place.header_off,
-			     place.header_bytes, err);
+	return add_structure(&refs->metadata, image, "the encryption header",
+			     place.header_off, place.header_bytes, err);
 }
 
 enum qcow2bm_code q2_refs_load(struct q2_refs *refs, struct qcow2bm_image *image,
-			       const struct q2_refcounts *refcounts, struct qcow2bm_error *err)
+			       const struct q2_refcounts *refcounts,
+			       struct qcow2bm_error *err)
 {
 	memset(refs, 0, sizeof(*refs));
 	enum qcow2bm_code code = q2_clusters_add(&refs->metadata, 0, 1, err);
@@ -185,8 +192,8 @@ enum qcow2bm_code q2_refs_load(struct q2_refs *refs, struct qcow2bm_image *image
 		code = read_l1_tables(refs, image, err);
 	if (code == QCOW2BM_OK && image->snapshot_table != NULL)
 		code = add_structure(&refs->metadata, image, "the snapshot table",
-				     image->header.snapshots_off, image->snapshot_table_bytes,
-				     err);
+				     image->header.snapshots_off,
+				     image->snapshot_table_bytes, err);
 	if (code == QCOW2BM_OK)
 		code = add_encryption(refs, image, err);
 	if (code == QCOW2BM_OK)
@@ -202,8 +209,8 @@ enum qcow2bm_code q2_refs_load(struct q2_refs *refs, struct qcow2bm_image *image
 }
 
 enum qcow2bm_code q2_refs_add_bitmap(struct q2_clusters *set, struct qcow2bm_image *image,
-				     const struct q2_bitmap *bitmap, const uint64_t *table,
-				     struct qcow2bm_error *err)
+				     const struct q2_bitmap *bitmap,
+				     const uint64_t *table, struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = image->header.cluster_bits;
 	enum qcow2bm_code code = q2_refs_add_bytes(
@@ -218,7 +225,8 @@ enum qcow2bm_code q2_refs_add_bitmap(struct q2_clusters *set, struct qcow2bm_ima
 enum qcow2bm_code q2_refs_find_in_bitmap(struct qcow2bm_image *image,
 					 const struct q2_bitmap *bitmap,
 					 const struct q2_clusters *wanted,
-					 struct q2_clusters *named, struct qcow2bm_error *err)
+					 struct q2_clusters *named,
+					 struct qcow2bm_error *err)
 {
 	uint64_t *table;
 	enum qcow2bm_code code = q2_tables_load(image, bitmap, &table, err);
@@ -228,7 +236,8 @@ enum qcow2bm_code q2_refs_find_in_bitmap(struct qcow2bm_image *image,
 	code = q2_refs_add_bitmap(&used, image, bitmap, table, err);
 	free(table);
 	for (size_t i = 0; code == QCOW2BM_OK && i < used.count; i++) {
-		uint64_t first = used.runs[i].first, end = first + used.runs[i].count, hit;
+		uint64_t first = used.runs[i].first, end = first + used.runs[i].count,
+			 hit;
 		while (code == QCOW2BM_OK &&
 		       q2_clusters_overlap(wanted, first, end - first, &hit)) {
 			code = q2_clusters_add(named, hit, 1, err);

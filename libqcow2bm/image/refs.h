@@ -23,24 +23,27 @@ void q2_refs_free(struct q2_refs *refs);
 
 /* Adds to `set` the clusters of the table of a committed bitmap and of its data. */
 enum qcow2bm_code q2_refs_add_bitmap(struct q2_clusters *set, struct qcow2bm_image *image,
-				     const struct q2_bitmap *bitmap, const uint64_t *table,
-				     struct qcow2bm_error *err);
+				     const struct q2_bitmap *bitmap,
+				     const uint64_t *table, struct qcow2bm_error *err);
 
 /* Adds to `set` the clusters that the byte range [off, off+bytes) touches. */
-enum qcow2bm_code q2_refs_add_bytes(struct q2_clusters *set, const struct qcow2bm_image *image,
-				    uint64_t off, uint64_t bytes, struct qcow2bm_error *err);
+enum qcow2bm_code q2_refs_add_bytes(struct q2_clusters *set,
+				    const struct qcow2bm_image *image, uint64_t off,
+				    uint64_t bytes, struct qcow2bm_error *err);
 
 /* Adds to `named` each cluster of `wanted` that the table or the data of `bitmap` names.
  * Errors: as q2_tables_load(). */
 enum qcow2bm_code q2_refs_find_in_bitmap(struct qcow2bm_image *image,
 					 const struct q2_bitmap *bitmap,
 					 const struct q2_clusters *wanted,
-					 struct q2_clusters *named, struct qcow2bm_error *err);
+					 struct q2_clusters *named,
+					 struct qcow2bm_error *err);
 
 /* Adds to `named` each cluster of `wanted` that an L2 entry of the disk or of a snapshot names:
  * reads every L2 table once, in the order of their places. */
-enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image, const struct q2_clusters *l2_tables,
-			       const struct q2_clusters *wanted, struct q2_clusters *named,
-			       struct qcow2bm_error *err);
+enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image,
+			       const struct q2_clusters *l2_tables,
+			       const struct q2_clusters *wanted,
+			       struct q2_clusters *named, struct qcow2bm_error *err);
 
 #endif

@@ -7,22 +7,23 @@
 #include "commit.h"
 
 /* What of the old state the new contents still refer to. */
-static enum qcow2bm_code collect_used(const struct q2_plan *plan, struct q2_clusters *used,
-				      struct qcow2bm_error *err)
+static enum qcow2bm_code collect_used(const struct q2_plan *plan,
+				      struct q2_clusters *used, struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = plan->edit->image->header.cluster_bits;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; i < plan->content_count; i++) {
 		const struct q2_content *content = &plan->contents[i];
-		for (uint64_t e = 0; code == QCOW2BM_OK && e < content->shape.entries; e++)
+		for (uint64_t e = 0; code == QCOW2BM_OK && e < content->shape.entries;
+		     e++)
 			if (q2_table_is_data(content->table[e]))
-				code = q2_clusters_add(used, content->table[e] >> cluster_bits,
-						       1, err);
+				code = q2_clusters_add(
+					used, content->table[e] >> cluster_bits, 1, err);
 		if (code == QCOW2BM_OK && content->is_unchanged)
-			code = q2_refs_add_bytes(used, plan->edit->image,
-						 content->sources[0].bitmap->entry.table_off,
-						 content->shape.entries * Q2_TABLE_ENTRY_BYTES,
-						 err);
+			code = q2_refs_add_bytes(
+				used, plan->edit->image,
+				content->sources[0].bitmap->entry.table_off,
+				content->shape.entries * Q2_TABLE_ENTRY_BYTES, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
@@ -36,7 +37,8 @@ static enum qcow2bm_code add_old_refcount_table(struct q2_commit *commit,
 	struct q2_plan *plan = commit->plan;
 	if (commit->freed.count == 0)
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = q2_refcounts_keep_ones(&plan->refcounts, &commit->freed, err);
+	enum qcow2bm_code code =
+		q2_refcounts_keep_ones(&plan->refcounts, &commit->freed, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&commit->freed, &plan->alloc.in_use, err);
 	if (code == QCOW2BM_OK)
@@ -52,7 +54,8 @@ static void tell_leaks(struct q2_commit *commit, uint64_t leaked, const char *re
 	struct qcow2bm_result *result = commit->result;
 	result->leaked_clusters += leaked;
 	if (leaked != 0 || commit->plan->has_lost_table)
-		snprintf(result->leak_reason, sizeof(result->leak_reason), "%.255s", reason);
+		snprintf(result->leak_reason, sizeof(result->leak_reason), "%.255s",
+			 reason);
 }
 
 /* How many clusters of the set are still counted after a failure to lower them all. */
@@ -97,7 +100,8 @@ void q2_release(struct q2_commit *commit)
 		return;
 	}
 	tell_leaks(commit, q2_clusters_total(&plan->old), plan->leak_reason);
-	code = q2_refcounts_change(&plan->refcounts, &plan->owned, Q2_REFCOUNTS_LOWER, &err);
+	code = q2_refcounts_change(&plan->refcounts, &plan->owned, Q2_REFCOUNTS_LOWER,
+				   &err);
 	/* The holes must not come before the refcounts: they are the guest's as soon as the
 	 * clusters are free, and QEMU may use them then. */
 	if (code == QCOW2BM_OK)
@@ -111,7 +115,8 @@ void q2_release(struct q2_commit *commit)
 }
 
 /* The reserve without the refcount structures that are part of the image by now. */
-static enum qcow2bm_code collect_reserve(struct q2_commit *commit, struct q2_clusters *reserve,
+static enum qcow2bm_code collect_reserve(struct q2_commit *commit,
+					 struct q2_clusters *reserve,
 					 struct qcow2bm_error *err)
 {
 	const struct q2_plan *plan = commit->plan;
@@ -144,9 +149,10 @@ void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
 		code = q2_refcounts_keep_ones(refcounts, &reserve, &err);
 	if (code == QCOW2BM_OK)
 		code = q2_refcounts_change(refcounts, &reserve, Q2_REFCOUNTS_LOWER, &err);
-	if (code == QCOW2BM_OK && commit->image->storage->can_grow && !commit->growth_started)
-		code = q2_storage_resize(commit->image->storage, commit->image->file_bytes,
-					 &err);
+	if (code == QCOW2BM_OK && commit->image->storage->can_grow &&
+	    !commit->growth_started)
+		code = q2_storage_resize(commit->image->storage,
+					 commit->image->file_bytes, &err);
 	if (code == QCOW2BM_OK)
 		code = q2_commit_sync(commit, &err);
 	if (code != QCOW2BM_OK)

@@ -17,8 +17,9 @@ static enum qcow2bm_code find_table_bytes(struct qcow2bm_image *image, uint64_t 
 		uint8_t head[Q2_SNAPSHOT_HEAD_BYTES];
 		uint64_t off = image->header.snapshots_off + *bytes;
 		if (!q2_checked_within(off, sizeof(head), image->file_bytes))
-			return q2_fail(err, QCOW2BM_EIMAGE, off,
-				       "the snapshot table reaches past the end of the file");
+			return q2_fail(
+				err, QCOW2BM_EIMAGE, off,
+				"the snapshot table reaches past the end of the file");
 		enum qcow2bm_code code =
 			q2_storage_read(image->storage, head, sizeof(head), off, err);
 		if (code != QCOW2BM_OK)
@@ -32,7 +33,8 @@ static enum qcow2bm_code find_table_bytes(struct qcow2bm_image *image, uint64_t 
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image, struct qcow2bm_error *err)
+enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image,
+				    struct qcow2bm_error *err)
 {
 	if (image->snapshot_table != NULL || image->header.nb_snapshots == 0)
 		return QCOW2BM_OK;
@@ -57,21 +59,21 @@ enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image, struct qcow2bm_
 }
 
 /* Decodes entry after entry up to number `last`, and calls fn for each. */
-static enum qcow2bm_code decode_up_to(struct qcow2bm_image *image, unsigned last,
-				      enum qcow2bm_code (*fn)(void *, uint64_t, uint32_t,
-							      struct qcow2bm_error *),
-				      void *opaque, struct q2_snapshot *snapshot,
-				      struct qcow2bm_error *err)
+static enum qcow2bm_code
+decode_up_to(struct qcow2bm_image *image, unsigned last,
+	     enum qcow2bm_code (*fn)(void *, uint64_t, uint32_t, struct qcow2bm_error *),
+	     void *opaque, struct q2_snapshot *snapshot, struct qcow2bm_error *err)
 {
 	size_t at = 0;
 	for (unsigned i = 0; i <= last; i++) {
 		size_t entry_bytes;
 		enum qcow2bm_code code = q2_snapshot_decode(
-			snapshot, image->snapshot_table + at, image->snapshot_table_bytes - at,
-			image->header.virtual_bytes, &entry_bytes,
-			image->header.snapshots_off + at, err);
+			snapshot, image->snapshot_table + at,
+			image->snapshot_table_bytes - at, image->header.virtual_bytes,
+			&entry_bytes, image->header.snapshots_off + at, err);
 		if (code == QCOW2BM_OK && fn != NULL)
-			code = fn(opaque, snapshot->l1_table_off, snapshot->l1_entries, err);
+			code = fn(opaque, snapshot->l1_table_off, snapshot->l1_entries,
+				  err);
 		if (code != QCOW2BM_OK)
 			return code;
 		at += entry_bytes;
@@ -90,7 +92,8 @@ enum qcow2bm_code q2_snapshots_each_l1(struct qcow2bm_image *image,
 	if (code != QCOW2BM_OK)
 		return code;
 	struct q2_snapshot snapshot;
-	return decode_up_to(image, image->header.nb_snapshots - 1, fn, opaque, &snapshot, err);
+	return decode_up_to(image, image->header.nb_snapshots - 1, fn, opaque, &snapshot,
+			    err);
 }
 
 static char *terminated(char **slot, const uint8_t *bytes, size_t count)

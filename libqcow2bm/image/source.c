@@ -21,7 +21,8 @@ enum qcow2bm_code q2_source_open(struct q2_source *source, struct qcow2bm_image 
 	*source = (struct q2_source){
 		.image = image,
 		.bitmap = bitmap,
-		.shape = q2_table_shape(image->header.virtual_bytes, entry->granularity_bits,
+		.shape = q2_table_shape(image->header.virtual_bytes,
+					entry->granularity_bits,
 					image->header.cluster_bits),
 		.table_entries = entry->table_entries,
 	};
@@ -70,8 +71,8 @@ static uint64_t run_length(const struct q2_source *source, uint64_t idx, uint64_
 }
 
 /* Fills the bytes [at, at+bytes) of the bitmap's data, all inside its shape. */
-static enum qcow2bm_code read_bytes(const struct q2_source *source, uint64_t at, size_t bytes,
-				    uint8_t *buf, struct qcow2bm_error *err)
+static enum qcow2bm_code read_bytes(const struct q2_source *source, uint64_t at,
+				    size_t bytes, uint8_t *buf, struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = source->image->header.cluster_bits;
 	uint64_t cluster_bytes = (uint64_t)1 << cluster_bits;
@@ -80,11 +81,13 @@ static enum qcow2bm_code read_bytes(const struct q2_source *source, uint64_t at,
 		uint64_t in_cluster = at & (cluster_bytes - 1);
 		uint64_t most = q2_shift_up(in_cluster + bytes, cluster_bits);
 		uint64_t run = run_length(source, idx, most);
-		size_t part = (size_t)q2_min_u64((run << cluster_bits) - in_cluster, bytes);
+		size_t part =
+			(size_t)q2_min_u64((run << cluster_bits) - in_cluster, bytes);
 		uint64_t entry = entry_at(source, idx);
 		if (q2_table_is_data(entry)) {
-			enum qcow2bm_code code = q2_storage_read(
-				source->image->storage, buf, part, entry + in_cluster, err);
+			enum qcow2bm_code code =
+				q2_storage_read(source->image->storage, buf, part,
+						entry + in_cluster, err);
 			if (code != QCOW2BM_OK)
 				return code;
 		} else {
@@ -97,8 +100,9 @@ static enum qcow2bm_code read_bytes(const struct q2_source *source, uint64_t at,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first, uint64_t bits,
-				 uint64_t *words, struct qcow2bm_error *err)
+enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first,
+				 uint64_t bits, uint64_t *words,
+				 struct qcow2bm_error *err)
 {
 	size_t count = (size_t)q2_shift_up(bits, 6);
 	uint64_t have = first >= source->shape.bits
@@ -115,7 +119,8 @@ enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first,
 
 static enum qcow2bm_code visit_piece(const struct q2_source *source, uint64_t first,
 				     uint64_t end, uint64_t *words, q2_source_fn *fn,
-				     void *opaque, uint64_t *stopped, struct qcow2bm_error *err)
+				     void *opaque, uint64_t *stopped,
+				     struct qcow2bm_error *err)
 {
 	uint64_t per_cluster = source->shape.bits_per_cluster;
 	uint64_t idx = first / per_cluster;
@@ -124,16 +129,20 @@ static enum qcow2bm_code visit_piece(const struct q2_source *source, uint64_t fi
 	uint64_t piece_end = q2_min_u64((idx + run) * per_cluster, end);
 	if (!q2_table_is_data(entry)) {
 		*stopped = piece_end;
-		return fn(opaque, first, piece_end - first, NULL, entry == Q2_TABLE_ONES, err);
+		return fn(opaque, first, piece_end - first, NULL, entry == Q2_TABLE_ONES,
+			  err);
 	}
 	*stopped = q2_min_u64(piece_end, first + (uint64_t)VISIT_WORDS * 64);
-	enum qcow2bm_code code = q2_source_read(source, first, *stopped - first, words, err);
-	return code != QCOW2BM_OK ? code
-				  : fn(opaque, first, *stopped - first, words, false, err);
+	enum qcow2bm_code code =
+		q2_source_read(source, first, *stopped - first, words, err);
+	return code != QCOW2BM_OK
+		       ? code
+		       : fn(opaque, first, *stopped - first, words, false, err);
 }
 
-enum qcow2bm_code q2_source_visit(const struct q2_source *source, uint64_t first, uint64_t end,
-				  q2_source_fn *fn, void *opaque, struct qcow2bm_error *err)
+enum qcow2bm_code q2_source_visit(const struct q2_source *source, uint64_t first,
+				  uint64_t end, q2_source_fn *fn, void *opaque,
+				  struct qcow2bm_error *err)
 {
 	uint64_t *words = malloc(VISIT_WORDS * sizeof(*words));
 	if (words == NULL)

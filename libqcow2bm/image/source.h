@@ -27,8 +27,9 @@ enum q2_source_kind q2_source_classify(const struct q2_source *source, uint64_t 
 
 /* Reads the bits [first, first+bits) into whole words; `first` is a multiple of 64. Bits past
  * the end of the bitmap, and of the last word, are 0. Errors: EIMAGE, ESYSTEM. */
-enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first, uint64_t bits,
-				 uint64_t *words, struct qcow2bm_error *err);
+enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first,
+				 uint64_t bits, uint64_t *words,
+				 struct qcow2bm_error *err);
 
 /* `bits` bits from number `first` on: those of `words`, or, where that is NULL, all `value`. */
 typedef enum qcow2bm_code q2_source_fn(void *opaque, uint64_t first, uint64_t bits,
@@ -37,8 +38,9 @@ typedef enum qcow2bm_code q2_source_fn(void *opaque, uint64_t first, uint64_t bi
 
 /* Calls fn for [first, end) piece by piece, in order. The first bit of a piece is a multiple of
  * 64, so the first piece may begin before `first`. Errors: those of fn and of reading. */
-enum qcow2bm_code q2_source_visit(const struct q2_source *source, uint64_t first, uint64_t end,
-				  q2_source_fn *fn, void *opaque, struct qcow2bm_error *err);
+enum qcow2bm_code q2_source_visit(const struct q2_source *source, uint64_t first,
+				  uint64_t end, q2_source_fn *fn, void *opaque,
+				  struct qcow2bm_error *err);
 
 /* ---- convert.c ---- */
 
@@ -56,8 +58,9 @@ struct q2_source_range q2_convert_range(const struct q2_source *source,
 /* ORs into `words` the bits [first, first+bits) of granularity_bits, another one than the
  * source's: a bit is set when any byte that it stands for is dirty in the source. `first` is a
  * multiple of 64. Errors: EIMAGE, ESYSTEM. */
-enum qcow2bm_code q2_convert_read(const struct q2_source *source, unsigned granularity_bits,
-				  uint64_t first, uint64_t bits, uint64_t *words,
-				  uint64_t *scratch, struct qcow2bm_error *err);
+enum qcow2bm_code q2_convert_read(const struct q2_source *source,
+				  unsigned granularity_bits, uint64_t first,
+				  uint64_t bits, uint64_t *words, uint64_t *scratch,
+				  struct qcow2bm_error *err);
 
 #endif

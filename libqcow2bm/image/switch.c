@@ -55,15 +55,17 @@ static void switch_autoclear(struct q2_switch *plan, const struct qcow2bm_image 
 }
 
 /* Makes sure that extensions may reach to `end`: the backing file name may have to move. */
-static enum qcow2bm_code make_room(struct q2_switch *plan, const struct qcow2bm_image *image,
-				   uint64_t end, struct qcow2bm_error *err)
+static enum qcow2bm_code make_room(struct q2_switch *plan,
+				   const struct qcow2bm_image *image, uint64_t end,
+				   struct qcow2bm_error *err)
 {
 	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
 	uint64_t name_off = image->header.backing_file_off;
 	uint64_t name_bytes = image->header.backing_file_bytes;
 	if (!image->has_end_marker)
 		return q2_fail(err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
-			       "the header extensions have no end marker: there is no safe place "
+			       "the header extensions have no end marker: there is no "
+			       "safe place "
 			       "for the bitmaps extension");
 	if (name_off == 0 && end <= cluster_bytes)
 		return QCOW2BM_OK;
@@ -71,11 +73,13 @@ static enum qcow2bm_code make_room(struct q2_switch *plan, const struct qcow2bm_
 		return QCOW2BM_OK;
 	/* The new copy of the name must leave the old one whole until the header names it. */
 	uint64_t behind = name_off + name_bytes > end ? name_off + name_bytes : end;
-	if (name_off == 0 || name_bytes > cluster_bytes || behind > cluster_bytes - name_bytes)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
-			       "no room for the bitmaps extension in the header cluster (%llu "
-			       "bytes)",
-			       (unsigned long long)cluster_bytes);
+	if (name_off == 0 || name_bytes > cluster_bytes ||
+	    behind > cluster_bytes - name_bytes)
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
+			"no room for the bitmaps extension in the header cluster (%llu "
+			"bytes)",
+			(unsigned long long)cluster_bytes);
 	plan->backing_off = cluster_bytes - name_bytes;
 	return QCOW2BM_OK;
 }
@@ -95,14 +99,16 @@ static const struct q2_extension *find_padding(const struct qcow2bm_image *image
 {
 	for (size_t i = 0; i < image->extension_count; i++) {
 		const struct q2_extension *extension = &image->extensions[i];
-		if (extension->type == Q2_EXTENSION_PADDING && extension->bytes == PAYLOAD &&
+		if (extension->type == Q2_EXTENSION_PADDING &&
+		    extension->bytes == PAYLOAD &&
 		    is_in_one_sector(extension->head_off + HEAD, PAYLOAD))
 			return extension;
 	}
 	return NULL;
 }
 
-static enum qcow2bm_code plan_first(struct q2_switch *plan, const struct q2_plan *edit_plan,
+static enum qcow2bm_code plan_first(struct q2_switch *plan,
+				    const struct q2_plan *edit_plan,
 				    struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = edit_plan->edit->image;
@@ -125,7 +131,8 @@ static enum qcow2bm_code plan_first(struct q2_switch *plan, const struct q2_plan
 	} else {
 		uint32_t gap = (uint32_t)(place - near - HEAD);
 		q2_extension_encode_head(Q2_EXTENSION_PADDING, gap, plan->near_bytes);
-		q2_extension_encode_head(Q2_EXTENSION_BITMAPS, PAYLOAD, plan->far_bytes + gap);
+		q2_extension_encode_head(Q2_EXTENSION_BITMAPS, PAYLOAD,
+					 plan->far_bytes + gap);
 	}
 	switch_autoclear(plan, image, true);
 	return QCOW2BM_OK;
@@ -150,8 +157,8 @@ static enum qcow2bm_code plan_relocated(struct q2_switch *plan,
 	q2_extension_encode_head(Q2_EXTENSION_BITMAPS, PAYLOAD, plan->far_bytes);
 	encode_payload(edit_plan, plan->far_bytes + HEAD);
 	memcpy(plan->far_bytes + HEAD + PAYLOAD, image->head + behind, behind_bytes);
-	q2_extension_encode_head(Q2_EXTENSION_PADDING, (uint32_t)(place - old->head_off - HEAD),
-				 plan->bytes);
+	q2_extension_encode_head(Q2_EXTENSION_PADDING,
+				 (uint32_t)(place - old->head_off - HEAD), plan->bytes);
 	plan->count = HEAD;
 	plan->off = old->head_off;
 	return QCOW2BM_OK;
@@ -172,7 +179,8 @@ enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *e
 				 struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = edit_plan->edit->image;
-	const struct q2_extension *old = q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
+	const struct q2_extension *old =
+		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
 	memset(plan, 0, sizeof(*plan));
 	if (old == NULL)
 		return plan_first(plan, edit_plan, err);
@@ -201,9 +209,9 @@ static enum qcow2bm_code move_backing_name(const struct q2_switch *plan,
 {
 	struct qcow2bm_image *image = commit->image;
 	uint8_t off_bytes[8];
-	enum qcow2bm_code code =
-		q2_storage_write(image->storage, image->backing_filename,
-				 image->header.backing_file_bytes, plan->backing_off, err);
+	enum qcow2bm_code code = q2_storage_write(image->storage, image->backing_filename,
+						  image->header.backing_file_bytes,
+						  plan->backing_off, err);
 	if (code == QCOW2BM_OK)
 		code = q2_commit_sync(commit, err);
 	q2_be64_store(off_bytes, plan->backing_off);
@@ -242,14 +250,14 @@ enum qcow2bm_code q2_switch_undo(struct q2_switch *plan, struct q2_commit *commi
 {
 	if (!plan->near_written)
 		return QCOW2BM_OK;
-	enum qcow2bm_code code =
-		q2_storage_write(commit->image->storage, commit->image->head + plan->near_off,
-				 sizeof(plan->near_bytes), plan->near_off, err);
+	enum qcow2bm_code code = q2_storage_write(
+		commit->image->storage, commit->image->head + plan->near_off,
+		sizeof(plan->near_bytes), plan->near_off, err);
 	return code != QCOW2BM_OK ? code : q2_commit_sync(commit, err);
 }
 
-static enum qcow2bm_code write_switch(const struct q2_switch *plan, struct q2_commit *commit,
-				      struct qcow2bm_error *err)
+static enum qcow2bm_code write_switch(const struct q2_switch *plan,
+				      struct q2_commit *commit, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_storage_write(commit->image->storage, plan->bytes,
 						  plan->count, plan->off, err);
@@ -263,11 +271,13 @@ enum qcow2bm_code q2_switch_commit(struct q2_switch *plan, struct q2_commit *com
 	struct qcow2bm_error first = {0};
 	if (write_switch(plan, commit, &first) != QCOW2BM_OK &&
 	    write_switch(plan, commit, NULL) != QCOW2BM_OK)
-		return q2_fail(err, QCOW2BM_EUNKNOWN, plan->off,
-			       "outcome unknown: %.300s; the old and the new state are both whole "
-			       "on disk and nothing was freed; look at the image again when the "
-			       "disk works",
-			       first.sentence);
+		return q2_fail(
+			err, QCOW2BM_EUNKNOWN, plan->off,
+			"outcome unknown: %.300s; the old and the new state are both "
+			"whole "
+			"on disk and nothing was freed; look at the image again when the "
+			"disk works",
+			first.sentence);
 	/* No failure here changes what the image holds. */
 	if (plan->has_after)
 		(void)q2_storage_write(commit->image->storage, plan->after_bytes,

@@ -30,7 +30,8 @@ struct walk {
 	size_t stride; /* bytes of an L2 entry */
 };
 
-static enum qcow2bm_code make_filter(struct filter *filter, const struct q2_clusters *wanted,
+static enum qcow2bm_code make_filter(struct filter *filter,
+				     const struct q2_clusters *wanted,
 				     struct qcow2bm_error *err)
 {
 	const struct q2_run *last = &wanted->runs[wanted->count - 1];
@@ -44,9 +45,11 @@ static enum qcow2bm_code make_filter(struct filter *filter, const struct q2_clus
 	if (filter->bits == NULL)
 		return q2_fail_memory(err, "the L2 walk");
 	for (size_t i = 0; i < wanted->count; i++) {
-		uint64_t first = (wanted->runs[i].first - filter->lowest) >> filter->shift;
+		uint64_t first =
+			(wanted->runs[i].first - filter->lowest) >> filter->shift;
 		uint64_t last_bit = (wanted->runs[i].first + wanted->runs[i].count - 1 -
-				     filter->lowest) >> filter->shift;
+				     filter->lowest) >>
+				    filter->shift;
 		for (uint64_t bit = first; bit <= last_bit; bit++)
 			filter->bits[bit / 64] |= (uint64_t)1 << (bit % 64);
 	}
@@ -84,10 +87,13 @@ static enum qcow2bm_code look_through(struct walk *walk, const uint8_t *l2, size
 		uint64_t entry = q2_be64_load(l2 + at);
 		if (entry == 0)
 			continue;
-		uint64_t cluster = (entry & Q2_MAPPING_L2_OFFSET_MASK) >> walk->cluster_bits;
-		if (!(entry & Q2_MAPPING_COMPRESSED) && !may_be_wanted(&walk->filter, cluster))
+		uint64_t cluster =
+			(entry & Q2_MAPPING_L2_OFFSET_MASK) >> walk->cluster_bits;
+		if (!(entry & Q2_MAPPING_COMPRESSED) &&
+		    !may_be_wanted(&walk->filter, cluster))
 			continue;
-		struct q2_mapping_range range = q2_mapping_l2_range(entry, walk->cluster_bits);
+		struct q2_mapping_range range =
+			q2_mapping_l2_range(entry, walk->cluster_bits);
 		enum qcow2bm_code code = note_range(walk, range, err);
 		if (code != QCOW2BM_OK)
 			return code;
@@ -115,9 +121,10 @@ static enum qcow2bm_code walk_run(struct walk *walk, struct qcow2bm_image *image
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image, const struct q2_clusters *l2_tables,
-			       const struct q2_clusters *wanted, struct q2_clusters *named,
-			       struct qcow2bm_error *err)
+enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image,
+			       const struct q2_clusters *l2_tables,
+			       const struct q2_clusters *wanted,
+			       struct q2_clusters *named, struct qcow2bm_error *err)
 {
 	uint64_t features = image->header.incompatible_features;
 	/* The guest's clusters are in another file. */
@@ -127,8 +134,8 @@ enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image, const struct q2_clus
 		.wanted = wanted,
 		.named = named,
 		.cluster_bits = image->header.cluster_bits,
-		.stride = (size_t)1
-			  << q2_mapping_entry_shift(features & Q2_INCOMPATIBLE_EXTENDED_L2),
+		.stride = (size_t)1 << q2_mapping_entry_shift(
+				  features & Q2_INCOMPATIBLE_EXTENDED_L2),
 	};
 	uint8_t *buf = malloc(READ_BYTES);
 	enum qcow2bm_code code = buf == NULL ? q2_fail_memory(err, "the L2 walk")
