@@ -30,7 +30,10 @@ support_sources = \
 	tests/support/memory_storage.c \
 	tests/support/memory_storage.h \
 	tests/support/record_storage.c \
-	tests/support/record_storage.h
+	tests/support/record_storage.h \
+	tests/support/strict_reader.c \
+	tests/support/strict_reader.h \
+	tests/support/strict_references.c
 
 # Scripts: executable files that start with `. "$srcdir/tests/functions.sh"`. Exit status 77:
 # skipped.
