@@ -107,4 +107,5 @@ endif
 
 include_HEADERS += libqcow2bm/qcow2bm.h
 pkgconfig_DATA += libqcow2bm/libqcow2bm.pc
+dist_man_MANS += libqcow2bm/libqcow2bm.3
 EXTRA_DIST += libqcow2bm/libqcow2bm.map
