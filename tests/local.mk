@@ -13,12 +13,15 @@ unit_tests += tests/unit/test_file
 unit_tests += tests/unit/test_granularity
 unit_tests += tests/unit/test_header
 unit_tests += tests/unit/test_holder
+unit_tests += tests/unit/test_image_opts
 unit_tests += tests/unit/test_lock
 unit_tests += tests/unit/test_mapping
+unit_tests += tests/unit/test_name
 unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_record_storage
 unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_run
+unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_table
 unit_tests += tests/unit/test_uniform
@@ -43,6 +46,19 @@ house_tests += tests/symbols
 house_tests += tests/install
 
 cli_tests =
+cli_tests += tests/cli/bitmap-like-qemu
+cli_tests += tests/cli/edit-plan
+cli_tests += tests/cli/edit-quiet
+cli_tests += tests/cli/edit-refused
+cli_tests += tests/cli/info-like-qemu
+cli_tests += tests/cli/list-json
+cli_tests += tests/cli/list-states
+cli_tests += tests/cli/map-forms
+cli_tests += tests/cli/map-like-nbdinfo
+cli_tests += tests/cli/map-streams
+cli_tests += tests/cli/names-escaped
+cli_tests += tests/cli/output-fails
+cli_tests += tests/cli/usage
 
 oracle_tests =
 
@@ -54,6 +70,14 @@ hostile_tests += tests/hostile/recipes-build
 
 # Files that the scripts read: what `golden` compares with, recipes.
 test_data =
+test_data += tests/cli/edit-plan.expected
+test_data += tests/cli/edit-quiet.expected
+test_data += tests/cli/edit-refused.expected
+test_data += tests/cli/list-json.expected
+test_data += tests/cli/list-states.expected
+test_data += tests/cli/map-forms.expected
+test_data += tests/cli/names-escaped.expected
+test_data += tests/cli/usage.expected
 test_data += tests/hostile/README
 test_data += tests/hostile/make-image-words-bytes.expected
 test_data += tests/hostile/make-image-words-messages.expected
@@ -76,6 +100,17 @@ tests_support_make_image_SOURCES = \
 	tests/support/make_image.c \
 	tests/support/make_image.h
 tests_support_make_image_LDADD =
+
+# Tests of the program's files are built with what those need.
+tests_unit_test_image_opts_SOURCES = tests/unit/test_image_opts.c \
+	tools/image_opts.c tools/memory.c
+tests_unit_test_image_opts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_image_opts_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS)
+tests_unit_test_name_SOURCES = tests/unit/test_name.c \
+	tools/memory.c tools/name.c tools/utf8.c
+tests_unit_test_name_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_size_SOURCES = tests/unit/test_size.c tools/size.c
+tests_unit_test_size_LDADD = $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA
 check_PROGRAMS += $(unit_tests)

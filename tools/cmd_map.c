@@ -76,7 +76,8 @@ static enum qcow2bm_code pass(struct map *map, struct qcow2bm_error *err)
 	if (code != QCOW2BM_OK || !json)
 		return code;
 	p = tool_stream_reserve(&map->stream);
-	tool_stream_advance(&map->stream, tool_stream_put(p, "\n]\n"));
+	p = map->begun ? tool_stream_put(p, "\n]\n") : tool_stream_put(p, "]\n");
+	tool_stream_advance(&map->stream, p);
 	return code;
 }
 

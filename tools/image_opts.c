@@ -63,8 +63,8 @@ static bool descend(const struct pairs *pairs, char prefix[KEY_BYTES], char *pro
 	size_t used = strlen(prefix);
 	if (node != NULL)
 		snprintf(problem, TOOL_IMAGE_OPTS_PROBLEM,
-			 "'%.60sfile=%.100s' names a node, and there are none here", prefix,
-			 node);
+			 "'%.60sfile=%.100s' names a node, and there are none here",
+			 prefix, node);
 	else if (used + sizeof("file.") > KEY_BYTES)
 		snprintf(problem, TOOL_IMAGE_OPTS_PROBLEM, "options are nested too deep");
 	else
@@ -96,10 +96,11 @@ static const char *look_at_level(const struct pairs *pairs, const char *prefix,
 	else if (find(pairs, prefix, "offset") != NULL ||
 		 find(pairs, prefix, "size") != NULL)
 		snprintf(problem, TOOL_IMAGE_OPTS_PROBLEM,
-			 "'%.60soffset' and '%.60ssize' are not supported", prefix, prefix);
+			 "'%.60soffset' and '%.60ssize' are not supported", prefix,
+			 prefix);
 	else if (driver == NULL && !has_below(pairs, prefix))
 		snprintf(problem, TOOL_IMAGE_OPTS_PROBLEM,
-			 "a block device must be specified for \"file\"");
+			 "A block device must be specified for \"file\"");
 	return NULL;
 }
 
@@ -108,14 +109,15 @@ static char *find_file(const struct pairs *pairs, char *problem)
 	char prefix[KEY_BYTES] = "";
 	const char *driver = find(pairs, "", "driver");
 	*problem = '\0';
-	if (driver == NULL && !has_below(pairs, "file")) {
+	if (driver == NULL && find(pairs, "", "file") == NULL &&
+	    !has_below(pairs, "file.")) {
 		snprintf(problem, TOOL_IMAGE_OPTS_PROBLEM,
-			 "must specify either driver or file");
+			 "Must specify either driver or file");
 		return NULL;
 	}
 	if (driver != NULL && strcmp(driver, "qcow2") != 0) {
 		snprintf(problem, TOOL_IMAGE_OPTS_PROBLEM,
-			 "can't store persistent bitmaps with driver '%.100s'", driver);
+			 "Can't store persistent bitmaps with driver '%.100s'", driver);
 		return NULL;
 	}
 	const char *filename = NULL;

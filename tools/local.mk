@@ -62,3 +62,7 @@ bin_PROGRAMS += qcow2bm
 qcow2bm_SOURCES = $(tools_sources)
 qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS)
+dist_man_MANS += tools/qcow2bm.1
+
+# bash-completion looks for COMMAND.bash, too.
+dist_bashcompletion_DATA += tools/qcow2bm.bash

@@ -41,7 +41,9 @@ static json_t *change_json(const struct qcow2bm_change *change)
 	json_object_set_new(object, "enabled", json_boolean(change->enabled));
 	json_object_set_new(object, "content-changed",
 			    json_boolean(change->content_changed));
-	json_object_set_new(object, "sources", tool_json_number(change->sources));
+	json_object_set_new(
+		object, "sources",
+		tool_json_number(change->content_changed ? change->sources : 0));
 	return object;
 }
 
@@ -95,7 +97,7 @@ json_t *tool_plan_result(const char *filename, json_t *changes,
 
 static void add_content(struct tool_text *text, const struct qcow2bm_change *change)
 {
-	if (change->sources != 0)
+	if (change->content_changed && change->sources != 0)
 		tool_text_print(text, ", bits of %zu bitmap%s", change->sources,
 				change->sources == 1 ? "" : "s");
 	else if (change->content_changed && change->kind == QCOW2BM_CHANGE_UPDATE)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Completion of qcow2bm for bash: commands, options, files, names of bitmaps.
+
+# Prints the names of the bitmaps of image $1, one a line, as an operand may name them.
+_qcow2bm_bitmaps() {
+	if command -v jq >/dev/null 2>&1; then
+		qcow2bm list -q -U --no-count --output=json -- "$1" 2>/dev/null |
+			jq -r '.images[].bitmaps[].name | select(test("[\u0000-\u001f]") | not)'
+	else
+		# NAME, GRANULARITY (two words), STATE ...: what stands before the granularity
+		qcow2bm list -q -U --no-count -- "$1" 2>/dev/null |
+			sed -n -e '1,2d' -e 's/  *[0-9.]* [KMGTPE]*i*B  [a-z].*//p'
+	fi
+}
+
+# Prints the options of command $1, from its own help.
+_qcow2bm_options() {
+	qcow2bm "$1" --help 2>/dev/null |
+		sed -n -e 's/^  \(-[a-zA-Z]\), \(--[a-z-]*\).*/\1 \2/p' -e 's/^      \(--[a-z-]*\).*/\1/p'
+}
+
+_qcow2bm() {
+	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+	local command=${COMP_WORDS[1]} image='' i word
+	local -a names
+	local IFS=$' \t\n'
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "list info map add delete rename clear enable \
+			disable merge bitmap --help --version" -- "$current")
+		return
+	fi
+	case $previous in
+	--output)
+		mapfile -t COMPREPLY < <(compgen -W "human json" -- "$current")
+		return
+		;;
+	-f | -F | --format | --source-format)
+		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw" -- "$current")
+		return
+		;;
+	-b | --source-file)
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+		;;
+	-g | --granularity | --start | --length | --wait | --match | --object)
+		return
+		;;
+	esac
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_qcow2bm_options "$command")" -- "$current")
+		return
+	fi
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		case ${COMP_WORDS[i - 1]} in
+		--output | -f | -F | -b | -g | --format | --source-f* | --granularity | --start | \
+			--length | --wait | --match | --object | --into | --merge) continue ;;
+		esac
+		if [[ $word != -* && -z $image ]]; then
+			image=$word
+		fi
+	done
+	if [[ -z $image || $command == list || $command == info ]]; then
+		compopt -o filenames
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		return
+	fi
+	mapfile -t names < <(_qcow2bm_bitmaps "$image")
+	for word in "${names[@]}"; do
+		if [[ $word == "$current"* ]]; then
+			COMPREPLY+=("$(printf '%q' "$word")")
+		fi
+	done
+}
+
+complete -F _qcow2bm qcow2bm
