@@ -486,21 +486,27 @@ static void test_closed_standard_descriptors(void **state)
 	end(pid);
 }
 
-/* A loop device over the image, where this machine lets us have one. */
-static bool make_device(char *device, size_t bytes)
+/* A loop device over the image, where this machine lets us have one; else "". */
+static char device[64];
+
+static bool make_device(void)
 {
 	char command[256];
 	snprintf(command, sizeof(command), "losetup -f --show %s 2>/dev/null", path);
 	FILE *out = popen(command, "r");
-	bool made = out != NULL && fgets(device, (int)bytes, out) != NULL;
+	bool made = out != NULL && fgets(device, sizeof(device), out) != NULL;
 	if (out != NULL)
 		pclose(out);
 	device[strcspn(device, "\n")] = '\0';
 	return made;
 }
 
-static void check_device(const char *device)
+static void test_block_device(void **state)
 {
+	(void)state;
+	make_image(path, 1048576);
+	if (!make_device())
+		skip();
 	uint8_t buf[8] = "12345678";
 	uint64_t length;
 	struct qcow2bm_error err = {.code = QCOW2BM_OK};
@@ -526,17 +532,13 @@ static void check_device(const char *device)
 	q2_storage_close(storage);
 }
 
-static void test_block_device(void **state)
+/* However the test ends, the device does not outlive it. */
+static int stop_device(void **state)
 {
-	(void)state;
-	char device[64] = "";
 	char command[128];
-	make_image(path, 1048576);
-	if (!make_device(device, sizeof(device)))
-		skip();
-	check_device(device);
 	snprintf(command, sizeof(command), "losetup -d %s", device);
-	assert_int_equal(system(command), 0);
+	int status = device[0] != '\0' ? system(command) : 0;
+	return stop(state) != 0 || status != 0 ? -1 : 0;
 }
 
 static int make_dir(void **state)
@@ -576,7 +578,7 @@ int main(void)
 		TEST(test_waiting),
 		TEST(test_replaced_while_waiting),
 		TEST(test_closed_standard_descriptors),
-		TEST(test_block_device),
+		cmocka_unit_test_setup_teardown(test_block_device, start, stop_device),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
