@@ -34,6 +34,8 @@ static int add_sum(void *opaque, const struct qcow2bm_extent *extent)
 static int put_json(void *opaque, const struct qcow2bm_extent *extent)
 {
 	struct map *map = opaque;
+	if (map->stream.overflowed)
+		return 0; /* it is printed in a second pass */
 	char *p = tool_stream_reserve(&map->stream);
 	p = map->begun ? tool_stream_put(p, ",\n{ \"offset\": ")
 		       : tool_stream_put(p, "{ \"offset\": ");
@@ -51,6 +53,8 @@ static int put_json(void *opaque, const struct qcow2bm_extent *extent)
 static int put_human(void *opaque, const struct qcow2bm_extent *extent)
 {
 	struct map *map = opaque;
+	if (map->stream.overflowed)
+		return 0; /* it is printed in a second pass */
 	if (!extent->dirty)
 		return 0;
 	char *p = tool_stream_reserve(&map->stream);

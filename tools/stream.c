@@ -80,6 +80,7 @@ char *tool_stream_put_padded(char *p, uint64_t number, unsigned width)
 void tool_stream_start_printing(struct tool_stream *stream)
 {
 	stream->used = 0;
+	stream->overflowed = false;
 	stream->printing = true;
 }
 
