@@ -6,6 +6,7 @@
 # tests/support has for C.
 unit_tests =
 unit_tests += tests/unit/test_count
+unit_tests += tests/unit/test_decimal
 unit_tests += tests/unit/test_directory
 unit_tests += tests/unit/test_extension
 unit_tests += tests/unit/test_fault_storage
@@ -102,6 +103,8 @@ tests_support_make_image_SOURCES = \
 tests_support_make_image_LDADD =
 
 # Tests of the program's files are built with what those need.
+tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c tools/decimal.c
+tests_unit_test_decimal_LDADD = $(CMOCKA_LIBS)
 tests_unit_test_image_opts_SOURCES = tests/unit/test_image_opts.c \
 	tools/image_opts.c tools/memory.c
 tests_unit_test_image_opts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm map: the extents of one bitmap. */
 #include "command.h"
+#include "decimal.h"
 #include "message.h"
 #include "name.h"
 #include "operand.h"
@@ -39,9 +40,9 @@ static int put_json(void *opaque, const struct qcow2bm_extent *extent)
 	char *p = tool_stream_reserve(&map->stream);
 	p = map->begun ? tool_stream_put(p, ",\n{ \"offset\": ")
 		       : tool_stream_put(p, "{ \"offset\": ");
-	p = tool_stream_put_number(p, extent->start);
+	p = tool_decimal_put(p, extent->start);
 	p = tool_stream_put(p, ", \"length\": ");
-	p = tool_stream_put_number(p, extent->length);
+	p = tool_decimal_put(p, extent->length);
 	p = extent->dirty
 		    ? tool_stream_put(p, ", \"type\": 1, \"description\": \"dirty\"}")
 		    : tool_stream_put(p, ", \"type\": 0, \"description\": \"clean\"}");
@@ -58,8 +59,8 @@ static int put_human(void *opaque, const struct qcow2bm_extent *extent)
 	if (!extent->dirty)
 		return 0;
 	char *p = tool_stream_reserve(&map->stream);
-	p = tool_stream_put_padded(p, extent->start, 20);
-	p = tool_stream_put_padded(p, extent->length, 21);
+	p = tool_decimal_put_padded(p, extent->start, 20);
+	p = tool_decimal_put_padded(p, extent->length, 21);
 	*p++ = '\n';
 	tool_stream_advance(&map->stream, p);
 	return map->stream.status;

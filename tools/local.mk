@@ -15,6 +15,8 @@ tools_sources = \
 	tools/command.h \
 	tools/commit.c \
 	tools/commit.h \
+	tools/decimal.c \
+	tools/decimal.h \
 	tools/edit.c \
 	tools/edit.h \
 	tools/image_opts.c \

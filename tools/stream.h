@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Zeroed, it keeps what is put, and counts; nothing is printed. */
 struct tool_stream {
@@ -23,10 +24,12 @@ struct tool_stream {
 char *tool_stream_reserve(struct tool_stream *stream);
 void tool_stream_advance(struct tool_stream *stream, const char *end);
 
-/* Copies a string literal or a number to `p`; returns the end of it. */
-char *tool_stream_put_text(char *p, const char *text, size_t count);
-char *tool_stream_put_number(char *p, uint64_t number);
-char *tool_stream_put_padded(char *p, uint64_t number, unsigned width);
+/* Copies text to `p`; returns the end of it. Inline: literals become moves. */
+static inline char *tool_stream_put_text(char *p, const char *text, size_t count)
+{
+	memcpy(p, text, count);
+	return p + count;
+}
 
 #define tool_stream_put(p, literal) \
 	tool_stream_put_text((p), (literal), sizeof(literal) - 1)
