@@ -42,7 +42,9 @@ char *tool_decimal_put(char *p, uint64_t number)
 {
 	char digits[MOST_DIGITS];
 	char *first = put_digits(digits + sizeof(digits), number);
-	return tool_stream_put_text(p, first, (size_t)(digits + sizeof(digits) - first));
+	size_t count = (size_t)(digits + sizeof(digits) - first);
+	memcpy(p, first, count);
+	return p + count;
 }
 
 char *tool_decimal_put_padded(char *p, uint64_t number, unsigned width)
@@ -52,5 +54,6 @@ char *tool_decimal_put_padded(char *p, uint64_t number, unsigned width)
 	size_t count = (size_t)(digits + sizeof(digits) - first);
 	for (; count < width; width--)
 		*p++ = ' ';
-	return tool_stream_put_text(p, first, count);
+	memcpy(p, first, count);
+	return p + count;
 }
