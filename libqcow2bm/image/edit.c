@@ -172,9 +172,8 @@ enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t
 		return q2_fail(
 			err, QCOW2BM_EINUSE, bitmap->off,
 			"bitmap '%.*s' is inconsistent and cannot be used: it is marked "
-			"in-use, so changes may be missing from it; delete it, or "
-			"recover "
-			"it",
+			"in-use, so changes may be missing from it; delete it, and let "
+			"the next backup be a full one",
 			shown, name);
 	return QCOW2BM_OK;
 }
