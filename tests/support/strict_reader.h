@@ -47,6 +47,7 @@ struct strict_image {
 	uint64_t clusters;    /* those of the file and all that are counted */
 	uint64_t l1_off, refcount_table_off, backing_off;
 	uint32_t refcount_table_clusters;
+	uint32_t refcount_blocks;
 	const uint8_t *bytes; /* the caller's */
 	uint64_t length;
 };

@@ -84,6 +84,7 @@ bool strict_read_refcounts(struct strict_image *image)
 		uint64_t off = strict_load(table + i * 8, 8);
 		if (off == 0)
 			continue;
+		image->refcount_blocks++;
 		read_block(image, i, off);
 		strict_refer(image, "a refcount block", off, cluster_bytes(image));
 	}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All that a power cut can leave of what was recorded. */
+#ifndef TESTS_CRASH_STATES_H
+#define TESTS_CRASH_STATES_H
+
+#include "record_storage.h"
+
+/* How many states are looked at between two syncs. */
+struct crash_limits {
+	uint64_t all; /* all of them, when there are no more than that */
+	uint64_t
+		sample; /* else so many at random, besides every prefix, every single loss and
+			  * every single survivor */
+};
+
+/* `stretch` is the number of syncs before; `state` may be read until the next call. */
+typedef void crash_fn(void *opaque, size_t stretch, const struct memory_file *state);
+
+/*
+ * Calls fn for the states that a power cut can leave: what a sync covered is there; each
+ * sector written since has its old content or that of any later moment, whatever the others
+ * have; the file has any length that it had since. A sector behind the end is lost.
+ */
+void crash_states_visit(const struct record_log *log, const struct crash_limits *limits,
+			crash_fn *fn, void *opaque);
+
+#endif

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Images and edits that reach every path of a commit, for the tests of crashes and faults. */
+#include "edit_cases.h"
+
+#include "build_image.h"
+#include "base/endian.h"
+#include "image/image.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DISK_BYTES ((4u << 20) + 512)
+
+const struct edit_case edit_cases[] = {
+	/* Every command, every operation alone. */
+	{"small", "add n"},
+	{"small", "delete a"},
+	{"small", "delete b"},
+	{"small", "rename a a-name-of-another-length"},
+	{"small", "clear a"},
+	{"small", "enable c"},
+	{"small", "disable a"},
+	{"small", "merge a b"},
+	{"small", "merge c a"},
+	{"small", "merge-from b x"},
+	/* Several in one edit; data that changes its owner. */
+	{"small", "clear b, merge b a, delete a"},
+	{"small", "add n, merge n a, merge n b, delete a, delete b"},
+	{"small", "delete a, delete b, delete c, add n"},
+	{"small", "rename a n, rename b a, disable n, clear c"},
+	{"small", "merge b a, merge-from b x, delete a"},
+	/* The first bitmap. */
+	{"none", "add n"},
+	{"none", "add n, merge-from n x"},
+	{"none-unknown", "add n"},
+	{"none-backing", "add n"},
+	{"none-backing-far", "add n, add m"},
+	{"none-at-488", "add n"},
+	{"none-at-496", "add n"},
+	{"none-padding", "add n"},
+	{"none-far", "add n"},
+	/* The last one. */
+	{"one", "delete a"},
+	{"one-first", "delete a"},
+	{"small", "delete a, delete b, delete c"},
+	/* The extension's payload crosses a sector. */
+	{"payload-at-488", "disable a"},
+	{"payload-at-496", "disable a"},
+	{"payload-at-504", "delete a"},
+	{"payload-at-504", "delete a, delete b, delete c"},
+	{"payload-at-504-backing", "rename a n"},
+	/* Unknown autoclear bits. */
+	{"autoclear", "disable a"},
+	{"autoclear", "merge a b"},
+	{"none-autoclear", "add n"},
+	/* Refcounts that must grow, of all widths. */
+	{"block", "add n"},
+	{"block", "merge a b"},
+	{"blocks", "merge a b, merge b a, merge c a"},
+	{"table", "merge a b"},
+	{"table", "delete a, add n"},
+	{"refcount-order-0", "merge a b"},
+	{"refcount-order-0", "delete b"},
+	{"refcount-order-1", "merge a b, delete b"},
+	{"refcount-order-2", "merge a b, delete b"},
+	{"refcount-order-3", "merge a b, delete b"},
+	{"refcount-order-5", "merge a b, delete b"},
+	{"refcount-order-6", "merge a b, delete b"},
+	/* Other shapes. */
+	{"long-directory", "disable a"},
+	{"long-directory", "delete b"},
+	{"large", "merge a b"},
+	{"large", "clear b, merge b a, delete a"},
+	{"everything", "merge a b, delete b, add n"},
+	/* Written by QEMU. */
+	{"cluster-512.qcow2", "add n"},
+	{"cluster-512.qcow2",
+	 "merge chk-2026-11-02 chk-2026-11-01, delete chk-2026-11-01"},
+	{"cluster-512.qcow2", "disable chk-2026-11-03"},
+	{"chain-top.qcow2", "clear chk-2026-11-01"},
+	{"data-file.qcow2", "delete chk-2026-11-01"},
+	{"empty.qcow2", "add n"},
+	{"enabled.qcow2", "merge chk-2026-11-15 chk-2026-11-08"},
+	{"many.qcow2", "add n"},
+	{"mixed.qcow2", "delete chk-2026-11-01, merge chk-2026-11-03 chk-2026-11-04"},
+	{"refcount-1.qcow2", "merge chk-2026-11-03 chk-2026-11-01"},
+	{"refcount-64.qcow2", "delete chk-2026-11-02"},
+	{"snapshots.qcow2", "delete chk-2026-11-01, rename chk-2026-11-02 n"},
+	{"zstd.qcow2", "merge chk-2026-11-02 chk-2026-11-01"},
+};
+
+const size_t edit_case_count = sizeof(edit_cases) / sizeof(edit_cases[0]);
+
+/* ---- The images --------------------------------------------------------------------- */
+
+#define UNKNOWN_A              \
+	{                      \
+		0x11223344, 21 \
+	}
+#define UNKNOWN_B             \
+	{                     \
+		0x55667788, 8 \
+	}
+
+struct shape {
+	const char *name;
+	unsigned bitmaps;
+	struct build build;
+};
+
+static const struct shape shapes[] = {
+	{"small", 3, {.seed = 1, .gap_percent = 30, .before = {UNKNOWN_A}}},
+	{"none", 0, {.seed = 2}},
+	{"none-unknown",
+	 0,
+	 {.seed = 3, .before = {UNKNOWN_A, UNKNOWN_B}, .header_bytes = 200}},
+	{"none-backing", 0, {.seed = 4, .backing_name = "base.qcow2"}},
+	{"none-backing-far",
+	 0,
+	 {.seed = 5, .backing_name = "base.qcow2", .backing_gap = 40}},
+	{"none-at-488",
+	 0,
+	 {.seed = 6, .cluster_bits = 10, .before = {{0x11223344, 368}}}},
+	{"none-at-496",
+	 0,
+	 {.seed = 7, .cluster_bits = 10, .before = {{0x11223344, 376}}}},
+	{"none-padding", 0, {.seed = 8, .before = {{0x71327064, 24}, UNKNOWN_A}}},
+	{"none-far", 0, {.seed = 28, .cluster_bits = 12, .before = {{0x11223344, 500}}}},
+	{"none-autoclear", 0, {.seed = 9, .autoclear = (uint64_t)1 << 40}},
+	{"one", 1, {.seed = 10}},
+	{"one-first", 1, {.seed = 11, .behind = {UNKNOWN_A, UNKNOWN_B}}},
+	{"payload-at-488",
+	 3,
+	 {.seed = 12, .cluster_bits = 10, .before = {{0x11223344, 360}}}},
+	{"payload-at-496",
+	 3,
+	 {.seed = 12, .cluster_bits = 10, .before = {{0x11223344, 368}}}},
+	{"payload-at-504",
+	 3,
+	 {.seed = 13, .cluster_bits = 10, .before = {{0x11223344, 376}}}},
+	{"payload-at-504-backing",
+	 3,
+	 {.seed = 14,
+	  .cluster_bits = 10,
+	  .before = {{0x11223344, 376}},
+	  .behind = {UNKNOWN_A, UNKNOWN_B},
+	  .backing_name = "base.qcow2"}},
+	{"autoclear", 3, {.seed = 15, .autoclear = (uint64_t)1 << 40 | 1u << 2}},
+	{"block", 3, {.seed = 16, .refcount_order = 6, .guest_clusters = 118}},
+	{"blocks", 3, {.seed = 17, .refcount_order = 6, .virtual_bytes = 64u << 20}},
+	{"table", 3, {.seed = 18, .refcount_order = 6}},
+	{"refcount-order-0", 3, {.seed = 19, .refcount_order = 0, .gap_percent = 30}},
+	{"refcount-order-1", 3, {.seed = 20, .refcount_order = 1, .gap_percent = 30}},
+	{"refcount-order-2", 3, {.seed = 21, .refcount_order = 2, .gap_percent = 30}},
+	{"refcount-order-3", 3, {.seed = 22, .refcount_order = 3, .gap_percent = 30}},
+	{"refcount-order-5", 3, {.seed = 23, .refcount_order = 5, .gap_percent = 30}},
+	{"refcount-order-6", 3, {.seed = 24, .refcount_order = 6, .gap_percent = 30}},
+	{"long-directory", 7, {.seed = 25}},
+	{"large", 3, {.seed = 26, .cluster_bits = 16}},
+	{"everything",
+	 3,
+	 {.seed = 27,
+	  .cluster_bits = 14,
+	  .extended_l2 = true,
+	  .snapshots = 2,
+	  .encryption_header = true,
+	  .gap_percent = 30,
+	  .before = {UNKNOWN_B}}},
+};
+
+/* The bitmaps a to g: full and empty clusters, half-full ones, other granularities, the last
+ * bit; long names from d on. */
+static void fill_bitmaps(struct build *build, struct build_bitmap *bitmaps,
+			 uint8_t **bits)
+{
+	static const char *const names[] = {"a", "b", "c", "d", "e", "f", "g"};
+	static const uint8_t granularity_bits[] = {9, 9, 10, 12, 9, 31, 16};
+	static char long_name[4][200];
+	struct random random;
+	random_seed(&random, build->seed + 100);
+	for (unsigned i = 0; i < build->bitmap_count; i++) {
+		struct build_bitmap *bitmap = &bitmaps[i];
+		bitmap->name = names[i];
+		bitmap->name_bytes = 1;
+		if (i >= 3) {
+			memset(long_name[i - 3], names[i][0], sizeof(long_name[0]));
+			bitmap->name = long_name[i - 3];
+			bitmap->name_bytes = sizeof(long_name[0]);
+		}
+		bitmap->flags = i == 2 ? 0 : BUILD_FLAG_AUTO;
+		bitmap->granularity_bits = granularity_bits[i];
+		uint64_t count = build_bits(build->virtual_bytes, granularity_bits[i]);
+		uint64_t part = (uint64_t)8 << build->cluster_bits;
+		bits[i] = calloc(count, 1);
+		if (bits[i] == NULL)
+			abort();
+		for (uint64_t bit = 0; bit < count; bit++)
+			if (bit / part == 1)
+				bits[i][bit] = i == 0;
+			else
+				bits[i][bit] = random_percent(&random, 50 - 20 * (i % 2));
+		bits[i][count - 1] = i != 1;
+		bitmap->bits = bits[i];
+	}
+}
+
+/* Counts every cluster that the refcount table can count, with 64-bit refcounts: the next
+ * one needs a longer table. New blocks are put where nothing is. */
+static void leak_the_rest(struct memory_file *file)
+{
+	enum { CLUSTER = 512, COUNTS = CLUSTER / 8, FREE_FROM = 1000 };
+	uint64_t table = q2_be64_load(file->bytes + Q2_HEADER_REFTABLE_OFF);
+	memory_file_resize(file, COUNTS * COUNTS * CLUSTER);
+	for (uint64_t i = 0; i < COUNTS; i++) {
+		uint64_t block = q2_be64_load(file->bytes + table + i * 8);
+		if (block == 0) {
+			block = (FREE_FROM + i) * CLUSTER;
+			memset(file->bytes + block, 0, CLUSTER);
+			q2_be64_store(file->bytes + table + i * 8, block);
+		}
+		for (uint64_t j = 0; j < COUNTS; j++)
+			if (q2_be64_load(file->bytes + block + j * 8) == 0)
+				q2_be64_store(file->bytes + block + j * 8, 1);
+	}
+}
+
+static void build_shape(const struct shape *shape, struct memory_file *file)
+{
+	struct build_bitmap bitmaps[7] = {{0}};
+	uint8_t *bits[7] = {NULL};
+	struct build build = shape->build;
+	if (build.cluster_bits == 0)
+		build.cluster_bits = 9;
+	/* Zero stands for the width that QEMU takes, but where the name says otherwise. */
+	if (build.refcount_order == 0 && strcmp(shape->name, "refcount-order-0") != 0)
+		build.refcount_order = 4;
+	if (build.guest_clusters == 0)
+		build.guest_clusters = 8;
+	if (build.virtual_bytes == 0)
+		build.virtual_bytes = DISK_BYTES;
+	build.bitmap_count = shape->bitmaps;
+	build.bitmaps = bitmaps;
+	fill_bitmaps(&build, bitmaps, bits);
+	build_image(&build, file);
+	if (strcmp(shape->name, "table") == 0)
+		leak_the_rest(file);
+	for (unsigned i = 0; i < shape->bitmaps; i++)
+		free(bits[i]);
+}
+
+bool edit_case_image(const char *image, struct memory_file *file)
+{
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		if (strcmp(shapes[i].name, image) == 0) {
+			build_shape(&shapes[i], file);
+			return true;
+		}
+	}
+	char path[4096];
+	const char *srcdir = getenv("srcdir");
+	if (srcdir == NULL)
+		return false;
+	snprintf(path, sizeof(path), "%s/images/%s", srcdir, image);
+	return memory_file_load(file, path);
+}
+
+/* ---- The edits ---------------------------------------------------------------------- */
+
+/* Another image with the same disk and a bitmap x, for merge-from. */
+static struct qcow2bm_image *open_other(struct memory_file *file)
+{
+	static const struct shape shape = {"other", 1, {.seed = 99, .cluster_bits = 12}};
+	struct build_bitmap bitmap = {
+		.name = "x", .name_bytes = 1, .granularity_bits = 11};
+	struct build build = shape.build;
+	uint8_t bits[DISK_BYTES / 2048 + 1] = {[3] = 1, [700] = 1};
+	bitmap.bits = bits;
+	build.refcount_order = 4;
+	build.virtual_bytes = DISK_BYTES;
+	build.bitmap_count = 1;
+	build.bitmaps = &bitmap;
+	build_image(&build, file);
+	struct qcow2bm_image *image = NULL;
+	if (q2_image_open(&image, memory_storage_open(file), NULL) != QCOW2BM_OK)
+		abort();
+	return image;
+}
+
+static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *other,
+			       const char *words, struct qcow2bm_error *err)
+{
+	char verb[16], name[64], more[64] = "";
+	if (sscanf(words, " %15s %63[^, ] %63[^, ]", verb, name, more) < 2)
+		abort();
+	size_t bytes = strlen(name), more_bytes = strlen(more);
+	if (strcmp(verb, "add") == 0)
+		return qcow2bm_add(edit, name, bytes, 9, true, err);
+	if (strcmp(verb, "delete") == 0)
+		return qcow2bm_delete(edit, name, bytes, err);
+	if (strcmp(verb, "rename") == 0)
+		return qcow2bm_rename(edit, name, bytes, more, more_bytes, err);
+	if (strcmp(verb, "clear") == 0)
+		return qcow2bm_clear(edit, name, bytes, err);
+	if (strcmp(verb, "enable") == 0)
+		return qcow2bm_enable(edit, name, bytes, err);
+	if (strcmp(verb, "disable") == 0)
+		return qcow2bm_disable(edit, name, bytes, err);
+	if (strcmp(verb, "merge") == 0)
+		return qcow2bm_merge(edit, name, bytes, NULL, more, more_bytes, err);
+	if (strcmp(verb, "merge-from") == 0)
+		return qcow2bm_merge(edit, name, bytes, other, more, more_bytes, err);
+	abort();
+}
+
+static enum qcow2bm_code stage_all(struct qcow2bm_edit *edit, struct qcow2bm_image *other,
+				   const char *words, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	while (code == QCOW2BM_OK && words != NULL) {
+		code = stage(edit, other, words, err);
+		words = strchr(words, ',');
+		words += words != NULL;
+	}
+	return code;
+}
+
+enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
+				struct qcow2bm_result *result, struct qcow2bm_error *err)
+{
+	struct memory_file other_file = {0};
+	struct qcow2bm_image *image = NULL, *other = NULL;
+	struct qcow2bm_edit *staged = NULL;
+	memset(result, 0, sizeof(*result));
+	if (strstr(edit, "merge-from") != NULL)
+		other = open_other(&other_file);
+	enum qcow2bm_code code = q2_image_open(&image, storage, err);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_edit_begin(&staged, image, err);
+	if (code == QCOW2BM_OK)
+		code = stage_all(staged, other, edit, err);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_commit(staged, NULL, result, err);
+	qcow2bm_edit_end(staged);
+	qcow2bm_close(image);
+	qcow2bm_close(other);
+	memory_file_free(&other_file);
+	return code;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Images and edits that reach every path of a commit, for the tests of crashes and faults. */
+#ifndef TESTS_EDIT_CASES_H
+#define TESTS_EDIT_CASES_H
+
+#include "memory_storage.h"
+
+/* `image` is the name of a built image, or of a file of images/. `edit` is one or several
+ * operations, one edit in all: "add NAME", "delete NAME", "rename NAME NEW", "clear NAME",
+ * "enable NAME", "disable NAME", "merge NAME SOURCE", "merge-from NAME SOURCE" (the source
+ * is in another image), with commas between them. */
+struct edit_case {
+	const char *image;
+	const char *edit;
+};
+
+extern const struct edit_case edit_cases[];
+extern const size_t edit_case_count;
+
+/* Makes the image the content of `file`. False when it is one of images/ and srcdir is not
+ * in the environment or has no such file. */
+bool edit_case_image(const char *image, struct memory_file *file);
+
+/* Opens the image in `storage`, which it closes, and does the edit. */
+enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
+				struct qcow2bm_result *result, struct qcow2bm_error *err);
+
+#endif
