@@ -22,6 +22,7 @@ q2_headers = \
 	libqcow2bm/bits/run.h \
 	libqcow2bm/bits/target.h \
 	libqcow2bm/bits/uniform.h \
+	libqcow2bm/bits/within.h \
 	libqcow2bm/image/alloc.h \
 	libqcow2bm/image/clusters.h \
 	libqcow2bm/image/commit.h \
@@ -83,7 +84,8 @@ q2_bits_sources = \
 	libqcow2bm/bits/granularity.c \
 	libqcow2bm/bits/or.c \
 	libqcow2bm/bits/run.c \
-	libqcow2bm/bits/uniform.c
+	libqcow2bm/bits/uniform.c \
+	libqcow2bm/bits/within.c
 
 noinst_LTLIBRARIES += libqcow2bm/libq2bits.la libqcow2bm/libq2.la
 libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)

@@ -26,6 +26,7 @@ unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_table
 unit_tests += tests/unit/test_uniform
+unit_tests += tests/unit/test_within
 
 support_sources = \
 	tests/support/bits.h \

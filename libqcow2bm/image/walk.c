@@ -5,11 +5,13 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "../bits/within.h"
 #include "../format/mapping.h"
 #include "refs.h"
 
 #define READ_BYTES (1u << 20)
 #define FILTER_BYTES (4u << 20)
+#define PART_BYTES 512 /* the smallest L2 table */
 
 /*
  * Nearly every L2 entry names a cluster that nobody asks for. A filter says so with one look:
@@ -80,7 +82,7 @@ static enum qcow2bm_code note_range(struct walk *walk, struct q2_mapping_range r
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code look_through(struct walk *walk, const uint8_t *l2, size_t bytes,
+static enum qcow2bm_code look_closely(struct walk *walk, const uint8_t *l2, size_t bytes,
 				      struct qcow2bm_error *err)
 {
 	for (size_t at = 0; at < bytes; at += walk->stride) {
@@ -95,6 +97,26 @@ static enum qcow2bm_code look_through(struct walk *walk, const uint8_t *l2, size
 		struct q2_mapping_range range =
 			q2_mapping_l2_range(entry, walk->cluster_bits);
 		enum qcow2bm_code code = note_range(walk, range, err);
+		if (code != QCOW2BM_OK)
+			return code;
+	}
+	return QCOW2BM_OK;
+}
+
+/* Most parts of most tables name nothing between the lowest and the highest wanted cluster: the
+ * range of the filter, tested many entries at a time. Of extended entries it tests the
+ * subclusters' bits too, and looks closely once too often. */
+static enum qcow2bm_code look_through(struct walk *walk, const uint8_t *l2, size_t bytes,
+				      struct qcow2bm_error *err)
+{
+	uint64_t lowest_off = walk->filter.lowest << walk->cluster_bits;
+	uint64_t span_bytes = walk->filter.span << walk->cluster_bits;
+	for (size_t at = 0; at < bytes; at += PART_BYTES) {
+		size_t part = (size_t)q2_min_u64(PART_BYTES, bytes - at);
+		if (!q2_within_any(l2 + at, part / 8, Q2_MAPPING_L2_OFFSET_MASK, lowest_off,
+				   span_bytes, Q2_MAPPING_COMPRESSED))
+			continue;
+		enum qcow2bm_code code = look_closely(walk, l2 + at, part, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
