@@ -155,6 +155,9 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 				   content->shape.bits - first * per_cluster),
 		.cluster_words = (size_t)(per_cluster / 64),
 	};
+	uint64_t read_bytes = 0;
+	for (uint64_t i = 0; i < clusters; i++)
+		read_bytes += q2_content_read_bytes(content, first + i);
 	enum qcow2bm_code code = q2_commit_look_up(commit, err);
 	if (code == QCOW2BM_OK)
 		code = add_sources(&batch, changed, err);
@@ -163,7 +166,7 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 	q2_uniform_clear_tail(commit->words, (size_t)clusters * batch.cluster_words,
 			      batch.bits);
 	code = write_batch(&batch, changed, err);
-	tell_progress(commit, batch.bits / 8 * content->source_count);
+	tell_progress(commit, read_bytes);
 	return code;
 }
 

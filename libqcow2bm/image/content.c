@@ -54,12 +54,35 @@ static struct q2_source_range range_of(const struct q2_content *content,
 	return q2_convert_range(source, content->staged->granularity_bits, first, bits);
 }
 
+uint64_t q2_content_read_bytes(const struct q2_content *content, uint64_t idx)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < content->source_count; i++) {
+		const struct q2_source *source = &content->sources[i];
+		struct q2_source_range range = range_of(content, source, idx);
+		if (q2_source_classify(source, range.first, range.bits) !=
+		    Q2_SOURCE_ZEROS)
+			bytes += q2_shift_up(range.bits, 3);
+	}
+	return bytes;
+}
+
+bool q2_content_may_be_unchanged(const struct q2_content *content)
+{
+	if (!content->staged->keeps_own)
+		return false;
+	for (uint64_t i = 0; i < content->shape.entries; i++)
+		if (content->table[i] != Q2_CONTENT_COMPUTE &&
+		    content->table[i] != content->sources[0].table[i])
+			return false;
+	return true;
+}
+
 static uint64_t plan_entry(struct q2_content *content, uint64_t idx)
 {
 	const struct q2_source *only =
 		NULL; /* the one source that is not all-zero here */
 	size_t others = 0;
-	uint64_t bytes = 0;
 	for (size_t i = 0; i < content->source_count; i++) {
 		const struct q2_source *source = &content->sources[i];
 		struct q2_source_range range = range_of(content, source, idx);
@@ -71,14 +94,13 @@ static uint64_t plan_entry(struct q2_content *content, uint64_t idx)
 			return Q2_TABLE_ONES;
 		others += only != NULL;
 		only = source;
-		bytes += range.bits / 8;
 	}
 	if (only == NULL)
 		return Q2_TABLE_ZEROS;
 	if (others == 0 && content->staged->keeps_own && only == &content->sources[0])
 		return only->table[idx];
 	content->compute_count++;
-	content->read_bytes += bytes;
+	content->read_bytes += q2_content_read_bytes(content, idx);
 	return Q2_CONTENT_COMPUTE;
 }
 
@@ -150,7 +172,7 @@ void q2_content_take_over(struct q2_content *content, struct qcow2bm_edit *edit,
 		loser->heir = content->staged;
 		content->table[i] = copied->table[i];
 		content->compute_count--;
-		content->read_bytes -= range_of(content, copied, i).bits / 8;
+		content->read_bytes -= q2_content_read_bytes(content, i);
 	}
 }
 

@@ -41,6 +41,12 @@ void q2_content_take_over(struct q2_content *content, struct qcow2bm_edit *edit,
 enum qcow2bm_code q2_content_reserve(struct q2_content *content, struct q2_alloc *alloc,
 				     unsigned cluster_bits, struct qcow2bm_error *err);
 
+/* The bytes of all sources that computing entry idx takes. */
+uint64_t q2_content_read_bytes(const struct q2_content *content, uint64_t idx);
+
+/* Whether every entry may turn out to be what the origin's table says. */
+bool q2_content_may_be_unchanged(const struct q2_content *content);
+
 void q2_content_free(struct q2_content *content);
 
 /* ---- compute.c ---- */
