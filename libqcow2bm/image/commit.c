@@ -55,13 +55,14 @@ static enum qcow2bm_code grow_refcounts(struct q2_commit *commit,
 	if (plan->growth.block_count == 0)
 		return QCOW2BM_OK;
 	uint64_t old_off = header->refcount_table_off;
-	uint64_t old_clusters = header->refcount_table_clusters;
 	commit->growth_started = true;
 	enum qcow2bm_code code = q2_grow_commit(&plan->growth, &plan->refcounts,
 						&commit->result->syncs, err);
-	if (code == QCOW2BM_OK && header->refcount_table_off != old_off)
-		code = q2_clusters_add(&commit->freed, old_off >> header->cluster_bits,
-				       old_clusters, err);
+	/* After a failure here nobody knows which refcount structures are the image's. */
+	if (code != QCOW2BM_OK)
+		commit->image->is_stale = plan->growth.may_be_seen;
+	else
+		commit->table_replaced = header->refcount_table_off != old_off;
 	return code;
 }
 
@@ -270,15 +271,23 @@ static enum qcow2bm_code run_steps(struct q2_commit *commit, struct q2_switch *p
 		code = q2_commit_look_up(commit, err);
 	if (code != QCOW2BM_OK) {
 		q2_release_reserve(commit, plan);
+		/* Refcount structures that have grown may stand behind the old end. */
+		(void)q2_storage_length(commit->image->storage,
+					&commit->image->file_bytes, NULL);
 		return code;
 	}
 	if (!nothing)
 		code = q2_switch_commit(plan, commit, err);
-	if (code != QCOW2BM_OK)
+	if (code != QCOW2BM_OK) {
+		commit->image->is_stale = true;
 		return code;
+	}
 	commit->result->switched = true;
-	if (nothing)
+	if (nothing) {
+		commit->image->is_stale =
+			q2_edit_restart(commit->plan->edit, NULL) != QCOW2BM_OK;
 		return QCOW2BM_OK;
+	}
 	commit->result->written_clusters = q2_clusters_total(&commit->written);
 	q2_release(commit);
 	adopt(commit);
@@ -305,7 +314,6 @@ static enum qcow2bm_code commit_plan(struct q2_plan *plan,
 	q2_switch_free(&switch_plan);
 	q2_directory_free(&commit.directory);
 	q2_clusters_free(&commit.written);
-	q2_clusters_free(&commit.freed);
 	free(commit.words);
 	free(commit.other);
 	free(commit.scratch);
@@ -328,8 +336,7 @@ enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 			       "the image is not open for writing");
 	if (edit->image->is_stale)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "the image could not be read again after the last commit; "
-			       "open it "
+			       "the last commit left open what the image holds; open it "
 			       "again");
 	struct q2_plan plan;
 	enum qcow2bm_code code = q2_plan_make(&plan, edit, options->flags, err);

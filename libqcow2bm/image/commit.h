@@ -15,11 +15,11 @@ struct q2_commit {
 	uint64_t *scratch; /* Q2_CONVERT_WORDS for another granularity */
 	uint64_t batch_clusters;
 	struct q2_clusters written;    /* new clusters that hold something now */
-	struct q2_clusters freed;      /* a refcount table that was replaced */
 	struct q2_directory directory; /* the new one; becomes the image's at the end */
 	uint64_t total_bytes;          /* for progress */
 	bool is_prepared;              /* step 1 is done */
 	bool growth_started;
+	bool table_replaced; /* the refcount table, by a longer one */
 };
 
 /* Step 1, before the first write of any other step: the refcount structures grow, unknown

@@ -260,9 +260,8 @@ static void adopt(const struct q2_growth *growth, struct q2_refcounts *refcounts
 	header->refcount_table_clusters = (uint32_t)growth->table_clusters;
 }
 
-enum qcow2bm_code q2_grow_commit(const struct q2_growth *growth,
-				 struct q2_refcounts *refcounts, unsigned *syncs,
-				 struct qcow2bm_error *err)
+enum qcow2bm_code q2_grow_commit(struct q2_growth *growth, struct q2_refcounts *refcounts,
+				 unsigned *syncs, struct qcow2bm_error *err)
 {
 	if (growth->block_count == 0)
 		return QCOW2BM_OK;
@@ -277,6 +276,7 @@ enum qcow2bm_code q2_grow_commit(const struct q2_growth *growth,
 		code = count_in_old_blocks(refcounts, &structures, err);
 	if (code == QCOW2BM_OK)
 		code = sync(refcounts, syncs, err);
+	growth->may_be_seen = code == QCOW2BM_OK;
 	if (code == QCOW2BM_OK)
 		code = switch_over(growth, refcounts, err);
 	if (code == QCOW2BM_OK)

@@ -18,6 +18,7 @@ struct q2_growth {
 	uint64_t table_first; /* the new refcount table's first cluster; 0: it stays */
 	uint64_t table_clusters;
 	uint64_t table_entries;
+	bool may_be_seen; /* the write that makes it part of the image was tried */
 };
 
 /* Decides what must be added so that every cluster that `alloc` has handed out is counted, and
@@ -39,9 +40,8 @@ enum qcow2bm_code q2_grow_collect(const struct q2_growth *growth,
  * syncs. Errors: EIMAGE, ESYSTEM, ENOMEM. Crash: the old refcount structures or the new ones,
  * both right; at most the new clusters are leaked. *syncs is raised by the syncs done.
  */
-enum qcow2bm_code q2_grow_commit(const struct q2_growth *growth,
-				 struct q2_refcounts *refcounts, unsigned *syncs,
-				 struct qcow2bm_error *err);
+enum qcow2bm_code q2_grow_commit(struct q2_growth *growth, struct q2_refcounts *refcounts,
+				 unsigned *syncs, struct qcow2bm_error *err);
 
 void q2_grow_free(struct q2_growth *growth);
 

@@ -37,7 +37,7 @@ struct qcow2bm_image {
 	uint64_t end_marker_off; /* where the end marker stands, or would */
 	bool has_end_marker;
 	bool has_bitmaps_extension;
-	bool is_stale; /* could not be read again after a commit */
+	bool is_stale; /* what a commit left behind is not known: it must be opened anew */
 	struct q2_directory directory;
 	char *backing_filename, *backing_format, *data_filename;
 	uint8_t *snapshot_table; /* loaded when first asked for */

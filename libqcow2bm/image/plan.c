@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Planning an edit: limits, contents, ownership, new clusters. */
-#include "plan.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "commit.h"
 
 enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
@@ -115,6 +114,8 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 		code = reserve(plan, err);
 	if (code == QCOW2BM_OK)
 		code = q2_prove_free(plan, err);
+	if (code == QCOW2BM_OK)
+		code = q2_prove_old_table(plan, err);
 	if (code != QCOW2BM_OK)
 		q2_plan_free(plan);
 	return code;
@@ -131,43 +132,109 @@ void q2_plan_free(struct q2_plan *plan)
 	q2_refcounts_close(&plan->refcounts);
 	q2_clusters_free(&plan->old);
 	q2_clusters_free(&plan->owned);
+	q2_clusters_free(&plan->old_table);
 	memset(plan, 0, sizeof(*plan));
 }
 
-/* What the plan expects to be released: a computed cluster may yet turn out to be unchanged. */
-static void estimate(const struct q2_plan *internal, struct qcow2bm_plan *plan)
+/* Data clusters of the old state that the new tables name for sure, or, with `maybe`, that they
+ * name if a computed cluster turns out to be unchanged; then its table may stay too. */
+static enum qcow2bm_code collect_kept(const struct qcow2bm_image *image,
+				      const struct q2_content *content, bool maybe,
+				      struct q2_clusters *kept, struct qcow2bm_error *err)
+{
+	unsigned cluster_bits = image->header.cluster_bits;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (uint64_t e = 0; code == QCOW2BM_OK && e < content->shape.entries; e++) {
+		uint64_t entry = content->table[e];
+		if (entry == Q2_CONTENT_COMPUTE)
+			entry = maybe ? content->sources[0].table[e] : Q2_TABLE_ZEROS;
+		if (q2_table_is_data(entry))
+			code = q2_clusters_add(kept, entry >> cluster_bits, 1, err);
+	}
+	if (code == QCOW2BM_OK && maybe && q2_content_may_be_unchanged(content))
+		code = q2_refs_add_bytes(
+			kept, image, content->sources[0].bitmap->entry.table_off,
+			content->shape.entries * Q2_TABLE_ENTRY_BYTES, err);
+	return code;
+}
+
+/* Whether the edit may come to nothing: then the directory stays too. */
+static bool may_be_nothing(const struct q2_plan *plan)
+{
+	const struct q2_bitmap *bitmaps = plan->edit->image->directory.bitmaps;
+	if (plan->content_count != plan->edit->changed_count)
+		return false;
+	for (size_t i = 0; i < plan->content_count; i++) {
+		const struct q2_staged *staged = plan->contents[i].staged;
+		if (!q2_content_may_be_unchanged(&plan->contents[i]) ||
+		    staged->new_name != NULL ||
+		    staged->flags != bitmaps[staged->origin].entry.flags)
+			return false;
+	}
+	return true;
+}
+
+/* Takes out of plan->owned and plan->old what stays in use. */
+static enum qcow2bm_code subtract_kept(struct q2_plan *plan, bool maybe,
+				       struct qcow2bm_error *err)
+{
+	struct q2_clusters kept = {0};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++)
+		if (plan->contents[i].staged->keeps_own || !maybe)
+			code = collect_kept(plan->edit->image, &plan->contents[i], maybe,
+					    &kept, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&kept, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->owned, &kept, err);
+	if (code == QCOW2BM_OK && !maybe)
+		code = q2_clusters_subtract(&plan->old, &kept, err);
+	q2_clusters_free(&kept);
+	return code;
+}
+
+/* The numbers are bounds: a computed cluster may yet turn out to be unchanged. */
+static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan *plan,
+				  struct qcow2bm_error *err)
 {
 	plan->refcount_clusters = q2_grow_clusters(&internal->growth);
 	plan->write_clusters =
 		q2_clusters_total(&internal->alloc.taken) - plan->refcount_clusters;
-	uint64_t kept = 0;
-	unsigned cluster_bits = internal->edit->image->header.cluster_bits;
-	for (size_t i = 0; i < internal->content_count; i++) {
-		const struct q2_content *content = &internal->contents[i];
-		plan->read_bytes += content->read_bytes;
-		for (uint64_t e = 0; e < content->shape.entries; e++)
-			kept += q2_table_is_data(content->table[e]) &&
-				content->table[e] != Q2_CONTENT_COMPUTE &&
-				q2_clusters_overlap(&internal->owned,
-						    content->table[e] >> cluster_bits, 1,
-						    NULL);
-	}
-	plan->release_clusters = q2_clusters_total(&internal->owned) - kept;
+	for (size_t i = 0; i < internal->content_count; i++)
+		plan->read_bytes += internal->contents[i].read_bytes;
+	enum qcow2bm_code code =
+		q2_clusters_subtract(&internal->old, &internal->owned, err);
+	if (code == QCOW2BM_OK)
+		code = subtract_kept(internal, false, err);
+	if (code == QCOW2BM_OK)
+		code = subtract_kept(internal, true, err);
 	plan->leak_clusters =
-		q2_clusters_total(&internal->old) - q2_clusters_total(&internal->owned);
+		q2_clusters_total(&internal->old) + internal->old_table_unproven;
+	if (!may_be_nothing(internal))
+		plan->release_clusters = q2_clusters_total(&internal->owned) +
+					 q2_clusters_total(&internal->old_table);
+	return code;
 }
 
 enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
 				    struct qcow2bm_plan *plan, struct qcow2bm_error *err)
 {
 	struct q2_plan internal;
+	struct q2_switch switch_plan;
 	enum qcow2bm_code code = q2_plan_make(&internal, edit, flags, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	*plan = (struct qcow2bm_plan){.changes = edit->changed_count};
-	estimate(&internal, plan);
+	if (plan->changes != 0) {
+		/* Only to see that the header has room for it. */
+		code = q2_switch_plan(&switch_plan, &internal, err);
+		q2_switch_free(&switch_plan);
+	}
+	if (code == QCOW2BM_OK)
+		code = estimate(&internal, plan, err);
 	q2_plan_free(&internal);
-	return QCOW2BM_OK;
+	return code;
 }
 
 void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,

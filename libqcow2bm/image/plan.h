@@ -24,6 +24,10 @@ struct q2_plan {
 	struct q2_clusters old; /* what the edit may no longer use: sorted */
 	struct q2_clusters
 		owned; /* the part of old that is proven to be the bitmaps' alone */
+	/* When the refcount table is replaced: the part of the old one that is proven to be
+	 * nothing else, and how many clusters of it are not. */
+	struct q2_clusters old_table;
+	uint64_t old_table_unproven;
 	char leak_reason[256]; /* why owned is less than old */
 	bool has_lost_table;   /* of a deleted bitmap: its data cannot even be counted */
 };
@@ -45,5 +49,9 @@ enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err
 
 /* Checks that the clusters that were handed out are in nobody's use. Errors: EIMAGE. */
 enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err);
+
+/* Finds what may be released of a refcount table that is to be replaced. Errors: EIMAGE,
+ * ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_prove_old_table(struct q2_plan *plan, struct qcow2bm_error *err);
 
 #endif

@@ -270,3 +270,38 @@ enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)
 				   err);
 	return code;
 }
+
+/* keep_proven() cannot be asked: the table is part of the metadata itself. */
+enum qcow2bm_code q2_prove_old_table(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = plan->edit->image;
+	const struct q2_header *header = &image->header;
+	struct q2_clusters named = {0};
+	bool all = true;
+	if (plan->growth.table_clusters == 0)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_refs_add_bytes(
+		&plan->old_table, image, header->refcount_table_off,
+		(uint64_t)header->refcount_table_clusters << header->cluster_bits, err);
+	uint64_t before = q2_clusters_total(&plan->old_table);
+	if (code == QCOW2BM_OK)
+		code = look_everywhere(plan,
+				       !(plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS),
+				       &plan->old_table, &named, &all, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->old_table, &named, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->old_table, &plan->refs.twice, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->old_table, &plan->old, err);
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_keep_ones(&plan->refcounts, &plan->old_table, err);
+	q2_clusters_free(&named);
+	if (!all)
+		q2_clusters_free(&plan->old_table);
+	plan->old_table_unproven = before - q2_clusters_total(&plan->old_table);
+	if (plan->old_table_unproven != 0)
+		explain(plan,
+			"something else occupies clusters of the old refcount table");
+	return code;
+}

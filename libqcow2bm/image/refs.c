@@ -15,6 +15,7 @@ void q2_refs_free(struct q2_refs *refs)
 {
 	q2_clusters_free(&refs->metadata);
 	q2_clusters_free(&refs->l2_tables);
+	q2_clusters_free(&refs->twice);
 }
 
 enum qcow2bm_code q2_refs_add_bytes(struct q2_clusters *set,
@@ -202,7 +203,7 @@ enum qcow2bm_code q2_refs_load(struct q2_refs *refs, struct qcow2bm_image *image
 		code = q2_clusters_add(&refs->metadata, refs->l2_tables.runs[i].first,
 				       refs->l2_tables.runs[i].count, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_sort(&refs->metadata, NULL, err);
+		code = q2_clusters_sort(&refs->metadata, &refs->twice, err);
 	if (code != QCOW2BM_OK)
 		q2_refs_free(refs);
 	return code;

@@ -12,6 +12,7 @@ struct q2_refs {
 	 * snapshot table, encryption header. */
 	struct q2_clusters metadata;
 	struct q2_clusters l2_tables;
+	struct q2_clusters twice; /* those that two of these structures occupy */
 };
 
 /* Reads the L1 tables, not the L2 tables. Errors: EIMAGE when one of these structures lies

@@ -30,23 +30,17 @@ static enum qcow2bm_code collect_used(const struct q2_plan *plan,
 	return q2_clusters_sort(used, NULL, err);
 }
 
-/* A refcount table that was replaced is the header's alone, as far as was seen. */
-static enum qcow2bm_code add_old_refcount_table(struct q2_commit *commit,
+/* Adds what is proven to be released of a refcount table that was replaced. */
+static enum qcow2bm_code add_old_refcount_table(const struct q2_commit *commit,
+						struct q2_clusters *set,
 						struct qcow2bm_error *err)
 {
-	struct q2_plan *plan = commit->plan;
-	if (commit->freed.count == 0)
-		return QCOW2BM_OK;
-	enum qcow2bm_code code =
-		q2_refcounts_keep_ones(&plan->refcounts, &commit->freed, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&commit->freed, &plan->alloc.in_use, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&commit->freed, &plan->old, err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < commit->freed.count; i++)
-		code = q2_clusters_add(&plan->owned, commit->freed.runs[i].first,
-				       commit->freed.runs[i].count, err);
-	return code != QCOW2BM_OK ? code : q2_clusters_sort(&plan->owned, NULL, err);
+	const struct q2_clusters *old = &commit->plan->old_table;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; commit->table_replaced && code == QCOW2BM_OK && i < old->count;
+	     i++)
+		code = q2_clusters_add(set, old->runs[i].first, old->runs[i].count, err);
+	return code != QCOW2BM_OK ? code : q2_clusters_sort(set, NULL, err);
 }
 
 static void tell_leaks(struct q2_commit *commit, uint64_t leaked, const char *reason)
@@ -63,7 +57,8 @@ static uint64_t count_leaked(struct q2_commit *commit, struct q2_clusters *set)
 {
 	uint64_t all = q2_clusters_total(set);
 	commit->plan->refcounts.block_idx = UINT64_MAX;
-	if (q2_refcounts_keep_ones(&commit->plan->refcounts, set, NULL) != QCOW2BM_OK)
+	if (q2_clusters_sort(set, NULL, NULL) != QCOW2BM_OK ||
+	    q2_refcounts_keep_ones(&commit->plan->refcounts, set, NULL) != QCOW2BM_OK)
 		return all;
 	return q2_clusters_total(set);
 }
@@ -85,7 +80,7 @@ void q2_release(struct q2_commit *commit)
 	struct q2_plan *plan = commit->plan;
 	struct q2_clusters used = {0};
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code = add_old_refcount_table(commit, &err);
+	enum qcow2bm_code code = add_old_refcount_table(commit, &plan->owned, &err);
 	if (code == QCOW2BM_OK)
 		code = collect_used(plan, &used, &err);
 	if (code == QCOW2BM_OK)
@@ -99,7 +94,8 @@ void q2_release(struct q2_commit *commit)
 		tell_leaks(commit, q2_clusters_total(&plan->old), err.sentence);
 		return;
 	}
-	tell_leaks(commit, q2_clusters_total(&plan->old), plan->leak_reason);
+	uint64_t unproven = commit->table_replaced ? plan->old_table_unproven : 0;
+	tell_leaks(commit, q2_clusters_total(&plan->old) + unproven, plan->leak_reason);
 	code = q2_refcounts_change(&plan->refcounts, &plan->owned, Q2_REFCOUNTS_LOWER,
 				   &err);
 	/* The holes must not come before the refcounts: they are the guest's as soon as the
@@ -125,10 +121,12 @@ static enum qcow2bm_code collect_reserve(struct q2_commit *commit,
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan->alloc.taken.count; i++)
 		code = q2_clusters_add(reserve, plan->alloc.taken.runs[i].first,
 				       plan->alloc.taken.runs[i].count, err);
-	if (code == QCOW2BM_OK && commit->growth_started)
+	if (code == QCOW2BM_OK && plan->growth.may_be_seen)
 		code = q2_grow_collect(&plan->growth, &structures, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(reserve, &structures, err);
+	if (code == QCOW2BM_OK)
+		code = add_old_refcount_table(commit, reserve, err);
 	q2_clusters_free(&structures);
 	return code;
 }
@@ -150,12 +148,18 @@ void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
 	if (code == QCOW2BM_OK)
 		code = q2_refcounts_change(refcounts, &reserve, Q2_REFCOUNTS_LOWER, &err);
 	if (code == QCOW2BM_OK && commit->image->storage->can_grow &&
-	    !commit->growth_started)
+	    !commit->plan->growth.may_be_seen)
 		code = q2_storage_resize(commit->image->storage,
 					 commit->image->file_bytes, &err);
 	if (code == QCOW2BM_OK)
 		code = q2_commit_sync(commit, &err);
 	if (code != QCOW2BM_OK)
-		tell_leaks(commit, count_leaked(commit, &commit->written), err.sentence);
+		tell_leaks(commit,
+			   count_leaked(commit,
+					reserve.count != 0 ? &reserve : &commit->written),
+			   err.sentence);
+	if (commit->plan->growth.may_be_seen && !commit->is_prepared)
+		tell_leaks(commit, q2_grow_clusters(&commit->plan->growth),
+			   "new refcount structures may be the image's or not");
 	q2_clusters_free(&reserve);
 }
