@@ -17,6 +17,7 @@ unit_tests += tests/unit/test_holder
 unit_tests += tests/unit/test_image_opts
 unit_tests += tests/unit/test_lock
 unit_tests += tests/unit/test_mapping
+unit_tests += tests/unit/test_model
 unit_tests += tests/unit/test_name
 unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_record_storage
@@ -30,10 +31,25 @@ unit_tests += tests/unit/test_within
 
 support_sources = \
 	tests/support/bits.h \
+	tests/support/build_image.c \
+	tests/support/build_image.h \
+	tests/support/build_place.c \
+	tests/support/build_place.h \
 	tests/support/fault_storage.c \
 	tests/support/fault_storage.h \
+	tests/support/inspect_check.c \
+	tests/support/inspect_image.c \
+	tests/support/inspect_image.h \
 	tests/support/memory_storage.c \
 	tests/support/memory_storage.h \
+	tests/support/model.c \
+	tests/support/model.h \
+	tests/support/model_compare.c \
+	tests/support/random.h \
+	tests/support/random_edit.c \
+	tests/support/random_edit.h \
+	tests/support/random_image.c \
+	tests/support/random_image.h \
 	tests/support/record_storage.c \
 	tests/support/record_storage.h \
 	tests/support/strict_reader.c \

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Random numbers that one seed decides, on every machine. */
+#ifndef TESTS_RANDOM_H
+#define TESTS_RANDOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct random {
+	uint64_t state;
+};
+
+static inline void random_seed(struct random *random, uint64_t seed)
+{
+	random->state = seed * 0x9e3779b97f4a7c15u + 0x632be59bd9b4e019u;
+}
+
+/* The splitmix64 generator: neighbouring seeds give sequences that have nothing in common. */
+static inline uint64_t random_word(struct random *random)
+{
+	uint64_t word = random->state += 0x9e3779b97f4a7c15u;
+	word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9u;
+	word = (word ^ word >> 27) * 0x94d049bb133111ebu;
+	return word ^ word >> 31;
+}
+
+/* 0 .. below-1; below is at least 1. */
+static inline uint64_t random_below(struct random *random, uint64_t below)
+{
+	return random_word(random) % below;
+}
+
+/* low .. high, both included. */
+static inline uint64_t random_between(struct random *random, uint64_t low, uint64_t high)
+{
+	return low + random_below(random, high - low + 1);
+}
+
+static inline bool random_percent(struct random *random, unsigned percent)
+{
+	return random_below(random, 100) < percent;
+}
+
+#endif
