@@ -290,12 +290,9 @@ void q2_edit_clear_sources(struct q2_staged *staged)
 	staged->keeps_own = false;
 }
 
-bool q2_edit_is_changed(const struct qcow2bm_edit *edit, const struct q2_staged *staged)
+bool q2_edit_changes_entry(const struct qcow2bm_edit *edit,
+			   const struct q2_staged *staged)
 {
-	if (staged->origin == Q2_EDIT_NO_ORIGIN)
-		return !staged->is_deleted;
-	if (staged->is_deleted || q2_edit_changes_content(staged))
-		return true;
 	const struct q2_directory_entry *entry =
 		&edit->image->directory.bitmaps[staged->origin].entry;
 	if (staged->flags != entry->flags)
@@ -303,4 +300,12 @@ bool q2_edit_is_changed(const struct qcow2bm_edit *edit, const struct q2_staged 
 	return staged->new_name != NULL &&
 	       (staged->new_name_bytes != entry->name_bytes ||
 		memcmp(staged->new_name, entry->name, entry->name_bytes) != 0);
+}
+
+bool q2_edit_is_changed(const struct qcow2bm_edit *edit, const struct q2_staged *staged)
+{
+	if (staged->origin == Q2_EDIT_NO_ORIGIN)
+		return !staged->is_deleted;
+	return staged->is_deleted || q2_edit_changes_content(staged) ||
+	       q2_edit_changes_entry(edit, staged);
 }

@@ -91,6 +91,10 @@ static inline bool q2_edit_changes_content(const struct q2_staged *staged)
 	return !staged->is_deleted && (!staged->keeps_own || staged->source_count != 0);
 }
 
+/* Whether name or flags of the staged bitmap are not those of its origin, which it has. */
+bool q2_edit_changes_entry(const struct qcow2bm_edit *edit,
+			   const struct q2_staged *staged);
+
 /* Whether the staged bitmap differs from its origin in any way. */
 bool q2_edit_is_changed(const struct qcow2bm_edit *edit, const struct q2_staged *staged);
 

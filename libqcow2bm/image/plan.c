@@ -161,14 +161,12 @@ static enum qcow2bm_code collect_kept(const struct qcow2bm_image *image,
 /* Whether the edit may come to nothing: then the directory stays too. */
 static bool may_be_nothing(const struct q2_plan *plan)
 {
-	const struct q2_bitmap *bitmaps = plan->edit->image->directory.bitmaps;
 	if (plan->content_count != plan->edit->changed_count)
 		return false;
 	for (size_t i = 0; i < plan->content_count; i++) {
 		const struct q2_staged *staged = plan->contents[i].staged;
 		if (!q2_content_may_be_unchanged(&plan->contents[i]) ||
-		    staged->new_name != NULL ||
-		    staged->flags != bitmaps[staged->origin].entry.flags)
+		    q2_edit_changes_entry(plan->edit, staged))
 			return false;
 	}
 	return true;

@@ -3,8 +3,9 @@
  * The floor: what a plain static program needs for the same bytes.
  *
  *   floor directory IMAGE             reads header and directory
- *   floor edit IMAGE                  the same, writes a directory behind the end of the file,
- *                                     and syncs three times, as an edit must
+ *   floor edit IMAGE [TABLES]         the same, writes a directory and so many tables behind
+ *                                     the end of the file, and syncs three times, as an
+ *                                     edit must
  *   floor merge IMAGE TARGET SOURCE   the same, and reads both bitmaps, ORs them and writes
  *                                     the result and a table to new clusters
  *
@@ -92,6 +93,19 @@ static void commit(const struct plain_image *image, uint64_t off)
 	sync_file(image);
 }
 
+/* Empty tables, as added bitmaps have them. */
+static uint64_t add_tables(const struct plain_image *image, const char *count, uint64_t off)
+{
+	uint64_t bits = (uint64_t)8 << image->cluster_bits << 16;
+	uint64_t clusters = image->disk_bytes / bits == 0 ? 1 : image->disk_bytes / bits;
+	uint64_t *table = plain_allocate(clusters * sizeof(*table));
+	memset(table, 0, clusters * sizeof(*table));
+	for (int i = atoi(count); i > 0; i--)
+		off = write_clusters(image, table, clusters * sizeof(*table), off);
+	free(table);
+	return off;
+}
+
 int main(int argc, char **argv)
 {
 	struct plain_image image;
@@ -99,9 +113,10 @@ int main(int argc, char **argv)
 		plain_open(&image, argv[2], O_RDONLY);
 		return 0;
 	}
-	if (argc == 3 && strcmp(argv[1], "edit") == 0) {
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "edit") == 0) {
 		plain_open(&image, argv[2], O_RDWR);
-		commit(&image, round_up(&image, image.file_bytes));
+		commit(&image, add_tables(&image, argc == 4 ? argv[3] : "0",
+					  round_up(&image, image.file_bytes)));
 		return 0;
 	}
 	if (argc == 5 && strcmp(argv[1], "merge") == 0) {
@@ -111,6 +126,6 @@ int main(int argc, char **argv)
 				     round_up(&image, image.file_bytes)));
 		return 0;
 	}
-	fputs("usage: floor directory|edit IMAGE, floor merge IMAGE TARGET SOURCE\n", stderr);
+	fputs("usage: floor directory IMAGE, edit IMAGE [TABLES], merge IMAGE TARGET SOURCE\n", stderr);
 	return 64;
 }
