@@ -125,8 +125,6 @@ int tool_commit_run(struct tool_edit *edit)
 	tool_signals_block(&watch.signals);
 	enum qcow2bm_code code = qcow2bm_commit(edit->edit, &options, &result, &err);
 	int signal_number = tool_signals_pending(&watch.signals);
-	/* Whatever came is answered by the exit status. */
-	tool_signals_release(&watch.signals);
 	tool_progress_end(&watch.progress);
 	if (code == QCOW2BM_OK)
 		return report_success(edit, &result, changes);

@@ -5,7 +5,6 @@
 #include "signals.h"
 
 #include <stddef.h>
-#include <time.h>
 
 static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
@@ -21,7 +20,7 @@ void tool_signals_block(struct tool_signals *signals)
 		    action.sa_handler != SIG_IGN)
 			sigaddset(&signals->watched, numbers[i]);
 	}
-	sigprocmask(SIG_BLOCK, &signals->watched, &signals->before);
+	sigprocmask(SIG_BLOCK, &signals->watched, NULL);
 }
 
 int tool_signals_pending(const struct tool_signals *signals)
@@ -34,13 +33,4 @@ int tool_signals_pending(const struct tool_signals *signals)
 		    sigismember(&pending, numbers[i]) == 1)
 			return numbers[i];
 	return 0;
-}
-
-void tool_signals_release(const struct tool_signals *signals)
-{
-	const struct timespec at_once = {0};
-	while (tool_signals_pending(signals) != 0)
-		if (sigtimedwait(&signals->watched, NULL, &at_once) < 0)
-			break;
-	sigprocmask(SIG_SETMASK, &signals->before, NULL);
 }

@@ -6,17 +6,15 @@
 #include <signal.h>
 
 struct tool_signals {
-	sigset_t
-		watched; /* SIGINT, SIGTERM, SIGHUP, less those that the caller had ignored */
-	sigset_t before;
+	/* SIGINT, SIGTERM, SIGHUP, less those that the caller had ignored. */
+	sigset_t watched;
 };
 
+/* To the end of the program: its exit status tells which state the image has, and that of a
+ * signal that came after the switch would tell the wrong one. */
 void tool_signals_block(struct tool_signals *signals);
 
 /* The number of a watched signal that came, or 0. */
 int tool_signals_pending(const struct tool_signals *signals);
-
-/* Forgets the signals that came, and lets new ones through. */
-void tool_signals_release(const struct tool_signals *signals);
 
 #endif
