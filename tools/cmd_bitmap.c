@@ -174,7 +174,11 @@ static int open_source(struct bitmap *bitmap)
 			     problem);
 		return TOOL_EXIT_FAILED;
 	}
-	int status = tool_edit_open_source(&bitmap->edit, path, &bitmap->source_image);
+	int status = TOOL_EXIT_DONE;
+	struct qcow2bm_error err = {0};
+	if (tool_edit_try_open_source(&bitmap->edit, path, &bitmap->source_image, &err) !=
+	    QCOW2BM_OK)
+		status = could_not_open(path, &err);
 	free(path);
 	return status;
 }

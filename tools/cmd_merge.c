@@ -81,10 +81,11 @@ static int stage_sources(struct merge *merge, const struct tool_operand *target,
 static int open_sources(struct merge *merge, struct qcow2bm_image **images)
 {
 	for (size_t i = 0; i < merge->source_files_count; i++) {
-		int status = tool_edit_open_source(&merge->edit, merge->source_files[i],
-						   &images[i]);
-		if (status != TOOL_EXIT_DONE)
-			return status;
+		struct qcow2bm_error err = {0};
+		const char *filename = merge->source_files[i];
+		if (tool_edit_try_open_source(&merge->edit, filename, &images[i], &err) !=
+		    QCOW2BM_OK)
+			return tool_message_fail(filename, &err);
 	}
 	return TOOL_EXIT_DONE;
 }

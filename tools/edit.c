@@ -50,21 +50,22 @@ static bool is_same_file(const char *a, const char *b)
 	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-int tool_edit_open_source(struct tool_edit *edit, const char *filename,
-			  struct qcow2bm_image **source)
+enum qcow2bm_code tool_edit_try_open_source(struct tool_edit *edit, const char *filename,
+					    struct qcow2bm_image **source,
+					    struct qcow2bm_error *err)
 {
 	*source = NULL;
 	/* A second descriptor would find the locks of the first in its way. */
 	if (is_same_file(filename, edit->filename))
-		return TOOL_EXIT_DONE;
-	struct qcow2bm_error err = {0};
-	if (qcow2bm_open(source, filename, lock_flags(edit), edit->options.wait_seconds,
-			 &err))
-		return tool_message_fail(filename, &err);
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = qcow2bm_open(source, filename, lock_flags(edit),
+					      edit->options.wait_seconds, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	edit->sources = tool_memory_resize(edit->sources, edit->source_count + 1,
 					   sizeof(struct qcow2bm_image *));
 	edit->sources[edit->source_count++] = *source;
-	return TOOL_EXIT_DONE;
+	return QCOW2BM_OK;
 }
 
 bool tool_edit_is_granularity(uint64_t bytes)

@@ -23,9 +23,10 @@ enum qcow2bm_code tool_edit_try_open(struct tool_edit *edit, const char *filenam
 				     struct qcow2bm_error *err);
 
 /* Opens another image to read from; *source is NULL when it is the image of the edit. It is
- * closed with the edit. Prints what fails; returns an exit status. */
-int tool_edit_open_source(struct tool_edit *edit, const char *filename,
-			  struct qcow2bm_image **source);
+ * closed with the edit. */
+enum qcow2bm_code tool_edit_try_open_source(struct tool_edit *edit, const char *filename,
+					    struct qcow2bm_image **source,
+					    struct qcow2bm_error *err);
 
 /* Whether QEMU takes it as the granularity of a new bitmap. */
 bool tool_edit_is_granularity(uint64_t bytes);

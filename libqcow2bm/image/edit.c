@@ -199,9 +199,9 @@ enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit,
 			       "bitmap name cannot be empty");
 	if (name_bytes > Q2_DIRECTORY_MAX_NAME_BYTES)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "bitmap name is too long: it has %zu bytes, at most %u "
-			       "are allowed",
-			       name_bytes, Q2_DIRECTORY_MAX_NAME_BYTES);
+			       "name length exceeds maximum (%u characters): it has %zu "
+			       "bytes",
+			       Q2_DIRECTORY_MAX_NAME_BYTES, name_bytes);
 	if (memchr(name, '\0', name_bytes) != NULL)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "bitmap name contains a NUL byte");
