@@ -79,6 +79,22 @@ cli_tests += tests/cli/output-fails
 cli_tests += tests/cli/usage
 
 oracle_tests =
+oracle_tests += tests/oracle/add-bitmap
+oracle_tests += tests/oracle/add-first
+oracle_tests += tests/oracle/bitmap-actions
+oracle_tests += tests/oracle/bitmap-errors
+oracle_tests += tests/oracle/clear-bitmap
+oracle_tests += tests/oracle/delete-bitmap
+oracle_tests += tests/oracle/delete-in-use
+oracle_tests += tests/oracle/delete-last
+oracle_tests += tests/oracle/disable-bitmap
+oracle_tests += tests/oracle/enable-bitmap
+oracle_tests += tests/oracle/info-json
+oracle_tests += tests/oracle/map-nbdinfo
+oracle_tests += tests/oracle/merge-bitmaps
+oracle_tests += tests/oracle/merge-from-other-image
+oracle_tests += tests/oracle/merge-granularities
+oracle_tests += tests/oracle/rename-bitmap
 
 crash_tests =
 
@@ -100,6 +116,7 @@ test_data += tests/hostile/README
 test_data += tests/hostile/make-image-words-bytes.expected
 test_data += tests/hostile/make-image-words-messages.expected
 test_data += tests/hostile/recipes
+test_data += tests/oracle/twins.sh
 
 script_tests = $(house_tests) $(cli_tests) $(oracle_tests) $(crash_tests) $(hostile_tests)
 TESTS += $(script_tests)
