@@ -346,7 +346,9 @@ struct qcow2bm_result {
 	uint64_t leaked_clusters;  /* qemu-img check will call them leaked */
 	uint64_t data_bytes_read;  /* bitmap data */
 	unsigned syncs;
-	char leak_reason[256];     /* why clusters were leaked; "" when none were */
+	/* Why clusters were leaked; "" when none were. With leaked_clusters 0: the table of a
+	 * deleted bitmap could not be read, so what it occupied cannot be counted. */
+	char leak_reason[256];
 };
 
 /*

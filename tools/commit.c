@@ -72,14 +72,15 @@ static int report_failure(const struct tool_edit *edit, const struct qcow2bm_err
 static int report_success(const struct tool_edit *edit,
 			  const struct qcow2bm_result *result, json_t *changes)
 {
-	int status = TOOL_EXIT_DONE;
-	if (result->leaked_clusters != 0) {
-		status = TOOL_EXIT_LEAKED;
-		if (!edit->options.quiet)
-			tool_message(edit->filename,
-				     "done, but %" PRIu64 " clusters leaked: %s",
-				     result->leaked_clusters, result->leak_reason);
-	}
+	bool leaked = result->leaked_clusters != 0 || result->leak_reason[0] != '\0';
+	int status = leaked ? TOOL_EXIT_LEAKED : TOOL_EXIT_DONE;
+	if (result->leaked_clusters != 0 && !edit->options.quiet)
+		tool_message(edit->filename, "done, but %" PRIu64 " clusters leaked: %s",
+			     result->leaked_clusters, result->leak_reason);
+	else if (leaked && !edit->options.quiet)
+		tool_message(edit->filename,
+			     "done, but clusters may be leaked, how many is not known: %s",
+			     result->leak_reason);
 	if (changes == NULL)
 		return status;
 	int printed = tool_output_json(tool_plan_result(edit->filename, changes, result));
