@@ -9,7 +9,7 @@
  *   floor merge IMAGE TARGET SOURCE   the same, and reads both bitmaps, ORs them and writes
  *                                     the result and a table to new clusters
  *
- * The image keeps its bitmaps: the switch and the refcounts are written back as they are. A
+ * The image keeps its bitmaps: the first sector and refcounts are written back as they are. A
  * source of another granularity is read and ORed, but not converted.
  */
 #define _POSIX_C_SOURCE 200809L
@@ -82,10 +82,11 @@ static uint64_t merge(const struct plain_image *image, const struct plain_bitmap
 
 static void commit(const struct plain_image *image, uint64_t off)
 {
-	uint8_t block_off[8], refcounts[512];
+	uint8_t block_off[8], refcounts[512], head[512];
 	write_clusters(image, image->directory, image->directory_bytes, off);
 	sync_file(image);
-	plain_write(image, image->extension, sizeof(image->extension), image->extension_off);
+	plain_read(image, head, sizeof(head), 0);
+	plain_write(image, head, sizeof(head), 0);
 	sync_file(image);
 	plain_read(image, block_off, sizeof(block_off), image->refcount_table_off);
 	plain_read(image, refcounts, sizeof(refcounts), plain_load(block_off, 8));
@@ -93,11 +94,11 @@ static void commit(const struct plain_image *image, uint64_t off)
 	sync_file(image);
 }
 
-/* Empty tables, as added bitmaps have them. */
+/* Empty tables, as added bitmaps of 64 KiB granularity have them. */
 static uint64_t add_tables(const struct plain_image *image, const char *count, uint64_t off)
 {
-	uint64_t bits = (uint64_t)8 << image->cluster_bits << 16;
-	uint64_t clusters = image->disk_bytes / bits == 0 ? 1 : image->disk_bytes / bits;
+	uint64_t covered = (uint64_t)8 << image->cluster_bits << 16; /* by a data cluster */
+	uint64_t clusters = (image->disk_bytes + covered - 1) / covered;
 	uint64_t *table = plain_allocate(clusters * sizeof(*table));
 	memset(table, 0, clusters * sizeof(*table));
 	for (int i = atoi(count); i > 0; i--)
@@ -126,6 +127,7 @@ int main(int argc, char **argv)
 				     round_up(&image, image.file_bytes)));
 		return 0;
 	}
-	fputs("usage: floor directory IMAGE, edit IMAGE [TABLES], merge IMAGE TARGET SOURCE\n", stderr);
+	fputs("usage: floor directory IMAGE, edit IMAGE [TABLES], merge IMAGE TARGET SOURCE\n",
+	      stderr);
 	return 64;
 }

@@ -59,7 +59,6 @@ static void find_extension(struct plain_image *image, const uint8_t *head, size_
 	uint64_t at = plain_load(head + 100, 4);
 	while (at + 32 <= bytes && plain_load(head + at, 4) != 0) {
 		if (plain_load(head + at, 4) == EXTENSION_BITMAPS) {
-			image->extension_off = at + 8;
 			memcpy(image->extension, head + at + 8, sizeof(image->extension));
 			return;
 		}

@@ -21,8 +21,7 @@ struct plain_image {
 	uint64_t file_bytes;
 	uint64_t disk_bytes;
 	unsigned cluster_bits;
-	uint64_t extension_off; /* of the 24 bytes of the bitmaps extension */
-	uint8_t extension[24];
+	uint8_t extension[24]; /* the data of the bitmaps extension */
 	uint64_t refcount_table_off;
 	uint8_t *directory;
 	uint64_t directory_bytes;
