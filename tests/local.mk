@@ -5,6 +5,7 @@
 # Compiled tests: FOLDER/NAME is built from FOLDER/NAME.c, cmocka, all of the library and what
 # tests/support has for C.
 unit_tests =
+unit_tests += tests/crash/test_states
 unit_tests += tests/unit/test_count
 unit_tests += tests/unit/test_decimal
 unit_tests += tests/unit/test_directory
@@ -35,6 +36,10 @@ support_sources = \
 	tests/support/build_image.h \
 	tests/support/build_place.c \
 	tests/support/build_place.h \
+	tests/support/crash_states.c \
+	tests/support/crash_states.h \
+	tests/support/edit_cases.c \
+	tests/support/edit_cases.h \
 	tests/support/fault_storage.c \
 	tests/support/fault_storage.h \
 	tests/support/inspect_check.c \
@@ -69,6 +74,7 @@ cli_tests += tests/cli/edit-plan
 cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused
 cli_tests += tests/cli/info-like-qemu
+cli_tests += tests/cli/list-autoclear-junk
 cli_tests += tests/cli/list-json
 cli_tests += tests/cli/list-states
 cli_tests += tests/cli/map-forms
@@ -97,6 +103,7 @@ oracle_tests += tests/oracle/merge-granularities
 oracle_tests += tests/oracle/rename-bitmap
 
 crash_tests =
+crash_tests += tests/crash/kill-anywhere
 
 hostile_tests =
 hostile_tests += tests/hostile/make-image-words
@@ -135,6 +142,10 @@ tests_support_make_image_SOURCES = \
 	tests/support/make_image.c \
 	tests/support/make_image.h
 tests_support_make_image_LDADD =
+
+# Ends or interrupts a program at one of its system calls, for scripts.
+check_PROGRAMS += tests/support/kill_at
+tests_support_kill_at_LDADD =
 
 # Tests of the program's files are built with what those need.
 tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c tools/decimal.c

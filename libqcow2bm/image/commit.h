@@ -44,22 +44,24 @@ enum qcow2bm_code q2_commit_look_up(struct q2_commit *commit, struct qcow2bm_err
  * Where the header says which directory is the image's, and the one write of one sector that
  * says otherwise.
  */
+#define Q2_SWITCH_MAX_BYTES 512 /* what a disk writes whole: one sector */
+
 struct q2_switch {
 	/* Written and synced before: nobody sees it yet. */
 	uint8_t *far_bytes;
 	size_t far_count;
 	uint64_t far_off;
 	uint64_t backing_off; /* where the backing file name moves to; 0: it stays */
-	/* Then, on its own, what makes the extension visible; has_near false: nothing. */
+	/* Then, on its own, what makes the extension visible, unless the switch itself does. */
 	uint8_t near_bytes[8];
 	uint64_t near_off;
 	bool has_near;
 	bool near_written;
 	/* The switch. */
-	uint8_t bytes[24];
+	uint8_t bytes[Q2_SWITCH_MAX_BYTES];
 	size_t count;
 	uint64_t off;
-	/* After it: only tidiness. */
+	/* After it, unless the switch itself does: only tidiness. */
 	uint8_t after_bytes[8];
 	uint64_t after_off;
 	bool has_after;

@@ -5,8 +5,8 @@
  *   relocated  a second extension is written behind the end marker, and the old one's head is
  *              turned into padding that reaches to it;
  *   first      the extension is written behind the old end marker, then over it; autoclear bit 0
- *              is the switch;
- *   last       autoclear bit 0 is cleared, then the extension is ended.
+ *              is the switch, together with the end marker where that is in the same sector;
+ *   last       autoclear bit 0 is cleared, then, or together with it, the extension is ended.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 #include "../base/error.h"
 #include "commit.h"
 
-#define SECTOR_BYTES 512 /* what a disk writes whole */
+#define SECTOR_BYTES Q2_SWITCH_MAX_BYTES
 #define HEAD Q2_EXTENSION_HEAD_BYTES
 #define PAYLOAD Q2_EXTENSION_BITMAPS_BYTES
 
@@ -52,6 +52,20 @@ static void switch_autoclear(struct q2_switch *plan, const struct qcow2bm_image 
 	q2_be64_store(plan->bytes, autoclear | (bitmaps ? Q2_AUTOCLEAR_BITMAPS : 0));
 	plan->count = 8;
 	plan->off = Q2_HEADER_AUTOCLEAR_OFF;
+}
+
+/* Lets the switch write 8 bytes at `off` as well, when that is in the header's sector: then no
+ * state is in between. What stands before them is written as it is. */
+static bool join(struct q2_switch *plan, const struct qcow2bm_image *image, uint64_t off,
+		 const uint8_t *bytes)
+{
+	uint64_t end = plan->off + plan->count;
+	if (off + HEAD > SECTOR_BYTES)
+		return false;
+	memcpy(plan->bytes + plan->count, image->head + end, (size_t)(off - end));
+	memcpy(plan->bytes + (off - plan->off), bytes, HEAD);
+	plan->count = (size_t)(off + HEAD - plan->off);
+	return true;
 }
 
 /* Makes sure that extensions may reach to `end`: the backing file name may have to move. */
@@ -124,7 +138,6 @@ static enum qcow2bm_code plan_first(struct q2_switch *plan,
 	if (code != QCOW2BM_OK)
 		return code;
 	encode_payload(edit_plan, plan->far_bytes + (place - near));
-	plan->has_near = true;
 	plan->near_off = near;
 	if (place == near) {
 		q2_extension_encode_head(Q2_EXTENSION_BITMAPS, PAYLOAD, plan->near_bytes);
@@ -135,6 +148,7 @@ static enum qcow2bm_code plan_first(struct q2_switch *plan,
 					 plan->far_bytes + gap);
 	}
 	switch_autoclear(plan, image, true);
+	plan->has_near = !join(plan, image, near, plan->near_bytes);
 	return QCOW2BM_OK;
 }
 
@@ -172,7 +186,7 @@ static void plan_last(struct q2_switch *plan, const struct qcow2bm_image *image,
 	q2_extension_encode_head(is_last ? Q2_EXTENSION_END : Q2_EXTENSION_PADDING,
 				 is_last ? 0 : PAYLOAD, plan->after_bytes);
 	plan->after_off = old->head_off;
-	plan->has_after = true;
+	plan->has_after = !join(plan, image, old->head_off, plan->after_bytes);
 }
 
 enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *edit_plan,

@@ -35,7 +35,7 @@ const struct edit_case edit_cases[] = {
 	{"none", "add n, merge-from n x"},
 	{"none-unknown", "add n"},
 	{"none-backing", "add n"},
-	{"none-backing-far", "add n, add m"},
+	{"none-backing-gap", "add n, add m"},
 	{"none-at-488", "add n"},
 	{"none-at-496", "add n"},
 	{"none-padding", "add n"},
@@ -43,6 +43,7 @@ const struct edit_case edit_cases[] = {
 	/* The last one. */
 	{"one", "delete a"},
 	{"one-first", "delete a"},
+	{"one-far", "delete a"},
 	{"small", "delete a, delete b, delete c"},
 	/* The extension's payload crosses a sector. */
 	{"payload-at-488", "disable a"},
@@ -116,7 +117,7 @@ static const struct shape shapes[] = {
 	 0,
 	 {.seed = 3, .before = {UNKNOWN_A, UNKNOWN_B}, .header_bytes = 200}},
 	{"none-backing", 0, {.seed = 4, .backing_name = "base.qcow2"}},
-	{"none-backing-far",
+	{"none-backing-gap",
 	 0,
 	 {.seed = 5, .backing_name = "base.qcow2", .backing_gap = 40}},
 	{"none-at-488",
@@ -127,6 +128,7 @@ static const struct shape shapes[] = {
 	 {.seed = 7, .cluster_bits = 10, .before = {{0x11223344, 376}}}},
 	{"none-padding", 0, {.seed = 8, .before = {{0x71327064, 24}, UNKNOWN_A}}},
 	{"none-far", 0, {.seed = 28, .cluster_bits = 12, .before = {{0x11223344, 500}}}},
+	{"one-far", 1, {.seed = 29, .cluster_bits = 12, .before = {{0x11223344, 500}}}},
 	{"none-autoclear", 0, {.seed = 9, .autoclear = (uint64_t)1 << 40}},
 	{"one", 1, {.seed = 10}},
 	{"one-first", 1, {.seed = 11, .behind = {UNKNOWN_A, UNKNOWN_B}}},
