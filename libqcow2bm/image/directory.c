@@ -181,8 +181,7 @@ enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *by
 	return code;
 }
 
-enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
-				    struct qcow2bm_error *err)
+static enum qcow2bm_code load(struct qcow2bm_image *image, struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =
 		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
@@ -218,6 +217,21 @@ enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
 	}
 	return q2_directory_parse(&image->directory, bytes, size, bitmaps.nb_bitmaps,
 				  bitmaps.directory_off, &image->header, err);
+}
+
+enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
+				    struct qcow2bm_error *err)
+{
+	struct qcow2bm_error problem = {0};
+	enum qcow2bm_code code = load(image, &problem);
+	/* Without the autoclear bit the directory's place may be the guest's by now: what
+	 * stands there makes no image unreadable. */
+	if (code == QCOW2BM_EIMAGE && image->has_bitmaps_extension &&
+	    !(image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS))
+		return QCOW2BM_OK;
+	if (code != QCOW2BM_OK && err != NULL && err->code == QCOW2BM_OK)
+		*err = problem;
+	return code;
 }
 
 size_t q2_directory_find(const struct q2_directory *directory, const void *name,
