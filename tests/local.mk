@@ -9,10 +9,12 @@ unit_tests += tests/crash/test_states
 unit_tests += tests/unit/test_count
 unit_tests += tests/unit/test_decimal
 unit_tests += tests/unit/test_directory
+unit_tests += tests/unit/test_edit
 unit_tests += tests/unit/test_extension
 unit_tests += tests/unit/test_fault_storage
 unit_tests += tests/unit/test_file
 unit_tests += tests/unit/test_granularity
+unit_tests += tests/unit/test_grow
 unit_tests += tests/unit/test_header
 unit_tests += tests/unit/test_holder
 unit_tests += tests/unit/test_image_opts
@@ -21,11 +23,13 @@ unit_tests += tests/unit/test_mapping
 unit_tests += tests/unit/test_model
 unit_tests += tests/unit/test_name
 unit_tests += tests/unit/test_or
+unit_tests += tests/unit/test_prove
 unit_tests += tests/unit/test_record_storage
 unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
+unit_tests += tests/unit/test_switch
 unit_tests += tests/unit/test_table
 unit_tests += tests/unit/test_uniform
 unit_tests += tests/unit/test_within
@@ -50,6 +54,8 @@ support_sources = \
 	tests/support/model.c \
 	tests/support/model.h \
 	tests/support/model_compare.c \
+	tests/support/one_edit.c \
+	tests/support/one_edit.h \
 	tests/support/random.h \
 	tests/support/random_edit.c \
 	tests/support/random_edit.h \

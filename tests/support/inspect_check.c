@@ -140,6 +140,11 @@ static bool check_data(struct inspect *after, const struct inspect *before)
 			uint64_t cluster = entry >> after->cluster_bits;
 			bool is_new = cluster >= before->clusters ||
 				      before->kinds[cluster] != INSPECT_DATA;
+			/* Readers would take the bits behind the last for set ones. */
+			if (entry == 1 &&
+			    (e + 1) << (after->cluster_bits + 3) > bitmap->bits)
+				return inspect_fail(after,
+						    "a partly used cluster is all ones");
 			if (entry > 1 && is_new &&
 			    !check_new_data(after, bitmap, e, entry))
 				return false;

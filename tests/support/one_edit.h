@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One edit of an image in memory, with all that was seen of it. */
+#ifndef TESTS_ONE_EDIT_H
+#define TESTS_ONE_EDIT_H
+
+#include "build_image.h"
+#include "inspect_image.h"
+#include "qcow2bm.h"
+#include "record_storage.h"
+
+struct one_edit {
+	struct memory_file file;   /* the image: built by the test, then edited */
+	struct memory_file before; /* what it was */
+	struct record_log log;
+	struct inspect inspect; /* of the image after the edit */
+	struct qcow2bm_plan plan;
+	struct qcow2bm_result result;
+	struct qcow2bm_error err;
+	bool is_sound; /* the inspection found no problem */
+};
+
+/* Stages the operations; returns the first code that is not QCOW2BM_OK. */
+typedef enum qcow2bm_code stage_fn(struct qcow2bm_edit *edit, struct qcow2bm_error *err);
+
+/* Opens edit->file, stages, plans and commits, and inspects the image after it. Whatever fails
+ * first is returned. It may be run again on the same file. */
+enum qcow2bm_code one_edit_run(struct one_edit *edit, stage_fn *stage, unsigned flags);
+void one_edit_free(struct one_edit *edit);
+
+/* Whether the file is still what it was before the last run. */
+bool one_edit_is_untouched(const struct one_edit *edit);
+
+/* A word of `bytes` bytes in the image file, big-endian. */
+void one_edit_store(struct one_edit *edit, uint64_t off, unsigned bytes, uint64_t value);
+
+/* The first cluster of a kind in the file as it is now; the test fails without one. */
+uint64_t one_edit_find(const struct one_edit *edit, enum inspect_kind kind);
+
+#endif

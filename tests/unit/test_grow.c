@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Growing the refcount blocks and the refcount table, with every call on the way failing once. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../support/fault_storage.h"
+#include "../support/one_edit.h"
+#include "image/image.h"
+
+#define CLUSTER_BITS 9
+#define DATA_CLUSTERS 150 /* with refcounts of 64 bits, a block counts 64 clusters */
+#define BITS (DATA_CLUSTERS * 4096)
+
+static void build_full(struct one_edit *edit, unsigned order, bool near_table_end)
+{
+	static uint8_t bits[BITS];
+	for (size_t i = 0; i < BITS; i++)
+		bits[i] = i % 2 == 0;
+	const struct build_bitmap bitmap = {
+		.name = "a", .name_bytes = 1, .granularity_bits = 9, .bits = bits};
+	const struct build build = {
+		.seed = 3,
+		.cluster_bits = CLUSTER_BITS,
+		.refcount_order = order,
+		.virtual_bytes = (uint64_t)BITS << 9,
+		.guest_clusters = 20,
+		.table_clusters = near_table_end ? 1 : 2,
+		.near_table_end = near_table_end,
+		.bitmaps = &bitmap,
+		.bitmap_count = 1,
+	};
+	build_image(&build, &edit->file);
+}
+
+static enum qcow2bm_code copy_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = qcow2bm_add(edit, "b", 1, 9, true, err);
+	return code == QCOW2BM_OK ? qcow2bm_merge(edit, "b", 1, NULL, "a", 1, err) : code;
+}
+
+static uint64_t table_off(const struct memory_file *file)
+{
+	uint64_t off = 0;
+	for (unsigned i = 48; i < 56; i++)
+		off = off << 8 | file->bytes[i];
+	return off;
+}
+
+/* Some need no block, some one, some several, and with that a new table. */
+static void every_width_grows(void **state)
+{
+	(void)state;
+	for (unsigned order = 0; order <= 6; order++) {
+		struct one_edit edit = {0};
+		build_full(&edit, order, false);
+		assert_int_equal(one_edit_run(&edit, copy_a, 0), QCOW2BM_OK);
+		assert_true(edit.is_sound);
+		assert_true(inspect_check_refcounts(&edit.inspect, false, NULL));
+		if (edit.plan.refcount_clusters == 0)
+			assert_int_equal(edit.result.syncs, 3);
+		else
+			assert_int_equal(edit.result.syncs, 5);
+		if (order == 6)
+			assert_int_not_equal(table_off(&edit.before),
+					     table_off(&edit.file));
+		one_edit_free(&edit);
+	}
+}
+
+static void a_full_table_is_replaced_and_released(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_full(&edit, 6, true);
+	assert_int_equal(one_edit_run(&edit, copy_a, 0), QCOW2BM_OK);
+	assert_true(edit.is_sound);
+	assert_true(inspect_check_refcounts(&edit.inspect, false, NULL));
+	uint64_t old = table_off(&edit.before);
+	assert_int_not_equal(old, table_off(&edit.file));
+	assert_int_equal(edit.inspect.kinds[old >> CLUSTER_BITS], INSPECT_FREE);
+	one_edit_free(&edit);
+}
+
+/* An L2 entry names the old table: then it may be the guest's. */
+static void a_table_that_the_guest_names_is_not_released(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct inspect inspect;
+	build_full(&edit, 6, true);
+	uint64_t old = table_off(&edit.file);
+	assert_true(inspect_load(&inspect, edit.file.bytes, edit.file.length));
+	uint64_t l1 = inspect_number(&inspect, 40, 8), l2 = 0;
+	for (uint64_t i = 0; l2 == 0; i++)
+		l2 = inspect_number(&inspect, l1 + i * 8, 8) & 0x00fffffffffffe00u;
+	inspect_free(&inspect);
+	uint64_t slot = l2;
+	while (edit.file.bytes[slot + 7] != 0 || edit.file.bytes[slot] != 0)
+		slot += 8;
+	one_edit_store(&edit, slot, 8, old | (uint64_t)1 << 63);
+	enum qcow2bm_code code = one_edit_run(&edit, copy_a, 0);
+	if (code == QCOW2BM_OK)
+		assert_int_equal(inspect_refcount(&edit.inspect, old >> CLUSTER_BITS), 1);
+	else
+		assert_true(one_edit_is_untouched(&edit));
+	one_edit_free(&edit);
+}
+
+static enum qcow2bm_code commit_copy(struct qcow2bm_image *image,
+				     struct qcow2bm_result *result)
+{
+	struct qcow2bm_edit *edit;
+	enum qcow2bm_code code = qcow2bm_edit_begin(&edit, image, NULL);
+	assert_int_equal(code, QCOW2BM_OK);
+	code = copy_a(edit, NULL);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_commit(edit, NULL, result, NULL);
+	qcow2bm_edit_end(edit);
+	return code;
+}
+
+/* The refcounts cover all references, and no more leaks than were told. */
+static void check_file(const struct memory_file *file, uint64_t leaked)
+{
+	struct inspect inspect;
+	uint64_t leaks;
+	assert_true(inspect_load(&inspect, file->bytes, file->length));
+	assert_true(inspect_check_refcounts(&inspect, true, &leaks));
+	assert_true(leaks <= leaked);
+	inspect_free(&inspect);
+}
+
+/* After a failure the same open image is edited again: it succeeds, or says that the image must
+ * be opened anew. */
+static size_t fail_once(const struct memory_file *start, size_t at, bool from_then_on)
+{
+	struct memory_file file = {0};
+	struct fault_plan faults = {.kinds = FAULT_WRITE | FAULT_SYNC | FAULT_RESIZE,
+				    .at = at,
+				    .from_then_on = from_then_on,
+				    .sys_errno = EIO};
+	struct qcow2bm_image *image;
+	struct qcow2bm_result result;
+	memory_file_fill(&file, start->bytes, start->length);
+	struct q2_storage *storage =
+		fault_storage_open(memory_storage_open(&file), &faults);
+	assert_int_equal(q2_image_open(&image, storage, NULL), QCOW2BM_OK);
+	enum qcow2bm_code code = commit_copy(image, &result);
+	size_t failures = faults.failures;
+	uint64_t leaked = result.leaked_clusters;
+	if (code != QCOW2BM_EUNKNOWN)
+		check_file(&file, leaked);
+	memset(&faults, 0, sizeof(faults));
+	if (code != QCOW2BM_OK) {
+		code = commit_copy(image, &result);
+		assert_true(code == QCOW2BM_OK || code == QCOW2BM_EINVAL);
+		if (code == QCOW2BM_OK)
+			check_file(&file, leaked + result.leaked_clusters);
+	}
+	qcow2bm_close(image);
+	memory_file_free(&file);
+	return failures;
+}
+
+static void every_failure_leaves_the_image_whole(void **state)
+{
+	(void)state;
+	for (unsigned near_table_end = 0; near_table_end < 2; near_table_end++) {
+		struct one_edit edit = {0};
+		build_full(&edit, 6, near_table_end);
+		for (unsigned more = 0; more < 2; more++) {
+			size_t at = 1;
+			while (fail_once(&edit.file, at, more) != 0)
+				at++;
+			assert_true(at > 10);
+		}
+		one_edit_free(&edit);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_width_grows),
+		cmocka_unit_test(a_full_table_is_replaced_and_released),
+		cmocka_unit_test(a_table_that_the_guest_names_is_not_released),
+		cmocka_unit_test(every_failure_leaves_the_image_whole),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

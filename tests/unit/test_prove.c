@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a commit may free, take over and hand out: never what the guest or another structure
+ * uses too, whatever the bitmap tables and the refcounts say. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "../support/one_edit.h"
+
+#define CLUSTER_BITS 9
+#define BITS (2 * 4096 + 100) /* two whole clusters of data and one that is not */
+
+static uint8_t bits_of_a[BITS], bits_of_b[BITS];
+
+/* a and b have three clusters of data each. */
+static void build_two(struct one_edit *edit)
+{
+	const struct build_bitmap bitmaps[] = {
+		{.name = "a", .name_bytes = 1, .granularity_bits = 9, .bits = bits_of_a},
+		{.name = "b", .name_bytes = 1, .granularity_bits = 9, .bits = bits_of_b},
+	};
+	const struct build build = {
+		.seed = 11,
+		.cluster_bits = CLUSTER_BITS,
+		.refcount_order = 4,
+		.virtual_bytes = (uint64_t)BITS << 9,
+		.guest_clusters = 30,
+		.gap_percent = 30,
+		.bitmaps = bitmaps,
+		.bitmap_count = 2,
+	};
+	for (uint64_t i = 0; i < BITS; i++) {
+		bits_of_a[i] = i % 3 == 0;
+		bits_of_b[i] = i % 5 == 0;
+	}
+	build_image(&build, &edit->file);
+}
+
+static struct inspect_bitmap bitmap_of(const struct one_edit *edit, size_t idx)
+{
+	struct inspect inspect;
+	assert_true(inspect_load(&inspect, edit->file.bytes, edit->file.length));
+	struct inspect_bitmap bitmap = inspect.bitmaps[idx];
+	inspect_free(&inspect);
+	return bitmap;
+}
+
+static uint64_t entry_of(const struct one_edit *edit, size_t bitmap, uint64_t idx)
+{
+	uint64_t value = 0, off = bitmap_of(edit, bitmap).table_off + idx * 8;
+	for (unsigned i = 0; i < 8; i++)
+		value = value << 8 | edit->file.bytes[off + i];
+	return value;
+}
+
+static void set_entry(struct one_edit *edit, size_t bitmap, uint64_t idx, uint64_t value)
+{
+	one_edit_store(edit, bitmap_of(edit, bitmap).table_off + idx * 8, 8, value);
+}
+
+static uint64_t refcount_of(const struct one_edit *edit, uint64_t cluster)
+{
+	return inspect_refcount(&edit->inspect, cluster);
+}
+
+static bool is_written(const struct one_edit *edit, uint64_t cluster)
+{
+	uint64_t off = cluster << CLUSTER_BITS, end = off + (1u << CLUSTER_BITS);
+	for (size_t i = 0; i < edit->log.count; i++) {
+		const struct record_op *op = &edit->log.ops[i];
+		if (op->kind != RECORD_SYNC && op->kind != RECORD_RESIZE &&
+		    op->off < end && op->off + op->bytes > off)
+			return true;
+	}
+	return false;
+}
+
+static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	return qcow2bm_delete(edit, "a", 1, err);
+}
+
+static enum qcow2bm_code clear_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	return qcow2bm_clear(edit, "a", 1, err);
+}
+
+static enum qcow2bm_code merge_a_into_b(struct qcow2bm_edit *edit,
+					struct qcow2bm_error *err)
+{
+	return qcow2bm_merge(edit, "b", 1, NULL, "a", 1, err);
+}
+
+static enum qcow2bm_code move_a_into_b(struct qcow2bm_edit *edit,
+				       struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = qcow2bm_clear(edit, "b", 1, err);
+	if (code == QCOW2BM_OK)
+		code = merge_a_into_b(edit, err);
+	return code == QCOW2BM_OK ? delete_a(edit, err) : code;
+}
+
+static enum qcow2bm_code merge_b_into_a(struct qcow2bm_edit *edit,
+					struct qcow2bm_error *err)
+{
+	return qcow2bm_merge(edit, "a", 1, NULL, "b", 1, err);
+}
+
+static void data_changes_its_owner_unread(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_two(&edit);
+	uint64_t data[3];
+	for (uint64_t i = 0; i < 3; i++)
+		data[i] = entry_of(&edit, 0, i);
+	assert_int_equal(one_edit_run(&edit, move_a_into_b, 0), QCOW2BM_OK);
+	assert_true(edit.is_sound);
+	assert_true(inspect_check_refcounts(&edit.inspect, false, NULL));
+	assert_int_equal(edit.inspect.bitmap_count, 1);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(entry_of(&edit, 0, i), data[i]);
+	assert_int_equal(edit.result.data_bytes_read, 0);
+	/* Directory and table of b. */
+	assert_int_equal(edit.result.written_clusters, 2);
+	one_edit_free(&edit);
+}
+
+static enum qcow2bm_code copy_a_twice(struct qcow2bm_edit *edit,
+				      struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = qcow2bm_add(edit, "c", 1, 9, false, err);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_add(edit, "d", 1, 9, false, err);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_merge(edit, "c", 1, NULL, "a", 1, err);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_merge(edit, "d", 1, NULL, "a", 1, err);
+	return code == QCOW2BM_OK ? delete_a(edit, err) : code;
+}
+
+static void data_has_one_new_owner_only(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_two(&edit);
+	assert_int_equal(one_edit_run(&edit, copy_a_twice, 0), QCOW2BM_OK);
+	assert_true(edit.is_sound);
+	assert_true(inspect_check_refcounts(&edit.inspect, false, NULL));
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_not_equal(entry_of(&edit, 1, i), entry_of(&edit, 2, i));
+	one_edit_free(&edit);
+}
+
+/* The cluster is the guest's: it is neither freed nor written, and said to be leaked. */
+static void a_guest_cluster_in_a_table_is_never_freed(void **state)
+{
+	(void)state;
+	static stage_fn *const stages[] = {delete_a, clear_a, move_a_into_b,
+					   merge_b_into_a};
+	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+		struct one_edit edit = {0};
+		build_two(&edit);
+		uint64_t guest = one_edit_find(&edit, INSPECT_GUEST);
+		set_entry(&edit, 0, 1, guest << CLUSTER_BITS);
+		assert_int_equal(one_edit_run(&edit, stages[i], 0), QCOW2BM_OK);
+		assert_true(edit.is_sound);
+		assert_int_equal(refcount_of(&edit, guest), 1);
+		assert_false(is_written(&edit, guest));
+		assert_memory_equal(edit.file.bytes + (guest << CLUSTER_BITS),
+				    edit.before.bytes + (guest << CLUSTER_BITS),
+				    1u << CLUSTER_BITS);
+		assert_true(edit.plan.leak_clusters >= 1);
+		assert_true(edit.result.leaked_clusters >= 1);
+		assert_string_not_equal(edit.result.leak_reason, "");
+		one_edit_free(&edit);
+	}
+}
+
+/* A merge into b copies what a names there, and leaves a as it is. */
+static void a_guest_cluster_in_a_source_is_only_read(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_two(&edit);
+	uint64_t guest = one_edit_find(&edit, INSPECT_GUEST);
+	set_entry(&edit, 0, 1, guest << CLUSTER_BITS);
+	assert_int_equal(one_edit_run(&edit, merge_a_into_b, 0), QCOW2BM_OK);
+	assert_false(is_written(&edit, guest));
+	assert_int_equal(refcount_of(&edit, guest), 1);
+	assert_int_not_equal(entry_of(&edit, 1, 1), guest << CLUSTER_BITS);
+	assert_int_equal(edit.result.leaked_clusters, 0);
+	one_edit_free(&edit);
+}
+
+/* Two entries of a name one cluster, or an entry of b does. */
+static void a_cluster_that_is_named_twice_is_leaked(void **state)
+{
+	(void)state;
+	for (size_t other = 0; other < 2; other++) {
+		struct one_edit edit = {0};
+		build_two(&edit);
+		uint64_t shared = entry_of(&edit, 0, 0);
+		set_entry(&edit, other, 1, shared);
+		assert_int_equal(one_edit_run(&edit, delete_a, 0), QCOW2BM_OK);
+		assert_int_equal(refcount_of(&edit, shared >> CLUSTER_BITS), 1);
+		assert_false(is_written(&edit, shared >> CLUSTER_BITS));
+		assert_int_equal(edit.result.leaked_clusters, 1);
+		assert_string_not_equal(edit.result.leak_reason, "");
+		one_edit_free(&edit);
+	}
+}
+
+static void a_cluster_that_is_counted_twice_is_leaked(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_two(&edit);
+	uint64_t data = entry_of(&edit, 0, 0) >> CLUSTER_BITS;
+	uint64_t block = one_edit_find(&edit, INSPECT_REFCOUNTS) + 1;
+	/* Order 4: the first block counts the first 256 clusters, two bytes each. */
+	assert_in_range(data, 1, 255);
+	one_edit_store(&edit, (block << CLUSTER_BITS) + data * 2, 2, 2);
+	assert_int_equal(one_edit_run(&edit, delete_a, 0), QCOW2BM_OK);
+	assert_int_equal(refcount_of(&edit, data), 2);
+	assert_int_equal(edit.result.leaked_clusters, 1);
+	one_edit_free(&edit);
+}
+
+/* A cluster in use whose refcount is 0 is not handed out. */
+static void a_cluster_in_use_that_is_counted_as_free_is_not_taken(void **state)
+{
+	(void)state;
+	static const enum inspect_kind kinds[] = {INSPECT_GUEST, INSPECT_MAPPING,
+						  INSPECT_DATA, INSPECT_TABLE,
+						  INSPECT_DIRECTORY};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct one_edit edit = {0};
+		build_two(&edit);
+		uint64_t cluster = one_edit_find(&edit, kinds[i]);
+		uint64_t block = one_edit_find(&edit, INSPECT_REFCOUNTS) + 1;
+		assert_in_range(cluster, 1, 255);
+		one_edit_store(&edit, (block << CLUSTER_BITS) + cluster * 2, 2, 0);
+		enum qcow2bm_code code = one_edit_run(&edit, merge_a_into_b, 0);
+		if (code != QCOW2BM_OK) {
+			assert_int_equal(code, QCOW2BM_EIMAGE);
+			assert_true(one_edit_is_untouched(&edit));
+		}
+		assert_false(is_written(&edit, cluster));
+		one_edit_free(&edit);
+	}
+}
+
+/* What a names lies nowhere: it can be deleted all the same, and nothing is guessed. */
+static void a_bitmap_with_a_lost_table_can_be_deleted(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_two(&edit);
+	set_entry(&edit, 0, 1, (uint64_t)1 << 40);
+	assert_int_equal(one_edit_run(&edit, merge_a_into_b, 0), QCOW2BM_EIMAGE);
+	assert_true(one_edit_is_untouched(&edit));
+	assert_int_equal(one_edit_run(&edit, delete_a, 0), QCOW2BM_OK);
+	assert_true(edit.is_sound);
+	assert_int_equal(edit.inspect.bitmap_count, 1);
+	assert_string_not_equal(edit.result.leak_reason, "");
+	one_edit_free(&edit);
+}
+
+/* The last cluster of data is partly used: its bits behind the last are 0 though both sources
+ * are all ones; whole clusters of ones become entries. */
+static void ones_are_entries_except_in_a_partly_used_cluster(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_two(&edit);
+	for (uint64_t i = 0; i < 3; i++)
+		set_entry(&edit, 0, i, 1);
+	assert_int_equal(one_edit_run(&edit, merge_a_into_b, 0), QCOW2BM_OK);
+	assert_true(edit.is_sound);
+	assert_int_equal(entry_of(&edit, 1, 0), 1);
+	assert_int_equal(entry_of(&edit, 1, 1), 1);
+	uint64_t last = entry_of(&edit, 1, 2);
+	assert_true(last > 1);
+	for (uint64_t bit = 0; bit < 4096; bit++)
+		assert_int_equal(edit.file.bytes[last + bit / 8] >> bit % 8 & 1,
+				 bit < 100);
+	one_edit_free(&edit);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(data_changes_its_owner_unread),
+		cmocka_unit_test(data_has_one_new_owner_only),
+		cmocka_unit_test(a_guest_cluster_in_a_table_is_never_freed),
+		cmocka_unit_test(a_guest_cluster_in_a_source_is_only_read),
+		cmocka_unit_test(a_cluster_that_is_named_twice_is_leaked),
+		cmocka_unit_test(a_cluster_that_is_counted_twice_is_leaked),
+		cmocka_unit_test(a_cluster_in_use_that_is_counted_as_free_is_not_taken),
+		cmocka_unit_test(a_bitmap_with_a_lost_table_can_be_deleted),
+		cmocka_unit_test(ones_are_entries_except_in_a_partly_used_cluster),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Each form of the switch: which bytes of the header cluster an edit writes, and what a power
+ * cut at any of its writes leaves. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "../support/one_edit.h"
+#include "format/extension.h"
+
+#define CLUSTER_BYTES 1024
+#define HEADER_BYTES 112
+#define NAME "/path/of/a/backing.qcow2"
+
+static const struct build_bitmap one_bitmap[] = {
+	{.name = "a", .name_bytes = 1, .flags = 2, .granularity_bits = 16},
+};
+
+static struct build small(unsigned bitmaps)
+{
+	return (struct build){
+		.seed = 7,
+		.cluster_bits = 10,
+		.refcount_order = 4,
+		.virtual_bytes = 1 << 20,
+		.guest_clusters = 8,
+		.bitmaps = one_bitmap,
+		.bitmap_count = bitmaps,
+	};
+}
+
+/* Puts the bitmaps extension's payload at `payload_off`. */
+static void put_payload_at(struct build *build, uint32_t payload_off)
+{
+	build->before[0] =
+		(struct build_extension){0x71000001u, payload_off - 16 - HEADER_BYTES};
+}
+
+static enum qcow2bm_code add_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	return qcow2bm_add(edit, "a", 1, 16, true, err);
+}
+
+static enum qcow2bm_code add_b(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	return qcow2bm_add(edit, "b", 1, 16, true, err);
+}
+
+static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	return qcow2bm_delete(edit, "a", 1, err);
+}
+
+/* Every single write may or may not reach the disk since the last sync: with one piece at a
+ * time, and all but one, the bitmaps are the old ones or the new. */
+static void check_power_cuts(const struct one_edit *edit, size_t old, size_t new)
+{
+	static bool survives[4096];
+	struct memory_file file = {0};
+	for (size_t prefix = 0; prefix <= edit->log.count; prefix++) {
+		size_t pieces =
+			record_log_pieces(&edit->log, prefix, RECORD_SECTOR_BYTES);
+		assert_in_range(pieces, 0, 4096);
+		for (size_t odd = 0; odd <= 2 * pieces; odd++) {
+			struct inspect inspect;
+			for (size_t i = 0; i < pieces; i++)
+				survives[i] = (i == odd / 2) == (odd % 2 == 0);
+			record_log_cut(&edit->log, prefix, RECORD_SECTOR_BYTES, survives,
+				       &file);
+			assert_true(inspect_load(&inspect, file.bytes, file.length));
+			assert_true(inspect.bitmap_count == old ||
+				    inspect.bitmap_count == new);
+			assert_true(inspect_check_refcounts(&inspect, true, NULL));
+			inspect_free(&inspect);
+		}
+	}
+	memory_file_free(&file);
+}
+
+/* Runs an edit that must succeed, and checks all that holds for each form. */
+static void run(struct one_edit *edit, stage_fn *stage, size_t bitmaps)
+{
+	struct inspect before;
+	assert_int_equal(one_edit_run(edit, stage, 0), QCOW2BM_OK);
+	assert_true(edit->is_sound);
+	assert_true(inspect_load(&before, edit->before.bytes, edit->before.length));
+	assert_true(inspect_check_edit(&edit->inspect, &before));
+	assert_true(inspect_check_refcounts(&edit->inspect, false, NULL));
+	assert_int_equal(edit->inspect.bitmap_count, bitmaps);
+	check_power_cuts(edit, before.bitmap_count, bitmaps);
+	inspect_free(&before);
+}
+
+static size_t writes_to_header(const struct one_edit *edit)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < edit->log.count; i++)
+		count += edit->log.ops[i].kind == RECORD_WRITE &&
+			 edit->log.ops[i].off < CLUSTER_BYTES;
+	return count;
+}
+
+static uint32_t type_at(const struct one_edit *edit, uint64_t off)
+{
+	return (uint32_t)inspect_number(&edit->inspect, off, 4);
+}
+
+static void in_place(void **state)
+{
+	(void)state;
+	static const uint32_t offs[] = {128, 488, 512};
+	for (size_t i = 0; i < sizeof(offs) / sizeof(offs[0]); i++) {
+		struct one_edit edit = {0};
+		struct build build = small(1);
+		if (offs[i] != 128)
+			put_payload_at(&build, offs[i]);
+		else
+			build.before[0] = (struct build_extension){0x71000001u, 0};
+		build_image(&build, &edit.file);
+		run(&edit, add_b, 2);
+		assert_int_equal(edit.inspect.payload_off, offs[i]);
+		assert_int_equal(writes_to_header(&edit), 1);
+		assert_int_equal(edit.result.syncs, 3);
+		one_edit_free(&edit);
+	}
+}
+
+static void relocated_where_the_payload_crosses_a_sector(void **state)
+{
+	(void)state;
+	static const uint32_t offs[] = {496, 504};
+	for (size_t i = 0; i < 2; i++) {
+		struct one_edit edit = {0};
+		struct build build = small(1);
+		put_payload_at(&build, offs[i]);
+		build.behind[0] = (struct build_extension){0x72000001u, 21};
+		build_image(&build, &edit.file);
+		run(&edit, add_b, 2);
+		assert_int_equal(type_at(&edit, offs[i] - 8), Q2_EXTENSION_PADDING);
+		assert_true(edit.inspect.payload_off > 512);
+		/* From then on it is in one sector. */
+		uint64_t payload_off = edit.inspect.payload_off;
+		run(&edit, delete_a, 1);
+		assert_int_equal(edit.inspect.payload_off, payload_off);
+		one_edit_free(&edit);
+	}
+}
+
+static void first_over_the_end_marker(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	build_image(&build, &edit.file);
+	run(&edit, add_a, 1);
+	assert_int_equal(edit.inspect.payload_off, HEADER_BYTES + 8);
+	assert_int_equal(edit.inspect.extension_count, 1);
+	one_edit_free(&edit);
+}
+
+static void first_behind_padding_where_a_sector_ends(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	put_payload_at(&build, 496);
+	build_image(&build, &edit.file);
+	run(&edit, add_a, 1);
+	assert_int_equal(type_at(&edit, 488), Q2_EXTENSION_PADDING);
+	assert_int_equal(edit.inspect.payload_off, 512);
+	one_edit_free(&edit);
+}
+
+static void last_ends_the_extensions(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(1);
+	build_image(&build, &edit.file);
+	run(&edit, delete_a, 0);
+	assert_int_equal(type_at(&edit, HEADER_BYTES), Q2_EXTENSION_END);
+	assert_int_equal(edit.inspect.autoclear, 0);
+	one_edit_free(&edit);
+}
+
+static void last_leaves_padding_before_others_and_first_takes_it(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(1);
+	build.behind[0] = (struct build_extension){0x72000001u, 13};
+	build_image(&build, &edit.file);
+	run(&edit, delete_a, 0);
+	assert_int_equal(type_at(&edit, HEADER_BYTES), Q2_EXTENSION_PADDING);
+	run(&edit, add_b, 1);
+	assert_int_equal(edit.inspect.payload_off, HEADER_BYTES + 8);
+	assert_int_equal(edit.inspect.extension_count, 2);
+	one_edit_free(&edit);
+}
+
+static void backing_name_moves_out_of_the_way(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	build.backing_name = NAME;
+	build_image(&build, &edit.file);
+	run(&edit, add_a, 1);
+	assert_int_equal(edit.inspect.backing_off, CLUSTER_BYTES - strlen(NAME));
+	assert_memory_equal(edit.file.bytes + edit.inspect.backing_off, NAME,
+			    strlen(NAME));
+	one_edit_free(&edit);
+}
+
+static void backing_name_with_room_before_it_stays(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	build.backing_name = NAME;
+	build.backing_gap = 32;
+	build_image(&build, &edit.file);
+	run(&edit, add_a, 1);
+	assert_int_equal(edit.inspect.backing_off, HEADER_BYTES + 8 + 32);
+	one_edit_free(&edit);
+}
+
+/* The plan must say so too: it is what --dry-run prints. */
+static void no_room_is_refused(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	build.before[0] = (struct build_extension){0x71000001u, CLUSTER_BYTES - 152};
+	build_image(&build, &edit.file);
+	assert_int_equal(one_edit_run(&edit, add_a, 0), QCOW2BM_EUNSUPPORTED);
+	assert_non_null(strstr(edit.err.sentence, "no room"));
+	/* That it was planned would show in the numbers: it is refused before. */
+	assert_int_equal(edit.plan.write_clusters, 0);
+	assert_true(one_edit_is_untouched(&edit));
+	one_edit_free(&edit);
+}
+
+static void unknown_autoclear_bits_are_cleared_first(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(1);
+	build.autoclear = (uint64_t)1 << 40;
+	build_image(&build, &edit.file);
+	run(&edit, add_b, 2);
+	assert_int_equal(edit.inspect.autoclear, 1);
+	assert_int_equal(edit.log.ops[0].kind, RECORD_WRITE);
+	assert_int_equal(edit.log.ops[0].off, 88);
+	assert_int_equal(edit.log.ops[1].kind, RECORD_SYNC);
+	one_edit_free(&edit);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(in_place),
+		cmocka_unit_test(relocated_where_the_payload_crosses_a_sector),
+		cmocka_unit_test(first_over_the_end_marker),
+		cmocka_unit_test(first_behind_padding_where_a_sector_ends),
+		cmocka_unit_test(last_ends_the_extensions),
+		cmocka_unit_test(last_leaves_padding_before_others_and_first_takes_it),
+		cmocka_unit_test(backing_name_moves_out_of_the_way),
+		cmocka_unit_test(backing_name_with_room_before_it_stays),
+		cmocka_unit_test(no_room_is_refused),
+		cmocka_unit_test(unknown_autoclear_bits_are_cleared_first),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
