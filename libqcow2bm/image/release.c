@@ -80,6 +80,7 @@ void q2_release(struct q2_commit *commit)
 	struct q2_plan *plan = commit->plan;
 	struct q2_clusters used = {0};
 	struct qcow2bm_error err = {0};
+	uint64_t all = q2_clusters_total(&plan->old);
 	enum qcow2bm_code code = add_old_refcount_table(commit, &plan->owned, &err);
 	if (code == QCOW2BM_OK)
 		code = collect_used(plan, &used, &err);
@@ -91,19 +92,23 @@ void q2_release(struct q2_commit *commit)
 		code = q2_clusters_subtract(&plan->owned, &used, &err);
 	q2_clusters_free(&used);
 	if (code != QCOW2BM_OK) {
-		tell_leaks(commit, q2_clusters_total(&plan->old), err.sentence);
+		tell_leaks(commit, all, err.sentence);
 		return;
 	}
 	uint64_t unproven = commit->table_replaced ? plan->old_table_unproven : 0;
 	tell_leaks(commit, q2_clusters_total(&plan->old) + unproven, plan->leak_reason);
 	code = q2_refcounts_change(&plan->refcounts, &plan->owned, Q2_REFCOUNTS_LOWER,
 				   &err);
-	/* The holes must not come before the refcounts: they are the guest's as soon as the
-	 * clusters are free, and QEMU may use them then. */
-	if (code == QCOW2BM_OK)
-		code = q2_commit_sync(commit, &err);
 	if (code != QCOW2BM_OK) {
 		tell_leaks(commit, count_leaked(commit, &plan->owned), err.sentence);
+		return;
+	}
+	/* The holes must not come before the refcounts: they are the guest's as soon as the
+	 * clusters are free, and QEMU may use them then. */
+	code = q2_commit_sync(commit, &err);
+	if (code != QCOW2BM_OK) {
+		/* What reads as lowered now may not be on disk. */
+		tell_leaks(commit, q2_clusters_total(&plan->owned), err.sentence);
 		return;
 	}
 	commit->result->released_clusters = q2_clusters_total(&plan->owned);
