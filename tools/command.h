@@ -7,7 +7,7 @@ enum tool_exit {
 	TOOL_EXIT_DONE = 0,
 	TOOL_EXIT_FAILED = 1,  /* refused or failed: the image is as it was */
 	TOOL_EXIT_UNKNOWN = 4, /* I/O error at the switch: old or new, both whole */
-	TOOL_EXIT_LEAKED = 5,  /* done, but clusters were leaked */
+	TOOL_EXIT_LEAKED = 5,  /* done, but clusters were leaked, or the report is lost */
 	TOOL_EXIT_BUSY = 6,    /* another process has the image open */
 	TOOL_EXIT_USAGE = 64,
 	TOOL_EXIT_SIGNAL = 128 /* plus the signal's number: the image is as it was */
@@ -62,7 +62,7 @@ extern const struct tool_command tool_cmd_bitmap;
 
 #define TOOL_HELP_EDIT_EXITS                                                                         \
 	"Exit status: 0 done, 1 refused or failed and the image is as it was, 4 unknown after an\n"  \
-	"I/O error at the switch, 5 done but clusters leaked, 6 busy, 64 usage, 128+n interrupted\n" \
-	"by signal n and the image is as it was.\n"
+	"I/O error at the switch, 5 done but clusters leaked or the report could not be printed,\n" \
+	"6 busy, 64 usage, 128+n interrupted by signal n and the image is as it was.\n"
 
 #endif

@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "commit.h"
 
+#include "memory.h"
 #include "message.h"
 #include "output.h"
 #include "plan.h"
@@ -83,11 +84,32 @@ static int report_success(const struct tool_edit *edit,
 			     result->leak_reason);
 	if (changes == NULL)
 		return status;
-	int printed = tool_output_json(tool_plan_result(edit->filename, changes, result));
-	if (printed == TOOL_EXIT_DONE)
+	if (tool_output_json(tool_plan_result(edit->filename, changes, result)) ==
+	    TOOL_EXIT_DONE)
 		return status;
 	tool_message(edit->filename, "the edit is done, only its report is lost");
-	return printed;
+	return TOOL_EXIT_LEAKED;
+}
+
+/* Want of memory for what is still to be said must not hide how the commit went. */
+static void set_ending(enum qcow2bm_code code, const struct qcow2bm_result *result,
+		       int signal_number)
+{
+	if (code == QCOW2BM_EUNKNOWN)
+		tool_memory_set_ending(TOOL_EXIT_UNKNOWN,
+				       "out of memory; outcome unknown: look with "
+				       "'qcow2bm list'");
+	else if (code == QCOW2BM_EINTERRUPTED)
+		tool_memory_set_ending(TOOL_EXIT_SIGNAL + signal_number,
+				       "interrupted; the image is as it was");
+	else if (code == QCOW2BM_OK && result->leak_reason[0] != '\0')
+		tool_memory_set_ending(TOOL_EXIT_LEAKED,
+				       "out of memory; the edit is done, but clusters "
+				       "leaked");
+	else if (code == QCOW2BM_OK)
+		tool_memory_set_ending(TOOL_EXIT_LEAKED,
+				       "out of memory; the edit is done, only its report "
+				       "is lost");
 }
 
 /* The changes are described before the commit, which empties the edit; NULL unless JSON is
@@ -126,6 +148,7 @@ int tool_commit_run(struct tool_edit *edit)
 	tool_signals_block(&watch.signals);
 	enum qcow2bm_code code = qcow2bm_commit(edit->edit, &options, &result, &err);
 	int signal_number = tool_signals_pending(&watch.signals);
+	set_ending(code, &result, signal_number);
 	tool_progress_end(&watch.progress);
 	if (code == QCOW2BM_OK)
 		return report_success(edit, &result, changes);

@@ -9,10 +9,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const char *ending = "out of memory";
+static int ending_status = TOOL_EXIT_FAILED;
+
+void tool_memory_set_ending(int status, const char *sentence)
+{
+	ending_status = status;
+	ending = sentence;
+}
+
 _Noreturn void tool_memory_fail(void)
 {
-	fputs("qcow2bm: out of memory\n", stderr);
-	exit(TOOL_EXIT_FAILED);
+	fprintf(stderr, "qcow2bm: %s\n", ending);
+	exit(ending_status);
 }
 
 static void *require(void *memory)

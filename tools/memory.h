@@ -14,4 +14,7 @@ char *tool_memory_copy(const char *bytes, size_t count); /* and a NUL */
 /* Ends the program for want of memory. */
 _Noreturn void tool_memory_fail(void);
 
+/* How it ends from now on. Want of memory must not hide how a commit went. */
+void tool_memory_set_ending(int status, const char *sentence);
+
 #endif
