@@ -64,6 +64,7 @@ int main(int argc, char **argv)
 	};
 	setlocale(LC_CTYPE, ""); /* for the width of characters */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write over the limit fails, and is told */
 	tool_json_setup();
 	opterr = 0;
 	/* the plus: options behind the command are the command's */
