@@ -174,3 +174,5 @@ endif
 # A test that hangs is a failed test, and the others run on.
 LOG_COMPILER = timeout -k 10 900 ./run
 AM_COLOR_TESTS = no
+
+include tests/fuzz/local.mk
