@@ -24,6 +24,7 @@ q2_headers = \
 	libqcow2bm/bits/uniform.h \
 	libqcow2bm/bits/within.h \
 	libqcow2bm/image/alloc.h \
+	libqcow2bm/image/apart.h \
 	libqcow2bm/image/clusters.h \
 	libqcow2bm/image/commit.h \
 	libqcow2bm/image/content.h \
@@ -49,6 +50,7 @@ q2_sources = \
 	libqcow2bm/format/snapshot.c \
 	libqcow2bm/format/table.c \
 	libqcow2bm/image/alloc.c \
+	libqcow2bm/image/apart.c \
 	libqcow2bm/image/clusters.c \
 	libqcow2bm/image/commit.c \
 	libqcow2bm/image/compute.c \

@@ -82,10 +82,18 @@ size_t q2_directory_find(const struct q2_directory *directory, const void *name,
 /* ---- tables.c ---- */
 
 /* Loads and checks the table of a committed bitmap: its entries as numbers, to be freed. Data
- * clusters must begin inside the file. Errors: EIMAGE, ESYSTEM, ENOMEM. */
+ * must lie inside the file as far as the bitmap has bits. Errors: EIMAGE, ESYSTEM, ENOMEM. */
 enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
 				 const struct q2_bitmap *bitmap, uint64_t **entries,
 				 struct qcow2bm_error *err);
+
+/* Whether the table may be where the entry says, the end of the file aside. */
+bool q2_tables_has_place(const struct qcow2bm_image *image,
+			 const struct q2_directory_entry *entry);
+
+/* How many bytes of its data cluster entry idx of the table needs. */
+uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
+				const struct q2_bitmap *bitmap, uint32_t idx);
 
 /* ---- snapshots.c ---- */
 

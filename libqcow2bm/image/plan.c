@@ -95,7 +95,8 @@ static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err
 enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 			       unsigned flags, struct qcow2bm_error *err)
 {
-	*plan = (struct q2_plan){.edit = edit, .flags = flags};
+	*plan = (struct q2_plan){
+		.edit = edit, .flags = flags, .cut_off = UINT64_MAX};
 	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
 	if (code != QCOW2BM_OK || edit->changed_count == 0)
 		return code;

@@ -29,6 +29,9 @@ struct q2_plan {
 	struct q2_clusters old_table;
 	uint64_t old_table_unproven;
 	char leak_reason[256]; /* why owned is less than old */
+	/* The first byte past the end of the file that a bitmap which stays has lost there;
+	 * UINT64_MAX: none. */
+	uint64_t cut_off;
 	bool has_lost_table;   /* of a deleted bitmap: its data cannot even be counted */
 };
 

@@ -9,7 +9,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
-#include "plan.h"
+#include "apart.h"
 
 /* L2 tables of so many bytes are read for every edit: with 64 KiB clusters they map 64 GiB. */
 #define CHEAP_WALK_BYTES (8u << 20)
@@ -73,6 +73,10 @@ static enum qcow2bm_code look_in_bitmaps(struct q2_plan *plan,
 			explain(plan, "another bitmap is corrupt, so what it occupies is "
 				      "unknown");
 			*all = false;
+			code = q2_refs_survey_bitmap(image, &image->directory.bitmaps[i],
+						     named, &plan->cut_off, err);
+			if (code != QCOW2BM_OK)
+				return code;
 		} else if (code != QCOW2BM_OK) {
 			return q2_fail(err, code, problem.offset, "%s", problem.sentence);
 		}
@@ -81,16 +85,11 @@ static enum qcow2bm_code look_in_bitmaps(struct q2_plan *plan,
 }
 
 static enum qcow2bm_code append(struct q2_clusters *set, const struct q2_clusters *more,
-				uint64_t end, struct qcow2bm_error *err)
+				struct qcow2bm_error *err)
 {
 	for (size_t i = 0; i < more->count; i++) {
-		if (more->runs[i].first >= end)
-			continue;
-		uint64_t count = more->runs[i].count;
-		if (count > end - more->runs[i].first)
-			count = end - more->runs[i].first;
-		enum qcow2bm_code code =
-			q2_clusters_add(set, more->runs[i].first, count, err);
+		enum qcow2bm_code code = q2_clusters_add(set, more->runs[i].first,
+							 more->runs[i].count, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
@@ -139,6 +138,7 @@ static enum qcow2bm_code look_everywhere(struct q2_plan *plan, bool walk,
 struct proof {
 	struct q2_clusters directory; /* of the committed directory; it proves itself */
 	struct q2_clusters bitmaps;
+	struct q2_clusters in_place; /* what the commit writes without moving it */
 	struct q2_clusters wanted;
 	struct q2_clusters named;
 	struct q2_clusters twice;
@@ -158,19 +158,22 @@ static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->bitmaps, &proof->twice, err);
 	if (code == QCOW2BM_OK)
-		code = append(&plan->old, &proof->directory, UINT64_MAX, err);
+		code = append(&plan->old, &proof->directory, err);
 	if (code == QCOW2BM_OK)
-		code = append(&plan->old, &proof->bitmaps, UINT64_MAX, err);
+		code = append(&plan->old, &proof->bitmaps, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&plan->old, &proof->twice, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->twice, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_apart_collect(plan, &proof->in_place, err);
+	if (code == QCOW2BM_OK)
+		code = append(&proof->wanted, &proof->in_place, err);
 	/* What is free by its refcount is looked for as well: what is found there is in use. */
-	uint64_t end = (image->file_bytes >> image->header.cluster_bits) + 1;
 	if (code == QCOW2BM_OK)
-		code = append(&proof->wanted, &plan->alloc.free_clusters, end, err);
+		code = append(&proof->wanted, &plan->alloc.free_clusters, err);
 	if (code == QCOW2BM_OK)
-		code = append(&proof->wanted, &plan->old, UINT64_MAX, err);
+		code = append(&proof->wanted, &plan->old, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->wanted, NULL, err);
 	return code;
@@ -209,22 +212,26 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 		code = look_everywhere(plan, walk, &proof->wanted, &proof->named,
 				       &proof->all, err);
 	if (code == QCOW2BM_OK)
+		code = q2_apart_check(plan, &proof->in_place, &proof->directory,
+				      &proof->named, err);
+	if (code == QCOW2BM_OK)
 		code = keep_proven(plan, &proof->directory, &proof->named, &proof->twice,
 				   err);
 	if (code == QCOW2BM_OK)
 		code = keep_proven(plan, &proof->bitmaps, &proof->named, &proof->twice,
 				   err);
 	if (code == QCOW2BM_OK)
-		code = append(&plan->owned, &proof->directory, UINT64_MAX, err);
+		code = append(&plan->owned, &proof->directory, err);
 	if (code == QCOW2BM_OK && proof->all)
-		code = append(&plan->owned, &proof->bitmaps, UINT64_MAX, err);
+		code = append(&plan->owned, &proof->bitmaps, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&plan->owned, NULL, err);
 	/* Clusters that are free by their refcount, but named, are not to be handed out; the
 	 * rest of the plan tells them from those that are only old. */
 	if (code == QCOW2BM_OK)
-		code = append(&plan->alloc.in_use, &proof->named, UINT64_MAX, err);
-	return code;
+		code = append(&plan->alloc.in_use, &proof->named, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->alloc.in_use, NULL, err)
+				  : code;
 }
 
 enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err)
@@ -233,6 +240,7 @@ enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err
 	enum qcow2bm_code code = prove(plan, &proof, err);
 	q2_clusters_free(&proof.directory);
 	q2_clusters_free(&proof.bitmaps);
+	q2_clusters_free(&proof.in_place);
 	q2_clusters_free(&proof.wanted);
 	q2_clusters_free(&proof.named);
 	q2_clusters_free(&proof.twice);
@@ -259,6 +267,26 @@ static enum qcow2bm_code check_apart(const struct q2_plan *plan,
 	return QCOW2BM_OK;
 }
 
+/* In a file that was cut short a bitmap may name what is no longer there. Were the file to grow
+ * so far, it would read as zeros, or as whatever is written there: a bitmap falsely clean. */
+static enum qcow2bm_code check_growth(const struct q2_plan *plan,
+				      struct qcow2bm_error *err)
+{
+	const struct q2_clusters *taken = &plan->alloc.taken;
+	if (taken->count == 0)
+		return QCOW2BM_OK;
+	const struct q2_run *last = &taken->runs[taken->count - 1];
+	uint64_t end = (last->first + last->count)
+		       << plan->edit->image->header.cluster_bits;
+	if (end <= plan->cut_off)
+		return QCOW2BM_OK;
+	return q2_fail(err, QCOW2BM_EIMAGE, plan->cut_off,
+		       "a bitmap that the edit does not change has its table or data past "
+		       "the end of the file (at %llu), where the file would grow to; delete "
+		       "that bitmap first",
+		       (unsigned long long)plan->cut_off);
+}
+
 enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code =
@@ -268,6 +296,8 @@ enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)
 	if (code == QCOW2BM_OK)
 		code = check_apart(plan, &plan->alloc.in_use, "the guest or a bitmap",
 				   err);
+	if (code == QCOW2BM_OK)
+		code = check_growth(plan, err);
 	return code;
 }
 

@@ -248,3 +248,41 @@ enum qcow2bm_code q2_refs_find_in_bitmap(struct qcow2bm_image *image,
 	q2_clusters_free(&used);
 	return code;
 }
+
+/* What lies past the end of the file begins there, or where [off, ...) does. */
+static void note_cut(const struct qcow2bm_image *image, uint64_t off, uint64_t bytes,
+		     uint64_t *cut_off)
+{
+	if (!q2_checked_within(off, bytes, image->file_bytes))
+		*cut_off = q2_min_u64(*cut_off, q2_max_u64(off, image->file_bytes));
+}
+
+enum qcow2bm_code q2_refs_survey_bitmap(struct qcow2bm_image *image,
+					const struct q2_bitmap *bitmap,
+					struct q2_clusters *named, uint64_t *cut_off,
+					struct qcow2bm_error *err)
+{
+	uint64_t off = bitmap->entry.table_off, end = image->file_bytes;
+	uint64_t bytes = (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
+	if (!q2_tables_has_place(image, &bitmap->entry) || off > INT64_MAX)
+		return QCOW2BM_OK;
+	note_cut(image, off, bytes, cut_off);
+	enum qcow2bm_code code = q2_refs_add_bytes(named, image, off, bytes, err);
+	if (code != QCOW2BM_OK || off >= end)
+		return code;
+	bytes = q2_min_u64(bytes, end - off);
+	uint8_t *table = malloc((size_t)bytes);
+	if (table == NULL)
+		return q2_fail_memory(err, "a bitmap table");
+	code = q2_storage_read(image->storage, table, (size_t)bytes, off, err);
+	for (uint32_t i = 0; code == QCOW2BM_OK && i < bytes / Q2_TABLE_ENTRY_BYTES; i++) {
+		uint64_t entry = q2_be64_load(table + (size_t)i * Q2_TABLE_ENTRY_BYTES);
+		entry &= Q2_TABLE_OFFSET_MASK;
+		if (entry == 0)
+			continue;
+		note_cut(image, entry, q2_tables_needed_bytes(image, bitmap, i), cut_off);
+		code = q2_clusters_add(named, entry >> image->header.cluster_bits, 1, err);
+	}
+	free(table);
+	return code;
+}

@@ -40,6 +40,14 @@ enum qcow2bm_code q2_refs_find_in_bitmap(struct qcow2bm_image *image,
 					 struct q2_clusters *named,
 					 struct qcow2bm_error *err);
 
+/* Adds to `named` what a bitmap that cannot be read may occupy, as far as its table tells.
+ * Lowers *cut_off to the first byte past the end of the file that it would need there.
+ * Errors: ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_refs_survey_bitmap(struct qcow2bm_image *image,
+					const struct q2_bitmap *bitmap,
+					struct q2_clusters *named, uint64_t *cut_off,
+					struct qcow2bm_error *err);
+
 /* Adds to `named` each cluster of `wanted` that an L2 entry of the disk or of a snapshot names:
  * reads every L2 table once, in the order of their places. */
 enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image,

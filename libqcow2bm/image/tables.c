@@ -7,19 +7,66 @@
 #include "../format/table.h"
 #include "image.h"
 
+uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
+				const struct q2_bitmap *bitmap, uint32_t idx)
+{
+	struct q2_table_shape shape = q2_table_shape(image->header.virtual_bytes,
+						     bitmap->entry.granularity_bits,
+						     image->header.cluster_bits);
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
+	/* A bitmap in use may have more entries than the disk: nobody reads their data. */
+	if (idx >= shape.entries)
+		return 1;
+	return q2_min_u64(cluster_bytes, shape.bytes - idx * cluster_bytes);
+}
+
 static enum qcow2bm_code check_places(const struct qcow2bm_image *image,
 				      const struct q2_bitmap *bitmap,
 				      const uint64_t *entries, struct qcow2bm_error *err)
 {
 	for (uint32_t i = 0; i < bitmap->entry.table_entries; i++)
-		if (q2_table_is_data(entries[i]) && entries[i] >= image->file_bytes)
+		if (q2_table_is_data(entries[i]) &&
+		    !q2_checked_within(entries[i], q2_tables_needed_bytes(image, bitmap, i),
+				       image->file_bytes))
 			return q2_fail(err, QCOW2BM_EIMAGE,
 				       bitmap->entry.table_off +
 					       (uint64_t)i * Q2_TABLE_ENTRY_BYTES,
 				       "bitmap table entry %u: its data at %llu lies "
-				       "past the end "
-				       "of the file",
+				       "past the end of the file",
 				       i, (unsigned long long)entries[i]);
+	return QCOW2BM_OK;
+}
+
+bool q2_tables_has_place(const struct qcow2bm_image *image,
+			 const struct q2_directory_entry *entry)
+{
+	return q2_is_aligned(entry->table_off, q2_header_cluster_bytes(&image->header)) &&
+	       entry->table_entries != 0 &&
+	       entry->table_entries <=
+		       Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits;
+}
+
+/* Reads and decodes a table that is inside the file. */
+static enum qcow2bm_code read_table(struct qcow2bm_image *image,
+				    const struct q2_directory_entry *entry,
+				    uint64_t **entries, struct qcow2bm_error *err)
+{
+	size_t bytes = (size_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
+	uint64_t *table = malloc(bytes);
+	if (table == NULL)
+		return q2_fail_memory(err, "a bitmap table");
+	/* Read and decoded in place: entry i is read from where it is stored to. */
+	enum qcow2bm_code code =
+		q2_storage_read(image->storage, table, bytes, entry->table_off, err);
+	if (code == QCOW2BM_OK)
+		code = q2_table_decode(table, (const uint8_t *)table,
+				       entry->table_entries, image->header.cluster_bits,
+				       entry->table_off, err);
+	if (code != QCOW2BM_OK) {
+		free(table);
+		return code;
+	}
+	*entries = table;
 	return QCOW2BM_OK;
 }
 
@@ -28,38 +75,24 @@ enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
 				 struct qcow2bm_error *err)
 {
 	const struct q2_directory_entry *entry = &bitmap->entry;
-	uint64_t bytes = (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
-	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
-	if (!q2_is_aligned(entry->table_off, cluster_bytes) ||
-	    entry->table_entries == 0 ||
-	    entry->table_entries > Q2_TABLE_MAX_BITMAP_BYTES >>
-		    image->header.cluster_bits)
+	if (!q2_tables_has_place(image, entry))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
 			"its bitmap table (%u entries at %llu) is not in a valid place",
 			entry->table_entries, (unsigned long long)entry->table_off);
-	if (!q2_checked_within(entry->table_off, bytes, image->file_bytes))
+	if (!q2_checked_within(entry->table_off,
+			       (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES,
+			       image->file_bytes))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
 			"its bitmap table (%u entries at %llu) lies past the end of the "
 			"file",
 			entry->table_entries, (unsigned long long)entry->table_off);
-	uint64_t *table = malloc((size_t)bytes);
-	if (table == NULL)
-		return q2_fail_memory(err, "a bitmap table");
-	/* Read and decoded in place: entry i is read from where it is stored to. */
-	enum qcow2bm_code code = q2_storage_read(image->storage, table, (size_t)bytes,
-						 entry->table_off, err);
-	if (code == QCOW2BM_OK)
-		code = q2_table_decode(table, (const uint8_t *)table,
-				       entry->table_entries, image->header.cluster_bits,
-				       entry->table_off, err);
-	if (code == QCOW2BM_OK)
-		code = check_places(image, bitmap, table, err);
-	if (code != QCOW2BM_OK) {
-		free(table);
+	enum qcow2bm_code code = read_table(image, entry, entries, err);
+	if (code != QCOW2BM_OK)
 		return code;
-	}
-	*entries = table;
-	return QCOW2BM_OK;
+	code = check_places(image, bitmap, *entries, err);
+	if (code != QCOW2BM_OK)
+		free(*entries);
+	return code;
 }

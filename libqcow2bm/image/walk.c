@@ -11,6 +11,9 @@
 
 #define READ_BYTES (1u << 20)
 #define FILTER_BYTES (4u << 20)
+
+/* A last run of so many clusters is what lies behind the file. */
+#define OPEN_RUN_CLUSTERS ((uint64_t)1 << 32)
 #define PART_BYTES 512 /* the smallest L2 table */
 
 /*
@@ -22,6 +25,7 @@ struct filter {
 	uint64_t span; /* clusters from the lowest wanted to the highest, included */
 	unsigned shift;
 	uint64_t *bits;
+	uint64_t open_first; /* from here on all are wanted, and none is in the bits */
 };
 
 struct walk {
@@ -36,17 +40,21 @@ static enum qcow2bm_code make_filter(struct filter *filter,
 				     const struct q2_clusters *wanted,
 				     struct qcow2bm_error *err)
 {
-	const struct q2_run *last = &wanted->runs[wanted->count - 1];
-	filter->lowest = wanted->runs[0].first;
-	filter->span = last->first + last->count - filter->lowest;
-	filter->shift = 0;
+	const struct q2_run *runs = wanted->runs;
+	size_t count = wanted->count;
+	*filter = (struct filter){.lowest = runs[0].first, .open_first = UINT64_MAX};
+	if (runs[count - 1].count >= OPEN_RUN_CLUSTERS)
+		filter->open_first = runs[--count].first;
+	if (count != 0)
+		filter->span =
+			runs[count - 1].first + runs[count - 1].count - filter->lowest;
 	while (filter->span >> filter->shift >= (uint64_t)FILTER_BYTES * 8)
 		filter->shift++;
 	size_t words = (size_t)(filter->span >> filter->shift) / 64 + 1;
 	filter->bits = calloc(words, sizeof(*filter->bits));
 	if (filter->bits == NULL)
 		return q2_fail_memory(err, "the L2 walk");
-	for (size_t i = 0; i < wanted->count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		uint64_t first =
 			(wanted->runs[i].first - filter->lowest) >> filter->shift;
 		uint64_t last_bit = (wanted->runs[i].first + wanted->runs[i].count - 1 -
@@ -61,6 +69,8 @@ static enum qcow2bm_code make_filter(struct filter *filter,
 static inline bool may_be_wanted(const struct filter *filter, uint64_t cluster)
 {
 	uint64_t place = cluster - filter->lowest;
+	if (cluster >= filter->open_first)
+		return true;
 	if (place >= filter->span)
 		return false;
 	place >>= filter->shift;
