@@ -5,6 +5,7 @@
 # Compiled tests: FOLDER/NAME is built from FOLDER/NAME.c, cmocka, all of the library and what
 # tests/support has for C.
 unit_tests =
+unit_tests += tests/crash/test_faults
 unit_tests += tests/crash/test_states
 unit_tests += tests/unit/test_count
 unit_tests += tests/unit/test_decimal
