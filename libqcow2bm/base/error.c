@@ -53,12 +53,6 @@ enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64
 	return QCOW2BM_ESYSTEM;
 }
 
-enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const char *what)
-{
-	return q2_fail(err, QCOW2BM_ENOMEM, QCOW2BM_NO_OFFSET, "out of memory for %s",
-		       what);
-}
-
 void q2_error_clear(struct qcow2bm_error *err)
 {
 	if (err != NULL)

@@ -15,8 +15,13 @@ enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64
 				const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Out of memory for `what`. */
-enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const char *what);
+/* Out of memory for `what`. Here, so that a tool that reads one file at a time sees that its
+ * result is never QCOW2BM_OK. */
+static inline enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const char *what)
+{
+	q2_fail(err, QCOW2BM_ENOMEM, QCOW2BM_NO_OFFSET, "out of memory for %s", what);
+	return QCOW2BM_ENOMEM;
+}
 
 /* Makes *err (NULL allowed) ready for a new failure. */
 void q2_error_clear(struct qcow2bm_error *err);
