@@ -7,7 +7,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,14 +32,13 @@ enum claim { CLAIM_NONE, CLAIM_SOME, CLAIM_WRITE };
 static enum claim read_line(const char *line)
 {
 	char kind[16];
-	char last_text[24];
-	uint64_t first;
-	if (sscanf(line, "lock: %*s %15s %*s %*s %*s %*s %" SCNu64 " %23s", kind, &first,
+	char first_text[24], last_text[24];
+	if (sscanf(line, "lock: %*s %15s %*s %*s %*s %*s %23s %23s", kind, first_text,
 		   last_text) != 3)
 		return CLAIM_NONE;
 	if (strcmp(kind, "OFDLCK") != 0 && strcmp(kind, "POSIX") != 0)
 		return CLAIM_NONE;
-	uint64_t last = UINT64_MAX;
+	uint64_t first = strtoull(first_text, NULL, 10), last = UINT64_MAX;
 	if (strcmp(last_text, "EOF") != 0)
 		last = strtoull(last_text, NULL, 10);
 	if (first <= WRITE_BYTE && last >= WRITE_BYTE)
