@@ -7,7 +7,7 @@
 
 #define Q2_SNAPSHOT_HEAD_BYTES 40
 #define Q2_SNAPSHOT_MAX_EXTRA_BYTES 1024           /* QEMU's limit */
-#define Q2_SNAPSHOT_MAX_TABLE_BYTES (65536u * 1024) /* QEMU's limit: entries * 1 KiB */
+#define Q2_SNAPSHOT_MAX_TABLE_BYTES (64u << 20) /* QEMU's limit: entries * 1 KiB */
 
 /* id and name point into the buffer that was decoded; neither ends in a NUL. */
 struct q2_snapshot {

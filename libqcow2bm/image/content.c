@@ -2,6 +2,7 @@
 /* Planning the new table of a bitmap, cluster by cluster, from tables alone. */
 #include "content.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,8 +98,10 @@ static uint64_t plan_entry(struct q2_content *content, uint64_t idx)
 	}
 	if (only == NULL)
 		return Q2_TABLE_ZEROS;
-	if (others == 0 && content->staged->keeps_own && only == &content->sources[0])
+	if (others == 0 && content->staged->keeps_own && only == &content->sources[0]) {
+		assert(only->table != NULL);
 		return only->table[idx];
+	}
 	content->compute_count++;
 	content->read_bytes += q2_content_read_bytes(content, idx);
 	return Q2_CONTENT_COMPUTE;

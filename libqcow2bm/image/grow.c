@@ -194,24 +194,25 @@ static enum qcow2bm_code make_table(const struct q2_growth *growth,
 				    struct qcow2bm_error *err)
 {
 	const struct q2_header *header = &refcounts->image->header;
-	uint64_t entries = growth->table_clusters != 0 ? growth->table_entries
-						       : refcounts->table_entries;
+	size_t entries = (size_t)(growth->table_clusters != 0 ? growth->table_entries
+							     : refcounts->table_entries);
 	uint8_t *encoded = calloc(entries, Q2_REFCOUNT_TABLE_ENTRY_BYTES);
 	*table = calloc(entries, sizeof(**table));
 	if (encoded == NULL || *table == NULL) {
 		free(encoded);
 		return q2_fail_memory(err, "the refcount table");
 	}
-	memcpy(*table, refcounts->table, refcounts->table_entries * sizeof(**table));
+	memcpy(*table, refcounts->table,
+	       (size_t)refcounts->table_entries * sizeof(**table));
 	for (size_t i = 0; i < growth->block_count; i++)
 		(*table)[growth->blocks[i].block_idx] = growth->blocks[i].cluster
 							<< header->cluster_bits;
-	for (uint64_t i = 0; i < entries; i++)
+	for (size_t i = 0; i < entries; i++)
 		q2_be64_store(encoded + i * Q2_REFCOUNT_TABLE_ENTRY_BYTES, (*table)[i]);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (growth->table_clusters != 0)
 		code = q2_storage_write(refcounts->image->storage, encoded,
-					(size_t)entries * Q2_REFCOUNT_TABLE_ENTRY_BYTES,
+					entries * Q2_REFCOUNT_TABLE_ENTRY_BYTES,
 					growth->table_first << header->cluster_bits, err);
 	free(encoded);
 	return code;

@@ -197,16 +197,17 @@ static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_
 	enum qcow2bm_code code = load_block(refcounts, block_idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	for (uint64_t idx = first - base; idx < end - base; idx++) {
+	for (uint64_t at = first; at < end; at++) {
+		uint64_t idx = at - base;
 		uint64_t value = q2_refcount_decode(refcounts->block, order, idx);
 		if (value != from) {
 			refcounts->block_idx = NO_BLOCK;
 			return q2_fail(
 				err, QCOW2BM_EIMAGE,
-				(base + idx) << refcounts->image->header.cluster_bits,
+				at << refcounts->image->header.cluster_bits,
 				"cluster %llu has the refcount %llu, not %llu; run "
 				"qemu-img check",
-				(unsigned long long)(base + idx),
+				(unsigned long long)at,
 				(unsigned long long)value, (unsigned long long)from);
 		}
 		q2_refcount_encode(refcounts->block, order, idx, 1 - from);

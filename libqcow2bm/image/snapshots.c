@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of internal snapshots: for the report, and for the L1 tables that it names. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,7 @@ enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image,
 		return code;
 	/* QEMU does not write the padding of the last entry: the file may end before it. */
 	bytes = q2_min_u64(bytes, image->file_bytes - image->header.snapshots_off);
+	assert(bytes != 0); /* the first entry has a head at least */
 	uint8_t *table = malloc((size_t)bytes);
 	if (table == NULL)
 		return q2_fail_memory(err, "the snapshot table");
@@ -65,7 +67,8 @@ decode_up_to(struct qcow2bm_image *image, unsigned last,
 	     void *opaque, struct q2_snapshot *snapshot, struct qcow2bm_error *err)
 {
 	size_t at = 0;
-	for (unsigned i = 0; i <= last; i++) {
+	unsigned idx = 0;
+	do {
 		size_t entry_bytes;
 		enum qcow2bm_code code = q2_snapshot_decode(
 			snapshot, image->snapshot_table + at,
@@ -77,7 +80,7 @@ decode_up_to(struct qcow2bm_image *image, unsigned last,
 		if (code != QCOW2BM_OK)
 			return code;
 		at += entry_bytes;
-	}
+	} while (idx++ < last);
 	return QCOW2BM_OK;
 }
 

@@ -170,7 +170,8 @@ static enum qcow2bm_code plan_relocated(struct q2_switch *plan,
 		return code;
 	q2_extension_encode_head(Q2_EXTENSION_BITMAPS, PAYLOAD, plan->far_bytes);
 	encode_payload(edit_plan, plan->far_bytes + HEAD);
-	memcpy(plan->far_bytes + HEAD + PAYLOAD, image->head + behind, behind_bytes);
+	memcpy(plan->far_bytes + HEAD + PAYLOAD, image->head + behind,
+	       (size_t)behind_bytes);
 	q2_extension_encode_head(Q2_EXTENSION_PADDING,
 				 (uint32_t)(place - old->head_off - HEAD), plan->bytes);
 	plan->count = HEAD;
