@@ -46,12 +46,15 @@ struct bitmap {
 static const char *action_word(const struct action *action)
 {
 	static const char *const words[] = {
-		[ADD - ADD] = "add",       [REMOVE - ADD] = "remove",
-		[CLEAR - ADD] = "clear",   [REMOVE_ALL - ADD] = "remove-all",
-		[ENABLE - ADD] = "enable", [DISABLE - ADD] = "disable",
-		[MERGE - ADD] = "merge",
+		[ADD - TOOL_OPT_OWN] = "add",
+		[REMOVE - TOOL_OPT_OWN] = "remove",
+		[CLEAR - TOOL_OPT_OWN] = "clear",
+		[REMOVE_ALL - TOOL_OPT_OWN] = "remove-all",
+		[ENABLE - TOOL_OPT_OWN] = "enable",
+		[DISABLE - TOOL_OPT_OWN] = "disable",
+		[MERGE - TOOL_OPT_OWN] = "merge",
 	};
-	return words[action->what - ADD];
+	return words[action->what - TOOL_OPT_OWN];
 }
 
 /* Callers of qemu-img look for its phrases: "Operation add on bitmap A failed: Bitmap ...". */

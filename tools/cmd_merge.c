@@ -93,7 +93,8 @@ static int open_sources(struct merge *merge, struct qcow2bm_image **images)
 static int stage(struct merge *merge, int count, char **names)
 {
 	size_t places = merge->source_files_count != 0 ? merge->source_files_count : 1;
-	struct qcow2bm_image **images = tool_memory_zeroed(places, sizeof(*images));
+	struct qcow2bm_image **images =
+		tool_memory_zeroed(places, sizeof(struct qcow2bm_image *));
 	struct tool_operand target = {0};
 	int status = open_sources(merge, images);
 	if (status == TOOL_EXIT_DONE)

@@ -21,17 +21,17 @@ static char *put_digits(char *end, uint64_t number)
 		number /= 100000000;
 		for (int i = 0; i < 4; i++, low /= 100) {
 			end -= 2;
-			memcpy(end, pairs + low % 100 * 2, 2);
+			memcpy(end, pairs + (size_t)(low % 100) * 2, 2);
 		}
 	}
 	uint32_t rest = (uint32_t)number;
 	for (; rest >= 100; rest /= 100) {
 		end -= 2;
-		memcpy(end, pairs + rest % 100 * 2, 2);
+		memcpy(end, pairs + (size_t)(rest % 100) * 2, 2);
 	}
 	if (rest >= 10) {
 		end -= 2;
-		memcpy(end, pairs + rest * 2, 2);
+		memcpy(end, pairs + (size_t)rest * 2, 2);
 	} else {
 		*--end = (char)('0' + rest);
 	}

@@ -23,7 +23,8 @@ enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 	if (staged == NULL || staged->origin != Q2_EDIT_NO_ORIGIN) {
 		enum qcow2bm_code code =
 			q2_edit_check_usable(edit->image, idx, name, name_bytes, &why);
-		if (code == QCOW2BM_ENOTFOUND || code == QCOW2BM_EUNSUPPORTED)
+		if (staged == NULL || code == QCOW2BM_ENOTFOUND ||
+		    code == QCOW2BM_EUNSUPPORTED)
 			return q2_fail(err, code, why.offset, "%s", why.sentence);
 	}
 	q2_edit_delete(edit, staged);

@@ -13,7 +13,7 @@ static enum qcow2bm_state state_of(const struct qcow2bm_image *image,
 	if (bitmap->problem != NULL)
 		return QCOW2BM_STATE_CORRUPT;
 	if (!(bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE))
-		return bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO
+		return (bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO) != 0
 			       ? QCOW2BM_STATE_VALID
 			       : QCOW2BM_STATE_DISABLED;
 	switch (image->storage->writer) {

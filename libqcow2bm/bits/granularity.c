@@ -80,7 +80,7 @@ Q2_TARGET_KERNEL uint64_t stretch(uint64_t x, unsigned shift)
 Q2_TARGET_KERNEL void join_words(uint64_t *restrict out, const uint64_t *restrict in,
 				 unsigned count, unsigned bits)
 {
-	for (unsigned j = 0; j < count; j++)
+	for (size_t j = 0; j < count; j++)
 		out[j] = in[2 * j] | in[2 * j + 1] << bits;
 }
 
@@ -88,7 +88,7 @@ Q2_TARGET_KERNEL void join_words(uint64_t *restrict out, const uint64_t *restric
 Q2_TARGET_KERNEL void part_words(uint64_t *restrict out, const uint64_t *restrict in,
 				 unsigned count, unsigned bits)
 {
-	for (unsigned j = 0; j < count; j++) {
+	for (size_t j = 0; j < count; j++) {
 		out[2 * j] = in[j];
 		out[2 * j + 1] = in[j] >> bits;
 	}
@@ -271,7 +271,7 @@ Q2_TARGET_KERNEL void load_bits(uint64_t *restrict out, const uint64_t *restrict
 	unsigned count = (bits + 63) / 64;
 	unsigned spanned = (low + bits + 63) / 64;
 
-	for (unsigned j = 0; j < count; j++) {
+	for (size_t j = 0; j < count; j++) {
 		out[j] = q2_le64(from[j]) >> low;
 		if (low != 0 && j + 1 < spanned)
 			out[j] |= q2_le64(from[j + 1]) << (64 - low);
