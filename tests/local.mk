@@ -102,17 +102,21 @@ oracle_tests += tests/oracle/delete-in-use
 oracle_tests += tests/oracle/delete-last
 oracle_tests += tests/oracle/disable-bitmap
 oracle_tests += tests/oracle/enable-bitmap
+oracle_tests += tests/oracle/good-recipes-edited
 oracle_tests += tests/oracle/info-json
+oracle_tests += tests/oracle/lock-qemu
 oracle_tests += tests/oracle/map-nbdinfo
 oracle_tests += tests/oracle/merge-bitmaps
 oracle_tests += tests/oracle/merge-from-other-image
 oracle_tests += tests/oracle/merge-granularities
+oracle_tests += tests/oracle/random-differential
 oracle_tests += tests/oracle/rename-bitmap
 
 crash_tests =
 crash_tests += tests/crash/kill-anywhere
 
 hostile_tests =
+hostile_tests += tests/hostile/commands-on-recipes
 hostile_tests += tests/hostile/make-image-words
 hostile_tests += tests/hostile/recipes-build
 
