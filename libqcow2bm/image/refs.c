@@ -99,15 +99,15 @@ static enum qcow2bm_code add_l2_tables(struct q2_refs *refs, struct qcow2bm_imag
 static enum qcow2bm_code read_l1(struct q2_refs *refs, struct qcow2bm_image *image,
 				 const struct l1_table *table, struct qcow2bm_error *err)
 {
-	enum { PART_ENTRIES = 8192 };
+	const size_t room = 64 << 10;
 	uint64_t bytes = (uint64_t)table->entries * 8;
 	enum qcow2bm_code code = add_structure(&refs->metadata, image, "an L1 table",
 					       table->off, bytes, err);
-	uint8_t *part = malloc(PART_ENTRIES * 8);
+	uint8_t *part = malloc(room);
 	if (part == NULL)
 		code = q2_fail_memory(err, "an L1 table");
-	for (uint64_t at = 0; code == QCOW2BM_OK && at < bytes; at += PART_ENTRIES * 8) {
-		size_t part_bytes = (size_t)q2_min_u64(PART_ENTRIES * 8, bytes - at);
+	for (uint64_t at = 0; code == QCOW2BM_OK && at < bytes; at += room) {
+		size_t part_bytes = (size_t)q2_min_u64(room, bytes - at);
 		code = q2_storage_read(image->storage, part, part_bytes, table->off + at,
 				       err);
 		if (code == QCOW2BM_OK)
