@@ -71,7 +71,7 @@ struct broken {
 };
 
 static const struct broken broken[] = {
-	{{{0, 4, 0x514649fa}}, QCOW2BM_ENOTQCOW2, 0, "not start as a qcow2"},
+	{{{0, 4, 0x514649fa}}, QCOW2BM_ENOTQCOW2, 0, "image is not in qcow2 format"},
 	{{{4, 4, 1}}, QCOW2BM_EUNSUPPORTED, 4, "version 1 "},
 	{{{4, 4, 4}}, QCOW2BM_EUNSUPPORTED, 4, "version 4 "},
 	{{{8, 8, 111}}, QCOW2BM_EIMAGE, 8, "backing_file_offset 111 is inside"},
