@@ -181,3 +181,4 @@ LOG_COMPILER = timeout -k 10 900 ./run
 AM_COLOR_TESTS = no
 
 include tests/fuzz/local.mk
+include tests/fault/local.mk

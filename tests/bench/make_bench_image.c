@@ -331,7 +331,7 @@ int main(int argc, char **argv)
 		stop("usage: FILE DISK_BITS CLUSTER_BITS bare|allocated "
 		     "NAME:GRANULARITY_BITS:FILL:COUNT...");
 	struct layout layout = {
-		.disk_bytes = (uint64_t)1 << parse_number(argv[2], 20, 50),
+		.disk_bytes = (uint64_t)1 << parse_number(argv[2], 20, 61),
 		.cluster_bits = parse_number(argv[3], 9, 21),
 		.kind_count = (unsigned)argc - 5,
 	};

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Faults: of calls, of memory, of files. `make check` tries a part, `make check-fault` all and
+# prints the tables; `make check-scale` has the images that are as large as they can be.
+
+fault_tests =
+fault_tests += tests/fault/allocation
+fault_tests += tests/fault/files
+fault_tests += tests/fault/full-disk
+fault_tests += tests/fault/processes
+fault_tests += tests/fault/system-calls
+
+TESTS += $(fault_tests)
+EXTRA_DIST += $(fault_tests) tests/fault/matrix.sh tests/fault/scale
+
+check_PROGRAMS += tests/fault/matrix
+tests_fault_matrix_SOURCES = \
+	tests/fault/inject.c \
+	tests/fault/inject.h \
+	tests/fault/matrix.c
+
+# A shared object, for all that it is never installed: -rpath says so to libtool.
+check_LTLIBRARIES += tests/support/preload_fault.la
+tests_support_preload_fault_la_SOURCES = \
+	tests/support/preload_fault.c \
+	tests/support/preload_fault.h
+tests_support_preload_fault_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
+tests_support_preload_fault_la_CFLAGS = -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow
+tests_support_preload_fault_la_LIBADD = -ldl
+
+check-fault: all
+	$(MAKE) check TESTS=
+	for test in $(fault_tests); do \
+		FAULT_ALL=1 ./run $$test || test $$? -eq 77 || exit 1; \
+	done
+
+check-scale: all $(bench_programs)
+	./run tests/fault/scale
+.PHONY: check-fault check-scale
