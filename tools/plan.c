@@ -111,15 +111,16 @@ static void add_change(struct tool_text *text, const struct qcow2bm_change *chan
 					      TOOL_NAME_HUMAN)
 			   : tool_name_escape(change->old_name, change->old_name_bytes,
 					      TOOL_NAME_HUMAN);
-	char size[TOOL_SIZE_TEXT];
-	tool_size_format((uint64_t)1 << change->granularity_bits, size);
-	if (added)
+	if (added) {
+		char size[TOOL_SIZE_TEXT];
+		tool_size_format((uint64_t)1 << change->granularity_bits, size);
 		tool_text_print(text, "  add '%s': granularity %s, %s", name, size,
 				change->enabled ? "enabled" : "disabled");
-	else if (change->kind == QCOW2BM_CHANGE_DELETE)
+	} else if (change->kind == QCOW2BM_CHANGE_DELETE) {
 		tool_text_print(text, "  delete '%s'", name);
-	else
+	} else {
 		tool_text_print(text, "  change '%s'", name);
+	}
 	free(name);
 	if (is_renamed(change)) {
 		char *new_name = tool_name_escape(
