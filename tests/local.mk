@@ -180,4 +180,5 @@ endif
 LOG_COMPILER = timeout -k 10 900 ./run
 AM_COLOR_TESTS = no
 
+include tests/fuzz/local.mk
 include tests/fault/local.mk

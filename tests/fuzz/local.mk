@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Fuzzing. `make fuzz FUZZ_SECONDS=60` runs each target so long under libFuzzer and says what
+# it reached. `make check` builds the same targets with a main() of their own and runs the
+# corpus, and what a fixed seed makes of it.
+
+fuzz_programs =
+fuzz_programs += tests/fuzz/fuzz_directory
+fuzz_programs += tests/fuzz/fuzz_edit
+fuzz_programs += tests/fuzz/fuzz_extension
+fuzz_programs += tests/fuzz/fuzz_header
+fuzz_programs += tests/fuzz/fuzz_image
+fuzz_programs += tests/fuzz/fuzz_refcount
+fuzz_programs += tests/fuzz/fuzz_snapshot
+fuzz_programs += tests/fuzz/fuzz_table
+
+fuzz_tests =
+fuzz_tests += tests/fuzz/replay-corpus
+
+check_PROGRAMS += $(fuzz_programs)
+check_LTLIBRARIES += tests/fuzz/libfuzz.la
+tests_fuzz_libfuzz_la_SOURCES = \
+	tests/fuzz/edit_script.c \
+	tests/fuzz/edit_script.h \
+	tests/fuzz/fuzz.c \
+	tests/fuzz/fuzz.h \
+	tests/fuzz/image_fields.h \
+	tests/fuzz/mutate_image.c \
+	tests/fuzz/mutate_image.h \
+	tests/fuzz/mutate_places.c \
+	tests/fuzz/mutate_repair.c \
+	tests/fuzz/others.c \
+	tests/fuzz/others.h \
+	tests/fuzz/owners.c \
+	tests/fuzz/owners.h \
+	tests/fuzz/staged.c \
+	tests/fuzz/staged.h
+
+# libFuzzer brings a main(); else ours is found in this library.
+if FUZZER
+fuzz_main_sources =
+else
+fuzz_main_sources = tests/fuzz/replay_main.c
+endif
+
+fuzz_ldadd = tests/fuzz/libfuzz.la tests/support/libsupport.la libqcow2bm/libq2.la
+tests_fuzz_fuzz_directory_SOURCES = tests/fuzz/fuzz_directory.c $(fuzz_main_sources)
+tests_fuzz_fuzz_directory_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_directory_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_edit_SOURCES = tests/fuzz/fuzz_edit.c $(fuzz_main_sources)
+tests_fuzz_fuzz_edit_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_edit_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_extension_SOURCES = tests/fuzz/fuzz_extension.c $(fuzz_main_sources)
+tests_fuzz_fuzz_extension_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_extension_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(fuzz_main_sources)
+tests_fuzz_fuzz_header_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz_image.c $(fuzz_main_sources)
+tests_fuzz_fuzz_image_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_image_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_refcount_SOURCES = tests/fuzz/fuzz_refcount.c $(fuzz_main_sources)
+tests_fuzz_fuzz_refcount_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_refcount_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_snapshot_SOURCES = tests/fuzz/fuzz_snapshot.c $(fuzz_main_sources)
+tests_fuzz_fuzz_snapshot_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_snapshot_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_table_SOURCES = tests/fuzz/fuzz_table.c $(fuzz_main_sources)
+tests_fuzz_fuzz_table_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_table_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+
+TESTS += $(fuzz_tests)
+EXTRA_DIST += $(fuzz_tests) tests/fuzz/make-fuzz tests/fuzz/seeds.sh
+
+FUZZ_SECONDS = 60
+fuzz:
+	$(srcdir)/tests/fuzz/make-fuzz "$(srcdir)" $(FUZZ_SECONDS) $(fuzz_programs)
+.PHONY: fuzz

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# For scripts: where the inputs of the fuzz targets begin.
+
+# make_seeds SRCDIR DIRECTORY: DIRECTORY/TARGET has an input in each file. The images of the
+# recipes, for the edit target behind scripts, and pieces of one image for the others.
+make_seeds() {
+	seeds_src=$1
+	seeds_dir=$2
+	mkdir -p "$seeds_dir"
+	for seeds_target in directory edit extension header image refcount snapshot table; do
+		mkdir -p "$seeds_dir/$seeds_target"
+	done
+	"$seeds_src/images/unpack" "$seeds_dir/base"
+	for seeds_recipe in "$seeds_src"/tests/hostile/recipes/*.recipe; do
+		seeds_name=${seeds_recipe##*/}
+		seeds_name=${seeds_name%.recipe}
+		seeds_image=$seeds_dir/image/$seeds_name
+		make_image "$seeds_recipe" "$seeds_image" "$seeds_dir/base"
+		# Larger ones would keep the fuzzer busy for little.
+		if [ "$(wc -c <"$seeds_image")" -gt 65000 ]; then
+			rm "$seeds_image"
+			continue
+		fi
+		# Options, then: add; merge the first into the last; delete; rename; add while the
+		# disk fails from the Nth write on.
+		for seeds_script in '\004\000\007\377\010' '\004\000\005\001\000' \
+			'\003\000\000\001' '\004\000\004\000\302' '\005\060\002\007\377\010' \
+			'\005\060\003\007\377\010' '\005\060\004\007\377\010'; do
+			{
+				printf "$seeds_script"
+				cat "$seeds_image"
+			} >"$seeds_dir/edit/$seeds_name-$(printf "$seeds_script" | od -An -tx1 |
+				tr -d ' \n')"
+		done
+	done
+	seeds_whole=$seeds_dir/base/cluster-512.qcow2
+	head -c 512 "$seeds_whole" >"$seeds_dir/header/whole"
+	{
+		printf '\000\160'
+		head -c 512 "$seeds_whole"
+	} >"$seeds_dir/extension/whole"
+	for seeds_target in directory refcount snapshot table; do
+		head -c 256 "$seeds_whole" >"$seeds_dir/$seeds_target/header"
+	done
+	rm -rf "$seeds_dir/base"
+}
