@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Byte 100+i: permission i is used; byte 200+i: permission i is not shared with others; i
@@ -28,7 +29,8 @@ static const struct role {
 	[Q2_LOCK_READ] = {{100, 201, 203}, {200, 101, 103}},
 };
 
-enum probe { PROBE_FREE, PROBE_HELD, PROBE_FAILED };
+/* PROBE_RACED: nobody was there, and then somebody was. */
+enum probe { PROBE_FREE, PROBE_HELD, PROBE_RACED, PROBE_FAILED };
 
 static struct flock range(short type, off_t start, off_t bytes)
 {
@@ -86,6 +88,23 @@ static enum probe claim(int fd, const struct role *role)
 	found = acquire_all(fd, role->takes);
 	if (found == PROBE_FREE)
 		found = probe_all(fd, role->refuses);
+	return found == PROBE_HELD ? PROBE_RACED : found;
+}
+
+/* Two who come at once see each other, and both step back: the one who naps less goes first. */
+static enum probe claim_in_turn(int fd, const struct role *role)
+{
+	enum { TRIES = 10, MAX_NAP_NS = 4000000 };
+	enum probe found = claim(fd, role);
+	for (int i = 0; found == PROBE_RACED && i < TRIES; i++) {
+		struct timespec nap = {0};
+		give_back(fd);
+		clock_gettime(CLOCK_MONOTONIC, &nap);
+		long mixed = (nap.tv_nsec ^ (long)getpid() * 7919) & 0x7fffffff;
+		nap = (struct timespec){.tv_nsec = mixed % MAX_NAP_NS};
+		nanosleep(&nap, NULL);
+		found = claim(fd, role);
+	}
 	return found;
 }
 
@@ -117,12 +136,12 @@ static enum qcow2bm_code fail_busy(int fd, enum q2_lock_role role,
 
 enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_error *err)
 {
-	enum probe found = claim(fd, &roles[role]);
+	enum probe found = claim_in_turn(fd, &roles[role]);
 	if (found == PROBE_FREE)
 		return QCOW2BM_OK;
 	int saved = errno;
 	give_back(fd);
-	if (found == PROBE_HELD)
+	if (found == PROBE_HELD || found == PROBE_RACED)
 		return fail_busy(fd, role, err);
 	if (is_unsupported(saved))
 		return q2_fail(
