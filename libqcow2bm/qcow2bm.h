@@ -343,7 +343,7 @@ struct qcow2bm_result {
 	bool switched;             /* the image has the new state, on stable storage */
 	uint64_t written_clusters;
 	uint64_t released_clusters;
-	uint64_t leaked_clusters;  /* qemu-img check will call them leaked */
+	uint64_t leaked_clusters;  /* not released: leaked, or in use by something else */
 	uint64_t data_bytes_read;  /* bitmap data */
 	unsigned syncs;
 	/* Why clusters were leaked; "" when none were. With leaked_clusters 0: the table of a
