@@ -152,10 +152,9 @@ void tool_plan_human(struct tool_text *text, const char *filename,
 	tool_size_format(plan->write_clusters * cluster_bytes, size);
 	tool_size_format(plan->read_bytes, data);
 	tool_text_print(text,
-			"at most %s of bitmap data read, %" PRIu64
-			" clusters (%s) written, "
-			"%" PRIu64 " added for refcounts;\n"
-			"%" PRIu64 " clusters released, %" PRIu64 " leaked\n",
-			data, plan->write_clusters, size, plan->refcount_clusters,
-			plan->release_clusters, plan->leak_clusters);
+			"clusters: %" PRIu64 " written at most (%s), %" PRIu64
+			" added for refcounts, %" PRIu64 " released, %" PRIu64 " leaked\n"
+			"bitmap data: %s read at most\n",
+			plan->write_clusters, size, plan->refcount_clusters,
+			plan->release_clusters, plan->leak_clusters, data);
 }

@@ -288,10 +288,8 @@ enum qcow2bm_code q2_switch_commit(struct q2_switch *plan, struct q2_commit *com
 	    write_switch(plan, commit, NULL) != QCOW2BM_OK)
 		return q2_fail(
 			err, QCOW2BM_EUNKNOWN, plan->off,
-			"outcome unknown: %.300s; the old and the new state are both "
-			"whole "
-			"on disk and nothing was freed; look at the image again when the "
-			"disk works",
+			"outcome unknown: %.300s; the old and the new state are both whole "
+			"on disk and nothing was freed; look again when the disk works",
 			first.sentence);
 	/* No failure here changes what the image holds. */
 	if (plan->has_after)
