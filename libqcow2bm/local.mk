@@ -91,7 +91,7 @@ q2_bits_sources = \
 
 noinst_LTLIBRARIES += libqcow2bm/libq2bits.la libqcow2bm/libq2.la
 libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)
-libqcow2bm_libq2bits_la_CFLAGS = $(AM_CFLAGS) $(BITS_CFLAGS)
+libqcow2bm_libq2bits_la_CFLAGS = $(AM_CFLAGS) $(BITS_CFLAGS) $(COVERAGE_CFLAGS)
 libqcow2bm_libq2_la_SOURCES = $(q2_headers) $(q2_sources)
 libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la
 

@@ -180,5 +180,13 @@ endif
 LOG_COMPILER = timeout -k 10 900 ./run
 AM_COLOR_TESTS = no
 
+# What of the library all tests reach, in a tree that is configured with --enable-coverage; a
+# test that fails shows in the output, but what it reached counts.
+EXTRA_DIST += tests/coverage
+coverage: all
+	$(MAKE) -k check || :
+	./run tests/coverage $(COVERAGE_FLAGS)
+.PHONY: coverage
+
 include tests/fuzz/local.mk
 include tests/fault/local.mk
