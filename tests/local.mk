@@ -190,3 +190,14 @@ coverage: all
 
 include tests/fuzz/local.mk
 include tests/fault/local.mk
+
+# Every state, every call: what `make check` tries a part of, with the tables.
+check-crash: all
+	$(MAKE) check TESTS=
+	QCOW2BM_CRASH_ALL=4000 ./run tests/crash/test_states
+	./run tests/crash/test_faults
+	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-anywhere || test $$? -eq 77
+
+check-hostile: all
+	$(MAKE) check TESTS='$(hostile_tests)'
+.PHONY: check-crash check-hostile
