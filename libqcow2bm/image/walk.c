@@ -121,6 +121,8 @@ static enum qcow2bm_code look_through(struct walk *walk, const uint8_t *l2, size
 {
 	uint64_t lowest_off = walk->filter.lowest << walk->cluster_bits;
 	uint64_t span_bytes = walk->filter.span << walk->cluster_bits;
+	if (walk->filter.open_first != UINT64_MAX)
+		span_bytes = UINT64_MAX - lowest_off;
 	for (size_t at = 0; at < bytes; at += PART_BYTES) {
 		size_t part = (size_t)q2_min_u64(PART_BYTES, bytes - at);
 		if (!q2_within_any(l2 + at, part / 8, Q2_MAPPING_L2_OFFSET_MASK, lowest_off,
