@@ -31,7 +31,7 @@ static uint8_t *make_directory(const char *const *names, size_t count, size_t mo
 	size_t at = 0;
 	for (size_t i = 0; i < count; i++) {
 		size_t name_bytes = strlen(names[i]);
-		bytes[at + 5] = (uint8_t)(1 + i % 100); /* aligned to a cluster */
+		bytes[at + 5] = (uint8_t)(1 + i % 100);   /* aligned to a cluster */
 		bytes[at + 11] = 1;                       /* one entry */
 		bytes[at + 16] = 1;                       /* dirty tracking */
 		bytes[at + 17] = 16;
