@@ -309,9 +309,35 @@ void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
 
+#ifdef FAULT_SPARES_EXIT
+/* gcov allocates when a program ends, and takes what it gets. */
+static bool is_ending;
+
+static void note_end(void)
+{
+	is_ending = true;
+}
+
+static bool is_spared(void)
+{
+	static bool has_asked;
+	if (!has_asked) {
+		has_asked = true;
+		atexit(note_end);
+	}
+	return is_ending;
+}
+#else
+static bool is_spared(void)
+{
+	return false;
+}
+#endif
+
 static bool is_out_of_memory(void)
 {
-	if (fault.report == NULL || fault.mode != FAULT_MEMORY || !is_turn())
+	if (fault.report == NULL || fault.mode != FAULT_MEMORY || is_spared() ||
+	    !is_turn())
 		return false;
 	errno = ENOMEM;
 	return true;
