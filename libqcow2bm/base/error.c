@@ -52,9 +52,3 @@ enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64
 	}
 	return QCOW2BM_ESYSTEM;
 }
-
-void q2_error_clear(struct qcow2bm_error *err)
-{
-	if (err != NULL)
-		memset(err, 0, sizeof(*err));
-}

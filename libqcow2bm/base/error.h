@@ -23,7 +23,4 @@ static inline enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const 
 	return QCOW2BM_ENOMEM;
 }
 
-/* Makes *err (NULL allowed) ready for a new failure. */
-void q2_error_clear(struct qcow2bm_error *err);
-
 #endif
