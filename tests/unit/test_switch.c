@@ -80,6 +80,24 @@ static void check_power_cuts(const struct one_edit *edit, size_t old, size_t new
 	memory_file_free(&file);
 }
 
+/* Success is said when all is on the disk, and holes come last: until the refcounts are there, a
+ * power cut would give back clusters without their bytes. */
+static void check_order(const struct one_edit *edit)
+{
+	bool is_durable = true, has_hole = false;
+	for (size_t i = 0; i < edit->log.count; i++) {
+		enum record_kind kind = edit->log.ops[i].kind;
+		if (kind == RECORD_DISCARD) {
+			assert_true(is_durable);
+			has_hole = true;
+		} else {
+			assert_false(has_hole);
+			is_durable = kind == RECORD_SYNC;
+		}
+	}
+	assert_true(is_durable);
+}
+
 /* Runs an edit that must succeed, and checks all that holds for each form. */
 static void run(struct one_edit *edit, stage_fn *stage, size_t bitmaps)
 {
@@ -90,6 +108,7 @@ static void run(struct one_edit *edit, stage_fn *stage, size_t bitmaps)
 	assert_true(inspect_check_edit(&edit->inspect, &before));
 	assert_true(inspect_check_refcounts(&edit->inspect, false, NULL));
 	assert_int_equal(edit->inspect.bitmap_count, bitmaps);
+	check_order(edit);
 	check_power_cuts(edit, before.bitmap_count, bitmaps);
 	inspect_free(&before);
 }
