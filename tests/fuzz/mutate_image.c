@@ -148,7 +148,7 @@ size_t mutate_image(uint8_t *image, size_t size, size_t max_size, struct random 
 		changes[below(&mutation, sizeof(changes) / sizeof(changes[0]))](
 			&mutation);
 	}
-	if (!random_percent(random, 5))
+	if (mutation.size >= 512 && !random_percent(random, 5))
 		mutate_repair(image, mutation.size, random);
 	return mutation.size;
 }

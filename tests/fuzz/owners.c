@@ -142,6 +142,15 @@ void owners_free(struct owners *owners)
 	free(owners->claims);
 }
 
+bool owners_share(const struct owners *owners)
+{
+	for (uint64_t i = 0; i < owners->clusters; i++)
+		if ((owners->owner[i] & OWNER_BITMAP) != 0 &&
+		    (owners->owner[i] & (OWNER_HEADER | OWNER_REFCOUNTS)) != 0)
+			return true;
+	return false;
+}
+
 uint64_t owners_refcount(const struct owners *owners, uint64_t cluster)
 {
 	unsigned order = (unsigned)load(owners, FIELD_REFCOUNT_ORDER, 4);

@@ -34,6 +34,9 @@ struct owners {
 void owners_find(struct owners *owners, const uint8_t *image, uint64_t size);
 void owners_free(struct owners *owners);
 
+/* Whether a bitmap names what is written in place: header or refcounts. */
+bool owners_share(const struct owners *owners);
+
 /* The value in the refcount blocks; 0 where none counts the cluster. */
 uint64_t owners_refcount(const struct owners *owners, uint64_t cluster);
 

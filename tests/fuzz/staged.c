@@ -198,8 +198,7 @@ static const char *find_difference(const struct staged_bitmap *a,
 	if (!a->has_new_content && (a->entry.table_offset != b->entry.table_offset ||
 				    a->entry.table_entries != b->entry.table_entries))
 		return "table of one that was not named";
-	/* One that could not be read and is to be deleted may be written over. */
-	if (a->is_deleted && a->code == QCOW2BM_EIMAGE)
+	if (a->may_be_lost)
 		return NULL;
 	if (a->code != b->code)
 		return "whether the bits can be read";

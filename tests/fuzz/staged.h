@@ -24,6 +24,7 @@ struct staged_bitmap {
 	struct staged_ranges dirty;
 	uint64_t sources; /* bits of those committed bitmaps whose bits it has */
 	bool has_new_content, is_deleted;
+	bool may_be_lost; /* its bits, if an edit that deletes it fails */
 };
 
 struct staged {
