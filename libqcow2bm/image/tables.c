@@ -10,11 +10,14 @@
 uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
 				const struct q2_bitmap *bitmap, uint32_t idx)
 {
+	unsigned granularity_bits = bitmap->entry.granularity_bits;
+	if (granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS)
+		return 1;
 	struct q2_table_shape shape = q2_table_shape(image->header.virtual_bytes,
-						     bitmap->entry.granularity_bits,
+						     granularity_bits,
 						     image->header.cluster_bits);
 	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
-	/* A bitmap in use may have more entries than the disk: nobody reads their data. */
+	/* A bitmap in use may have more entries than the disk; nobody reads their data. */
 	if (idx >= shape.entries)
 		return 1;
 	return q2_min_u64(cluster_bytes, shape.bytes - idx * cluster_bytes);
