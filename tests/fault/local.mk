@@ -26,8 +26,9 @@ tests_support_preload_fault_la_SOURCES = \
 tests_support_preload_fault_la_LDFLAGS = -module -avoid-version -shared -rpath /nowhere
 tests_support_preload_fault_la_CFLAGS = -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow
 tests_support_preload_fault_la_LIBADD = -ldl
+tests_support_preload_fault_la_CPPFLAGS = $(AM_CPPFLAGS)
 if COVERAGE
-tests_support_preload_fault_la_CPPFLAGS = $(AM_CPPFLAGS) -DFAULT_SPARES_EXIT
+tests_support_preload_fault_la_CPPFLAGS += -DFAULT_SPARES_EXIT
 endif
 
 check-fault: all
