@@ -25,6 +25,11 @@ void others_free(struct others *others)
 static bool is_same(const struct others *others, const uint8_t *image, uint64_t off,
 		    uint64_t bytes)
 {
+	/* A header may say that it is longer than the file. */
+	if (off >= others->size)
+		return true;
+	if (bytes > others->size - off)
+		bytes = others->size - off;
 	return memcmp(others->copy + off, image + off, bytes) == 0;
 }
 
