@@ -34,7 +34,8 @@ q2_headers = \
 	libqcow2bm/image/plan.h \
 	libqcow2bm/image/refcounts.h \
 	libqcow2bm/image/refs.h \
-	libqcow2bm/image/source.h
+	libqcow2bm/image/source.h \
+	libqcow2bm/check/check.h
 
 q2_sources = \
 	libqcow2bm/base/error.c \
@@ -66,6 +67,7 @@ q2_sources = \
 	libqcow2bm/image/refcounts.c \
 	libqcow2bm/image/refs.c \
 	libqcow2bm/image/release.c \
+	libqcow2bm/image/salvage.c \
 	libqcow2bm/image/snapshots.c \
 	libqcow2bm/image/source.c \
 	libqcow2bm/image/switch.c \
@@ -79,7 +81,8 @@ q2_sources = \
 	libqcow2bm/bitmap/list.c \
 	libqcow2bm/bitmap/measure.c \
 	libqcow2bm/bitmap/merge.c \
-	libqcow2bm/bitmap/rename.c
+	libqcow2bm/bitmap/rename.c \
+	libqcow2bm/check/repair.c
 
 q2_bits_sources = \
 	libqcow2bm/bits/count.c \

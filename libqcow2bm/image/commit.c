@@ -66,6 +66,18 @@ static enum qcow2bm_code grow_refcounts(struct q2_commit *commit,
 	return code;
 }
 
+/* Bitmap clusters that are in use, but not counted: the next to allocate would take them. */
+static enum qcow2bm_code raise_low_refcounts(struct q2_commit *commit,
+					     struct qcow2bm_error *err)
+{
+	const struct q2_clusters *low = &commit->plan->edit->repair.low;
+	if (low->count == 0)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_refcounts_change(
+		&commit->plan->refcounts, low, Q2_REFCOUNTS_RAISE, err);
+	return code != QCOW2BM_OK ? code : q2_commit_sync(commit, err);
+}
+
 enum qcow2bm_code q2_commit_prepare(struct q2_commit *commit, struct qcow2bm_error *err)
 {
 	if (commit->is_prepared)
@@ -73,6 +85,8 @@ enum qcow2bm_code q2_commit_prepare(struct q2_commit *commit, struct qcow2bm_err
 	enum qcow2bm_code code = clear_unknown_autoclear(commit, err);
 	if (code == QCOW2BM_OK)
 		code = grow_refcounts(commit, err);
+	if (code == QCOW2BM_OK)
+		code = raise_low_refcounts(commit, err);
 	commit->is_prepared = code == QCOW2BM_OK;
 	return code;
 }
@@ -212,7 +226,8 @@ static enum qcow2bm_code write_new_state(struct q2_commit *commit, bool *nothing
 		code = q2_compute_write(commit, &plan->contents[i], err);
 	if (code == QCOW2BM_OK)
 		code = make_directory(commit, err);
-	*nothing = code == QCOW2BM_OK && is_same_directory(commit);
+	*nothing = code == QCOW2BM_OK && !plan->edit->repair.is_wanted &&
+		   is_same_directory(commit);
 	if (code != QCOW2BM_OK || *nothing)
 		return code;
 	code = q2_commit_prepare(commit, err);
@@ -256,6 +271,7 @@ static void adopt(struct q2_commit *commit)
 	q2_directory_free(&image->directory);
 	image->directory = commit->directory;
 	memset(&commit->directory, 0, sizeof(commit->directory));
+	image->damage_count = 0;
 	image->is_stale = q2_image_load_header(image, NULL) != QCOW2BM_OK ||
 			  q2_edit_restart(commit->plan->edit, NULL) != QCOW2BM_OK;
 }
@@ -342,7 +358,7 @@ enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 	enum qcow2bm_code code = q2_plan_make(&plan, edit, options->flags, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	if (edit->changed_count == 0)
+	if (q2_edit_is_nothing(edit))
 		result->switched = true;
 	else
 		code = commit_plan(&plan, options, result, err);

@@ -125,8 +125,7 @@ static enum qcow2bm_code check_entry(struct q2_bitmap *bitmap,
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code parse_entries(struct q2_directory *directory,
-				       const struct q2_header *header, size_t count,
+static enum qcow2bm_code parse_entries(struct q2_directory *directory, size_t count,
 				       struct qcow2bm_error *err)
 {
 	size_t at = 0;
@@ -141,9 +140,6 @@ static enum qcow2bm_code parse_entries(struct q2_directory *directory,
 			return code;
 		directory->count++;
 		at += entry_bytes;
-		code = check_entry(bitmap, header, err);
-		if (code != QCOW2BM_OK)
-			return code;
 	}
 	if (at != directory->size)
 		return q2_fail(err, QCOW2BM_EIMAGE, directory->off + at,
@@ -151,6 +147,18 @@ static enum qcow2bm_code parse_entries(struct q2_directory *directory,
 			       "take %zu",
 			       directory->size, count, at);
 	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_directory_index(struct q2_directory *directory,
+				     const struct q2_header *header,
+				     struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < directory->count; i++)
+		code = check_entry(&directory->bitmaps[i], header, err);
+	if (code == QCOW2BM_OK)
+		code = sort_names(directory, err);
+	return code == QCOW2BM_OK ? note_duplicates(directory, err) : code;
 }
 
 enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *bytes,
@@ -170,12 +178,10 @@ enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *by
 			calloc(count == 0 ? 1 : count, sizeof(*directory->bitmaps));
 		code = directory->bitmaps == NULL
 			       ? q2_fail_memory(err, "the bitmap directory")
-			       : parse_entries(directory, header, count, err);
+			       : parse_entries(directory, count, err);
 	}
 	if (code == QCOW2BM_OK)
-		code = sort_names(directory, err);
-	if (code == QCOW2BM_OK)
-		code = note_duplicates(directory, err);
+		code = q2_directory_index(directory, header, err);
 	if (code != QCOW2BM_OK)
 		q2_directory_free(directory);
 	return code;

@@ -25,7 +25,7 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 			       "the image is marked dirty: its refcounts are not up to "
 			       "date; run "
 			       "qemu-img check -r all first");
-	if (image->has_bitmaps_extension &&
+	if (image->has_bitmaps_extension && !image->is_salvaged &&
 	    !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
@@ -43,6 +43,9 @@ static void forget_staged(struct qcow2bm_edit *edit)
 	}
 	free(edit->staged);
 	free(edit->changed);
+	q2_clusters_free(&edit->repair.low);
+	q2_clusters_free(&edit->repair.high);
+	q2_clusters_free(&edit->repair.leaked);
 	*edit = (struct qcow2bm_edit){.image = edit->image};
 }
 

@@ -3,6 +3,7 @@
 #ifndef Q2_IMAGE_EDIT_H
 #define Q2_IMAGE_EDIT_H
 
+#include "clusters.h"
 #include "image.h"
 
 #define Q2_EDIT_NO_ORIGIN SIZE_MAX
@@ -29,6 +30,15 @@ struct q2_staged {
 		*heir; /* the plan lets it take over data clusters of this one */
 };
 
+/* What a repair adds to an edit: the directory is written anew even if no bitmap changes, and
+ * refcounts are made right. The sets are sorted. */
+struct q2_edit_repair {
+	bool is_wanted;
+	struct q2_clusters low;    /* to 1, before anything else */
+	struct q2_clusters high;   /* to 1, at the end */
+	struct q2_clusters leaked; /* to 0, at the end */
+};
+
 /* The committed bitmaps in their order, then the added ones. */
 struct qcow2bm_edit {
 	struct qcow2bm_image *image;
@@ -39,7 +49,14 @@ struct qcow2bm_edit {
 	size_t renamed;  /* committed ones that have a new name */
 	size_t *changed; /* indexes into staged, for qcow2bm_describe_change() */
 	size_t changed_count;
+	struct q2_edit_repair repair;
 };
+
+/* Whether there is nothing to do. Asks what q2_plan_list_changes() found. */
+static inline bool q2_edit_is_nothing(const struct qcow2bm_edit *edit)
+{
+	return edit->changed_count == 0 && !edit->repair.is_wanted;
+}
 
 /* The name that staged bitmap has now. */
 const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit,

@@ -13,6 +13,17 @@ struct q2_bitmap {
 	struct q2_directory_entry entry;
 	uint64_t off;  /* of the entry in the image file */
 	char *problem; /* why the bitmap is corrupt, or NULL */
+	/* Of a salvaged directory: */
+	bool has_bad_length; /* the entry's end is not where its lengths say */
+	bool is_surplus;     /* behind the nb_bitmaps that the extension counts */
+};
+
+/* Damage to the bitmaps extension or to the directory as a whole: salvage.c found it. */
+struct q2_damage {
+	const char *code; /* as in struct qcow2bm_problem */
+	uint64_t off;
+	enum qcow2bm_cure cure; /* MEND, CHOOSE, or QEMU: none of ours */
+	char sentence[256];
 };
 
 /* The committed bitmap directory; all zero when the image has no bitmaps extension. */
@@ -37,7 +48,11 @@ struct qcow2bm_image {
 	uint64_t end_marker_off; /* where the end marker stands, or would */
 	bool has_end_marker;
 	bool has_bitmaps_extension;
+	bool has_second_extension;
 	bool is_stale; /* what a commit left behind is not known: it must be opened anew */
+	bool is_salvaged; /* opened with QCOW2BM_OPEN_DAMAGED */
+	struct q2_damage *damages;
+	size_t damage_count;
 	struct q2_directory directory;
 	char *backing_filename, *backing_format, *data_filename;
 	uint8_t *snapshot_table; /* loaded when first asked for */
@@ -49,6 +64,11 @@ struct qcow2bm_image {
  * Errors: as qcow2bm_open(). */
 enum qcow2bm_code q2_image_open(struct qcow2bm_image **image, struct q2_storage *storage,
 				struct qcow2bm_error *err);
+
+/* The same for qcow2bm_open() with QCOW2BM_OPEN_DAMAGED. */
+enum qcow2bm_code q2_image_open_damaged(struct qcow2bm_image **image,
+					struct q2_storage *storage,
+					struct qcow2bm_error *err);
 
 /* Reads the header and its extensions again: after a commit, whose writes it then shows. Does
  * not touch the directory. */
@@ -71,6 +91,10 @@ enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *by
 				     size_t size, size_t count, uint64_t off,
 				     const struct q2_header *header,
 				     struct qcow2bm_error *err);
+/* Checks every entry, and finds names that are there twice. Errors: ENOMEM. */
+enum qcow2bm_code q2_directory_index(struct q2_directory *directory,
+				     const struct q2_header *header,
+				     struct qcow2bm_error *err);
 enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
 				    struct qcow2bm_error *err);
 void q2_directory_free(struct q2_directory *directory);
@@ -78,6 +102,12 @@ void q2_directory_free(struct q2_directory *directory);
 /* The first index with this name, or QCOW2BM_NOT_FOUND; how many have it in *same. */
 size_t q2_directory_find(const struct q2_directory *directory, const void *name,
 			 size_t name_bytes, size_t *same);
+
+/* ---- salvage.c ---- */
+
+/* Loads what can be located of a damaged directory, and notes the damage. Errors: ESYSTEM,
+ * ENOMEM. */
+enum qcow2bm_code q2_salvage_load(struct qcow2bm_image *image, struct qcow2bm_error *err);
 
 /* ---- tables.c ---- */
 

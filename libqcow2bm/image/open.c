@@ -62,7 +62,7 @@ static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 {
 	uint64_t off = image->header.header_bytes;
 	image->extension_count = 0;
-	image->has_bitmaps_extension = false;
+	image->has_bitmaps_extension = image->has_second_extension = false;
 	uint64_t end = q2_min_u64(image->area_end, image->head_bytes);
 	for (;;) {
 		struct q2_extension extension;
@@ -77,7 +77,8 @@ static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 			return QCOW2BM_OK;
 		}
 		if (extension.type == Q2_EXTENSION_BITMAPS) {
-			if (image->has_bitmaps_extension)
+			image->has_second_extension = image->has_bitmaps_extension;
+			if (image->has_second_extension && !image->is_salvaged)
 				return q2_fail(err, QCOW2BM_EIMAGE, extension.head_off,
 					       "there is a second bitmaps extension");
 			image->has_bitmaps_extension = true;
@@ -172,8 +173,9 @@ enum qcow2bm_code q2_image_load_header(struct qcow2bm_image *image,
 	return code;
 }
 
-enum qcow2bm_code q2_image_open(struct qcow2bm_image **result, struct q2_storage *storage,
-				struct qcow2bm_error *err)
+static enum qcow2bm_code open_image(struct qcow2bm_image **result,
+				    struct q2_storage *storage, bool is_salvaged,
+				    struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = calloc(1, sizeof(*image));
 	if (image == NULL) {
@@ -181,15 +183,30 @@ enum qcow2bm_code q2_image_open(struct qcow2bm_image **result, struct q2_storage
 		return q2_fail_memory(err, "an image");
 	}
 	image->storage = storage;
+	image->is_salvaged = is_salvaged;
 	enum qcow2bm_code code = q2_image_load_header(image, err);
 	if (code == QCOW2BM_OK)
-		code = q2_directory_load(image, err);
+		code = is_salvaged ? q2_salvage_load(image, err)
+				   : q2_directory_load(image, err);
 	if (code != QCOW2BM_OK) {
 		qcow2bm_close(image);
 		return code;
 	}
 	*result = image;
 	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_image_open(struct qcow2bm_image **image, struct q2_storage *storage,
+				struct qcow2bm_error *err)
+{
+	return open_image(image, storage, false, err);
+}
+
+enum qcow2bm_code q2_image_open_damaged(struct qcow2bm_image **image,
+					struct q2_storage *storage,
+					struct qcow2bm_error *err)
+{
+	return open_image(image, storage, true, err);
 }
 
 static unsigned storage_flags(unsigned flags)
@@ -208,7 +225,8 @@ enum qcow2bm_code qcow2bm_open(struct qcow2bm_image **image, const char *filenam
 		q2_file_open(&storage, filename, storage_flags(flags), wait_seconds, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	return q2_image_open(image, storage, err);
+	return flags & QCOW2BM_OPEN_DAMAGED ? q2_image_open_damaged(image, storage, err)
+					    : q2_image_open(image, storage, err);
 }
 
 void qcow2bm_close(struct qcow2bm_image *image)
@@ -225,5 +243,6 @@ void qcow2bm_close(struct qcow2bm_image *image)
 	free(image->snapshot_table);
 	free(image->snapshot_id);
 	free(image->snapshot_name);
+	free(image->damages);
 	free(image);
 }

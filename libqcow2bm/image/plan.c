@@ -92,13 +92,29 @@ static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err
 	return code;
 }
 
+/* A repair is made where refcounts are wrong: what is in use is not handed out, but that it is
+ * counted as free is no reason to refuse. */
+static enum qcow2bm_code avoid_uncounted(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	struct q2_clusters *free_clusters = &plan->alloc.free_clusters;
+	enum qcow2bm_code code =
+		q2_clusters_subtract(free_clusters, &plan->alloc.in_use, err);
+	return code != QCOW2BM_OK ? code
+				  : q2_clusters_subtract(free_clusters,
+							 &plan->edit->repair.low, err);
+}
+
 enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 			       unsigned flags, struct qcow2bm_error *err)
 {
 	*plan = (struct q2_plan){
 		.edit = edit, .flags = flags, .cut_off = UINT64_MAX};
 	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
-	if (code != QCOW2BM_OK || edit->changed_count == 0)
+	if (code == QCOW2BM_OK && edit->image->is_salvaged && !edit->repair.is_wanted)
+		code = q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "an image that was opened although it is damaged can only be "
+			       "repaired");
+	if (code != QCOW2BM_OK || q2_edit_is_nothing(edit))
 		return code;
 	code = measure_directory(plan, err);
 	if (code == QCOW2BM_OK)
@@ -111,6 +127,8 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 		code = q2_alloc_open(&plan->alloc, &plan->refcounts, err);
 	if (code == QCOW2BM_OK)
 		code = q2_prove_owned(plan, err);
+	if (code == QCOW2BM_OK && edit->repair.is_wanted)
+		code = avoid_uncounted(plan, err);
 	if (code == QCOW2BM_OK)
 		code = reserve(plan, err);
 	if (code == QCOW2BM_OK)
@@ -162,7 +180,8 @@ static enum qcow2bm_code collect_kept(const struct qcow2bm_image *image,
 /* Whether the edit may come to nothing: then the directory stays too. */
 static bool may_be_nothing(const struct q2_plan *plan)
 {
-	if (plan->content_count != plan->edit->changed_count)
+	if (plan->content_count != plan->edit->changed_count ||
+	    plan->edit->repair.is_wanted)
 		return false;
 	for (size_t i = 0; i < plan->content_count; i++) {
 		const struct q2_staged *staged = plan->contents[i].staged;
@@ -193,6 +212,21 @@ static enum qcow2bm_code subtract_kept(struct q2_plan *plan, bool maybe,
 	return code;
 }
 
+/* Leaks that the reference walk found are released whatever their refcount. */
+static enum qcow2bm_code estimate_repair(struct q2_plan *internal,
+					 struct qcow2bm_plan *plan,
+					 struct qcow2bm_error *err)
+{
+	const struct q2_clusters *leaked = &internal->edit->repair.leaked;
+	enum qcow2bm_code code = q2_clusters_subtract(&internal->old, leaked, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&internal->owned, leaked, err);
+	plan->leak_clusters =
+		q2_clusters_total(&internal->old) + internal->old_table_unproven;
+	plan->release_clusters = q2_clusters_total(leaked);
+	return code;
+}
+
 /* The numbers are bounds: a computed cluster may yet turn out to be unchanged. */
 static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan *plan,
 				  struct qcow2bm_error *err)
@@ -210,8 +244,10 @@ static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan 
 		code = subtract_kept(internal, true, err);
 	plan->leak_clusters =
 		q2_clusters_total(&internal->old) + internal->old_table_unproven;
+	if (internal->edit->repair.is_wanted && code == QCOW2BM_OK)
+		code = estimate_repair(internal, plan, err);
 	if (!may_be_nothing(internal))
-		plan->release_clusters = q2_clusters_total(&internal->owned) +
+		plan->release_clusters += q2_clusters_total(&internal->owned) +
 					 q2_clusters_total(&internal->old_table);
 	return code;
 }
@@ -225,7 +261,7 @@ enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
 	if (code != QCOW2BM_OK)
 		return code;
 	*plan = (struct qcow2bm_plan){.changes = edit->changed_count};
-	if (plan->changes != 0) {
+	if (!q2_edit_is_nothing(edit)) {
 		/* Only to see that the header has room for it. */
 		code = q2_switch_plan(&switch_plan, &internal, err);
 		q2_switch_free(&switch_plan);

@@ -188,7 +188,9 @@ static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_
 	uint64_t block_idx = first >> refcounts->block_shift;
 	uint64_t base = block_idx << refcounts->block_shift;
 	unsigned order = refcounts->image->header.refcount_order;
-	uint64_t from = change == Q2_REFCOUNTS_RAISE ? 0 : 1;
+	bool is_repair = change == Q2_REFCOUNTS_TO_ONE || change == Q2_REFCOUNTS_TO_ZERO;
+	uint64_t to = change == Q2_REFCOUNTS_RAISE || change == Q2_REFCOUNTS_TO_ONE;
+	uint64_t from = 1 - to;
 	if (!has_block(refcounts, block_idx))
 		return q2_fail(err, QCOW2BM_EIMAGE,
 			       base << refcounts->image->header.cluster_bits,
@@ -200,7 +202,7 @@ static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_
 	for (uint64_t at = first; at < end; at++) {
 		uint64_t idx = at - base;
 		uint64_t value = q2_refcount_decode(refcounts->block, order, idx);
-		if (value != from) {
+		if (value != from && !is_repair) {
 			refcounts->block_idx = NO_BLOCK;
 			return q2_fail(
 				err, QCOW2BM_EIMAGE,
@@ -210,7 +212,7 @@ static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_
 				(unsigned long long)at,
 				(unsigned long long)value, (unsigned long long)from);
 		}
-		q2_refcount_encode(refcounts->block, order, idx, 1 - from);
+		q2_refcount_encode(refcounts->block, order, idx, to);
 	}
 	uint64_t start = ((first - base) << order) / 8;
 	uint64_t bytes = q2_shift_up((end - base) << order, 3) - start;

@@ -37,11 +37,15 @@ enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
 					 struct q2_clusters *set,
 					 struct qcow2bm_error *err);
 
-enum q2_refcounts_change { Q2_REFCOUNTS_RAISE, Q2_REFCOUNTS_LOWER };
+enum q2_refcounts_change {
+	Q2_REFCOUNTS_RAISE,  /* from 0 to 1 */
+	Q2_REFCOUNTS_LOWER,  /* from 1 to 0 */
+	Q2_REFCOUNTS_TO_ONE, /* from any value */
+	Q2_REFCOUNTS_TO_ZERO
+};
 
 /*
- * Raises (lowers) the refcounts of a sorted set, from 0 to 1 (from 1 to 0): another value is
- * EIMAGE. Crash, and failure: any part of the change may be on disk; the caller orders it
+ * Changes the refcounts of a sorted set. RAISE and LOWER of another value: EIMAGE. Crash, and failure: any part of the change may be on disk; the caller orders it
  * against the references.
  */
 enum qcow2bm_code q2_refcounts_change(struct q2_refcounts *refcounts,

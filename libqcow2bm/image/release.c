@@ -75,6 +75,21 @@ static void punch_holes(struct q2_commit *commit, const struct q2_clusters *set)
 					 set->runs[i].count << cluster_bits, NULL);
 }
 
+/* What the reference walk of a repair found to be counted too often. Leaks join plan->owned. */
+static enum qcow2bm_code correct_refcounts(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	const struct q2_edit_repair *repair = &plan->edit->repair;
+	enum qcow2bm_code code = q2_refcounts_change(&plan->refcounts, &repair->high,
+						     Q2_REFCOUNTS_TO_ONE, err);
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_change(&plan->refcounts, &repair->leaked,
+					   Q2_REFCOUNTS_TO_ZERO, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < repair->leaked.count; i++)
+		code = q2_clusters_add(&plan->owned, repair->leaked.runs[i].first,
+				       repair->leaked.runs[i].count, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
+}
+
 void q2_release(struct q2_commit *commit)
 {
 	struct q2_plan *plan = commit->plan;
@@ -90,6 +105,8 @@ void q2_release(struct q2_commit *commit)
 		code = q2_clusters_subtract(&plan->old, &used, &err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&plan->owned, &used, &err);
+	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
+		code = q2_clusters_subtract(&plan->old, &plan->edit->repair.leaked, &err);
 	q2_clusters_free(&used);
 	if (code != QCOW2BM_OK) {
 		tell_leaks(commit, all, err.sentence);
@@ -99,6 +116,8 @@ void q2_release(struct q2_commit *commit)
 	tell_leaks(commit, q2_clusters_total(&plan->old) + unproven, plan->leak_reason);
 	code = q2_refcounts_change(&plan->refcounts, &plan->owned, Q2_REFCOUNTS_LOWER,
 				   &err);
+	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
+		code = correct_refcounts(plan, &err);
 	if (code != QCOW2BM_OK) {
 		tell_leaks(commit, count_leaked(commit, &plan->owned), err.sentence);
 		return;

@@ -152,6 +152,11 @@ static enum qcow2bm_code plan_first(struct q2_switch *plan,
 	return QCOW2BM_OK;
 }
 
+static uint64_t end_of(const struct q2_extension *extension)
+{
+	return extension->head_off + HEAD + q2_round_up(extension->bytes, 8);
+}
+
 static enum qcow2bm_code plan_relocated(struct q2_switch *plan,
 					const struct q2_plan *edit_plan,
 					const struct q2_extension *old,
@@ -159,7 +164,7 @@ static enum qcow2bm_code plan_relocated(struct q2_switch *plan,
 {
 	const struct qcow2bm_image *image = edit_plan->edit->image;
 	/* Extensions behind the old one would vanish in the padding: they are copied along. */
-	uint64_t behind = old->head_off + HEAD + PAYLOAD;
+	uint64_t behind = end_of(old);
 	uint64_t behind_bytes = image->end_marker_off - behind;
 	uint64_t place = place_extension(image->end_marker_off + HEAD);
 	uint64_t end = place + HEAD + PAYLOAD + behind_bytes + HEAD;
@@ -183,11 +188,36 @@ static void plan_last(struct q2_switch *plan, const struct qcow2bm_image *image,
 		      const struct q2_extension *old)
 {
 	switch_autoclear(plan, image, false);
-	bool is_last = old->head_off + HEAD + PAYLOAD == image->end_marker_off;
+	bool is_last = end_of(old) == image->end_marker_off;
 	q2_extension_encode_head(is_last ? Q2_EXTENSION_END : Q2_EXTENSION_PADDING,
-				 is_last ? 0 : PAYLOAD, plan->after_bytes);
+				 is_last ? 0 : old->bytes, plan->after_bytes);
 	plan->after_off = old->head_off;
 	plan->has_after = !join(plan, image, old->head_off, plan->after_bytes);
+}
+
+/* The extension is there, but not believed: autoclear bit 0 is the switch. */
+static enum qcow2bm_code plan_trusted(struct q2_switch *plan,
+				      const struct q2_plan *edit_plan,
+				      const struct q2_extension *old,
+				      struct qcow2bm_error *err)
+{
+	const struct qcow2bm_image *image = edit_plan->edit->image;
+	uint64_t payload_off = old->head_off + HEAD;
+	if (old->bytes != PAYLOAD)
+		return q2_fail(err, QCOW2BM_EUNSUPPORTED, old->head_off,
+			       "the bitmaps extension has no valid length, so its bitmaps "
+			       "cannot be trusted; drop them all");
+	switch_autoclear(plan, image, true);
+	if (payload_off + PAYLOAD <= SECTOR_BYTES) {
+		plan->count = (size_t)(payload_off + PAYLOAD - plan->off);
+		memcpy(plan->bytes + 8, image->head + plan->off + 8, plan->count - 8);
+		encode_payload(edit_plan, plan->bytes + (payload_off - plan->off));
+		return QCOW2BM_OK;
+	}
+	enum qcow2bm_code code = make_far(plan, payload_off, payload_off + PAYLOAD, err);
+	if (code == QCOW2BM_OK)
+		encode_payload(edit_plan, plan->far_bytes);
+	return code;
 }
 
 enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *edit_plan,
@@ -197,13 +227,19 @@ enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *e
 	const struct q2_extension *old =
 		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
 	memset(plan, 0, sizeof(*plan));
+	if (old == NULL && edit_plan->directory_bytes == 0) {
+		switch_autoclear(plan, image, false);
+		return QCOW2BM_OK;
+	}
 	if (old == NULL)
 		return plan_first(plan, edit_plan, err);
 	if (edit_plan->directory_bytes == 0) {
 		plan_last(plan, image, old);
 		return QCOW2BM_OK;
 	}
-	if (!is_in_one_sector(old->head_off + HEAD, PAYLOAD))
+	if (!(image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS))
+		return plan_trusted(plan, edit_plan, old, err);
+	if (old->bytes != PAYLOAD || !is_in_one_sector(old->head_off + HEAD, PAYLOAD))
 		return plan_relocated(plan, edit_plan, old, err);
 	encode_payload(edit_plan, plan->bytes);
 	plan->count = PAYLOAD;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a check found: problems, a verdict for each bitmap, refcounts that are wrong. */
+#ifndef Q2_CHECK_CHECK_H
+#define Q2_CHECK_CHECK_H
+
+#include "../image/clusters.h"
+#include "../image/image.h"
+
+enum q2_verdict {
+	Q2_VERDICT_KEEP,
+	Q2_VERDICT_DROP,   /* damaged: nobody can use its bits */
+	Q2_VERDICT_CHOOSE  /* whole, but to be kept only by the user's word */
+};
+
+struct q2_finding {
+	struct qcow2bm_problem problem; /* its sentence is owned */
+};
+
+struct qcow2bm_report {
+	struct qcow2bm_image *image;
+	struct q2_finding *findings; /* sorted at the end */
+	size_t count;
+	size_t room;
+	struct qcow2bm_totals totals;
+	enum q2_verdict *verdicts; /* one for each of image->directory.bitmaps */
+	/* Of the whole walk; sorted. Clusters of bitmaps that are kept: */
+	struct q2_clusters low;    /* refcount 0, and no one else's: raise to 1 */
+	struct q2_clusters high;   /* refcount over 1, but referred to once: lower to 1 */
+	struct q2_clusters leaked; /* counted, and nothing refers to them, dropped bitmaps aside */
+	bool guest_is_sound;       /* nothing is wrong outside the bitmaps: leaks may be freed */
+};
+
+#endif

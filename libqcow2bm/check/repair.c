@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From what a check found to one edit, which the one write path commits. */
+#include <stdlib.h>
+
+#include "../base/error.h"
+#include "../image/edit.h"
+#include "../image/refs.h"
+#include "check.h"
+
+struct repair {
+	struct qcow2bm_edit *edit;
+	const struct qcow2bm_report *report;
+	const struct qcow2bm_repair_options *options;
+};
+
+/* What is wrong with the directory as a whole: may it be made right without a choice? */
+static enum qcow2bm_code check_damages(const struct repair *repair,
+				       struct qcow2bm_error *err)
+{
+	const struct qcow2bm_image *image = repair->report->image;
+	unsigned flags = repair->options->flags;
+	bool is_set = image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS;
+	for (size_t i = 0; i < image->damage_count; i++) {
+		const struct q2_damage *damage = &image->damages[i];
+		if (damage->cure == QCOW2BM_CURE_QEMU)
+			return q2_fail(err, QCOW2BM_EUNSUPPORTED, damage->off,
+				       "%s; this cannot be repaired", damage->sentence);
+		if (damage->cure != QCOW2BM_CURE_CHOOSE ||
+		    (flags & QCOW2BM_REPAIR_DROP_ALL))
+			continue;
+		if (damage->off != Q2_HEADER_AUTOCLEAR_OFF || is_set)
+			return q2_fail(err, QCOW2BM_EINVAL, damage->off,
+				       "%s; look for old ones with check --carve, or drop "
+				       "all bitmaps with --drop-all",
+				       damage->sentence);
+		if (!(flags & QCOW2BM_REPAIR_TRUST_BITMAPS))
+			return q2_fail(
+				err, QCOW2BM_EINVAL, damage->off,
+				"%s; the bitmaps miss what it wrote: drop them with "
+				"--drop-all and let the next backup be a full one, or, if "
+				"you know that the guest's disk was not changed, keep them "
+				"with --trust-bitmaps",
+				damage->sentence);
+	}
+	return QCOW2BM_OK;
+}
+
+static bool is_asked_to_drop(const struct repair *repair, size_t idx)
+{
+	const struct qcow2bm_repair_options *options = repair->options;
+	const struct q2_bitmap *bitmap = &repair->report->image->directory.bitmaps[idx];
+	if (options->flags & QCOW2BM_REPAIR_DROP_ALL)
+		return true;
+	if ((options->flags & QCOW2BM_REPAIR_DROP_IN_USE) &&
+	    (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE))
+		return true;
+	for (size_t i = 0; i < options->drop_count; i++)
+		if (options->drop[i] == idx)
+			return true;
+	return false;
+}
+
+/* Of several bitmaps with one name one may stay: when the caller has all others dropped. */
+static void drop_namesakes(const struct repair *repair)
+{
+	struct qcow2bm_edit *edit = repair->edit;
+	const struct q2_directory *directory = &edit->image->directory;
+	for (size_t first = 0, end; first < directory->count; first = end) {
+		const struct q2_directory_entry *entry =
+			&directory->bitmaps[directory->by_name[first]].entry;
+		size_t same, live = 0;
+		q2_directory_find(directory, entry->name, entry->name_bytes, &same);
+		end = first + same;
+		for (size_t i = first; i < end; i++)
+			live += !edit->staged[directory->by_name[i]].is_deleted;
+		for (size_t i = first; i < end && live > 1; i++)
+			if (!edit->staged[directory->by_name[i]].is_deleted)
+				q2_edit_delete(edit,
+					       &edit->staged[directory->by_name[i]]);
+	}
+}
+
+static enum qcow2bm_code check_low(const struct repair *repair, struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = repair->report->image;
+	const struct q2_clusters *low = &repair->edit->repair.low;
+	struct q2_refcounts refcounts;
+	if (low->count == 0)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_refcounts_open(&refcounts, image, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	for (size_t i = 0; code == QCOW2BM_OK && i < low->count; i++)
+		for (uint64_t c = 0; code == QCOW2BM_OK && c < low->runs[i].count; c++)
+			if (!q2_refcounts_covers(&refcounts, low->runs[i].first + c))
+				code = q2_fail(
+					err, QCOW2BM_EUNSUPPORTED,
+					(low->runs[i].first + c)
+						<< image->header.cluster_bits,
+					"a bitmap uses a cluster that no refcount block "
+					"counts; run qemu-img check -r all first, or drop "
+					"all bitmaps with --drop-all");
+	q2_refcounts_close(&refcounts);
+	return code;
+}
+
+/* Whether writing the directory anew, or a refcount, mends something. */
+static bool has_work(const struct repair *repair)
+{
+	const struct qcow2bm_report *report = repair->report;
+	const struct q2_edit_repair *wanted = &repair->edit->repair;
+	for (size_t i = 0; i < report->count; i++)
+		if (report->findings[i].problem.cure == QCOW2BM_CURE_MEND)
+			return true;
+	return report->image->damage_count != 0 || wanted->low.count != 0 ||
+	       wanted->high.count != 0 || wanted->leaked.count != 0;
+}
+
+/* Only who has seen every reference knows that there is none. */
+static bool may_free(const struct repair *repair)
+{
+	return repair->report->totals.walked && repair->report->guest_is_sound;
+}
+
+static enum qcow2bm_code add_all(struct q2_clusters *set, const struct q2_clusters *more,
+				 struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < more->count; i++)
+		code = q2_clusters_add(set, more->runs[i].first, more->runs[i].count, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(set, NULL, err) : code;
+}
+
+/* What the sound bitmaps use that the caller wants dropped. */
+static enum qcow2bm_code collect_dropped(const struct repair *repair,
+					 struct q2_clusters *used,
+					 struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = repair->report->image;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < image->directory.count; i++) {
+		const struct q2_bitmap *bitmap = &image->directory.bitmaps[i];
+		uint64_t *table;
+		if (repair->report->verdicts[i] == Q2_VERDICT_DROP ||
+		    !repair->edit->staged[i].is_deleted)
+			continue;
+		code = q2_tables_load(image, bitmap, &table, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		code = q2_refs_add_bitmap(used, image, bitmap, table, err);
+		free(table);
+	}
+	return code == QCOW2BM_OK ? q2_clusters_sort(used, NULL, err) : code;
+}
+
+/* The report counts on bitmaps that the caller wants dropped: their clusters are not to be
+ * counted at all. */
+static enum qcow2bm_code settle_dropped(const struct repair *repair,
+					struct qcow2bm_error *err)
+{
+	struct q2_edit_repair *wanted = &repair->edit->repair;
+	struct q2_clusters used = {0}, high = {0};
+	enum qcow2bm_code code = collect_dropped(repair, &used, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&wanted->low, &used, err);
+	if (code == QCOW2BM_OK)
+		code = add_all(&high, &wanted->high, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&wanted->high, &used, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&high, &wanted->high, err);
+	if (code == QCOW2BM_OK && may_free(repair))
+		code = add_all(&wanted->leaked, &high, err);
+	q2_clusters_free(&used);
+	q2_clusters_free(&high);
+	return code;
+}
+
+static enum qcow2bm_code stage_refcounts(const struct repair *repair,
+					 struct qcow2bm_error *err)
+{
+	const struct qcow2bm_report *report = repair->report;
+	struct q2_edit_repair *wanted = &repair->edit->repair;
+	enum qcow2bm_code code = add_all(&wanted->low, &report->low, err);
+	if (code == QCOW2BM_OK)
+		code = add_all(&wanted->high, &report->high, err);
+	if (code == QCOW2BM_OK && may_free(repair))
+		code = add_all(&wanted->leaked, &report->leaked, err);
+	if (code == QCOW2BM_OK)
+		code = settle_dropped(repair, err);
+	return code == QCOW2BM_OK ? check_low(repair, err) : code;
+}
+
+enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
+				 const struct qcow2bm_report *report,
+				 const struct qcow2bm_repair_options *options,
+				 struct qcow2bm_error *err)
+{
+	static const struct qcow2bm_repair_options defaults;
+	struct repair repair = {edit, report, options != NULL ? options : &defaults};
+	const struct q2_directory *directory = &edit->image->directory;
+	if (!edit->image->is_salvaged || report->image != edit->image)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "the report is not about an image that was opened for "
+			       "repair");
+	for (size_t i = 0; i < repair.options->drop_count; i++)
+		if (repair.options->drop[i] >= directory->count)
+			return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+				       "there is no bitmap number %zu; the image has %zu, "
+				       "counted from 0",
+				       repair.options->drop[i], directory->count);
+	enum qcow2bm_code code = check_damages(&repair, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	for (size_t i = 0; i < directory->count; i++)
+		if (report->verdicts[i] == Q2_VERDICT_DROP || is_asked_to_drop(&repair, i))
+			q2_edit_delete(edit, &edit->staged[i]);
+	drop_namesakes(&repair);
+	code = stage_refcounts(&repair, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	edit->repair.is_wanted = edit->live != directory->count || has_work(&repair);
+	return QCOW2BM_OK;
+}
