@@ -7,6 +7,7 @@
 unit_tests =
 unit_tests += tests/crash/test_faults
 unit_tests += tests/crash/test_states
+unit_tests += tests/unit/test_apart
 unit_tests += tests/unit/test_clear
 unit_tests += tests/unit/test_clusters
 unit_tests += tests/unit/test_convert

@@ -33,6 +33,7 @@ enum qcow2bm_code one_edit_run(struct one_edit *edit, stage_fn *stage, unsigned 
 	memset(&edit->result, 0, sizeof(edit->result));
 	struct q2_storage *storage =
 		record_storage_open(memory_storage_open(&edit->file), &edit->log);
+	storage->can_grow = !edit->is_device;
 	enum qcow2bm_code code = q2_image_open(&image, storage, &edit->err);
 	if (code == QCOW2BM_OK) {
 		code = run_on(edit, image, stage, flags);
@@ -76,4 +77,68 @@ uint64_t one_edit_find(const struct one_edit *edit, enum inspect_kind kind)
 		}
 	}
 	abort();
+}
+
+uint64_t one_edit_load(const struct one_edit *edit, uint64_t off, unsigned bytes)
+{
+	uint64_t value = 0;
+	for (unsigned i = 0; i < bytes; i++)
+		value = value << 8 | edit->file.bytes[off + i];
+	return value;
+}
+
+static unsigned cluster_bits(const struct one_edit *edit)
+{
+	return (unsigned)one_edit_load(edit, 20, 4);
+}
+
+/* Reads no more than it must: the image may be broken elsewhere. */
+uint64_t one_edit_entry_off(const struct one_edit *edit, size_t bitmap, uint64_t idx)
+{
+	uint64_t at = one_edit_load(edit, 100, 4);
+	while (one_edit_load(edit, at, 4) != INSPECT_BITMAPS_EXTENSION)
+		at += 8 + (one_edit_load(edit, at + 4, 4) + 7) / 8 * 8;
+	for (at = one_edit_load(edit, at + 24, 8); bitmap > 0; bitmap--)
+		at += (24 + one_edit_load(edit, at + 18, 2) +
+		       one_edit_load(edit, at + 20, 4) + 7) / 8 * 8;
+	return one_edit_load(edit, at, 8) + idx * 8;
+}
+
+uint64_t one_edit_refcount_off(const struct one_edit *edit, uint64_t cluster)
+{
+	unsigned order = (unsigned)one_edit_load(edit, 96, 4);
+	unsigned shift = cluster_bits(edit) + 3 - order;
+	uint64_t slot = one_edit_load(edit, 48, 8) + (cluster >> shift) * 8;
+	uint64_t idx = cluster & (((uint64_t)1 << shift) - 1);
+	return one_edit_load(edit, slot, 8) + (idx << (order - 3));
+}
+
+static unsigned refcount_bytes(const struct one_edit *edit)
+{
+	return 1u << (one_edit_load(edit, 96, 4) - 3);
+}
+
+uint64_t one_edit_refcount(const struct one_edit *edit, uint64_t cluster)
+{
+	return one_edit_load(edit, one_edit_refcount_off(edit, cluster),
+			     refcount_bytes(edit));
+}
+
+void one_edit_count(struct one_edit *edit, uint64_t cluster, uint64_t refcount)
+{
+	one_edit_store(edit, one_edit_refcount_off(edit, cluster), refcount_bytes(edit),
+		       refcount);
+}
+
+bool one_edit_is_written(const struct one_edit *edit, uint64_t cluster)
+{
+	uint64_t off = cluster << cluster_bits(edit);
+	uint64_t end = off + ((uint64_t)1 << cluster_bits(edit));
+	for (size_t i = 0; i < edit->log.count; i++) {
+		const struct record_op *op = &edit->log.ops[i];
+		if (op->kind != RECORD_SYNC && op->kind != RECORD_RESIZE &&
+		    op->off < end && op->off + op->bytes > off)
+			return true;
+	}
+	return false;
 }

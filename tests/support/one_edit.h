@@ -11,6 +11,7 @@
 struct one_edit {
 	struct memory_file file;   /* the image: built by the test, then edited */
 	struct memory_file before; /* what it was */
+	bool is_device;            /* the image cannot grow */
 	struct record_log log;
 	struct inspect inspect; /* of the image after the edit */
 	struct qcow2bm_plan plan;
@@ -35,5 +36,19 @@ void one_edit_store(struct one_edit *edit, uint64_t off, unsigned bytes, uint64_
 
 /* The first cluster of a kind in the file as it is now; the test fails without one. */
 uint64_t one_edit_find(const struct one_edit *edit, enum inspect_kind kind);
+
+/* A word of `bytes` bytes, big-endian. */
+uint64_t one_edit_load(const struct one_edit *edit, uint64_t off, unsigned bytes);
+
+/* Where the table of a bitmap has entry idx. */
+uint64_t one_edit_entry_off(const struct one_edit *edit, size_t bitmap, uint64_t idx);
+
+/* Where the refcount of a cluster stands, which some block counts: of 8 bits at least. */
+uint64_t one_edit_refcount_off(const struct one_edit *edit, uint64_t cluster);
+uint64_t one_edit_refcount(const struct one_edit *edit, uint64_t cluster);
+void one_edit_count(struct one_edit *edit, uint64_t cluster, uint64_t refcount);
+
+/* Whether the last run wrote to a cluster, or punched a hole there. */
+bool one_edit_is_written(const struct one_edit *edit, uint64_t cluster);
 
 #endif
