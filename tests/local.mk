@@ -35,6 +35,7 @@ unit_tests += tests/unit/test_record_storage
 unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_refcounts
 unit_tests += tests/unit/test_run
+unit_tests += tests/unit/test_salvage
 unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_switch
@@ -121,6 +122,7 @@ oracle_tests += tests/oracle/rename-bitmap
 
 crash_tests =
 crash_tests += tests/crash/kill-anywhere
+crash_tests += tests/crash/qemu-img-states
 
 hostile_tests =
 hostile_tests += tests/hostile/commands-on-recipes
@@ -197,6 +199,7 @@ coverage: all
 .PHONY: coverage
 
 include tests/fuzz/local.mk
+include tests/crash/local.mk
 include tests/fault/local.mk
 
 # Every state, every call: what `make check` tries a part of, with the tables.
@@ -205,6 +208,7 @@ check-crash: all
 	QCOW2BM_CRASH_ALL=4000 ./run tests/crash/test_states
 	./run tests/crash/test_faults
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-anywhere || test $$? -eq 77
+	QCOW2BM_CRASH_ALL=1 ./run tests/crash/qemu-img-states || test $$? -eq 77
 
 check-hostile: all
 	$(MAKE) check TESTS='$(hostile_tests)'

@@ -67,7 +67,10 @@ static bool is_plausible(const struct salvage *salvage, size_t at, size_t *entry
 	       entry.granularity_bits >= Q2_DIRECTORY_MIN_GRANULARITY_BITS &&
 	       entry.granularity_bits <= Q2_DIRECTORY_MAX_GRANULARITY_BITS &&
 	       entry.name_bytes != 0 && entry.name_bytes <= Q2_DIRECTORY_MAX_NAME_BYTES &&
-	       entry.extra_bytes <= EXTRA_MAX_BYTES && entry.table_off != 0 &&
+	       entry.extra_bytes <= EXTRA_MAX_BYTES &&
+	       (entry.extra_bytes == 0 ||
+		entry.flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE) &&
+	       entry.table_off != 0 &&
 	       q2_is_aligned(entry.table_off, q2_header_cluster_bytes(&image->header)) &&
 	       entry.table_entries != 0 && entry.table_entries <= Q2_TABLE_MAX_ENTRIES;
 }
