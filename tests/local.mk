@@ -41,6 +41,7 @@ unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_switch
 unit_tests += tests/unit/test_table
 unit_tests += tests/unit/test_uniform
+unit_tests += tests/unit/test_walk
 unit_tests += tests/unit/test_within
 
 support_sources = \

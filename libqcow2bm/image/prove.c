@@ -313,6 +313,9 @@ enum qcow2bm_code q2_prove_old_table(struct q2_plan *plan, struct qcow2bm_error 
 	enum qcow2bm_code code = q2_refs_add_bytes(
 		&plan->old_table, image, header->refcount_table_off,
 		(uint64_t)header->refcount_table_clusters << header->cluster_bits, err);
+	/* What the bitmaps name too is theirs to be told as leaked. */
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->old_table, &plan->old, err);
 	uint64_t before = q2_clusters_total(&plan->old_table);
 	if (code == QCOW2BM_OK)
 		code = look_everywhere(plan,
@@ -322,8 +325,6 @@ enum qcow2bm_code q2_prove_old_table(struct q2_plan *plan, struct qcow2bm_error 
 		code = q2_clusters_subtract(&plan->old_table, &named, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&plan->old_table, &plan->refs.twice, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&plan->old_table, &plan->old, err);
 	if (code == QCOW2BM_OK)
 		code = q2_refcounts_keep_ones(&plan->refcounts, &plan->old_table, err);
 	q2_clusters_free(&named);
