@@ -11,7 +11,7 @@
 
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
-#include "image/image.h"
+#include "image/grow.h"
 
 #define CLUSTER_BITS 9
 #define DATA_CLUSTERS 150 /* with refcounts of 64 bits, a block counts 64 clusters */
@@ -190,6 +190,89 @@ static void every_failure_leaves_the_image_whole(void **state)
 	}
 }
 
+/* ---- Planning alone, with clusters far behind any file ---- */
+
+struct world {
+	struct qcow2bm_image image;
+	struct q2_refcounts refcounts;
+	struct q2_alloc alloc;
+	struct q2_growth growth;
+	struct qcow2bm_error err;
+};
+
+/* A refcount table without a hole, of so many entries; with 64-bit refcounts. */
+static void make_world(struct world *world, uint64_t entries)
+{
+	memset(world, 0, sizeof(*world));
+	world->image.header.cluster_bits = CLUSTER_BITS;
+	world->image.header.refcount_order = 6;
+	world->refcounts = (struct q2_refcounts){.image = &world->image,
+						 .table_entries = entries,
+						 .block_shift = 6,
+						 .block_idx = UINT64_MAX};
+	world->refcounts.table = malloc((size_t)entries * sizeof(uint64_t));
+	assert_non_null(world->refcounts.table);
+	for (uint64_t i = 0; i < entries; i++)
+		world->refcounts.table[i] = (i + 1) << CLUSTER_BITS;
+}
+
+static void add_free(struct world *world, uint64_t first, uint64_t count)
+{
+	assert_int_equal(q2_clusters_add(&world->alloc.free_clusters, first, count, NULL),
+			 QCOW2BM_OK);
+}
+
+static enum qcow2bm_code plan_one(struct world *world)
+{
+	uint64_t first;
+	assert_int_equal(q2_alloc_take(&world->alloc, 1, &first, NULL), QCOW2BM_OK);
+	return q2_grow_plan(&world->growth, &world->refcounts, &world->alloc,
+			    &world->err);
+}
+
+static void end_world(struct world *world)
+{
+	q2_grow_free(&world->growth);
+	q2_alloc_close(&world->alloc);
+	q2_refcounts_close(&world->refcounts);
+}
+
+/* QEMU's limit is 8 MiB. */
+static void a_table_ends_at_qemus_limit(void **state)
+{
+	(void)state;
+	struct world world;
+	uint64_t limit = (8u << 20) / 8;
+	make_world(&world, limit - 1);
+	add_free(&world, (limit - 1) * 64, 1);
+	add_free(&world, 1, 1u << 20); /* for what is added; counted already */
+	assert_int_equal(plan_one(&world), QCOW2BM_OK);
+	assert_int_equal(world.growth.table_entries, limit);
+	end_world(&world);
+	make_world(&world, limit);
+	add_free(&world, limit * 64, 1u << 20);
+	assert_int_equal(plan_one(&world), QCOW2BM_ELIMIT);
+	assert_non_null(strstr(world.err.sentence, "1048577 entries"));
+	end_world(&world);
+}
+
+/* The clusters for the new table are found so far away that it cannot count them. */
+static void a_table_that_is_too_short_is_planned_anew(void **state)
+{
+	(void)state;
+	struct world world;
+	make_world(&world, 64);
+	add_free(&world, 64 * 64, 2);
+	add_free(&world, 64 * 500, 1000);
+	assert_int_equal(plan_one(&world), QCOW2BM_OK);
+	assert_int_equal(world.growth.block_count, 2);
+	for (size_t i = 0; i < world.growth.block_count; i++)
+		assert_true(world.growth.blocks[i].block_idx <
+			    world.growth.table_entries);
+	assert_true(world.growth.table_entries > 500);
+	end_world(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -197,6 +280,8 @@ int main(void)
 		cmocka_unit_test(a_full_table_is_replaced_and_released),
 		cmocka_unit_test(a_table_that_the_guest_names_is_not_released),
 		cmocka_unit_test(every_failure_leaves_the_image_whole),
+		cmocka_unit_test(a_table_ends_at_qemus_limit),
+		cmocka_unit_test(a_table_that_is_too_short_is_planned_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
