@@ -6,6 +6,7 @@
 # tests/support has for C.
 unit_tests =
 unit_tests += tests/crash/test_faults
+unit_tests += tests/crash/test_rollbacks
 unit_tests += tests/crash/test_states
 unit_tests += tests/unit/test_apart
 unit_tests += tests/unit/test_clear
@@ -53,6 +54,8 @@ support_sources = \
 	tests/support/build_place.h \
 	tests/support/crash_states.c \
 	tests/support/crash_states.h \
+	tests/support/crash_trial.c \
+	tests/support/crash_trial.h \
 	tests/support/edit_cases.c \
 	tests/support/edit_cases.h \
 	tests/support/fault_storage.c \
@@ -67,6 +70,8 @@ support_sources = \
 	tests/support/model_compare.c \
 	tests/support/one_edit.c \
 	tests/support/one_edit.h \
+	tests/support/qemu_check.c \
+	tests/support/qemu_check.h \
 	tests/support/random.h \
 	tests/support/random_edit.c \
 	tests/support/random_edit.h \

@@ -209,7 +209,7 @@ static void judge(void *opaque, const struct crash_state *shown)
 	trial->old += !is_broken(trial, &state) && is_old;
 	trial->new += !is_broken(trial, &state) && is_new;
 	if (trial->step != 0 && trial->states % trial->step == 0)
-		show_to_qemu(trial, file, &state);
+		show_to_qemu(trial, shown->file, &state);
 	trial->states++;
 	strict_free(&state);
 }

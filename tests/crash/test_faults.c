@@ -60,13 +60,11 @@ static void complain(struct run *run, const char *what)
 /* ---- Judging ------------------------------------------------------------------------ */
 
 /* What the disk may hold now, should the power be cut. */
-static void judge_state(void *opaque, size_t stretch, const struct memory_file *file)
+static void judge_state(void *opaque, const struct crash_state *shown)
 {
 	struct run *run = opaque;
 	struct strict_image state;
-	if (stretch != run->syncs)
-		return;
-	strict_read(&state, file->bytes, file->length);
+	strict_read(&state, shown->file->bytes, shown->file->length);
 	bool is_new = strict_same_bitmaps(&state, &run->trial->after);
 	bool is_old = strict_same_bitmaps(&state, &run->trial->before);
 	if (state.problems != 0)
@@ -121,8 +119,8 @@ static void judge_again(struct run *run)
 	bool may_refuse = run->plan.from_then_on &&
 			  strstr(run->trial->edit_case->image, "-far") != NULL;
 	enum qcow2bm_code code =
-		edit_case_run(memory_storage_open(&run->file),
-			      run->trial->edit_case->edit, &result, &err);
+		edit_case_run(edit_case_storage(run->trial->edit_case->image, &run->file),
+			      run->trial->edit_case->edit, NULL, &result, &err);
 	/* There the extension may stand without its autoclear bit when nothing can be taken
 	 * back: the one state that edits refuse. */
 	if (code == QCOW2BM_EUNSUPPORTED && may_refuse)
@@ -148,16 +146,17 @@ static size_t count_syncs(const struct record_log *log)
 /* Does the edit with the fault; false when it has fewer calls of that kind. */
 static bool run_fault(struct trial *trial, const struct fault_plan *plan)
 {
-	static const struct crash_limits limits = {.all = 32, .sample = 8};
 	struct run run = {.trial = trial, .plan = *plan};
 	memory_file_fill(&run.file, trial->before_file.bytes, trial->before_file.length);
-	struct q2_storage *recorder =
-		record_storage_open(memory_storage_open(&run.file), &run.log);
+	struct q2_storage *recorder = record_storage_open(
+		edit_case_storage(trial->edit_case->image, &run.file), &run.log);
 	run.code = edit_case_run(fault_storage_open(recorder, &run.plan),
-				 trial->edit_case->edit, &run.result, &run.err);
+				 trial->edit_case->edit, NULL, &run.result, &run.err);
 	bool was_reached = run.plan.failures != 0;
 	if (was_reached) {
 		run.syncs = count_syncs(&run.log);
+		struct crash_limits limits = {
+			.all = 32, .sample = 8, .first_stretch = run.syncs};
 		trial->counts.faults++;
 		trial->counts.done += run.code == QCOW2BM_OK;
 		trial->counts.unknown += run.code == QCOW2BM_EUNKNOWN;
@@ -206,9 +205,10 @@ static void learn(struct trial *trial)
 		fail_msg("no image %s", trial->edit_case->image);
 	memory_file_fill(&trial->after_file, trial->before_file.bytes,
 			 trial->before_file.length);
-	if (edit_case_run(
-		    record_storage_open(memory_storage_open(&trial->after_file), &log),
-		    trial->edit_case->edit, &result, &err) != QCOW2BM_OK)
+	if (edit_case_run(record_storage_open(edit_case_storage(trial->edit_case->image,
+								&trial->after_file),
+					      &log),
+			  trial->edit_case->edit, NULL, &result, &err) != QCOW2BM_OK)
 		fail_msg("%s: %s: %s", trial->edit_case->image, trial->edit_case->edit,
 			 err.sentence);
 	strict_read(&trial->before, trial->before_file.bytes, trial->before_file.length);

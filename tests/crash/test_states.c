@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every edit is recorded, every state that a power cut can leave of it is judged: the old
- * bitmaps or the new ones, the guest's data and the header as they were, at most leaks.
+ * Every edit is recorded, every state that a power cut can leave of it is judged, for disks that
+ * write 512 bytes whole and for those that write 4096: the old bitmaps or the new ones, the
+ * guest's data and the header as they were, at most leaks; and qemu-img check says so of some.
  * Environment: QCOW2BM_CRASH_ALL=N looks at all states between two syncs when there are no
- * more than N, and at as many at random where there are more.
+ * more than N, and at N/16 at random where there are more.
  */
-#include "../support/crash_states.h"
+#include "../support/crash_trial.h"
 #include "../support/edit_cases.h"
-#include "../support/strict_reader.h"
-
-#include "image/image.h"
+#include "../support/qemu_check.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -21,10 +20,7 @@
 #include <cmocka.h>
 
 #define KNOWN_AUTOCLEAR 3u
-
-struct counts {
-	uint64_t states, old, new, leaks, refused, wrong;
-};
+#define INCOMPATIBLE_DATA_FILE 4u
 
 /* What the steps of an edit did to the header, as far as all of them together must have
  * reached every path. */
@@ -39,201 +35,7 @@ enum path {
 	PATH_ALL = (1u << 7) - 1
 };
 
-struct trial {
-	const struct edit_case *edit_case;
-	struct record_log log;
-	struct memory_file after_file;
-	struct strict_image before, after;
-	struct counts counts;
-	size_t switched_at; /* the first stretch whose durable state is the new one */
-	size_t states_here; /* of this stretch */
-	size_t stretch;
-};
-
-/* ---- Judging one state -------------------------------------------------------------- */
-
-static void complain(struct trial *trial, size_t stretch, const char *what)
-{
-	if (trial->counts.wrong++ < 3)
-		print_error("%s: %s: state %zu after sync %zu: %s\n",
-			    trial->edit_case->image, trial->edit_case->edit,
-			    trial->states_here, stretch, what);
-}
-
-/* Unknown autoclear bits go before anything else changes, and never come back. */
-static const char *check_autoclear(const struct trial *trial,
-				   const struct strict_image *state, bool is_new)
-{
-	uint64_t unknown = trial->before.autoclear & ~(uint64_t)KNOWN_AUTOCLEAR;
-	if (((state->autoclear ^ trial->before.autoclear) & 2) != 0)
-		return "autoclear bit 1 changed";
-	if ((state->autoclear & ~(uint64_t)KNOWN_AUTOCLEAR) == 0)
-		return NULL;
-	if ((state->autoclear & ~(uint64_t)KNOWN_AUTOCLEAR) != unknown || is_new)
-		return "unknown autoclear bits changed, or stayed";
-	if (state->length != trial->before.length ||
-	    memcmp(state->bytes, trial->before.bytes, state->length) != 0)
-		return "the image changed before its unknown autoclear bits were cleared";
-	return NULL;
-}
-
-/* An extension without its autoclear bit: neither QEMU nor the library counts its bitmaps. Where
- * it stands in the sector of the header, no state may look like that. */
-static const char *check_extension(const struct trial *trial, const struct strict_image *state)
-{
-	if (state->has_extension && (state->autoclear & 1) == 0 &&
-	    strstr(trial->edit_case->image, "-far") == NULL)
-		return "the bitmaps extension is there without its autoclear bit";
-	return NULL;
-}
-
-/* What is wrong with the state, or NULL. */
-static const char *judge_strictly(const struct trial *trial,
-				  const struct strict_image *state, bool *is_new)
-{
-	*is_new = strict_same_bitmaps(state, &trial->after);
-	if (state->problems != 0)
-		return state->problem;
-	if (!*is_new && !strict_same_bitmaps(state, &trial->before))
-		return "the bitmaps are neither the old ones nor the new ones";
-	if (state->guest_sum != trial->before.guest_sum)
-		return "the guest's data or its tables changed";
-	if (state->header_sum != trial->before.header_sum)
-		return "the header, an extension or the backing file name changed";
-	const char *wrong = check_extension(trial, state);
-	return wrong != NULL ? wrong : check_autoclear(trial, state, *is_new);
-}
-
-/* The library opens it and finds as many bitmaps. */
-static const char *judge_by_opening(struct memory_file *file,
-				    const struct strict_image *state)
-{
-	struct qcow2bm_image *image = NULL;
-	if (q2_image_open(&image, memory_storage_open(file), NULL) != QCOW2BM_OK)
-		return "the library cannot open it";
-	size_t usable = 0;
-	for (size_t i = 0; i < qcow2bm_count(image); i++) {
-		struct qcow2bm_bitmap bitmap;
-		qcow2bm_describe(image, i, &bitmap);
-		usable += bitmap.state != QCOW2BM_STATE_CORRUPT;
-	}
-	qcow2bm_close(image);
-	return usable == state->bitmap_count ? NULL : "the library finds other bitmaps";
-}
-
-/* The edit once more: on the old state it gives the new one; on the new one it changes
- * nothing more, or has nothing to do. */
-static const char *judge_by_editing(struct trial *trial, const struct memory_file *file,
-				    const struct strict_image *state, bool is_new)
-{
-	struct memory_file copy = {0};
-	struct qcow2bm_result result;
-	struct qcow2bm_error err = {0};
-	struct strict_image again;
-	const char *wrong = NULL;
-	memory_file_fill(&copy, file->bytes, file->length);
-	enum qcow2bm_code code = edit_case_run(memory_storage_open(&copy),
-					       trial->edit_case->edit, &result, &err);
-	bool is_sound = strict_read(&again, copy.bytes, copy.length);
-	bool is_cut_off = state->has_extension && !(state->autoclear & 1);
-	if (!is_sound)
-		wrong = "the edit, done again, broke the image";
-	else if (again.guest_sum != state->guest_sum ||
-		 again.header_sum != state->header_sum)
-		wrong = "the edit, done again, changed what is not its own";
-	else if (code != QCOW2BM_OK && err.sentence[0] == '\0')
-		wrong = "the edit, done again, is refused without a sentence";
-	else if (code != QCOW2BM_OK && !strict_same_bitmaps(&again, state))
-		wrong = "the edit, done again, is refused and changed the bitmaps";
-	else if (code != QCOW2BM_OK && !is_new && !is_cut_off)
-		wrong = "the edit, done again, is refused";
-	else if (code == QCOW2BM_OK && !is_new &&
-		 !strict_same_bitmaps(&again, &trial->after))
-		wrong = "the edit, done again, gives another state";
-	trial->counts.refused += code != QCOW2BM_OK;
-	strict_free(&again);
-	memory_file_free(&copy);
-	return wrong;
-}
-
-static void judge(void *opaque, size_t stretch, const struct memory_file *file)
-{
-	struct trial *trial = opaque;
-	struct memory_file shown = *file;
-	struct strict_image state;
-	bool is_new;
-	trial->states_here = stretch == trial->stretch ? trial->states_here + 1 : 0;
-	trial->stretch = stretch;
-	strict_read(&state, file->bytes, file->length);
-	const char *wrong = judge_strictly(trial, &state, &is_new);
-	if (wrong == NULL && !is_new && stretch >= trial->switched_at)
-		wrong = "the old state is back";
-	if (wrong == NULL)
-		wrong = judge_by_opening(&shown, &state);
-	if (wrong == NULL)
-		wrong = judge_by_editing(trial, file, &state, is_new);
-	if (wrong != NULL)
-		complain(trial, stretch, wrong);
-	trial->counts.states++;
-	trial->counts.old += !is_new;
-	trial->counts.new += is_new;
-	trial->counts.leaks += state.leaks > trial->before.leaks;
-	strict_free(&state);
-}
-
-/* ---- One edit ----------------------------------------------------------------------- */
-
-/* After how many syncs the new state is durable. SIZE_MAX: never. */
-static size_t find_switch(const struct trial *trial)
-{
-	size_t syncs = 0;
-	for (size_t i = record_log_find(&trial->log, 0, RECORD_SYNC);
-	     i < trial->log.count; i = record_log_find(&trial->log, i + 1, RECORD_SYNC)) {
-		struct memory_file file = {0};
-		struct strict_image state;
-		record_log_replay(&trial->log, i + 1, &file);
-		strict_read(&state, file.bytes, file.length);
-		bool is_new = strict_same_bitmaps(&state, &trial->after);
-		strict_free(&state);
-		memory_file_free(&file);
-		syncs++;
-		if (is_new)
-			return syncs;
-	}
-	return SIZE_MAX;
-}
-
-static void record(struct trial *trial)
-{
-	struct memory_file file = {0};
-	struct qcow2bm_result result;
-	struct qcow2bm_error err = {0};
-	if (!edit_case_image(trial->edit_case->image, &file))
-		fail_msg("no image %s", trial->edit_case->image);
-	enum qcow2bm_code code = edit_case_run(
-		record_storage_open(memory_storage_open(&file), &trial->log),
-		trial->edit_case->edit, &result, &err);
-	if (code != QCOW2BM_OK)
-		fail_msg("%s: %s: %s", trial->edit_case->image, trial->edit_case->edit,
-			 err.sentence);
-	trial->after_file = file;
-	strict_read(&trial->before, trial->log.before.bytes, trial->log.before.length);
-	strict_read(&trial->after, file.bytes, file.length);
-	if (trial->before.problems != 0)
-		fail_msg("%s: %s", trial->edit_case->image, trial->before.problem);
-	if (trial->after.problems != 0)
-		complain(trial, SIZE_MAX, trial->after.problem);
-	if (strict_same_bitmaps(&trial->before, &trial->after))
-		complain(trial, SIZE_MAX, "the edit changes nothing");
-	if (trial->after.leaks != trial->before.leaks || result.leaked_clusters != 0)
-		complain(trial, SIZE_MAX,
-			 "the edit leaks clusters although nothing failed");
-	trial->switched_at = find_switch(trial);
-	if (trial->switched_at == SIZE_MAX)
-		complain(trial, SIZE_MAX, "success was reported before it was durable");
-}
-
-static unsigned paths_of(const struct trial *trial)
+static unsigned paths_of(const struct crash_trial *trial)
 {
 	const struct strict_image *before = &trial->before, *after = &trial->after;
 	unsigned paths = 0;
@@ -254,51 +56,115 @@ static unsigned paths_of(const struct trial *trial)
 	return paths;
 }
 
-static void print_counts(const char *image, const char *edit, const struct counts *counts)
+/* ---- qemu-img check ----------------------------------------------------------------- */
+
+struct qemu_sample {
+	struct crash_trial *trial;
+	bool is_all;
+	bool is_on;      /* it can open this image */
+	uint64_t shown;  /* states of the trial */
+	uint64_t next;   /* the one that qemu-img looks at next */
+	uint64_t judged; /* by it, of all trials */
+	uint64_t leaks, wrong;
+};
+
+/* States that are ever further apart, from all steps of the edit. */
+static void show_qemu(void *opaque, const struct crash_state *state)
 {
-	printf("%-22s %-52.52s %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
-	       " %8" PRIu64 " %5" PRIu64 "\n",
-	       image, edit, counts->states, counts->old, counts->new, counts->leaks,
-	       counts->refused, counts->wrong);
-	fflush(stdout);
+	struct qemu_sample *sample = opaque;
+	if (!sample->is_on || sample->shown++ < sample->next)
+		return;
+	sample->next = sample->is_all ? sample->next * 3 / 2 + 2 : UINT64_MAX;
+	int status = qemu_check(state->file);
+	sample->judged++;
+	sample->leaks += status == QEMU_CHECK_LEAKS;
+	if (status == 0 || status == QEMU_CHECK_LEAKS)
+		return;
+	sample->wrong++;
+	print_error("%s: %s: qemu-img check exits %d on a state after sync %zu\n",
+		    sample->trial->image, sample->trial->edit, status, state->stretch);
 }
 
-static unsigned try_case(const struct edit_case *edit_case,
-			 const struct crash_limits *limits, struct counts *total)
+/* It wants the backing file, the data file and the key, where there are some. */
+static bool can_qemu_open(const struct crash_trial *trial)
 {
-	struct trial trial = {.edit_case = edit_case, .stretch = SIZE_MAX};
-	record(&trial);
-	crash_states_visit(&trial.log, limits, judge, &trial);
+	const uint8_t *header = trial->before_file.bytes;
+	return trial->before.backing_off == 0 && strict_load(header + 32, 4) == 0 &&
+	       (strict_load(header + 72, 8) & INCOMPATIBLE_DATA_FILE) == 0;
+}
+
+/* Every case has a few in the full run, every fourth has one in the quick one. */
+static void begin_qemu(struct qemu_sample *sample, struct crash_trial *trial, size_t idx)
+{
+	sample->trial = trial;
+	sample->shown = 0;
+	sample->next = sample->is_all ? 2 : 4 + idx % 8;
+	sample->is_on = (sample->is_all || idx % 4 == 0) && can_qemu_open(trial);
+	if (!sample->is_on)
+		return;
+	int status = qemu_check(&trial->before_file);
+	sample->is_on = status == 0 || status == QEMU_CHECK_LEAKS;
+	if (!sample->is_on && status != QEMU_CHECK_ABSENT)
+		fail_msg("%s: qemu-img check exits %d before the edit", trial->image,
+			 status);
+}
+
+/* ---- The cases ---------------------------------------------------------------------- */
+
+static unsigned try_case(const struct edit_case *edit_case, size_t idx,
+			 const struct crash_limits limits[2], struct qemu_sample *sample,
+			 struct crash_counts *total)
+{
+	struct crash_trial trial = {
+		.image = edit_case->image,
+		.edit = edit_case->edit,
+		.each = show_qemu,
+		.opaque = sample,
+	};
+	struct memory_file file = {0};
+	struct qcow2bm_error err;
+	if (!edit_case_image(trial.image, &file))
+		fail_msg("no image %s", trial.image);
+	if (!crash_trial_learn(&trial, &file, &err))
+		fail_msg("%s: %s: %s", trial.image, trial.edit, err.sentence);
+	begin_qemu(sample, &trial, idx);
+	assert_int_equal(crash_trial_record(&trial, NULL), QCOW2BM_OK);
+	crash_trial_judge(&trial, &limits[0]);
+	crash_trial_judge(&trial, &limits[1]);
+	crash_counts_print(trial.image, trial.edit, &trial.counts);
+	crash_counts_add(total, &trial.counts);
 	unsigned paths = paths_of(&trial);
-	print_counts(edit_case->image, edit_case->edit, &trial.counts);
-	total->states += trial.counts.states;
-	total->old += trial.counts.old;
-	total->new += trial.counts.new;
-	total->leaks += trial.counts.leaks;
-	total->refused += trial.counts.refused;
-	total->wrong += trial.counts.wrong;
-	strict_free(&trial.before);
-	strict_free(&trial.after);
-	record_log_free(&trial.log);
-	memory_file_free(&trial.after_file);
+	crash_trial_free(&trial);
+	memory_file_free(&file);
 	return paths;
 }
 
 static void test_every_state_is_old_or_new(void **state)
 {
 	(void)state;
-	struct crash_limits limits = {.all = 4000, .sample = 200};
-	struct counts total = {0};
+	struct crash_limits limits[2] = {
+		{.sector_bytes = 512, .all = 600, .sample = 100},
+		{.sector_bytes = 4096, .all = 64, .sample = 32},
+	};
+	struct crash_counts total = {0};
+	struct qemu_sample sample = {0};
 	unsigned paths = 0;
 	const char *all = getenv("QCOW2BM_CRASH_ALL");
-	if (all != NULL)
-		limits.all = limits.sample = strtoull(all, NULL, 10);
-	printf("%-22s %-52s %8s %8s %8s %8s %8s %5s\n", "image", "edit", "states", "old",
-	       "new", "leaks", "refused", "wrong");
+	for (size_t i = 0; all != NULL && i < 2; i++) {
+		limits[i].all = strtoull(all, NULL, 10);
+		limits[i].sample = limits[i].all / 16;
+	}
+	sample.is_all = all != NULL;
+	crash_trial_keep_memory();
+	crash_counts_print_head();
 	for (size_t i = 0; i < edit_case_count; i++)
-		paths |= try_case(&edit_cases[i], &limits, &total);
-	print_counts("total", "", &total);
+		paths |= try_case(&edit_cases[i], i, limits, &sample, &total);
+	crash_counts_print("total", NULL, &total);
+	printf("qemu-img check looked at %" PRIu64 " states: %" PRIu64
+	       " with leaks, %" PRIu64 " wrong\n",
+	       sample.judged, sample.leaks, sample.wrong);
 	assert_int_equal(total.wrong, 0);
+	assert_int_equal(sample.wrong, 0);
 	assert_int_equal(paths, PATH_ALL);
 }
 

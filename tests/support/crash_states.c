@@ -4,31 +4,36 @@
 
 #include "base/checked.h"
 #include "random.h"
+#include "strict_reader.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SECTOR RECORD_SECTOR_BYTES
+#define UNIT RECORD_SECTOR_BYTES /* of digests, whatever the sectors of the disk are */
+#define MAX_SECTOR 4096
 
 /* A sector, or the length of the file, and the contents that it had: the first is durable. */
 struct part {
 	uint64_t sector;
-	uint8_t *bytes;    /* versions * SECTOR; of the length part: NULL */
-	uint64_t *lengths; /* of the length part */
+	uint8_t *bytes;    /* versions * sector_bytes; of the length part: NULL */
+	uint64_t *numbers; /* the length, or the digest of the sector */
 	size_t *moments;   /* when the version came to be */
 	size_t versions;
 	size_t choice;
+	size_t shown; /* the version that stretch->state has */
 };
 
 /* Between two syncs. parts[0] is the length. */
 struct stretch {
 	size_t number;
+	size_t sector_bytes;
 	struct part *parts;
 	size_t count;
 	size_t moment;
 	struct memory_file now; /* as the running program sees it */
 	struct memory_file
-		state; /* what is shown to fn; its bytes reach to the longest length */
+		state;   /* what is shown to fn; its bytes reach to the longest length */
+	uint64_t digest; /* of what is durable, without its length */
 	crash_fn *fn;
 	void *opaque;
 };
@@ -40,6 +45,41 @@ static void *must(void *memory)
 	return memory;
 }
 
+/* ---- Digests ------------------------------------------------------------------------ */
+
+/* A sum over units that are not zero, so that it can follow the change of one of them. */
+static uint64_t digest_bytes(uint64_t off, const uint8_t *bytes, uint64_t count)
+{
+	static const uint8_t zeros[UNIT];
+	uint64_t digest = 0;
+	for (uint64_t at = 0; at < count; at += UNIT) {
+		uint8_t unit[UNIT] = {0};
+		const uint8_t *from = bytes + at;
+		if (count - at < UNIT)
+			from = memcpy(unit, bytes + at, (size_t)(count - at));
+		if (memcmp(from, zeros, UNIT) == 0)
+			continue;
+		uint64_t sum = 0;
+		strict_sum_number(&sum, (off + at) / UNIT + 1);
+		strict_sum(&sum, from, UNIT);
+		digest += sum;
+	}
+	return digest;
+}
+
+static uint64_t add_length(uint64_t digest, uint64_t length)
+{
+	strict_sum_number(&digest, length + 1);
+	return digest;
+}
+
+uint64_t crash_states_digest(const struct memory_file *file)
+{
+	return add_length(digest_bytes(0, file->bytes, file->length), file->length);
+}
+
+/* ---- What was written between two syncs --------------------------------------------- */
+
 static struct part *find_part(struct stretch *stretch, uint64_t sector)
 {
 	for (size_t i = 1; i < stretch->count; i++)
@@ -49,18 +89,16 @@ static struct part *find_part(struct stretch *stretch, uint64_t sector)
 }
 
 static void append(struct stretch *stretch, struct part *part, const uint8_t *bytes,
-		   uint64_t length)
+		   uint64_t number)
 {
-	size_t count = part->versions + 1;
+	size_t count = part->versions + 1, sector_bytes = stretch->sector_bytes;
 	part->moments = must(realloc(part->moments, count * sizeof(*part->moments)));
 	part->moments[part->versions] = stretch->moment++;
-	if (bytes == NULL) {
-		part->lengths =
-			must(realloc(part->lengths, count * sizeof(*part->lengths)));
-		part->lengths[part->versions] = length;
-	} else {
-		part->bytes = must(realloc(part->bytes, count * SECTOR));
-		memcpy(part->bytes + part->versions * SECTOR, bytes, SECTOR);
+	part->numbers = must(realloc(part->numbers, count * sizeof(*part->numbers)));
+	part->numbers[part->versions] = number;
+	if (bytes != NULL) {
+		part->bytes = must(realloc(part->bytes, count * sector_bytes));
+		memcpy(part->bytes + part->versions * sector_bytes, bytes, sector_bytes);
 	}
 	part->versions = count;
 }
@@ -75,33 +113,44 @@ static struct part *add_part(struct stretch *stretch, uint64_t sector)
 }
 
 /* A sector of a file; zeros behind its end. */
-static void load_sector(const struct memory_file *file, uint64_t sector, uint8_t *bytes)
+static void load_sector(const struct stretch *stretch, const struct memory_file *file,
+			uint64_t sector, uint8_t *bytes)
 {
-	uint64_t off = sector * SECTOR;
-	memset(bytes, 0, SECTOR);
+	size_t count = stretch->sector_bytes;
+	uint64_t off = sector * count;
+	memset(bytes, 0, count);
 	if (off < file->length)
-		memcpy(bytes, file->bytes + off, q2_min_u64(SECTOR, file->length - off));
+		memcpy(bytes, file->bytes + off,
+		       (size_t)q2_min_u64(count, file->length - off));
 }
 
 static void note_length(struct stretch *stretch)
 {
 	struct part *length = &stretch->parts[0];
-	if (length->lengths[length->versions - 1] != stretch->now.length)
+	if (length->numbers[length->versions - 1] != stretch->now.length)
 		append(stretch, length, NULL, stretch->now.length);
+}
+
+static void append_sector(struct stretch *stretch, struct part *part,
+			  const uint8_t *bytes)
+{
+	size_t count = stretch->sector_bytes;
+	append(stretch, part, bytes, digest_bytes(part->sector * count, bytes, count));
 }
 
 static void note_sector(struct stretch *stretch, uint64_t sector)
 {
-	uint8_t bytes[SECTOR];
+	uint8_t bytes[MAX_SECTOR];
+	size_t count = stretch->sector_bytes;
 	struct part *part = find_part(stretch, sector);
 	if (part == NULL) {
 		part = add_part(stretch, sector);
-		load_sector(&stretch->state, sector, bytes);
-		append(stretch, part, bytes, 0);
+		load_sector(stretch, &stretch->state, sector, bytes);
+		append_sector(stretch, part, bytes);
 	}
-	load_sector(&stretch->now, sector, bytes);
-	if (memcmp(part->bytes + (part->versions - 1) * SECTOR, bytes, SECTOR) != 0)
-		append(stretch, part, bytes, 0);
+	load_sector(stretch, &stretch->now, sector, bytes);
+	if (memcmp(part->bytes + (part->versions - 1) * count, bytes, count) != 0)
+		append_sector(stretch, part, bytes);
 }
 
 /* Does the operation to stretch->now; *from and *to are the bytes that it may change. */
@@ -128,10 +177,11 @@ static void apply(struct stretch *stretch, const struct record_op *op, uint64_t 
 
 static void note_op(struct stretch *stretch, const struct record_op *op)
 {
-	uint64_t from, to;
+	uint64_t from, to, sector_bytes = stretch->sector_bytes;
 	apply(stretch, op, &from, &to);
 	note_length(stretch);
-	for (uint64_t s = from / SECTOR; from < to && s <= (to - 1) / SECTOR; s++)
+	for (uint64_t s = from / sector_bytes; from < to && s <= (to - 1) / sector_bytes;
+	     s++)
 		note_sector(stretch, s);
 }
 
@@ -140,23 +190,37 @@ static void reserve(struct stretch *stretch)
 {
 	const struct part *length = &stretch->parts[0];
 	for (size_t i = 0; i < length->versions; i++)
-		if (length->lengths[i] > stretch->state.length)
-			memory_file_resize(&stretch->state, length->lengths[i]);
+		if (length->numbers[i] > stretch->state.length)
+			memory_file_resize(&stretch->state, length->numbers[i]);
 }
+
+/* ---- The states --------------------------------------------------------------------- */
 
 static void show(struct stretch *stretch)
 {
 	struct memory_file *state = &stretch->state;
-	uint64_t room = state->length;
+	const struct part *lengths = &stretch->parts[0];
+	uint64_t room = state->length, length = lengths->numbers[lengths->choice];
+	uint64_t digest = stretch->digest;
 	for (size_t i = 1; i < stretch->count; i++) {
-		const struct part *part = &stretch->parts[i];
-		uint64_t off = part->sector * SECTOR;
-		if (off < room)
-			memcpy(state->bytes + off, part->bytes + part->choice * SECTOR,
-			       q2_min_u64(SECTOR, room - off));
+		struct part *part = &stretch->parts[i];
+		uint64_t off = part->sector * stretch->sector_bytes;
+		if (part->choice != part->shown && off < room)
+			memcpy(state->bytes + off,
+			       part->bytes + part->choice * stretch->sector_bytes,
+			       (size_t)q2_min_u64(stretch->sector_bytes, room - off));
+		part->shown = part->choice;
+		digest -= part->numbers[0];
+		if (off < length)
+			digest += part->numbers[part->choice];
 	}
-	state->length = stretch->parts[0].lengths[stretch->parts[0].choice];
-	stretch->fn(stretch->opaque, stretch->number, state);
+	state->length = length;
+	struct crash_state shown = {
+		.file = state,
+		.stretch = stretch->number,
+		.digest = add_length(digest, length),
+	};
+	stretch->fn(stretch->opaque, &shown);
 	state->length = room;
 }
 
@@ -238,6 +302,7 @@ static void begin(struct stretch *stretch, const struct record_log *log, size_t 
 {
 	record_log_replay(log, from, &stretch->now);
 	record_log_replay(log, from, &stretch->state);
+	stretch->digest = digest_bytes(0, stretch->state.bytes, stretch->state.length);
 	append(stretch, add_part(stretch, 0), NULL, stretch->now.length);
 }
 
@@ -245,7 +310,7 @@ static void end(struct stretch *stretch)
 {
 	for (size_t i = 0; i < stretch->count; i++) {
 		free(stretch->parts[i].bytes);
-		free(stretch->parts[i].lengths);
+		free(stretch->parts[i].numbers);
 		free(stretch->parts[i].moments);
 	}
 	free(stretch->parts);
@@ -253,26 +318,39 @@ static void end(struct stretch *stretch)
 	memory_file_free(&stretch->state);
 }
 
+static void visit(struct stretch *stretch, const struct record_log *log, size_t from,
+		  size_t to, const struct crash_limits *limits)
+{
+	begin(stretch, log, from);
+	for (size_t i = from; i < to; i++)
+		note_op(stretch, &log->ops[i]);
+	reserve(stretch);
+	if (count_states(stretch, limits->all) <= limits->all) {
+		show_all(stretch);
+	} else {
+		show_each_prefix(stretch);
+		show_single(stretch, true);
+		show_single(stretch, false);
+		show_sample(stretch, limits->sample);
+	}
+	end(stretch);
+}
+
 void crash_states_visit(const struct record_log *log, const struct crash_limits *limits,
 			crash_fn *fn, void *opaque)
 {
 	size_t from = 0;
 	for (size_t number = 0; from <= log->count; number++) {
-		struct stretch stretch = {.number = number, .fn = fn, .opaque = opaque};
+		struct stretch stretch = {
+			.number = number,
+			.sector_bytes = limits->sector_bytes == 0 ? RECORD_SECTOR_BYTES
+								  : limits->sector_bytes,
+			.fn = fn,
+			.opaque = opaque,
+		};
 		size_t to = record_log_find(log, from, RECORD_SYNC);
-		begin(&stretch, log, from);
-		for (size_t i = from; i < to; i++)
-			note_op(&stretch, &log->ops[i]);
-		reserve(&stretch);
-		if (count_states(&stretch, limits->all) <= limits->all) {
-			show_all(&stretch);
-		} else {
-			show_each_prefix(&stretch);
-			show_single(&stretch, true);
-			show_single(&stretch, false);
-			show_sample(&stretch, limits->sample);
-		}
-		end(&stretch);
+		if (number >= limits->first_stretch)
+			visit(&stretch, log, from, to, limits);
 		from = to + 1;
 	}
 }

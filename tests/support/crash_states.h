@@ -7,14 +7,21 @@
 
 /* How many states are looked at between two syncs. */
 struct crash_limits {
-	uint64_t all; /* all of them, when there are no more than that */
+	size_t sector_bytes; /* what the disk writes whole: 512 or 4096; 0: 512 */
+	uint64_t all;        /* all of them, when there are no more than that */
 	uint64_t
 		sample; /* else so many at random, besides every prefix, every single loss and
 			  * every single survivor */
+	size_t first_stretch; /* the syncs before the first state that is looked at */
 };
 
-/* `stretch` is the number of syncs before; `state` may be read until the next call. */
-typedef void crash_fn(void *opaque, size_t stretch, const struct memory_file *state);
+struct crash_state {
+	const struct memory_file *file; /* may be read until the next call */
+	size_t stretch;                 /* the number of syncs before */
+	uint64_t digest;                /* equal: the same bytes, in any recording */
+};
+
+typedef void crash_fn(void *opaque, const struct crash_state *state);
 
 /*
  * Calls fn for the states that a power cut can leave: what a sync covered is there; each
@@ -23,5 +30,8 @@ typedef void crash_fn(void *opaque, size_t stretch, const struct memory_file *st
  */
 void crash_states_visit(const struct record_log *log, const struct crash_limits *limits,
 			crash_fn *fn, void *opaque);
+
+/* The digest of a whole file. */
+uint64_t crash_states_digest(const struct memory_file *file);
 
 #endif

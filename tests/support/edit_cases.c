@@ -4,6 +4,7 @@
 
 #include "build_image.h"
 #include "base/endian.h"
+#include "format/refcount.h"
 #include "image/image.h"
 
 #include <stdio.h>
@@ -55,10 +56,27 @@ const struct edit_case edit_cases[] = {
 	{"autoclear", "disable a"},
 	{"autoclear", "merge a b"},
 	{"none-autoclear", "add n"},
+	/* Old bytes behind the end marker; the switch's near end in a sector of its own. */
+	{"none-junk", "add n"},
+	{"none-far-junk", "add n"},
+	{"none-far-gap-junk", "add n"},
+	{"none-far-4096-junk", "add n"},
+	{"one-far-junk", "delete a"},
+	{"payload-at-504-junk", "disable a"},
+	/* On a block device, which ends where it ends. */
+	{"device", "add n"},
+	{"device", "delete a"},
+	{"device", "merge a b, delete b"},
+	{"device-none", "add n"},
+	{"device-one", "delete a"},
+	{"device-block", "merge a b"},
 	/* Refcounts that must grow, of all widths. */
 	{"block", "add n"},
 	{"block", "merge a b"},
 	{"blocks", "merge a b, merge b a, merge c a"},
+	{"block-order-0", "merge a b"},
+	{"block-order-1", "merge a b"},
+	{"block-order-4", "merge a b"},
 	{"table", "merge a b"},
 	{"table", "delete a, add n"},
 	{"blocks-between", "merge a b, merge b a, merge c a"},
@@ -130,6 +148,31 @@ static const struct shape shapes[] = {
 	{"none-padding", 0, {.seed = 8, .before = {{0x71327064, 24}, UNKNOWN_A}}},
 	{"none-far", 0, {.seed = 28, .cluster_bits = 12, .before = {{0x11223344, 500}}}},
 	{"one-far", 1, {.seed = 29, .cluster_bits = 12, .before = {{0x11223344, 500}}}},
+	{"none-junk", 0, {.seed = 32}},
+	{"none-far-junk",
+	 0,
+	 {.seed = 33, .cluster_bits = 12, .before = {{0x11223344, 896}}}},
+	{"none-far-gap-junk",
+	 0,
+	 {.seed = 34, .cluster_bits = 12, .before = {{0x11223344, 880}}}},
+	{"none-far-4096-junk",
+	 0,
+	 {.seed = 35, .cluster_bits = 13, .before = {{0x11223344, 3968}}}},
+	{"one-far-junk",
+	 1,
+	 {.seed = 36, .cluster_bits = 12, .before = {{0x11223344, 500}}}},
+	{"payload-at-504-junk",
+	 3,
+	 {.seed = 37, .cluster_bits = 10, .before = {{0x11223344, 376}}}},
+	{"device", 3, {.seed = 38, .gap_percent = 30, .free_at_end = 60}},
+	{"device-none", 0, {.seed = 39, .free_at_end = 60}},
+	{"device-one", 1, {.seed = 40, .free_at_end = 60}},
+	{"device-block",
+	 3,
+	 {.seed = 41, .refcount_order = 6, .guest_clusters = 118, .free_at_end = 100}},
+	{"block-order-0", 3, {.seed = 42, .refcount_order = 0}},
+	{"block-order-1", 3, {.seed = 43, .refcount_order = 1}},
+	{"block-order-4", 3, {.seed = 44}},
 	{"none-autoclear", 0, {.seed = 9, .autoclear = (uint64_t)1 << 40}},
 	{"one", 1, {.seed = 10}},
 	{"one-first", 1, {.seed = 11, .behind = {UNKNOWN_A, UNKNOWN_B}}},
@@ -236,6 +279,35 @@ static void leak_the_rest(struct memory_file *file)
 	}
 }
 
+/* The same for the clusters of the refcount blocks that there are: the next one needs another
+ * block. */
+static void leak_the_blocks(struct memory_file *file, unsigned order)
+{
+	enum { CLUSTER = 512 };
+	uint64_t table = q2_be64_load(file->bytes + Q2_HEADER_REFTABLE_OFF);
+	uint64_t counts = (uint64_t)CLUSTER * 8 >> order, blocks = 0;
+	while (q2_be64_load(file->bytes + table + blocks * 8) != 0)
+		blocks++;
+	memory_file_resize(file, blocks * counts * CLUSTER);
+	for (uint64_t i = 0; i < blocks * counts; i++) {
+		uint64_t off = q2_be64_load(file->bytes + table + i / counts * 8);
+		uint8_t *block = file->bytes + off;
+		uint64_t idx = i % counts;
+		if (q2_refcount_decode(block, order, idx) == 0)
+			q2_refcount_encode(block, order, idx, 1);
+	}
+}
+
+/* What an earlier extension or file name may have left behind the end marker. */
+static void fill_header_cluster(struct memory_file *file, unsigned cluster_bits)
+{
+	uint64_t at = q2_be32_load(file->bytes + 100);
+	while (q2_be32_load(file->bytes + at) != 0)
+		at += 8 + ((q2_be32_load(file->bytes + at + 4) + 7) & ~(uint64_t)7);
+	for (at += 8; at < (uint64_t)1 << cluster_bits; at++)
+		file->bytes[at] = (uint8_t)(0x80 + at % 101);
+}
+
 static void build_shape(const struct shape *shape, struct memory_file *file)
 {
 	struct build_bitmap bitmaps[7] = {{0}};
@@ -244,7 +316,7 @@ static void build_shape(const struct shape *shape, struct memory_file *file)
 	if (build.cluster_bits == 0)
 		build.cluster_bits = 9;
 	/* Zero stands for the width that QEMU takes, but where the name says otherwise. */
-	if (build.refcount_order == 0 && strcmp(shape->name, "refcount-order-0") != 0)
+	if (build.refcount_order == 0 && strstr(shape->name, "order-0") == NULL)
 		build.refcount_order = 4;
 	if (build.guest_clusters == 0)
 		build.guest_clusters = 8;
@@ -256,8 +328,22 @@ static void build_shape(const struct shape *shape, struct memory_file *file)
 	build_image(&build, file);
 	if (strcmp(shape->name, "table") == 0)
 		leak_the_rest(file);
+	if (strncmp(shape->name, "block-order-", 12) == 0)
+		leak_the_blocks(file, build.refcount_order);
+	if (strstr(shape->name, "-junk") != NULL)
+		fill_header_cluster(file, build.cluster_bits);
 	for (unsigned i = 0; i < shape->bitmaps; i++)
 		free(bits[i]);
+}
+
+struct q2_storage *edit_case_storage(const char *image, struct memory_file *file)
+{
+	struct q2_storage *storage = memory_storage_open(file);
+	if (strncmp(image, "device", 6) == 0) {
+		storage->can_grow = false;
+		storage->allocated_bytes = 0;
+	}
+	return storage;
 }
 
 bool edit_case_image(const char *image, struct memory_file *file)
@@ -337,6 +423,7 @@ static enum qcow2bm_code stage_all(struct qcow2bm_edit *edit, struct qcow2bm_ima
 }
 
 enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
+				const struct qcow2bm_commit_options *options,
 				struct qcow2bm_result *result, struct qcow2bm_error *err)
 {
 	struct memory_file other_file = {0};
@@ -351,7 +438,7 @@ enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
 	if (code == QCOW2BM_OK)
 		code = stage_all(staged, other, edit, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_commit(staged, NULL, result, err);
+		code = qcow2bm_commit(staged, options, result, err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_close(image);
 	qcow2bm_close(other);

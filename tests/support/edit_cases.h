@@ -21,8 +21,13 @@ extern const size_t edit_case_count;
  * in the environment or has no such file. */
 bool edit_case_image(const char *image, struct memory_file *file);
 
-/* Opens the image in `storage`, which it closes, and does the edit. */
+/* A storage of that image over the file: a block device of fixed size where the image's name
+ * says so, a regular file else. */
+struct q2_storage *edit_case_storage(const char *image, struct memory_file *file);
+
+/* Opens the image in `storage`, which it closes, and does the edit. `options` may be NULL. */
 enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
+				const struct qcow2bm_commit_options *options,
 				struct qcow2bm_result *result, struct qcow2bm_error *err);
 
 #endif

@@ -45,16 +45,25 @@ static enum qcow2bm_code fault_read(struct q2_storage *storage, void *buf, size_
 	return q2_storage_read(fault_of(storage)->below, buf, bytes, off, err);
 }
 
+static size_t half_of(const struct fault_plan *plan, size_t bytes, uint64_t off)
+{
+	uint64_t end = off + bytes / 2;
+	if (plan->half_unit != 0)
+		end -= end % plan->half_unit;
+	return end > off ? (size_t)(end - off) : 0;
+}
+
 static enum qcow2bm_code fault_write(struct q2_storage *storage, const void *buf,
 				     size_t bytes, uint64_t off,
 				     struct qcow2bm_error *err)
 {
 	struct q2_storage *below = fault_of(storage)->below;
+	const struct fault_plan *plan = fault_of(storage)->plan;
 	if (!is_due(storage, FAULT_WRITE))
 		return q2_storage_write(below, buf, bytes, off, err);
-	if (fault_of(storage)->plan->half_first) {
+	if (plan->half_first) {
 		enum qcow2bm_code code =
-			q2_storage_write(below, buf, bytes / 2, off, err);
+			q2_storage_write(below, buf, half_of(plan, bytes, off), off, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}

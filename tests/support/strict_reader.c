@@ -32,22 +32,26 @@ const uint8_t *strict_range(struct strict_image *image, const char *what, uint64
 	return NULL;
 }
 
-uint64_t strict_load(const uint8_t *bytes, unsigned count)
+/* Four sums side by side, because one would wait for each multiplication. */
+static void sum_blocks(uint64_t *sum, const uint8_t *bytes, uint64_t blocks)
 {
-	uint64_t value = 0;
-	for (unsigned i = 0; i < count; i++)
-		value = value << 8 | bytes[i];
-	return value;
-}
-
-void strict_sum_number(uint64_t *sum, uint64_t number)
-{
-	*sum = (*sum ^ number) * 0x9e3779b97f4a7c15u;
-	*sum ^= *sum >> 29;
+	uint64_t sums[4] = {1, 2, 3, 4}, words[4];
+	for (; blocks > 0; bytes += sizeof(words), blocks--) {
+		memcpy(words, bytes, sizeof(words));
+		for (int i = 0; i < 4; i++)
+			strict_sum_number(&sums[i], words[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		strict_sum_number(sum, sums[i]);
 }
 
 void strict_sum(uint64_t *sum, const uint8_t *bytes, uint64_t count)
 {
+	uint64_t blocks = count / 32;
+	if (blocks > 0)
+		sum_blocks(sum, bytes, blocks);
+	bytes += blocks * 32;
+	count -= blocks * 32;
 	for (; count >= 8; bytes += 8, count -= 8) {
 		uint64_t word;
 		memcpy(&word, bytes, 8);

@@ -74,11 +74,21 @@ void strict_complain(struct strict_image *image, const char *format, ...)
 const uint8_t *strict_range(struct strict_image *image, const char *what, uint64_t off,
 			    uint64_t bytes);
 
-uint64_t strict_load(const uint8_t *bytes, unsigned count);
+static inline uint64_t strict_load(const uint8_t *bytes, unsigned count)
+{
+	uint64_t value = 0;
+	for (unsigned i = 0; i < count; i++)
+		value = value << 8 | bytes[i];
+	return value;
+}
 
 /* Adds bytes, or a number, to a hash. */
 void strict_sum(uint64_t *sum, const uint8_t *bytes, uint64_t count);
-void strict_sum_number(uint64_t *sum, uint64_t number);
+static inline void strict_sum_number(uint64_t *sum, uint64_t number)
+{
+	*sum = (*sum ^ number) * 0x9e3779b97f4a7c15u;
+	*sum ^= *sum >> 29;
+}
 
 /* Memory for `count` items of `bytes`, zeroed. */
 void *strict_alloc(uint64_t count, uint64_t bytes);

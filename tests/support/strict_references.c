@@ -136,10 +136,13 @@ static void visit_l1(struct strict_image *image, uint64_t l1_off, uint64_t entri
 			continue;
 		const uint8_t *l2 =
 			strict_visit(image, "an L2 table", off, cluster_bytes(image));
-		for (uint64_t j = 0; l2 != NULL && j < cluster_bytes(image);
-		     j += entry_bytes)
-			if (!is_external)
-				visit_data(image, strict_load(l2 + j, 8));
+		for (uint64_t j = 0;
+		     l2 != NULL && !is_external && j < cluster_bytes(image);
+		     j += entry_bytes) {
+			uint64_t entry = strict_load(l2 + j, 8);
+			if (entry != 0)
+				visit_data(image, entry);
+		}
 	}
 }
 
