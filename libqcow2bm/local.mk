@@ -51,6 +51,7 @@ q2_sources = \
 	libqcow2bm/format/snapshot.c \
 	libqcow2bm/format/table.c \
 	libqcow2bm/image/alloc.c \
+	libqcow2bm/image/allocated.c \
 	libqcow2bm/image/apart.c \
 	libqcow2bm/image/clusters.c \
 	libqcow2bm/image/commit.c \
@@ -82,6 +83,7 @@ q2_sources = \
 	libqcow2bm/bitmap/measure.c \
 	libqcow2bm/bitmap/merge.c \
 	libqcow2bm/bitmap/rename.c \
+	libqcow2bm/check/recover.c \
 	libqcow2bm/check/repair.c
 
 q2_bits_sources = \

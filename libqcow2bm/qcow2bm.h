@@ -286,6 +286,49 @@ enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name, siz
 				struct qcow2bm_image *source_image, const char *source,
 				size_t source_bytes, struct qcow2bm_error *err);
 
+/* What a bitmap that a crash left in-use gets for its bits. */
+enum qcow2bm_recovery {
+	QCOW2BM_RECOVER_STORED,    /* its own, as they are stored */
+	QCOW2BM_RECOVER_ALLOCATED, /* its own, and all that this layer holds data or zeros for */
+	QCOW2BM_RECOVER_FULL       /* all dirty */
+};
+
+enum qcow2bm_guarantee {
+	/* The bits are right, unless somebody changed the bitmap itself (enabled it, merged into
+	 * it, cleared it) through QMP in the session that crashed. */
+	QCOW2BM_GUARANTEE_EXACT,
+	QCOW2BM_GUARANTEE_SUPERSET, /* no change is missing; more than changed may be dirty */
+	QCOW2BM_GUARANTEE_UNSAFE    /* changes may be missing */
+};
+
+enum qcow2bm_recording { QCOW2BM_RECORDING_KEEP, QCOW2BM_RECORDING_ON, QCOW2BM_RECORDING_OFF };
+
+struct qcow2bm_recover_options {
+	enum qcow2bm_recovery method;
+	enum qcow2bm_recording recording; /* the auto flag afterwards */
+	bool accept_unsafe;
+};
+
+/*
+ * Recovers a bitmap that is marked in-use: it gets bits by the method, of the size that the disk
+ * has now, and the mark is taken off. What the bits promise goes to *guarantee (NULL allowed),
+ * also when it is refused for being unsafe. STORED is exact for a bitmap that was not recording,
+ * unless its name is that of a temporary one, and unsafe else. ALLOCATED is a superset in an
+ * overlay that was begun with the checkpoint or after it, as long as nobody has emptied it
+ * since ("commit" to its backing file); with internal snapshots it is unsafe. FULL is always a
+ * superset, and reads nothing of the old table and bits.
+ *
+ * Errors: EINUSE when the result is unsafe and that is not accepted; EINVAL for a bitmap that is
+ * not in-use, and for ALLOCATED without a backing file; EBUSY for one in use by a live program;
+ * EIMAGE when the stored bits cannot be read, or, for STORED, are those of a disk of another
+ * size; ELIMIT when the disk has outgrown the bitmap's granularity.
+ */
+enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
+				  size_t name_bytes,
+				  const struct qcow2bm_recover_options *options,
+				  enum qcow2bm_guarantee *guarantee,
+				  struct qcow2bm_error *err);
+
 enum qcow2bm_change_kind {
 	QCOW2BM_CHANGE_ADD,
 	QCOW2BM_CHANGE_DELETE,
@@ -303,8 +346,11 @@ struct qcow2bm_change {
 	unsigned granularity_bits;
 	bool flag_changed;    /* the auto flag */
 	bool enabled;         /* the auto flag afterwards */
-	bool content_changed; /* cleared or merged into */
+	bool content_changed; /* cleared, merged into or recovered with more bits */
 	size_t sources;       /* bitmaps whose bits are read for the new content */
+	bool recovered;       /* was in-use; the next two say how it is recovered */
+	enum qcow2bm_recovery recovery;
+	enum qcow2bm_guarantee guarantee;
 };
 
 /* What a commit would do. Nothing has been written. */
@@ -314,7 +360,7 @@ struct qcow2bm_plan {
 	uint64_t release_clusters; /* proven to be free afterwards, at least */
 	uint64_t leak_clusters;    /* no longer used, but not proven to be the bitmaps' own */
 	uint64_t refcount_clusters; /* refcount blocks and tables that must be added */
-	uint64_t read_bytes;       /* bitmap data that must be read, at most */
+	uint64_t read_bytes;       /* bitmap data (and L2 tables) that must be read, at most */
 };
 
 enum {
@@ -347,10 +393,10 @@ struct qcow2bm_result {
 	uint64_t written_clusters;
 	uint64_t released_clusters;
 	uint64_t leaked_clusters;  /* not released: leaked, or in use by something else */
-	uint64_t data_bytes_read;  /* bitmap data */
+	uint64_t data_bytes_read;  /* bitmap data, and L2 tables as a source of bits */
 	unsigned syncs;
 	/* Why clusters were leaked; "" when none were. With leaked_clusters 0: the table of a
-	 * deleted bitmap could not be read, so what it occupied cannot be counted. */
+	 * deleted or recovered bitmap could not be read: what it occupied cannot be counted. */
 	char leak_reason[256];
 };
 

@@ -8,13 +8,15 @@
 
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { MATCH = TOOL_OPT_OWN, ALL };
+enum { MATCH = TOOL_OPT_OWN, ALL, IN_USE, STALE, TEMPORARY };
 
 struct delete
 {
 	struct tool_edit edit;
 	bool all;
+	bool in_use, stale, temporary;
 	char **patterns;
 	size_t pattern_count;
 	bool *marked; /* by index in the directory */
@@ -55,6 +57,57 @@ static int mark_pattern(struct delete *delete, const char *pattern)
 	return TOOL_EXIT_FAILED;
 }
 
+static bool is_in_use(const struct qcow2bm_bitmap *bitmap)
+{
+	return bitmap->in_use;
+}
+
+static bool is_stale(const struct qcow2bm_bitmap *bitmap)
+{
+	return bitmap->state == QCOW2BM_STATE_IN_USE_STALE;
+}
+
+/* What libvirt and backup programs on top of it leave behind when a job is cut off. */
+static bool is_temporary(const struct qcow2bm_bitmap *bitmap)
+{
+	static const char *const prefixes[] = {"libvirt-tmp-", "backup-"};
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
+		size_t bytes = strlen(prefixes[i]);
+		if (bitmap->name_bytes >= bytes &&
+		    memcmp(bitmap->name, prefixes[i], bytes) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int mark_those(struct delete *delete, bool (*is)(const struct qcow2bm_bitmap *),
+		      const char *what)
+{
+	bool found = false;
+	for (size_t i = 0; i < qcow2bm_count(delete->edit.image); i++) {
+		struct qcow2bm_bitmap bitmap;
+		qcow2bm_describe(delete->edit.image, i, &bitmap);
+		if (is(&bitmap))
+			found = delete->marked[i] = true;
+	}
+	if (found)
+		return TOOL_EXIT_DONE;
+	tool_message(delete->edit.filename, "no bitmap is %s", what);
+	return TOOL_EXIT_FAILED;
+}
+
+static int mark_states(struct delete *delete)
+{
+	int status = TOOL_EXIT_DONE;
+	if (delete->in_use)
+		status = mark_those(delete, is_in_use, "in-use");
+	if (delete->stale && status == TOOL_EXIT_DONE)
+		status = mark_those(delete, is_stale, "in-use and known to be stale");
+	if (delete->temporary && status == TOOL_EXIT_DONE)
+		status = mark_those(delete, is_temporary, "temporary by its name");
+	return status;
+}
+
 static int mark(struct delete *delete, int count, char **names)
 {
 	int status = TOOL_EXIT_DONE;
@@ -62,7 +115,7 @@ static int mark(struct delete *delete, int count, char **names)
 		status = mark_name(delete, names[i]);
 	for (size_t i = 0; i < delete->pattern_count && status == TOOL_EXIT_DONE; i++)
 		status = mark_pattern(delete, delete->patterns[i]);
-	return status;
+	return status == TOOL_EXIT_DONE ? mark_states(delete) : status;
 }
 
 static int stage(struct delete *delete)
@@ -83,15 +136,17 @@ static int stage(struct delete *delete)
 
 static int delete_bitmaps(struct delete *delete, int count, char **operands)
 {
-	bool chosen = delete->all || delete->pattern_count != 0 || count > 1;
-	if (count == 0 || !chosen)
+	bool some = delete->pattern_count != 0 || delete->in_use || delete->stale ||
+		    delete->temporary || count > 1;
+	if (count == 0 || !(delete->all || some))
 		return tool_message_usage(
 			&tool_cmd_delete,
-			"operands IMAGE and NAME..., --match or --all are wanted");
-	if (delete->all && (delete->pattern_count != 0 || count > 1))
+			"operands IMAGE and NAME..., --match, --in-use, --stale, "
+			"--temporary or --all are wanted");
+	if (delete->all && some)
 		return tool_message_usage(
 			&tool_cmd_delete,
-			"option --all stands alone: no NAME and no --match");
+			"option --all stands alone: no NAME and no other choice");
 	int status = tool_edit_open(&delete->edit, operands[0]);
 	if (status == TOOL_EXIT_DONE) {
 		delete->marked = tool_memory_zeroed(qcow2bm_count(delete->edit.image),
@@ -113,6 +168,12 @@ static int take_option(struct delete *delete, int opt, char **argv)
 		delete->all = true;
 	else if (opt == MATCH)
 		delete->patterns[delete->pattern_count++] = optarg;
+	else if (opt == IN_USE)
+		delete->in_use = true;
+	else if (opt == STALE)
+		delete->stale = true;
+	else if (opt == TEMPORARY)
+		delete->temporary = true;
 	else
 		return tool_options_take(&delete->edit.options, opt, argv);
 	return TOOL_OPTIONS_GO_ON;
@@ -123,6 +184,9 @@ static int run(int argc, char **argv)
 	static const struct option long_options[] = {
 		{"match", required_argument, NULL, MATCH},
 		{"all", no_argument, NULL, ALL},
+		{"in-use", no_argument, NULL, IN_USE},
+		{"stale", no_argument, NULL, STALE},
+		{"temporary", no_argument, NULL, TEMPORARY},
 		TOOL_OPTIONS_EDIT,
 	};
 	struct delete delete = {.edit = {.options = {.command = &tool_cmd_delete}}};
@@ -148,11 +212,15 @@ const struct tool_command tool_cmd_delete = {
 		"Options:\n"
 		"      --match GLOB       those whose name, as `list` shows it, matches; repeatable.\n"
 		"                         * ? [abc] as in a shell; a backslash is a backslash\n"
+		"      --in-use           those that are marked in-use\n"
+		"      --stale            those of them that a crash is known to have left so\n"
+		"      --temporary        left-over temporary ones: libvirt-tmp-*, backup-*\n"
 		"      --all              every bitmap of the image\n" TOOL_HELP_EDIT
 		"\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm delete disk.qcow2 chk-1\n"
 		"  qcow2bm delete -n --match 'chk-*' disk.qcow2\n"
+		"  qcow2bm delete --stale --temporary disk.qcow2\n"
 		"\n" TOOL_HELP_EDIT_EXITS,
 	.run = run,
 };

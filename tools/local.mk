@@ -11,6 +11,7 @@ tools_sources = \
 	tools/cmd_list.c \
 	tools/cmd_map.c \
 	tools/cmd_merge.c \
+	tools/cmd_recover.c \
 	tools/cmd_rename.c \
 	tools/command.h \
 	tools/commit.c \

@@ -16,6 +16,41 @@ static bool is_renamed(const struct qcow2bm_change *change)
 		memcmp(change->old_name, change->new_name, change->new_name_bytes) != 0);
 }
 
+const char *tool_plan_promise(enum qcow2bm_recovery method,
+			      enum qcow2bm_guarantee guarantee)
+{
+	if (method == QCOW2BM_RECOVER_FULL)
+		return "superset: all dirty, the next backup copies the whole disk";
+	if (method == QCOW2BM_RECOVER_STORED)
+		return guarantee == QCOW2BM_GUARANTEE_EXACT
+			       ? "exact: its stored bits, unless the bitmap itself was "
+				 "changed (enabled, merged into, cleared) while the guest ran"
+			       : "unsafe: its stored bits, changes may be missing";
+	return guarantee == QCOW2BM_GUARANTEE_SUPERSET
+		       ? "superset: its stored bits and all that this overlay holds"
+		       : "unsafe: its stored bits and all that this overlay holds, changes "
+			 "may be missing";
+}
+
+static void add_recovery(json_t *object, const struct qcow2bm_change *change)
+{
+	static const char *const methods[] = {
+		[QCOW2BM_RECOVER_STORED] = "stored",
+		[QCOW2BM_RECOVER_ALLOCATED] = "allocated",
+		[QCOW2BM_RECOVER_FULL] = "full",
+	};
+	static const char *const guarantees[] = {
+		[QCOW2BM_GUARANTEE_EXACT] = "exact",
+		[QCOW2BM_GUARANTEE_SUPERSET] = "superset",
+		[QCOW2BM_GUARANTEE_UNSAFE] = "unsafe",
+	};
+	if (!change->recovered)
+		return;
+	json_object_set_new(object, "recovered", json_string(methods[change->recovery]));
+	json_object_set_new(object, "guarantee",
+			    json_string(guarantees[change->guarantee]));
+}
+
 static json_t *change_json(const struct qcow2bm_change *change)
 {
 	static const char *const actions[] = {
@@ -44,6 +79,7 @@ static json_t *change_json(const struct qcow2bm_change *change)
 	json_object_set_new(
 		object, "sources",
 		tool_json_number(change->content_changed ? change->sources : 0));
+	add_recovery(object, change);
 	return object;
 }
 
@@ -97,7 +133,10 @@ json_t *tool_plan_result(const char *filename, json_t *changes,
 
 static void add_content(struct tool_text *text, const struct qcow2bm_change *change)
 {
-	if (change->content_changed && change->sources != 0)
+	if (change->recovered)
+		tool_text_print(text, ", recover, %s",
+				tool_plan_promise(change->recovery, change->guarantee));
+	else if (change->content_changed && change->sources != 0)
 		tool_text_print(text, ", bits of %zu bitmap%s", change->sources,
 				change->sources == 1 ? "" : "s");
 	else if (change->content_changed && change->kind == QCOW2BM_CHANGE_UPDATE)

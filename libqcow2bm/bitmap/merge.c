@@ -22,7 +22,17 @@ static enum qcow2bm_code merge_from_other(struct qcow2bm_edit *edit,
 			       "%llu, source "
 			       "size is %llu) and cannot be merged",
 			       (unsigned long long)have, (unsigned long long)theirs);
-	return q2_edit_add_source(edit, target, source_image, idx, err);
+	return q2_edit_add_bitmap(edit, target, source_image, idx, err);
+}
+
+static enum qcow2bm_code add_source(struct qcow2bm_edit *edit, struct q2_staged *target,
+				    const struct q2_edit_source *source,
+				    struct qcow2bm_error *err)
+{
+	return source->kind != Q2_EDIT_BITMAP
+		       ? q2_edit_add_source(target, source, err)
+		       : q2_edit_add_bitmap(edit, target, source->image, source->idx,
+					    err);
 }
 
 enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name,
@@ -44,10 +54,9 @@ enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name,
 	bool kept_own = target->keeps_own;
 	size_t had_sources = target->source_count;
 	if (staged->keeps_own)
-		code = q2_edit_add_source(edit, target, edit->image, staged->origin, err);
+		code = q2_edit_add_bitmap(edit, target, edit->image, staged->origin, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < staged->source_count; i++)
-		code = q2_edit_add_source(edit, target, staged->sources[i].image,
-					  staged->sources[i].idx, err);
+		code = add_source(edit, target, &staged->sources[i], err);
 	if (code != QCOW2BM_OK) {
 		target->keeps_own = kept_own;
 		target->source_count = had_sources;

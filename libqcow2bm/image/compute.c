@@ -32,7 +32,7 @@ static enum qcow2bm_code read_source(const struct batch *batch,
 {
 	unsigned granularity_bits = batch->content->staged->granularity_bits;
 	size_t bytes = (size_t)batch->clusters * batch->cluster_words * sizeof(*words);
-	if (source->bitmap->entry.granularity_bits == granularity_bits) {
+	if (source->granularity_bits == granularity_bits) {
 		size_t read_bytes = (size_t)q2_shift_up(batch->bits, 6) * sizeof(*words);
 		memset((uint8_t *)words + read_bytes, 0, bytes - read_bytes);
 		return q2_source_read(source, batch->first_bit, batch->bits, words, err);

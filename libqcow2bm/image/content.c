@@ -9,6 +9,18 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 
+static enum qcow2bm_code open_source(struct q2_source *source,
+				     const struct q2_edit_source *staged,
+				     struct qcow2bm_error *err)
+{
+	if (staged->kind == Q2_EDIT_BITMAP)
+		return q2_source_open(source, staged->image, staged->idx, err);
+	if (staged->kind == Q2_EDIT_ALLOCATED)
+		return q2_source_open_allocated(source, staged->image, err);
+	q2_source_open_all(source, staged->image);
+	return QCOW2BM_OK;
+}
+
 static enum qcow2bm_code open_sources(struct q2_content *content,
 				      struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
@@ -24,9 +36,8 @@ static enum qcow2bm_code open_sources(struct q2_content *content,
 		content->source_count += code == QCOW2BM_OK;
 	}
 	for (size_t i = 0; code == QCOW2BM_OK && i < staged->source_count; i++) {
-		code = q2_source_open(&content->sources[content->source_count],
-				      staged->sources[i].image, staged->sources[i].idx,
-				      err);
+		code = open_source(&content->sources[content->source_count],
+				   &staged->sources[i], err);
 		content->source_count += code == QCOW2BM_OK;
 	}
 	return code;
@@ -41,8 +52,8 @@ static bool is_partial(const struct q2_content *content, uint64_t idx)
 static bool is_same_layout(const struct q2_content *content,
 			   const struct q2_source *source)
 {
-	return source->bitmap->entry.granularity_bits ==
-		       content->staged->granularity_bits &&
+	return source->origin == Q2_SOURCE_BITMAP &&
+	       source->granularity_bits == content->staged->granularity_bits &&
 	       source->shape.bits_per_cluster == content->shape.bits_per_cluster;
 }
 
@@ -63,7 +74,7 @@ uint64_t q2_content_read_bytes(const struct q2_content *content, uint64_t idx)
 		struct q2_source_range range = range_of(content, source, idx);
 		if (q2_source_classify(source, range.first, range.bits) !=
 		    Q2_SOURCE_ZEROS)
-			bytes += q2_shift_up(range.bits, 3);
+			bytes += q2_source_read_bytes(source, range.bits);
 	}
 	return bytes;
 }

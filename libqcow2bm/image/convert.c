@@ -16,7 +16,7 @@ struct q2_source_range q2_convert_range(const struct q2_source *source,
 					unsigned granularity_bits, uint64_t first,
 					uint64_t bits)
 {
-	unsigned own = source->bitmap->entry.granularity_bits;
+	unsigned own = source->granularity_bits;
 	if (granularity_bits >= own) {
 		unsigned shift = granularity_bits - own;
 		uint64_t start = first << shift;
@@ -122,7 +122,7 @@ enum qcow2bm_code q2_convert_read(const struct q2_source *source,
 				  uint64_t bits, uint64_t *words, uint64_t *scratch,
 				  struct qcow2bm_error *err)
 {
-	unsigned own = source->bitmap->entry.granularity_bits;
+	unsigned own = source->granularity_bits;
 	assert(own != granularity_bits);
 	if (own > granularity_bits)
 		return refine(source, own - granularity_bits, first, bits, words, scratch,

@@ -175,8 +175,8 @@ enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t
 		return q2_fail(
 			err, QCOW2BM_EINUSE, bitmap->off,
 			"bitmap '%.*s' is inconsistent and cannot be used: it is marked "
-			"in-use, so changes may be missing from it; delete it, and let "
-			"the next backup be a full one",
+			"in-use, so changes may be missing from it; recover it (qcow2bm "
+			"recover), or delete it and let the next backup be a full one",
 			shown, name);
 	return QCOW2BM_OK;
 }
@@ -186,7 +186,8 @@ enum qcow2bm_code q2_edit_find_usable(const struct qcow2bm_edit *edit, const cha
 				      struct qcow2bm_error *err)
 {
 	*staged = q2_edit_find(edit, name, name_bytes);
-	if (*staged != NULL && (*staged)->origin == Q2_EDIT_NO_ORIGIN)
+	if (*staged != NULL &&
+	    ((*staged)->origin == Q2_EDIT_NO_ORIGIN || (*staged)->is_recovered))
 		return QCOW2BM_OK;
 	return q2_edit_check_usable(
 		edit->image, *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->origin,
@@ -265,23 +266,33 @@ void q2_edit_delete(struct qcow2bm_edit *edit, struct q2_staged *staged)
 	edit->live--;
 }
 
-enum qcow2bm_code q2_edit_add_source(struct qcow2bm_edit *edit, struct q2_staged *staged,
-				     struct qcow2bm_image *image, size_t idx,
+enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,
+				     const struct q2_edit_source *source,
 				     struct qcow2bm_error *err)
 {
-	if (image == edit->image && idx == staged->origin) {
-		staged->keeps_own = true;
-		return QCOW2BM_OK;
-	}
 	for (size_t i = 0; i < staged->source_count; i++)
-		if (staged->sources[i].image == image && staged->sources[i].idx == idx)
+		if (staged->sources[i].image == source->image &&
+		    staged->sources[i].idx == source->idx &&
+		    staged->sources[i].kind == source->kind)
 			return QCOW2BM_OK;
 	struct q2_edit_source *grown =
 		realloc(staged->sources, (staged->source_count + 1) * sizeof(*grown));
 	if (grown == NULL)
 		return q2_fail_memory(err, "an edit");
 	staged->sources = grown;
-	grown[staged->source_count++] = (struct q2_edit_source){image, idx};
+	grown[staged->source_count++] = *source;
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_edit_add_bitmap(struct qcow2bm_edit *edit, struct q2_staged *staged,
+				     struct qcow2bm_image *image, size_t idx,
+				     struct qcow2bm_error *err)
+{
+	const struct q2_edit_source source = {.image = image, .idx = idx};
+	/* The table of one that is recovered may not fit the disk: it is read as another's. */
+	if (image != edit->image || idx != staged->origin || staged->is_recovered)
+		return q2_edit_add_source(staged, &source, err);
+	staged->keeps_own = true;
 	return QCOW2BM_OK;
 }
 

@@ -8,10 +8,17 @@
 
 #define Q2_EDIT_NO_ORIGIN SIZE_MAX
 
-/* A committed bitmap whose bits are ORed into a staged one. */
+enum q2_edit_source_kind {
+	Q2_EDIT_BITMAP,    /* a committed bitmap */
+	Q2_EDIT_ALLOCATED, /* clusters that the image itself holds data or zeros for */
+	Q2_EDIT_ALL        /* the whole disk */
+};
+
+/* What is ORed into a staged bitmap. */
 struct q2_edit_source {
 	struct qcow2bm_image *image;
-	size_t idx; /* in that image's directory */
+	size_t idx; /* of a bitmap, in that image's directory; else 0 */
+	enum q2_edit_source_kind kind;
 };
 
 /* A bitmap as it shall be. Its content is the union of its sources; its own committed bits are
@@ -24,6 +31,10 @@ struct q2_staged {
 	uint32_t flags;
 	uint8_t granularity_bits;
 	bool keeps_own;
+	bool is_recovered; /* its origin is in-use, and it shall not be */
+	bool is_rebuilt;   /* its origin's table is not needed, and may be unreadable */
+	enum qcow2bm_recovery recovery;
+	enum qcow2bm_guarantee guarantee;
 	struct q2_edit_source *sources;
 	size_t source_count;
 	const struct q2_staged
@@ -95,7 +106,12 @@ enum qcow2bm_code q2_edit_set_name(struct qcow2bm_edit *edit, struct q2_staged *
 void q2_edit_delete(struct qcow2bm_edit *edit, struct q2_staged *staged);
 
 /* Adds a source, once. Errors: ENOMEM. */
-enum qcow2bm_code q2_edit_add_source(struct qcow2bm_edit *edit, struct q2_staged *staged,
+enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,
+				     const struct q2_edit_source *source,
+				     struct qcow2bm_error *err);
+
+/* Adds the committed bits of bitmap idx of `image`. Errors: ENOMEM. */
+enum qcow2bm_code q2_edit_add_bitmap(struct qcow2bm_edit *edit, struct q2_staged *staged,
 				     struct qcow2bm_image *image, size_t idx,
 				     struct qcow2bm_error *err);
 

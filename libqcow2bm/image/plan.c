@@ -272,6 +272,14 @@ enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
 	return code;
 }
 
+static size_t count_bitmaps(const struct q2_staged *staged)
+{
+	size_t count = staged->keeps_own;
+	for (size_t i = 0; i < staged->source_count; i++)
+		count += staged->sources[i].kind == Q2_EDIT_BITMAP;
+	return count;
+}
+
 void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
 			     struct qcow2bm_change *change)
 {
@@ -281,14 +289,18 @@ void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
 		.granularity_bits = staged->granularity_bits,
 		.enabled = staged->flags & Q2_DIRECTORY_FLAG_AUTO,
 		.content_changed = q2_edit_changes_content(staged),
-		.sources = staged->source_count + staged->keeps_own,
+		.sources = count_bitmaps(staged),
+		.recovered = staged->is_recovered,
+		.recovery = staged->recovery,
+		.guarantee = staged->guarantee,
 	};
 	if (staged->origin != Q2_EDIT_NO_ORIGIN) {
 		const struct q2_directory_entry *entry =
 			&edit->image->directory.bitmaps[staged->origin].entry;
 		change->old_name = (const char *)entry->name;
 		change->old_name_bytes = entry->name_bytes;
-		change->flag_changed = staged->flags != entry->flags;
+		change->flag_changed =
+			(staged->flags ^ entry->flags) & Q2_DIRECTORY_FLAG_AUTO;
 	} else {
 		change->kind = QCOW2BM_CHANGE_ADD;
 	}

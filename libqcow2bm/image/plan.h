@@ -32,7 +32,7 @@ struct q2_plan {
 	/* The first byte past the end of the file that a bitmap which stays has lost there;
 	 * UINT64_MAX: none. */
 	uint64_t cut_off;
-	bool has_lost_table;   /* of a deleted bitmap: its data cannot even be counted */
+	bool has_lost_table;   /* of a deleted or rebuilt bitmap: its data cannot be counted */
 };
 
 /* Plans the edit. Writes nothing. Errors: EUNSUPPORTED, ELIMIT, EIMAGE, ESYSTEM, ENOMEM. */

@@ -43,7 +43,8 @@ static enum qcow2bm_code collect_bitmaps(struct q2_plan *plan, struct q2_cluster
 		if (code == QCOW2BM_OK) {
 			code = q2_refs_add_bitmap(set, edit->image, bitmap, table, err);
 			free(table);
-		} else if (code == QCOW2BM_EIMAGE && edit->staged[i].is_deleted) {
+		} else if (code == QCOW2BM_EIMAGE &&
+			   (edit->staged[i].is_deleted || edit->staged[i].is_rebuilt)) {
 			/* Which clusters it has cannot be told: not even how many are leaked. */
 			explain(plan, problem.sentence);
 			plan->has_lost_table = true;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Reading the bits of a committed bitmap: adjacent clusters in one read. */
+/* Reading bits: of a committed bitmap, adjacent clusters in one read. */
 #include "source.h"
 
 #include <stdlib.h>
@@ -21,6 +21,7 @@ enum qcow2bm_code q2_source_open(struct q2_source *source, struct qcow2bm_image 
 	*source = (struct q2_source){
 		.image = image,
 		.bitmap = bitmap,
+		.granularity_bits = entry->granularity_bits,
 		.shape = q2_table_shape(image->header.virtual_bytes,
 					entry->granularity_bits,
 					image->header.cluster_bits),
@@ -29,10 +30,25 @@ enum qcow2bm_code q2_source_open(struct q2_source *source, struct qcow2bm_image 
 	return q2_tables_load(image, bitmap, &source->table, err);
 }
 
+void q2_source_open_all(struct q2_source *source, struct qcow2bm_image *image)
+{
+	unsigned cluster_bits = image->header.cluster_bits;
+	*source = (struct q2_source){
+		.origin = Q2_SOURCE_ALL,
+		.image = image,
+		.granularity_bits = cluster_bits,
+		.shape = q2_table_shape(image->header.virtual_bytes, cluster_bits,
+					cluster_bits),
+	};
+}
+
 void q2_source_close(struct q2_source *source)
 {
 	free(source->table);
-	source->table = NULL;
+	free(source->l1);
+	free(source->l2_part);
+	source->table = source->l1 = NULL;
+	source->l2_part = NULL;
 }
 
 static uint64_t entry_at(const struct q2_source *source, uint64_t idx)
@@ -46,6 +62,10 @@ enum q2_source_kind q2_source_classify(const struct q2_source *source, uint64_t 
 	uint64_t end = q2_min_u64(first + bits, source->shape.bits);
 	if (first >= end)
 		return Q2_SOURCE_ZEROS;
+	if (source->origin == Q2_SOURCE_ALL)
+		return Q2_SOURCE_ONES;
+	if (source->origin == Q2_SOURCE_ALLOCATED)
+		return q2_allocated_classify(source, first, end);
 	uint64_t idx = first / source->shape.bits_per_cluster;
 	uint64_t last = (end - 1) / source->shape.bits_per_cluster;
 	uint64_t entry = entry_at(source, idx);
@@ -100,6 +120,20 @@ static enum qcow2bm_code read_bytes(const struct q2_source *source, uint64_t at,
 	return QCOW2BM_OK;
 }
 
+/* Fills words with the bits [first, first+bits), all inside the shape. */
+static enum qcow2bm_code read_bits(const struct q2_source *source, uint64_t first,
+				   uint64_t bits, uint64_t *words,
+				   struct qcow2bm_error *err)
+{
+	size_t bytes = (size_t)q2_shift_up(bits, 3);
+	if (source->origin == Q2_SOURCE_BITMAP)
+		return read_bytes(source, first / 8, bytes, (uint8_t *)words, err);
+	memset(words, source->origin == Q2_SOURCE_ALL ? 0xff : 0, bytes);
+	return source->origin == Q2_SOURCE_ALL
+		       ? QCOW2BM_OK
+		       : q2_allocated_read(source, first, bits, words, err);
+}
+
 enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first,
 				 uint64_t bits, uint64_t *words,
 				 struct qcow2bm_error *err)
@@ -110,11 +144,19 @@ enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first,
 				: q2_min_u64(bits, source->shape.bits - first);
 	size_t have_bytes = (size_t)q2_shift_up(have, 3);
 	memset((uint8_t *)words + have_bytes, 0, count * 8 - have_bytes);
-	enum qcow2bm_code code =
-		read_bytes(source, first / 8, have_bytes, (uint8_t *)words, err);
+	enum qcow2bm_code code = read_bits(source, first, have, words, err);
 	if (code == QCOW2BM_OK && have < (uint64_t)count * 64)
 		q2_uniform_clear_tail(words, count, have);
 	return code;
+}
+
+uint64_t q2_source_read_bytes(const struct q2_source *source, uint64_t bits)
+{
+	if (source->origin == Q2_SOURCE_ALL)
+		return 0;
+	if (source->origin == Q2_SOURCE_ALLOCATED)
+		return bits << (source->image->header.cluster_bits - source->l2_bits);
+	return q2_shift_up(bits, 3);
 }
 
 static enum qcow2bm_code visit_piece(const struct q2_source *source, uint64_t first,

@@ -1,22 +1,45 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The committed bits of a bitmap, read in any order and at any granularity. */
+/* Bits that go into a bitmap, those of a committed one or others that follow from the image,
+ * read in any order and at any granularity. */
 #ifndef Q2_IMAGE_SOURCE_H
 #define Q2_IMAGE_SOURCE_H
 
 #include "../format/table.h"
 #include "image.h"
 
+enum q2_source_origin { Q2_SOURCE_BITMAP, Q2_SOURCE_ALLOCATED, Q2_SOURCE_ALL };
+
 struct q2_source {
+	enum q2_source_origin origin;
 	struct qcow2bm_image *image;
-	const struct q2_bitmap *bitmap;
+	const struct q2_bitmap *bitmap; /* NULL unless the bits are a bitmap's */
+	unsigned granularity_bits;
 	struct q2_table_shape shape;
+	/* Q2_SOURCE_BITMAP: */
 	uint64_t *table;
 	uint32_t table_entries; /* entries behind these are all-zero */
+	/* Q2_SOURCE_ALLOCATED: */
+	uint64_t *l1; /* places of the L2 tables; 0: none */
+	uint32_t l1_entries;
+	unsigned l2_bits; /* log2 of the entries of an L2 table */
+	uint8_t *l2_part;
 };
 
 /* Loads the table. Errors: EIMAGE, ESYSTEM, ENOMEM. */
 enum qcow2bm_code q2_source_open(struct q2_source *source, struct qcow2bm_image *image,
 				 size_t idx, struct qcow2bm_error *err);
+
+/* One bit for each cluster of the guest's disk, set when an L2 entry of the active layer says
+ * anything of it: allocated, compressed, preallocated, zero, or a subcluster that is. All are
+ * set with a raw external data file, which is whole without L2 tables. Errors: EIMAGE, ESYSTEM,
+ * ENOMEM. */
+enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
+					   struct qcow2bm_image *image,
+					   struct qcow2bm_error *err);
+
+/* All bits are set. */
+void q2_source_open_all(struct q2_source *source, struct qcow2bm_image *image);
+
 void q2_source_close(struct q2_source *source);
 
 enum q2_source_kind { Q2_SOURCE_ZEROS, Q2_SOURCE_ONES, Q2_SOURCE_MIXED };
@@ -41,6 +64,19 @@ typedef enum qcow2bm_code q2_source_fn(void *opaque, uint64_t first, uint64_t bi
 enum qcow2bm_code q2_source_visit(const struct q2_source *source, uint64_t first,
 				  uint64_t end, q2_source_fn *fn, void *opaque,
 				  struct qcow2bm_error *err);
+
+/* The bytes of the image file that reading so many bits takes. */
+uint64_t q2_source_read_bytes(const struct q2_source *source, uint64_t bits);
+
+/* ---- allocated.c ---- */
+
+enum q2_source_kind q2_allocated_classify(const struct q2_source *source, uint64_t first,
+					  uint64_t end);
+
+/* Sets the bits [first, first+bits), all inside the shape, in words that are zero. */
+enum qcow2bm_code q2_allocated_read(const struct q2_source *source, uint64_t first,
+				    uint64_t bits, uint64_t *words,
+				    struct qcow2bm_error *err);
 
 /* ---- convert.c ---- */
 

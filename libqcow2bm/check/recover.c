@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Recovering a bitmap that a crash left in-use: which bits it gets, and what they promise. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/error.h"
+#include "../format/table.h"
+#include "../image/edit.h"
+
+static enum qcow2bm_code refuse(struct qcow2bm_error *err, enum qcow2bm_code code,
+				const struct q2_bitmap *bitmap, const char *sentence)
+{
+	return q2_fail(err, code, bitmap->off, "%s", sentence);
+}
+
+/* Whether the entry is sound but for where its table is, which a new one makes good. */
+static bool is_sound_without_table(const struct qcow2bm_image *image,
+				   const struct q2_bitmap *bitmap)
+{
+	struct q2_directory_entry entry = bitmap->entry;
+	size_t same;
+	q2_directory_find(&image->directory, entry.name, entry.name_bytes, &same);
+	if (same != 1 || !(entry.flags & Q2_DIRECTORY_FLAG_IN_USE))
+		return false;
+	entry.table_off = q2_header_cluster_bytes(&image->header);
+	entry.table_entries = 1;
+	return q2_directory_entry_check(&entry, &image->header, bitmap->off, NULL) ==
+	       QCOW2BM_OK;
+}
+
+static enum qcow2bm_code find_in_use(const struct qcow2bm_edit *edit, const char *name,
+				     size_t name_bytes, enum qcow2bm_recovery method,
+				     struct q2_staged **staged, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_image *image = edit->image;
+	struct qcow2bm_error why = {0};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	*staged = q2_edit_find(edit, name, name_bytes);
+	size_t idx = *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->origin;
+	if (*staged == NULL || (idx != Q2_EDIT_NO_ORIGIN && !(*staged)->is_recovered))
+		code = q2_edit_check_usable(image, idx, name, name_bytes, &why);
+	if (code == QCOW2BM_EINUSE ||
+	    (code == QCOW2BM_EIMAGE && method == QCOW2BM_RECOVER_FULL &&
+	     is_sound_without_table(image, &image->directory.bitmaps[idx])))
+		return QCOW2BM_OK;
+	if (code != QCOW2BM_OK)
+		return q2_fail(err, code, why.offset, "%s", why.sentence);
+	return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+		       "it is not marked in-use: there is nothing to recover");
+}
+
+/* The shape that the new bits have: the disk's, which may have been resized since. */
+static enum qcow2bm_code check_shape(const struct qcow2bm_image *image,
+				     const struct q2_bitmap *bitmap,
+				     struct q2_table_shape *shape,
+				     struct qcow2bm_error *err)
+{
+	*shape = q2_table_shape(image->header.virtual_bytes,
+				bitmap->entry.granularity_bits,
+				image->header.cluster_bits);
+	if (shape->entries == 0)
+		return refuse(err, QCOW2BM_EUNSUPPORTED, bitmap,
+			      "a disk of 0 bytes cannot have bitmaps; delete it");
+	if (shape->entries > Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits)
+		return q2_fail(err, QCOW2BM_ELIMIT, bitmap->off,
+			       "the disk has grown: the bitmap would take %llu bytes, QEMU "
+			       "allows %llu; delete it",
+			       (unsigned long long)shape->bytes,
+			       Q2_TABLE_MAX_BITMAP_BYTES);
+	return QCOW2BM_OK;
+}
+
+/* Whether the stored bits can be read at all: an edit that keeps them would not notice. */
+static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
+				      const struct q2_bitmap *bitmap,
+				      struct qcow2bm_error *err)
+{
+	struct qcow2bm_error why = {0};
+	uint64_t *table;
+	enum qcow2bm_code code = q2_tables_load(image, bitmap, &table, &why);
+	if (code == QCOW2BM_OK)
+		free(table);
+	else if (code == QCOW2BM_EIMAGE)
+		return q2_fail(err, code, why.offset,
+			       "its stored bits cannot be read, so it can only be recovered "
+			       "as all dirty (%.300s)",
+			       why.sentence);
+	else
+		return q2_fail(err, code, why.offset, "%s", why.sentence);
+	return QCOW2BM_OK;
+}
+
+static bool begins_with(const struct q2_directory_entry *entry, const char *prefix)
+{
+	size_t bytes = strlen(prefix);
+	return entry->name_bytes >= bytes && memcmp(entry->name, prefix, bytes) == 0;
+}
+
+/* Why the method promises nothing for this bitmap, or NULL. */
+static const char *find_doubt(const struct qcow2bm_image *image,
+			      const struct q2_bitmap *bitmap,
+			      enum qcow2bm_recovery method)
+{
+	const struct q2_directory_entry *entry = &bitmap->entry;
+	/* QEMU refuses to go back to a snapshot while there are bitmaps; old versions did not. */
+	if (method == QCOW2BM_RECOVER_ALLOCATED && image->header.nb_snapshots != 0)
+		return "unsafe: the image has internal snapshots, and going back to one takes "
+		       "clusters out of this layer without a trace";
+	if (method != QCOW2BM_RECOVER_STORED)
+		return NULL;
+	if (entry->flags & Q2_DIRECTORY_FLAG_AUTO)
+		return "unsafe: it was recording, so its stored bits lack what the guest "
+		       "wrote in the session that crashed";
+	if (begins_with(entry, "libvirt-tmp-") || begins_with(entry, "backup-"))
+		return "unsafe: programs write into temporary bitmaps of such a name while "
+		       "the guest runs, so its stored bits may be old";
+	return NULL;
+}
+
+static enum qcow2bm_code check_method(struct qcow2bm_image *image,
+				      const struct q2_bitmap *bitmap,
+				      enum qcow2bm_recovery method,
+				      const struct q2_table_shape *shape,
+				      struct qcow2bm_error *err)
+{
+	if (method == QCOW2BM_RECOVER_FULL)
+		return QCOW2BM_OK;
+	if (method == QCOW2BM_RECOVER_ALLOCATED && image->header.backing_file_off == 0)
+		return refuse(err, QCOW2BM_EINVAL, bitmap,
+			      "the image has no backing file, so it is no overlay that holds "
+			      "only what was written since; recover it as all dirty");
+	enum qcow2bm_code code = check_stored(image, bitmap, err);
+	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_STORED &&
+	    bitmap->entry.table_entries != shape->entries)
+		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
+			       "its stored bits are those of a disk of another size (the "
+			       "table has %u entries, the disk needs %llu)",
+			       bitmap->entry.table_entries,
+			       (unsigned long long)shape->entries);
+	return code;
+}
+
+static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit, struct q2_staged *staged,
+				       const struct q2_table_shape *shape,
+				       enum qcow2bm_recovery method,
+				       struct qcow2bm_error *err)
+{
+	const struct q2_directory_entry *entry =
+		&edit->image->directory.bitmaps[staged->origin].entry;
+	const struct q2_edit_source own = {.image = edit->image, .idx = staged->origin};
+	struct q2_edit_source more = {.image = edit->image, .kind = Q2_EDIT_ALLOCATED};
+	bool fits = entry->table_entries == shape->entries;
+	if (method == QCOW2BM_RECOVER_STORED)
+		return QCOW2BM_OK;
+	if (method == QCOW2BM_RECOVER_FULL)
+		more.kind = Q2_EDIT_ALL;
+	enum qcow2bm_code code = q2_edit_add_source(staged, &more, err);
+	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_ALLOCATED && !fits)
+		code = q2_edit_add_source(staged, &own, err);
+	if (code == QCOW2BM_OK)
+		staged->keeps_own = method == QCOW2BM_RECOVER_ALLOCATED && fits;
+	else
+		staged->source_count = 0;
+	return code;
+}
+
+static uint32_t new_flags(uint32_t flags, enum qcow2bm_recording recording)
+{
+	flags &= ~Q2_DIRECTORY_FLAG_IN_USE;
+	if (recording == QCOW2BM_RECORDING_ON)
+		flags |= Q2_DIRECTORY_FLAG_AUTO;
+	if (recording == QCOW2BM_RECORDING_OFF)
+		flags &= ~Q2_DIRECTORY_FLAG_AUTO;
+	return flags;
+}
+
+static enum qcow2bm_guarantee guarantee_of(enum qcow2bm_recovery method, const char *doubt)
+{
+	if (doubt != NULL)
+		return QCOW2BM_GUARANTEE_UNSAFE;
+	return method == QCOW2BM_RECOVER_STORED ? QCOW2BM_GUARANTEE_EXACT
+						: QCOW2BM_GUARANTEE_SUPERSET;
+}
+
+static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *staged,
+			       const struct qcow2bm_recover_options *options,
+			       enum qcow2bm_guarantee *guarantee,
+			       struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = edit->image;
+	const struct q2_bitmap *bitmap = &image->directory.bitmaps[staged->origin];
+	struct q2_table_shape shape;
+	enum qcow2bm_code code = check_shape(image, bitmap, &shape, err);
+	if (code == QCOW2BM_OK)
+		code = check_method(image, bitmap, options->method, &shape, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	const char *doubt = find_doubt(image, bitmap, options->method);
+	*guarantee = guarantee_of(options->method, doubt);
+	if (doubt != NULL && !options->accept_unsafe)
+		return refuse(err, QCOW2BM_EINUSE, bitmap, doubt);
+	code = stage_content(edit, staged, &shape, options->method, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	staged->is_recovered = true;
+	staged->is_rebuilt = options->method == QCOW2BM_RECOVER_FULL;
+	staged->recovery = options->method;
+	staged->guarantee = *guarantee;
+	staged->flags = new_flags(staged->flags, options->recording);
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
+				  size_t name_bytes,
+				  const struct qcow2bm_recover_options *options,
+				  enum qcow2bm_guarantee *guarantee,
+				  struct qcow2bm_error *err)
+{
+	enum qcow2bm_guarantee unwanted;
+	struct q2_staged *staged;
+	if (edit->image->storage->writer == Q2_WRITER_LIVE)
+		return q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
+			       "a running program has the image open for writing");
+	enum qcow2bm_code code =
+		find_in_use(edit, name, name_bytes, options->method, &staged, err);
+	return code != QCOW2BM_OK
+		       ? code
+		       : stage(edit, staged, options,
+			       guarantee != NULL ? guarantee : &unwanted, err);
+}

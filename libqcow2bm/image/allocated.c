@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which clusters of the guest's disk the active layer says anything of, as bits. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/endian.h"
+#include "../base/error.h"
+#include "../format/mapping.h"
+#include "source.h"
+
+#define PART_BYTES (64u << 10) /* a multiple of 64 extended entries */
+
+/* Keeps the places of the L2 tables that the disk has; those behind it map the state of a
+ * machine. */
+static enum qcow2bm_code load_l1(struct q2_source *source, struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &source->image->header;
+	uint64_t wanted = q2_shift_up(source->shape.bits, source->l2_bits);
+	source->l1_entries = (uint32_t)q2_min_u64(header->l1_entries, wanted);
+	source->l1 = calloc((size_t)source->l1_entries + 1, sizeof(*source->l1));
+	source->l2_part = malloc(PART_BYTES);
+	if (source->l1 == NULL || source->l2_part == NULL)
+		return q2_fail_memory(err, "an L1 table");
+	if (source->l1_entries < wanted)
+		return q2_fail(err, QCOW2BM_EIMAGE, header->l1_table_off,
+			       "the L1 table has %u entries, too few for the disk; run "
+			       "qemu-img check",
+			       header->l1_entries);
+	/* Read and decoded in place. */
+	enum qcow2bm_code code =
+		q2_storage_read(source->image->storage, source->l1,
+				source->l1_entries * sizeof(*source->l1),
+				header->l1_table_off, err);
+	for (uint32_t i = 0; code == QCOW2BM_OK && i < source->l1_entries; i++)
+		source->l1[i] = q2_be64_load((const uint8_t *)&source->l1[i]) &
+				Q2_MAPPING_L1_OFFSET_MASK;
+	return code;
+}
+
+enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
+					   struct qcow2bm_image *image,
+					   struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &image->header;
+	bool extended = header->incompatible_features & Q2_INCOMPATIBLE_EXTENDED_L2;
+	q2_source_open_all(source, image);
+	if (header->incompatible_features & Q2_INCOMPATIBLE_DATA_FILE &&
+	    header->autoclear_features & Q2_AUTOCLEAR_RAW_DATA)
+		return QCOW2BM_OK;
+	source->origin = Q2_SOURCE_ALLOCATED;
+	source->l2_bits = header->cluster_bits - q2_mapping_entry_shift(extended);
+	enum qcow2bm_code code = load_l1(source, err);
+	if (code != QCOW2BM_OK)
+		q2_source_close(source);
+	return code;
+}
+
+enum q2_source_kind q2_allocated_classify(const struct q2_source *source, uint64_t first,
+					  uint64_t end)
+{
+	uint64_t last = (end - 1) >> source->l2_bits;
+	for (uint64_t i = first >> source->l2_bits; i <= last; i++)
+		if (source->l1[i] != 0)
+			return Q2_SOURCE_MIXED;
+	return Q2_SOURCE_ZEROS;
+}
+
+/* An entry is all zero, the bitmap of its subclusters included, or it says something. */
+static bool says_anything(const uint8_t *entry, size_t bytes)
+{
+	uint64_t halves[2] = {0};
+	memcpy(halves, entry, bytes);
+	return (halves[0] | halves[1]) != 0;
+}
+
+/* Sets bits from number `at` of words on for `count` entries. */
+static void set_bits(uint64_t *words, uint64_t at, const uint8_t *entries, size_t bytes,
+		     uint64_t count)
+{
+	uint8_t *bits = (uint8_t *)words;
+	for (uint64_t i = 0; i < count; i++)
+		if (says_anything(entries + i * bytes, bytes))
+			bits[(at + i) / 8] |= (uint8_t)(1u << ((at + i) % 8));
+}
+
+enum qcow2bm_code q2_allocated_read(const struct q2_source *source, uint64_t first,
+				    uint64_t bits, uint64_t *words,
+				    struct qcow2bm_error *err)
+{
+	unsigned shift = source->image->header.cluster_bits - source->l2_bits;
+	uint64_t table_entries = (uint64_t)1 << source->l2_bits;
+	uint64_t done = 0;
+	while (done < bits) {
+		uint64_t off = source->l1[(first + done) >> source->l2_bits];
+		uint64_t idx = (first + done) & (table_entries - 1);
+		uint64_t part = q2_min_u64(table_entries - idx, bits - done);
+		if (off != 0) {
+			part = q2_min_u64(part, PART_BYTES >> shift);
+			enum qcow2bm_code code = q2_storage_read(
+				source->image->storage, source->l2_part,
+				(size_t)(part << shift), off + (idx << shift), err);
+			if (code != QCOW2BM_OK)
+				return code;
+			set_bits(words, done, source->l2_part, (size_t)1 << shift, part);
+		}
+		done += part;
+	}
+	return QCOW2BM_OK;
+}

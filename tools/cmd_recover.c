@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm recover: bitmaps that a crash left in-use, with a promise for each. */
+#include "commit.h"
+#include "memory.h"
+#include "message.h"
+#include "name.h"
+#include "operand.h"
+#include "output.h"
+#include "plan.h"
+
+#include <stdlib.h>
+
+enum { STORED = TOOL_OPT_OWN, ALLOCATED, FULL, UNSAFE, ENABLE, DISABLE };
+
+struct recover {
+	struct tool_edit edit;
+	struct qcow2bm_recover_options options;
+	int methods; /* how many were asked for */
+	struct tool_text report; /* a line for each bitmap, for a human */
+};
+
+static void add_to_report(struct recover *recover, const char *name, size_t name_bytes,
+			  enum qcow2bm_guarantee guarantee)
+{
+	char *filename = tool_name_escape_text(recover->edit.filename, TOOL_NAME_HUMAN);
+	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
+	tool_text_print(&recover->report, "%s: '%s' recovered, %s\n", filename, shown,
+			tool_plan_promise(recover->options.method, guarantee));
+	free(shown);
+	free(filename);
+}
+
+static int stage(struct recover *recover, const char *name, size_t name_bytes)
+{
+	struct qcow2bm_error err = {0};
+	enum qcow2bm_guarantee guarantee;
+	if (qcow2bm_recover(recover->edit.edit, name, name_bytes, &recover->options,
+			    &guarantee, &err) == QCOW2BM_OK) {
+		add_to_report(recover, name, name_bytes, guarantee);
+		return TOOL_EXIT_DONE;
+	}
+	int status = tool_edit_refuse(&recover->edit, "recover", name, name_bytes, &err);
+	if (err.code == QCOW2BM_EINUSE)
+		tool_message(recover->edit.filename,
+			     "--full makes it all dirty, which is always safe; --unsafe "
+			     "recovers it this way all the same");
+	return status;
+}
+
+static int stage_names(struct recover *recover, int count, char **names)
+{
+	int status = TOOL_EXIT_DONE;
+	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++) {
+		struct tool_operand operand;
+		tool_operand_resolve(&operand, recover->edit.image, names[i]);
+		status = stage(recover, operand.bytes, operand.count);
+		tool_operand_free(&operand);
+	}
+	return status;
+}
+
+static int stage_all(struct recover *recover)
+{
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0;
+	     i < qcow2bm_count(recover->edit.image) && status == TOOL_EXIT_DONE; i++) {
+		struct qcow2bm_bitmap bitmap;
+		qcow2bm_describe(recover->edit.image, i, &bitmap);
+		if (bitmap.in_use)
+			status = stage(recover, bitmap.name, bitmap.name_bytes);
+	}
+	if (recover->report.used == 0 && status == TOOL_EXIT_DONE) {
+		char *filename =
+			tool_name_escape_text(recover->edit.filename, TOOL_NAME_HUMAN);
+		tool_text_print(&recover->report,
+				"%s: no bitmap is marked in-use, there is nothing to "
+				"recover\n",
+				filename);
+		free(filename);
+	}
+	return status;
+}
+
+/* The edit is done: that its report cannot be printed is no reason to call it failed. */
+static int print_report(struct recover *recover, int status)
+{
+	const struct tool_options *options = &recover->edit.options;
+	bool done = status == TOOL_EXIT_DONE || status == TOOL_EXIT_LEAKED;
+	if (!done || options->dry_run || options->json || options->quiet)
+		return status;
+	if (tool_output_text(&recover->report) == TOOL_EXIT_DONE)
+		return status;
+	tool_message(recover->edit.filename, "the edit is done, only its report is lost");
+	return TOOL_EXIT_LEAKED;
+}
+
+static int recover_bitmaps(struct recover *recover, int count, char **operands)
+{
+	if (count == 0)
+		return tool_message_usage(&tool_cmd_recover, "operand IMAGE is wanted");
+	if (recover->methods != 1)
+		return tool_message_usage(
+			&tool_cmd_recover,
+			"one of --stored, --allocated and --full is wanted");
+	int status = tool_edit_open(&recover->edit, operands[0]);
+	if (status == TOOL_EXIT_DONE && count > 1)
+		status = stage_names(recover, count - 1, operands + 1);
+	else if (status == TOOL_EXIT_DONE)
+		status = stage_all(recover);
+	if (status == TOOL_EXIT_DONE)
+		status = print_report(recover, tool_commit_run(&recover->edit));
+	tool_text_free(&recover->report);
+	return tool_edit_close(&recover->edit, status);
+}
+
+static void choose(struct recover *recover, enum qcow2bm_recovery method)
+{
+	recover->options.method = method;
+	recover->methods++;
+}
+
+static int take_option(struct recover *recover, int opt, char **argv)
+{
+	switch (opt) {
+	case STORED:
+		choose(recover, QCOW2BM_RECOVER_STORED);
+		break;
+	case ALLOCATED:
+		choose(recover, QCOW2BM_RECOVER_ALLOCATED);
+		break;
+	case FULL:
+		choose(recover, QCOW2BM_RECOVER_FULL);
+		break;
+	case UNSAFE:
+		recover->options.accept_unsafe = true;
+		break;
+	case ENABLE:
+		recover->options.recording = QCOW2BM_RECORDING_ON;
+		break;
+	case DISABLE:
+		recover->options.recording = QCOW2BM_RECORDING_OFF;
+		break;
+	default:
+		return tool_options_take(&recover->edit.options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"stored", no_argument, NULL, STORED},
+		{"allocated", no_argument, NULL, ALLOCATED},
+		{"full", no_argument, NULL, FULL},
+		{"unsafe", no_argument, NULL, UNSAFE},
+		{"enable", no_argument, NULL, ENABLE},
+		{"disable", no_argument, NULL, DISABLE},
+		TOOL_OPTIONS_EDIT,
+	};
+	struct recover recover = {.edit = {.options = {.command = &tool_cmd_recover}}};
+	int opt;
+	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
+				  NULL)) != -1) {
+		int status = take_option(&recover, opt, argv);
+		if (status != TOOL_OPTIONS_GO_ON)
+			return status;
+	}
+	return recover_bitmaps(&recover, argc - optind, argv + optind);
+}
+
+const struct tool_command tool_cmd_recover = {
+	.name = "recover",
+	.synopsis = "[OPTION]... --stored|--allocated|--full IMAGE [NAME]...",
+	.summary = "Make bitmaps usable that a crash left in-use",
+	.help = "A bitmap is marked in-use while a QEMU has the image open. After a crash the mark\n"
+		"stays, nobody may use the bitmap, and what the guest wrote in that session is in\n"
+		"the disk but not in the bitmap. Without NAME, all bitmaps that are in-use are\n"
+		"recovered: all, or none. What each one promises then is printed:\n"
+		"  exact     the bits are right\n"
+		"  superset  no change is missing, but more than what changed may be dirty\n"
+		"  unsafe    changes may be missing: a backup made by it may not restore\n"
+		"\n"
+		"How (one is wanted):\n"
+		"      --full             all dirty: a superset, always. The next backup copies the\n"
+		"                         whole disk once, and the chain of bitmaps lives on\n"
+		"      --allocated        its stored bits, and every cluster that this image holds\n"
+		"                         data or zeros for: a superset in an overlay (an image with\n"
+		"                         a backing file) that was begun with the checkpoint or later\n"
+		"                         and was not emptied since (the monitor's commit)\n"
+		"      --stored           its bits as they are stored: exact for one that was not\n"
+		"                         recording, if nobody changed the bitmap itself (enabled it,\n"
+		"                         merged into it) while the guest ran; unsafe for others\n"
+		"\n"
+		"Options:\n"
+		"      --unsafe           recover even what promises nothing\n"
+		"      --enable           let QEMU record into it (default: as it was)\n"
+		"      --disable          do not\n" TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
+		"Examples:\n"
+		"  qcow2bm recover --full disk.qcow2\n"
+		"  qcow2bm recover -n --allocated overlay.qcow2 chk-7\n"
+		"\n" TOOL_HELP_EDIT_EXITS,
+	.run = run,
+};
