@@ -205,6 +205,53 @@ static void last_ends_the_extensions(void **state)
 	one_edit_free(&edit);
 }
 
+/* The write that reaches autoclear bit 0 stays in the header's sector: the end marker behind it
+ * is another write. */
+static void check_switch_is_one_sector(const struct one_edit *edit)
+{
+	size_t switches = 0;
+	for (size_t i = 0; i < edit->log.count; i++) {
+		const struct record_op *op = &edit->log.ops[i];
+		if (op->kind != RECORD_WRITE || op->off > 88 || op->off + op->bytes < 96)
+			continue;
+		assert_true(op->off + op->bytes <= RECORD_SECTOR_BYTES);
+		switches++;
+	}
+	assert_int_equal(switches, 1);
+}
+
+static void first_and_last_behind_the_sector_of_the_header(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	build.before[0] = (struct build_extension){0x71000001u, 400};
+	build_image(&build, &edit.file);
+	run(&edit, add_a, 1);
+	check_switch_is_one_sector(&edit);
+	assert_int_equal(edit.inspect.payload_off, HEADER_BYTES + 416);
+	run(&edit, delete_a, 0);
+	check_switch_is_one_sector(&edit);
+	assert_int_equal(type_at(&edit, HEADER_BYTES + 408), Q2_EXTENSION_END);
+	/* An extension that were still there would be refused. */
+	run(&edit, add_b, 1);
+	one_edit_free(&edit);
+}
+
+/* Else every later edit would have to move it. */
+static void first_leaves_padding_that_crosses_a_sector(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	build.before[0] = (struct build_extension){0x71000001u, 368};
+	build.before[1] = (struct build_extension){Q2_EXTENSION_PADDING, 24};
+	build_image(&build, &edit.file);
+	run(&edit, add_a, 1);
+	assert_true(edit.inspect.payload_off > 512);
+	one_edit_free(&edit);
+}
+
 static void last_leaves_padding_before_others_and_first_takes_it(void **state)
 {
 	(void)state;
@@ -263,6 +310,50 @@ static void no_room_is_refused(void **state)
 	one_edit_free(&edit);
 }
 
+static void check_refused(struct one_edit *edit, const char *words)
+{
+	assert_int_equal(one_edit_run(edit, add_a, 0), QCOW2BM_EUNSUPPORTED);
+	assert_non_null(strstr(edit->err.sentence, words));
+	assert_true(one_edit_is_untouched(edit));
+	one_edit_free(edit);
+}
+
+/* Once the bitmaps extension is there its end marker is the last before the end of the cluster:
+ * there the copy of the name would be. */
+static void no_room_for_a_copy_of_the_name_is_refused(void **state)
+{
+	(void)state;
+	static char name[461];
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	build.before[0] = (struct build_extension){0x71000001u, 984 - 8 - HEADER_BYTES};
+	build.backing_name = "b.qcow2";
+	build_image(&build, &edit.file);
+	check_refused(&edit, "no room");
+	/* The old name and the copy would overlap. */
+	memset(&edit, 0, sizeof(edit));
+	build = small(0);
+	memset(name, 'n', sizeof(name) - 1);
+	build.backing_name = name;
+	build_image(&build, &edit.file);
+	check_refused(&edit, "no room");
+}
+
+/* The backing file name ends the extensions as well. */
+static void extensions_without_an_end_marker_are_left_alone(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	build.before[0] = (struct build_extension){0x71000001u, 16};
+	build.backing_name = NAME;
+	build_image(&build, &edit.file);
+	uint64_t end = HEADER_BYTES + 24;
+	memcpy(edit.file.bytes + end, NAME, sizeof(NAME));
+	one_edit_store(&edit, 8, 8, end);
+	check_refused(&edit, "no end marker");
+}
+
 static void unknown_autoclear_bits_are_cleared_first(void **state)
 {
 	(void)state;
@@ -286,10 +377,14 @@ int main(void)
 		cmocka_unit_test(first_over_the_end_marker),
 		cmocka_unit_test(first_behind_padding_where_a_sector_ends),
 		cmocka_unit_test(last_ends_the_extensions),
+		cmocka_unit_test(first_and_last_behind_the_sector_of_the_header),
+		cmocka_unit_test(first_leaves_padding_that_crosses_a_sector),
 		cmocka_unit_test(last_leaves_padding_before_others_and_first_takes_it),
 		cmocka_unit_test(backing_name_moves_out_of_the_way),
 		cmocka_unit_test(backing_name_with_room_before_it_stays),
 		cmocka_unit_test(no_room_is_refused),
+		cmocka_unit_test(no_room_for_a_copy_of_the_name_is_refused),
+		cmocka_unit_test(extensions_without_an_end_marker_are_left_alone),
 		cmocka_unit_test(unknown_autoclear_bits_are_cleared_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
