@@ -7,8 +7,12 @@ q2_headers = \
 	libqcow2bm/base/endian.h \
 	libqcow2bm/base/error.h \
 	libqcow2bm/storage/holder.h \
+	libqcow2bm/storage/journal.h \
 	libqcow2bm/storage/lock.h \
+	libqcow2bm/storage/spans.h \
 	libqcow2bm/storage/storage.h \
+	libqcow2bm/storage/undo.h \
+	libqcow2bm/storage/undo_record.h \
 	libqcow2bm/format/directory.h \
 	libqcow2bm/format/extension.h \
 	libqcow2bm/format/header.h \
@@ -42,7 +46,13 @@ q2_sources = \
 	libqcow2bm/base/version.c \
 	libqcow2bm/storage/file.c \
 	libqcow2bm/storage/holder.c \
+	libqcow2bm/storage/journal.c \
 	libqcow2bm/storage/lock.c \
+	libqcow2bm/storage/spans.c \
+	libqcow2bm/storage/undo.c \
+	libqcow2bm/storage/undo_load.c \
+	libqcow2bm/storage/undo_position.c \
+	libqcow2bm/storage/undo_record.c \
 	libqcow2bm/format/directory.c \
 	libqcow2bm/format/extension.c \
 	libqcow2bm/format/header.c \
@@ -62,6 +72,7 @@ q2_sources = \
 	libqcow2bm/image/directory.c \
 	libqcow2bm/image/edit.c \
 	libqcow2bm/image/grow.c \
+	libqcow2bm/image/journal.c \
 	libqcow2bm/image/open.c \
 	libqcow2bm/image/plan.c \
 	libqcow2bm/image/prove.c \
@@ -98,7 +109,7 @@ noinst_LTLIBRARIES += libqcow2bm/libq2bits.la libqcow2bm/libq2.la
 libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)
 libqcow2bm_libq2bits_la_CFLAGS = $(AM_CFLAGS) $(BITS_CFLAGS) $(COVERAGE_CFLAGS)
 libqcow2bm_libq2_la_SOURCES = $(q2_headers) $(q2_sources)
-libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la
+libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la $(ZLIB_LIBS)
 
 lib_LTLIBRARIES += libqcow2bm/libqcow2bm.la
 libqcow2bm_libqcow2bm_la_SOURCES =

@@ -455,6 +455,7 @@ struct qcow2bm_totals {
 	uint64_t clusters;        /* in the file */
 	uint64_t allocated_clusters; /* that the guest's active disk refers to */
 	uint64_t compressed_clusters; /* the part of them that is compressed */
+	uint64_t fragmented_clusters; /* the part that does not follow the one before it */
 	uint64_t image_end_bytes; /* behind the last cluster that is in use */
 	bool walked;              /* references of the whole image were counted */
 };
@@ -514,6 +515,64 @@ enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
 				 const struct qcow2bm_report *report,
 				 const struct qcow2bm_repair_options *options,
 				 struct qcow2bm_error *err);
+
+/* ---- Undo --------------------------------------------------------------------------- */
+
+/*
+ * From now on, whatever a commit changes in `image`, which is open for writing, is noted in the
+ * new file `path` before it is changed; qcow2bm_undo() puts it back. Nothing is written over: the
+ * file must not be there yet. Called before qcow2bm_commit(), it ends with
+ * qcow2bm_journal_end(). Holes are not punched meanwhile.
+ *
+ * Errors: EINVAL for an image that is not open for writing or has an undo file; ESYSTEM (EEXIST,
+ * ENOSPC and others), ENOMEM: no file is left behind. When the undo file cannot be written later,
+ * the commit fails before it changes what was not noted.
+ * Crash: the image is as it was; the new file may be there.
+ */
+enum qcow2bm_code qcow2bm_journal(struct qcow2bm_image *image, const char *path,
+				  struct qcow2bm_error *err);
+
+/*
+ * Completes the undo file with what the image holds now; an undo file without a change is
+ * removed. qcow2bm_close() without it leaves the undo file of an edit that was interrupted.
+ *
+ * Errors: EINVAL when the image has no undo file; ESYSTEM, ENOMEM: the undo file is one of an
+ * edit that was interrupted.
+ * Crash: the image is not changed.
+ */
+enum qcow2bm_code qcow2bm_journal_end(struct qcow2bm_image *image, struct qcow2bm_error *err);
+
+enum {
+	QCOW2BM_UNDO_DRY_RUN = 1u << 0, /* look, write nothing */
+	QCOW2BM_UNDO_NO_LOCK = 1u << 1, /* take no locks: the caller vouches for it */
+	/* After an interrupted edit, and only then: also when a sector is neither as it was nor as
+	 * it was to become. */
+	QCOW2BM_UNDO_FORCE = 1u << 2
+};
+
+struct qcow2bm_undo_result {
+	bool nothing;            /* the image was as before the edit already */
+	bool was_interrupted;    /* the edit never ended */
+	bool forced;             /* only QCOW2BM_UNDO_FORCE made it go on */
+	uint64_t restored_bytes; /* written */
+	uint64_t file_bytes;     /* length of the image before the edit */
+	unsigned syncs;
+};
+
+/*
+ * Puts back, byte for byte, what the image file held before the edit that `undo_filename` was
+ * written for, its length included. The image may be a copy, or renamed. It is looked at first:
+ * nothing but the edit, or an undoing that was interrupted, must have changed it since. Doing it
+ * twice does nothing the second time. `result` may be NULL.
+ *
+ * Errors: EINVAL when something else has written since, or for an undo file of another image;
+ * EIMAGE, ELIMIT, EUNSUPPORTED for an undo file that is damaged or none; ENOMEM, ESYSTEM, EBUSY:
+ * nothing was changed. EUNKNOWN: a write failed on the way back; do it again.
+ * Crash: a state that a power cut could have left of the edit itself; do it again.
+ */
+enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename, unsigned flags,
+			       unsigned wait_seconds, struct qcow2bm_undo_result *result,
+			       struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -398,6 +399,48 @@ enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
 		file_close(&file->storage);
 		return code;
 	}
+	*storage = &file->storage;
+	return QCOW2BM_OK;
+}
+
+/* A new name is in its directory for good when the directory is synced. */
+static int sync_directory(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == NULL ? strdup(".")
+				     : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	if (folder == NULL)
+		return ENOMEM;
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error = fd < 0 || fsync(fd) != 0 ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	free(folder);
+	return error;
+}
+
+enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
+				 struct qcow2bm_error *err)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
+	if (fd < 0)
+		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET, "cannot make '%.300s'",
+				     path);
+	fd = move_above_standard(fd);
+	int error = fd < 0 ? errno : sync_directory(path);
+	struct file *file = error == 0 ? calloc(1, sizeof(*file)) : NULL;
+	if (file == NULL) {
+		if (fd >= 0)
+			close(fd);
+		unlink(path);
+		return q2_fail_errno(err, error == 0 ? ENOMEM : error, QCOW2BM_NO_OFFSET,
+				     "cannot make '%.300s'", path);
+	}
+	file->storage.ops = &file_ops;
+	file->storage.writable = true;
+	file->storage.can_grow = true;
+	file->storage.writer = Q2_WRITER_UNKNOWN;
+	file->fd = fd;
 	*storage = &file->storage;
 	return QCOW2BM_OK;
 }

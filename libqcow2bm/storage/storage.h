@@ -57,6 +57,13 @@ enum {
 enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path, unsigned flags,
 			       unsigned wait_seconds, struct qcow2bm_error *err);
 
+/*
+ * Makes an empty regular file that only its owner can read, and brings its name to stable
+ * storage. Takes no locks. Errors: ESYSTEM, EEXIST among them: nothing is written over.
+ */
+enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
+				 struct qcow2bm_error *err);
+
 /* Shorthands, so that callers read as sentences. */
 static inline enum qcow2bm_code q2_storage_read(struct q2_storage *s, void *buf, size_t bytes,
 						uint64_t off, struct qcow2bm_error *err)
