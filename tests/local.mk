@@ -21,6 +21,7 @@ unit_tests += tests/unit/test_edit
 unit_tests += tests/unit/test_extension
 unit_tests += tests/unit/test_fault_storage
 unit_tests += tests/unit/test_file
+unit_tests += tests/unit/test_file_open
 unit_tests += tests/unit/test_granularity
 unit_tests += tests/unit/test_grow
 unit_tests += tests/unit/test_header
@@ -173,6 +174,11 @@ tests_support_make_image_LDADD =
 # Ends or interrupts a program at one of its system calls, for scripts.
 check_PROGRAMS += tests/support/kill_at
 tests_support_kill_at_LDADD =
+
+tests_unit_test_file_SOURCES = tests/unit/test_file.c \
+	tests/unit/file_fixture.c tests/unit/file_fixture.h
+tests_unit_test_file_open_SOURCES = tests/unit/test_file_open.c \
+	tests/unit/file_fixture.c tests/unit/file_fixture.h
 
 # Tests of the program's files are built with what those need.
 tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c tools/decimal.c
