@@ -207,7 +207,7 @@ AM_COLOR_TESTS = no
 EXTRA_DIST += tests/coverage
 coverage: all
 	$(MAKE) -k check || :
-	FAULT_ALL=1 ./run tests/fault/allocation || :
+	FAULT_ALL=1 ./run tests/fault/commands || :
 	./run tests/coverage $(COVERAGE_FLAGS)
 .PHONY: coverage
 

@@ -43,6 +43,15 @@ static enum qcow2bm_code add_old_refcount_table(const struct q2_commit *commit,
 	return code != QCOW2BM_OK ? code : q2_clusters_sort(set, NULL, err);
 }
 
+/* All that a refcount table that was replaced had. */
+static uint64_t count_old_refcount_table(const struct q2_commit *commit)
+{
+	const struct q2_plan *plan = commit->plan;
+	return commit->table_replaced
+		       ? q2_clusters_total(&plan->old_table) + plan->old_table_unproven
+		       : 0;
+}
+
 static void tell_leaks(struct q2_commit *commit, uint64_t leaked, const char *reason)
 {
 	struct qcow2bm_result *result = commit->result;
@@ -95,7 +104,7 @@ void q2_release(struct q2_commit *commit)
 	struct q2_plan *plan = commit->plan;
 	struct q2_clusters used = {0};
 	struct qcow2bm_error err = {0};
-	uint64_t all = q2_clusters_total(&plan->old);
+	uint64_t all = q2_clusters_total(&plan->old) + count_old_refcount_table(commit);
 	enum qcow2bm_code code = add_old_refcount_table(commit, &plan->owned, &err);
 	if (code == QCOW2BM_OK)
 		code = collect_used(plan, &used, &err);
@@ -155,6 +164,16 @@ static enum qcow2bm_code collect_reserve(struct q2_commit *commit,
 	return code;
 }
 
+/* What at most stays counted of a reserve that there was no memory to collect. */
+static uint64_t count_uncollected(struct q2_commit *commit)
+{
+	const struct q2_plan *plan = commit->plan;
+	uint64_t leaked = count_leaked(commit, &commit->written) +
+			  count_old_refcount_table(commit);
+	bool is_hidden = commit->growth_started && !plan->growth.may_be_seen;
+	return is_hidden ? leaked + q2_grow_clusters(&plan->growth) : leaked;
+}
+
 void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
 {
 	struct q2_refcounts *refcounts = &commit->plan->refcounts;
@@ -167,6 +186,7 @@ void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
 	enum qcow2bm_code code = q2_switch_undo(plan, commit, &err);
 	if (code == QCOW2BM_OK)
 		code = collect_reserve(commit, &reserve, &err);
+	bool is_collected = code == QCOW2BM_OK;
 	if (code == QCOW2BM_OK)
 		code = q2_refcounts_keep_ones(refcounts, &reserve, &err);
 	if (code == QCOW2BM_OK)
@@ -179,8 +199,8 @@ void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
 		code = q2_commit_sync(commit, &err);
 	if (code != QCOW2BM_OK)
 		tell_leaks(commit,
-			   count_leaked(commit,
-					reserve.count != 0 ? &reserve : &commit->written),
+			   is_collected ? count_leaked(commit, &reserve)
+					: count_uncollected(commit),
 			   err.sentence);
 	if (commit->plan->growth.may_be_seen && !commit->is_prepared)
 		tell_leaks(commit, q2_grow_clusters(&commit->plan->growth),

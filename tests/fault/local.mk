@@ -3,20 +3,33 @@
 # prints the tables; `make check-scale` has the images that are as large as they can be.
 
 fault_tests =
-fault_tests += tests/fault/allocation
+fault_tests += tests/fault/commands
 fault_tests += tests/fault/files
 fault_tests += tests/fault/full-disk
 fault_tests += tests/fault/processes
-fault_tests += tests/fault/system-calls
 
 TESTS += $(fault_tests)
-EXTRA_DIST += $(fault_tests) tests/fault/matrix.sh tests/fault/scale
+EXTRA_DIST += $(fault_tests) tests/fault/scale
 
 check_PROGRAMS += tests/fault/matrix
 tests_fault_matrix_SOURCES = \
 	tests/fault/inject.c \
 	tests/fault/inject.h \
-	tests/fault/matrix.c
+	tests/fault/judge.c \
+	tests/fault/judge.h \
+	tests/fault/matrix.c \
+	tests/fault/tally.c \
+	tests/fault/tally.h
+
+# Its allocations pass through fail_memory.c.
+unit_tests += tests/fault/test_allocation
+fail_memory_ldflags = -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc \
+	-Wl,--wrap=free -Wl,--wrap=strdup
+tests_fault_test_allocation_SOURCES = \
+	tests/fault/fail_memory.c \
+	tests/fault/fail_memory.h \
+	tests/fault/test_allocation.c
+tests_fault_test_allocation_LDFLAGS = $(AM_LDFLAGS) $(fail_memory_ldflags)
 
 # A shared object, for all that it is never installed: -rpath says so to libtool.
 check_LTLIBRARIES += tests/support/preload_fault.la
@@ -33,7 +46,7 @@ endif
 
 check-fault: all
 	$(MAKE) check TESTS=
-	for test in $(fault_tests); do \
+	for test in $(fault_tests) tests/fault/test_allocation; do \
 		FAULT_ALL=1 ./run $$test || test $$? -eq 77 || exit 1; \
 	done
 

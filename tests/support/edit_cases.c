@@ -422,16 +422,20 @@ static enum qcow2bm_code stage_all(struct qcow2bm_edit *edit, struct qcow2bm_ima
 	return code;
 }
 
-enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
-				const struct qcow2bm_commit_options *options,
-				struct qcow2bm_result *result, struct qcow2bm_error *err)
+struct qcow2bm_image *edit_case_other(const char *edit, struct memory_file *file)
 {
-	struct memory_file other_file = {0};
-	struct qcow2bm_image *image = NULL, *other = NULL;
+	return strstr(edit, "merge-from") != NULL ? open_other(file) : NULL;
+}
+
+enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
+				     struct qcow2bm_image *other, const char *edit,
+				     const struct qcow2bm_commit_options *options,
+				     struct qcow2bm_result *result,
+				     struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = NULL;
 	struct qcow2bm_edit *staged = NULL;
 	memset(result, 0, sizeof(*result));
-	if (strstr(edit, "merge-from") != NULL)
-		other = open_other(&other_file);
 	enum qcow2bm_code code = q2_image_open(&image, storage, err);
 	if (code == QCOW2BM_OK)
 		code = qcow2bm_edit_begin(&staged, image, err);
@@ -441,6 +445,17 @@ enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
 		code = qcow2bm_commit(staged, options, result, err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_close(image);
+	return code;
+}
+
+enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
+				const struct qcow2bm_commit_options *options,
+				struct qcow2bm_result *result, struct qcow2bm_error *err)
+{
+	struct memory_file other_file = {0};
+	struct qcow2bm_image *other = edit_case_other(edit, &other_file);
+	enum qcow2bm_code code =
+		edit_case_run_with(storage, other, edit, options, result, err);
 	qcow2bm_close(other);
 	memory_file_free(&other_file);
 	return code;

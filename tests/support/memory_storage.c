@@ -24,13 +24,24 @@ static struct memory_file *file_of(struct q2_storage *storage)
 
 void memory_file_resize(struct memory_file *file, uint64_t length)
 {
-	uint8_t *bytes = realloc(file->bytes, length > 0 ? length : 1);
+	uint8_t *bytes = file->bytes;
+	if (file->room == 0 || length > file->room) {
+		bytes = realloc(file->bytes, length > 0 ? length : 1);
+		file->room = 0;
+	}
 	if (bytes == NULL)
 		abort();
 	if (length > file->length)
 		memset(bytes + file->length, 0, length - file->length);
 	file->bytes = bytes;
 	file->length = length;
+}
+
+void memory_file_reserve(struct memory_file *file, uint64_t length)
+{
+	memory_file_resize(file, length);
+	file->length = 0;
+	file->room = length;
 }
 
 void memory_file_fill(struct memory_file *file, const void *bytes, uint64_t length)
@@ -63,6 +74,7 @@ void memory_file_free(struct memory_file *file)
 	free(file->bytes);
 	file->bytes = NULL;
 	file->length = 0;
+	file->room = 0;
 }
 
 static enum qcow2bm_code memory_read(struct q2_storage *storage, void *buf, size_t bytes,

@@ -14,6 +14,7 @@ struct memory_file {
 	uint8_t *bytes;
 	uint64_t length;
 	uint64_t limit;
+	uint64_t room; /* bytes that are allocated already; see memory_file_reserve() */
 };
 
 /* Makes the file hold a copy of `bytes`. Functions of this folder abort when out of
@@ -23,6 +24,8 @@ void memory_file_fill(struct memory_file *file, const void *bytes, uint64_t leng
 bool memory_file_load(struct memory_file *file, const char *path);
 /* Cuts it, or grows it with zeros, whatever the limit. */
 void memory_file_resize(struct memory_file *file, uint64_t length);
+/* Up to that length the file, which is empty, allocates no more, and cannot fail. */
+void memory_file_reserve(struct memory_file *file, uint64_t length);
 /* Empties it. */
 void memory_file_free(struct memory_file *file);
 

@@ -308,6 +308,9 @@ int fallocate(int fd, int mode, off_t off, off_t bytes)
 void *__libc_malloc(size_t);
 void *__libc_calloc(size_t, size_t);
 void *__libc_realloc(void *, size_t);
+void __libc_free(void *);
+
+static int64_t blocks;
 
 #ifdef FAULT_SPARES_EXIT
 /* gcov allocates when a program ends, and takes what it gets. */
@@ -343,17 +346,38 @@ static bool is_out_of_memory(void)
 	return true;
 }
 
+static void *note_block(void *block)
+{
+	blocks += block != NULL;
+	return block;
+}
+
 void *malloc(size_t bytes)
 {
-	return is_out_of_memory() ? NULL : __libc_malloc(bytes);
+	return is_out_of_memory() ? NULL : note_block(__libc_malloc(bytes));
 }
 
 void *calloc(size_t count, size_t bytes)
 {
-	return is_out_of_memory() ? NULL : __libc_calloc(count, bytes);
+	return is_out_of_memory() ? NULL : note_block(__libc_calloc(count, bytes));
 }
 
 void *realloc(void *old, size_t bytes)
 {
-	return is_out_of_memory() ? NULL : __libc_realloc(old, bytes);
+	if (is_out_of_memory())
+		return NULL;
+	return old == NULL ? note_block(__libc_malloc(bytes))
+			   : __libc_realloc(old, bytes);
+}
+
+void free(void *old)
+{
+	blocks -= old != NULL;
+	__libc_free(old);
+}
+
+static void __attribute__((destructor)) report_blocks(void)
+{
+	if (fault.report != NULL)
+		fault.report->blocks = blocks;
 }

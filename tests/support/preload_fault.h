@@ -36,6 +36,7 @@ enum fault_mode {
 struct fault_report {
 	uint64_t calls;  /* that count in this mode */
 	uint64_t faults; /* made */
+	int64_t blocks;  /* of memory that were allocated and not freed when it ended */
 };
 
 #endif
