@@ -179,6 +179,8 @@ tests_unit_test_file_SOURCES = tests/unit/test_file.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
 tests_unit_test_file_open_SOURCES = tests/unit/test_file_open.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
+tests_unit_test_model_SOURCES = tests/unit/test_model.c \
+	tests/unit/model_world.c tests/unit/model_world.h
 
 # Tests of the program's files are built with what those need.
 tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c tools/decimal.c
