@@ -18,6 +18,7 @@ unit_tests += tests/unit/test_decimal
 unit_tests += tests/unit/test_directory
 unit_tests += tests/unit/test_directory_load
 unit_tests += tests/unit/test_edit
+unit_tests += tests/unit/test_error
 unit_tests += tests/unit/test_extension
 unit_tests += tests/unit/test_fault_storage
 unit_tests += tests/unit/test_file

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One sentence for each failure: the first one, whole or cut. */
+#include "base/error.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void test_first_failure_stays(void **state)
+{
+	(void)state;
+	struct qcow2bm_error err = {0};
+	assert_int_equal(q2_fail(&err, QCOW2BM_EIMAGE, 7, "entry %d is bad", 3),
+			 QCOW2BM_EIMAGE);
+	assert_int_equal(q2_fail(&err, QCOW2BM_ELIMIT, 8, "later"), QCOW2BM_ELIMIT);
+	assert_int_equal(q2_fail_errno(&err, EIO, 9, "later"), QCOW2BM_ESYSTEM);
+	assert_int_equal(q2_fail_memory(&err, "later"), QCOW2BM_ENOMEM);
+	assert_int_equal(err.code, QCOW2BM_EIMAGE);
+	assert_int_equal(err.sys_errno, 0);
+	assert_int_equal(err.offset, 7);
+	assert_string_equal(err.sentence, "entry 3 is bad");
+}
+
+static void test_nobody_asks(void **state)
+{
+	(void)state;
+	assert_int_equal(q2_fail(NULL, QCOW2BM_EIMAGE, 7, "bad"), QCOW2BM_EIMAGE);
+	assert_int_equal(q2_fail_errno(NULL, EIO, 7, "bad"), QCOW2BM_ESYSTEM);
+	assert_int_equal(q2_fail_memory(NULL, "a table"), QCOW2BM_ENOMEM);
+}
+
+static void test_text_of_errno(void **state)
+{
+	(void)state;
+	struct qcow2bm_error err = {0};
+	assert_int_equal(q2_fail_errno(&err, ENOSPC, 512, "cannot write %d bytes", 4),
+			 QCOW2BM_ESYSTEM);
+	assert_int_equal(err.sys_errno, ENOSPC);
+	assert_int_equal(err.offset, 512);
+	assert_string_equal(err.sentence,
+			    "cannot write 4 bytes: No space left on device");
+}
+
+/* The number is said where the system has no text for it. */
+static void test_unknown_errno(void **state)
+{
+	(void)state;
+	struct qcow2bm_error err = {0};
+	q2_fail_errno(&err, 12345, QCOW2BM_NO_OFFSET, "cannot read");
+	assert_int_equal(err.sys_errno, 12345);
+	assert_memory_equal(err.sentence, "cannot read: ", 13);
+	assert_non_null(strstr(err.sentence, "error 12345"));
+}
+
+static void test_long_sentences_are_cut(void **state)
+{
+	(void)state;
+	struct qcow2bm_error err = {0};
+	char name[2 * sizeof(err.sentence)];
+	memset(name, 'x', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	q2_fail_errno(&err, EIO, 0, "%s", name);
+	assert_int_equal(strlen(err.sentence), sizeof(err.sentence) - 1);
+	memset(&err, 0, sizeof(err));
+	name[sizeof(err.sentence) - 3] = '\0';
+	q2_fail_errno(&err, EIO, 0, "%s", name);
+	assert_int_equal(strlen(err.sentence), sizeof(err.sentence) - 1);
+	assert_string_equal(err.sentence + sizeof(err.sentence) - 4, "x: ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first_failure_stays),
+		cmocka_unit_test(test_nobody_asks),
+		cmocka_unit_test(test_text_of_errno),
+		cmocka_unit_test(test_unknown_errno),
+		cmocka_unit_test(test_long_sentences_are_cut),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
