@@ -39,7 +39,10 @@ q2_headers = \
 	libqcow2bm/image/refcounts.h \
 	libqcow2bm/image/refs.h \
 	libqcow2bm/image/source.h \
-	libqcow2bm/check/check.h
+	libqcow2bm/check/check.h \
+	libqcow2bm/check/entries.h \
+	libqcow2bm/check/problems.h \
+	libqcow2bm/check/references.h
 
 q2_sources = \
 	libqcow2bm/base/error.c \
@@ -94,8 +97,18 @@ q2_sources = \
 	libqcow2bm/bitmap/measure.c \
 	libqcow2bm/bitmap/merge.c \
 	libqcow2bm/bitmap/rename.c \
+	libqcow2bm/check/check.c \
+	libqcow2bm/check/dropped.c \
+	libqcow2bm/check/entries.c \
+	libqcow2bm/check/findings.c \
+	libqcow2bm/check/guest.c \
+	libqcow2bm/check/layout.c \
+	libqcow2bm/check/owners.c \
+	libqcow2bm/check/problems.c \
 	libqcow2bm/check/recover.c \
-	libqcow2bm/check/repair.c
+	libqcow2bm/check/references.c \
+	libqcow2bm/check/repair.c \
+	libqcow2bm/check/stored.c
 
 q2_bits_sources = \
 	libqcow2bm/bits/count.c \

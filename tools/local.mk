@@ -3,7 +3,11 @@
 
 tools_sources = \
 	tools/cmd_add.c \
+	tools/check.h \
+	tools/check_human.c \
+	tools/check_json.c \
 	tools/cmd_bitmap.c \
+	tools/cmd_check.c \
 	tools/cmd_clear.c \
 	tools/cmd_delete.c \
 	tools/cmd_enable.c \

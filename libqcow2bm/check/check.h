@@ -8,8 +8,8 @@
 
 enum q2_verdict {
 	Q2_VERDICT_KEEP,
-	Q2_VERDICT_DROP,   /* damaged: nobody can use its bits */
-	Q2_VERDICT_CHOOSE  /* whole, but to be kept only by the user's word */
+	Q2_VERDICT_DROP,  /* damaged: nobody can use its bits */
+	Q2_VERDICT_CHOOSE /* whole, but to be kept only by the user's word */
 };
 
 struct q2_finding {
@@ -21,13 +21,23 @@ struct qcow2bm_report {
 	struct q2_finding *findings; /* sorted at the end */
 	size_t count;
 	size_t room;
+	bool has_lost_findings; /* memory was wanting for one */
 	struct qcow2bm_totals totals;
 	enum q2_verdict *verdicts; /* one for each of image->directory.bitmaps */
 	/* Of the whole walk; sorted. Clusters of bitmaps that are kept: */
-	struct q2_clusters low;    /* refcount 0, and no one else's: raise to 1 */
-	struct q2_clusters high;   /* refcount over 1, but referred to once: lower to 1 */
-	struct q2_clusters leaked; /* counted, and nothing refers to them, dropped bitmaps aside */
-	bool guest_is_sound;       /* nothing is wrong outside the bitmaps: leaks may be freed */
+	struct q2_clusters low;  /* refcount 0, and no one else's: raise to 1 */
+	struct q2_clusters high; /* refcount over 1, but referred to once: lower to 1 */
+	struct q2_clusters
+		leaked;  /* counted, and nothing refers to them, dropped bitmaps aside */
+	bool is_partial; /* there is more in these sets than was kept: repair again */
+	bool guest_is_sound; /* nothing is wrong outside the bitmaps: leaks may be freed */
 };
+
+/* qcow2bm_check() over windows of 1 << window_shift clusters, at least 8: so that a test need not
+ * have a large image. */
+enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
+			       const struct qcow2bm_check_options *options,
+			       unsigned window_shift, struct qcow2bm_report **report,
+			       struct qcow2bm_error *err);
 
 #endif

@@ -20,6 +20,7 @@
 #define Q2_HEADER_BACKING_OFF 8
 #define Q2_HEADER_REFTABLE_OFF 48
 #define Q2_HEADER_REFTABLE_BYTES 12 /* refcount_table_offset and refcount_table_clusters */
+#define Q2_HEADER_INCOMPATIBLE_OFF 72
 #define Q2_HEADER_AUTOCLEAR_OFF 88
 
 #define Q2_INCOMPATIBLE_DIRTY (1ull << 0)

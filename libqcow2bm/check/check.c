@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A check from beginning to end: extension, directory, tables, then who refers to what. */
+#include "check.h"
+
+#include <stdlib.h>
+
+#include "../base/error.h"
+#include "references.h"
+
+/* What salvage.c found, and what the header says of the image as a whole. */
+static void check_image(struct qcow2bm_report *report)
+{
+	const struct qcow2bm_image *image = report->image;
+	uint64_t features = image->header.incompatible_features;
+	for (size_t i = 0; i < image->damage_count; i++)
+		q2_problems_add_damage(report, &image->damages[i]);
+	if (features & Q2_INCOMPATIBLE_CORRUPT)
+		q2_problems_add(report, Q2_PROBLEM_CORRUPT_BIT, QCOW2BM_NOT_FOUND,
+				Q2_HEADER_INCOMPATIBLE_OFF,
+				"the image is marked corrupt: QEMU found its structures "
+				"damaged and opens it for reading only");
+	if (features & Q2_INCOMPATIBLE_DIRTY)
+		q2_problems_add(
+			report, Q2_PROBLEM_DIRTY_BIT, QCOW2BM_NOT_FOUND,
+			Q2_HEADER_INCOMPATIBLE_OFF,
+			"the image was not closed: its refcounts may be out of date");
+	report->guest_is_sound =
+		!(features & (Q2_INCOMPATIBLE_CORRUPT | Q2_INCOMPATIBLE_DIRTY));
+}
+
+/* Bitmaps without their autoclear bit may miss what a program that does not know them wrote. */
+static void doubt_all(struct qcow2bm_report *report)
+{
+	if (report->image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS)
+		return;
+	for (size_t i = 0; i < report->image->directory.count; i++)
+		if (report->verdicts[i] == Q2_VERDICT_KEEP)
+			report->verdicts[i] = Q2_VERDICT_CHOOSE;
+}
+
+static enum qcow2bm_code run(struct qcow2bm_report *report,
+			     const struct qcow2bm_check_options *options,
+			     unsigned window_shift, struct qcow2bm_error *err)
+{
+	size_t count = report->image->directory.count;
+	struct q2_layout *layouts = calloc(count + 1, sizeof(*layouts));
+	report->verdicts = calloc(count + 1, sizeof(*report->verdicts));
+	if (layouts == NULL || report->verdicts == NULL) {
+		free(layouts);
+		return q2_fail_memory(err, "a check");
+	}
+	check_image(report);
+	q2_entries_check(report);
+	enum qcow2bm_code code = q2_layout_check(report, layouts, err);
+	if (code == QCOW2BM_OK) {
+		doubt_all(report);
+		code = q2_references_run(report, layouts, options, window_shift, err);
+	}
+	free(layouts);
+	return code == QCOW2BM_OK ? q2_problems_finish(report, err) : code;
+}
+
+enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
+			       const struct qcow2bm_check_options *options,
+			       unsigned window_shift, struct qcow2bm_report **result,
+			       struct qcow2bm_error *err)
+{
+	static const struct qcow2bm_check_options defaults = {0};
+	struct qcow2bm_report *report = calloc(1, sizeof(*report));
+	if (report == NULL)
+		return q2_fail_memory(err, "a check");
+	report->image = image;
+	enum qcow2bm_code code =
+		run(report, options == NULL ? &defaults : options, window_shift, err);
+	if (code != QCOW2BM_OK) {
+		qcow2bm_report_free(report);
+		return code;
+	}
+	*result = report;
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code qcow2bm_check(struct qcow2bm_image *image,
+				const struct qcow2bm_check_options *options,
+				struct qcow2bm_report **report, struct qcow2bm_error *err)
+{
+	return q2_check_run(image, options, Q2_REFERENCES_WINDOW_SHIFT, report, err);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The sets of clusters for a repair: what bitmaps use that are to be dropped. */
+#include "../base/checked.h"
+#include "../format/table.h"
+#include "../image/refs.h"
+#include "references.h"
+
+struct used {
+	struct q2_clusters clusters;
+	const struct qcow2bm_image *image;
+};
+
+static enum qcow2bm_code add_entry(void *opaque, uint32_t idx, uint64_t entry,
+				   struct qcow2bm_error *err)
+{
+	struct used *used = opaque;
+	(void)idx;
+	if (!q2_layout_names_data(used->image, entry))
+		return QCOW2BM_OK;
+	return q2_clusters_add(&used->clusters, entry >> used->image->header.cluster_bits,
+			       1, err);
+}
+
+static enum qcow2bm_code collect(const struct q2_walk *walk, size_t idx,
+				 struct used *used, struct qcow2bm_error *err)
+{
+	const struct q2_bitmap *bitmap = &walk->image->directory.bitmaps[idx];
+	used->image = walk->image;
+	enum qcow2bm_code code = q2_refs_add_bytes(
+		&used->clusters, walk->image, bitmap->entry.table_off,
+		(uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES, err);
+	if (code == QCOW2BM_OK)
+		code = q2_layout_visit(walk->image, bitmap, add_entry, used, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(&used->clusters, NULL, err) : code;
+}
+
+static bool has_block(const struct q2_walk *walk, uint64_t cluster)
+{
+	uint64_t block = cluster >> walk->block_shift;
+	return block < walk->block_count && walk->blocks[block] != 0;
+}
+
+/* What nothing but dropped bitmaps refers to is free once they are gone. */
+static enum qcow2bm_code free_used(struct q2_walk *walk, struct q2_clusters *used,
+				   struct qcow2bm_error *err)
+{
+	const struct q2_directory *directory = &walk->image->directory;
+	struct q2_clusters own = {0};
+	enum qcow2bm_code code = q2_clusters_subtract(used, &walk->foreign, err);
+	if (code == QCOW2BM_OK)
+		code = q2_refs_add_bytes(&own, walk->image, directory->off,
+					 directory->size, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(used, &own, err);
+	q2_clusters_free(&own);
+	for (size_t i = 0; code == QCOW2BM_OK && i < used->count; i++)
+		for (uint64_t c = 0; c < used->runs[i].count; c++)
+			if (has_block(walk, used->runs[i].first + c))
+				q2_stored_keep(walk, &walk->report->leaked,
+					       used->runs[i].first + c);
+	return code;
+}
+
+enum qcow2bm_code q2_dropped_settle(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	struct qcow2bm_report *report = walk->report;
+	enum qcow2bm_code code = q2_clusters_sort(&walk->foreign, NULL, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < walk->image->directory.count; i++) {
+		struct used used = {0};
+		if (report->verdicts[i] != Q2_VERDICT_DROP || !walk->layouts[i].is_read)
+			continue;
+		code = collect(walk, i, &used, err);
+		if (code == QCOW2BM_OK)
+			code = q2_clusters_subtract(&report->low, &used.clusters, err);
+		if (code == QCOW2BM_OK)
+			code = q2_clusters_subtract(&report->high, &used.clusters, err);
+		/* Without the knowledge of all other owners nothing is free. */
+		if (code == QCOW2BM_OK && !report->is_partial)
+			code = free_used(walk, &used.clusters, err);
+		q2_clusters_free(&used.clusters);
+	}
+	return code == QCOW2BM_OK ? q2_clusters_sort(&report->leaked, NULL, err) : code;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What each bitmap of the directory has wrong: its entry, its table, where its data lies. */
+#ifndef Q2_CHECK_ENTRIES_H
+#define Q2_CHECK_ENTRIES_H
+
+#include "check.h"
+
+/* Adds the findings that the directory alone shows. */
+void q2_entries_check(struct qcow2bm_report *report);
+
+/* ---- layout.c ---- */
+
+/* What is known of the table of a bitmap. */
+struct q2_layout {
+	bool is_read; /* the table has a place of its own: what it names counts */
+	uint64_t lowest,
+		highest; /* offsets of the data that it names; none: lowest is higher */
+};
+
+/* Adds the findings of tables, their entries and bits past the end of the disk; layouts has one
+ * element for each bitmap. Errors: ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_layout_check(struct qcow2bm_report *report,
+				  struct q2_layout *layouts, struct qcow2bm_error *err);
+
+/* Whether a table entry names a data cluster at a place where one can be. */
+bool q2_layout_names_data(const struct qcow2bm_image *image, uint64_t entry);
+
+/* Calls fn for each entry of a table that is read, as a number that may break every rule. */
+enum qcow2bm_code
+q2_layout_visit(const struct qcow2bm_image *image, const struct q2_bitmap *bitmap,
+		enum qcow2bm_code (*fn)(void *opaque, uint32_t idx, uint64_t entry,
+					struct qcow2bm_error *err),
+		void *opaque, struct qcow2bm_error *err);
+
+#endif

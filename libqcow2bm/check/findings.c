@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* From what the reference walk has seen to findings. */
+#include <inttypes.h>
+
+#include "../base/checked.h"
+#include "references.h"
+
+static void add_overlaps(struct q2_walk *walk, size_t idx)
+{
+	const struct q2_walk_bitmap *bitmap = &walk->bitmaps[idx];
+	if (bitmap->metadata.count != 0)
+		q2_problems_add(walk->report, Q2_PROBLEM_OVERLAP_METADATA, idx,
+				bitmap->metadata.first_off,
+				"%" PRIu64 " of its clusters belong to the image's own "
+				"structures, too",
+				bitmap->metadata.count);
+	if (bitmap->guest.count != 0)
+		q2_problems_add(walk->report, Q2_PROBLEM_OVERLAP_GUEST, idx,
+				bitmap->guest.first_off,
+				"%" PRIu64 " of its clusters hold the guest's data, too",
+				bitmap->guest.count);
+	if (bitmap->bitmaps.count != 0 && bitmap->shared_hits > 1)
+		q2_problems_add(
+			walk->report, Q2_PROBLEM_OVERLAP_ITSELF, idx,
+			bitmap->bitmaps.first_off,
+			"it names a cluster of its own more than once (in %" PRIu64
+			" places)",
+			bitmap->bitmaps.count);
+	else if (bitmap->bitmaps.count != 0)
+		q2_problems_add(walk->report, Q2_PROBLEM_OVERLAP_BITMAP, idx,
+				bitmap->bitmaps.first_off,
+				"%" PRIu64
+				" of its clusters belong to another bitmap or to "
+				"the directory, too",
+				bitmap->bitmaps.count);
+}
+
+static void add_refcounts(struct q2_walk *walk, size_t idx)
+{
+	const struct q2_walk_bitmap *bitmap = &walk->bitmaps[idx];
+	bool is_surplus = walk->image->directory.bitmaps[idx].is_surplus;
+	if (bitmap->low.count != 0)
+		q2_problems_add(walk->report,
+				is_surplus ? Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS
+					   : Q2_PROBLEM_REFCOUNT_ZERO,
+				idx, bitmap->low.first_off,
+				"%" PRIu64
+				" of its clusters are counted as free: the next "
+				"write may go over them",
+				bitmap->low.count);
+	if (bitmap->high.count != 0)
+		q2_problems_add(walk->report, Q2_PROBLEM_REFCOUNT_HIGH, idx,
+				bitmap->high.first_off,
+				"%" PRIu64
+				" of its clusters have a refcount over 1: they "
+				"would never be freed",
+				bitmap->high.count);
+}
+
+static void add_directory(struct q2_walk *walk)
+{
+	const struct q2_walk_bitmap *directory = &walk->directory;
+	struct q2_tally overlap = directory->metadata.count != 0 ? directory->metadata
+				  : directory->guest.count != 0  ? directory->guest
+								 : directory->bitmaps;
+	if (overlap.count != 0)
+		q2_problems_add(walk->report, Q2_PROBLEM_DIRECTORY_OVERLAP,
+				QCOW2BM_NOT_FOUND, overlap.first_off,
+				"the bitmap directory lies where %s",
+				directory->metadata.count != 0
+					? "another structure of the image is"
+				: directory->guest.count != 0
+					? "data of the guest is"
+					: "the table or data of a bitmap is");
+	if (directory->low.count != 0)
+		q2_problems_add(walk->report, Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO,
+				QCOW2BM_NOT_FOUND, directory->low.first_off,
+				"the bitmap directory is counted as free: the next write "
+				"may go over it");
+	if (directory->high.count != 0)
+		q2_problems_add(
+			walk->report, Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH,
+			QCOW2BM_NOT_FOUND, directory->high.first_off,
+			"the bitmap directory has a refcount over 1: it would never "
+			"be freed");
+}
+
+static const char *const guest_sentences[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST] = {
+#define SENTENCE(id, text) [Q2_PROBLEM_GUEST_##id - Q2_PROBLEM_FIRST_GUEST] = (text)
+	SENTENCE(L1_PLACE, "L1 tables of the disk or of snapshots are misplaced"),
+	SENTENCE(L1_ENTRY, "L1 entries are invalid"),
+	SENTENCE(L2_ENTRY, "L2 entries are invalid"),
+	SENTENCE(DATA_PAST_END, "L2 entries name data past the end of the file"),
+	SENTENCE(COPIED,
+		 "L1 or L2 entries are wrong about the refcount of what they name"),
+	SENTENCE(SNAPSHOTS, "the table of internal snapshots is damaged"),
+	SENTENCE(ENCRYPTION, "the place of the encryption header is damaged"),
+	SENTENCE(REFCOUNT_TABLE, "entries of the refcount table are invalid"),
+	SENTENCE(REFCOUNT_LOW, "clusters in use are counted as free, or too low"),
+	SENTENCE(REFCOUNT_HIGH, "clusters of the guest have refcounts that are too high"),
+#undef SENTENCE
+};
+
+static void add_guest(struct q2_walk *walk)
+{
+	struct qcow2bm_report *report = walk->report;
+	for (size_t i = 0; i < Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST; i++) {
+		enum q2_problem_id id = (enum q2_problem_id)(Q2_PROBLEM_FIRST_GUEST + i);
+		const struct q2_tally *tally = &walk->guest[i];
+		if (tally->count == 0)
+			continue;
+		q2_problems_add(report, id, QCOW2BM_NOT_FOUND, tally->first_off,
+				"%s: %" PRIu64, guest_sentences[i], tally->count);
+		if (id == Q2_PROBLEM_GUEST_REFCOUNT_HIGH)
+			continue;
+		report->guest_is_sound = false;
+		/* Those were counted one by one. */
+		if (id != Q2_PROBLEM_GUEST_REFCOUNT_LOW)
+			report->totals.corruptions += tally->count;
+	}
+	uint64_t clusters = walk->leaked.count;
+	if (clusters != 0)
+		q2_problems_add(
+			report,
+			report->guest_is_sound ? Q2_PROBLEM_LEAKED
+					       : Q2_PROBLEM_LEAKED_UNSURE,
+			QCOW2BM_NOT_FOUND, walk->leaked.first_off,
+			"clusters are counted as used, but nothing refers to them: "
+			"%" PRIu64 " (%" PRIu64 " bytes)",
+			clusters, clusters << walk->cluster_bits);
+}
+
+static void finish_totals(struct q2_walk *walk)
+{
+	struct qcow2bm_totals *totals = &walk->report->totals;
+	const struct q2_header *header = &walk->image->header;
+	totals->clusters = q2_shift_up(header->virtual_bytes, walk->cluster_bits);
+	if (!walk->is_quick)
+		totals->image_end_bytes = (walk->last_used + 1) << walk->cluster_bits;
+	totals->walked = !walk->is_quick;
+}
+
+void q2_findings_add(struct q2_walk *walk)
+{
+	for (size_t i = 0; i < walk->image->directory.count; i++) {
+		add_overlaps(walk, i);
+		add_refcounts(walk, i);
+	}
+	add_directory(walk);
+	add_guest(walk);
+	finish_totals(walk);
+}

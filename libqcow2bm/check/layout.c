@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Tables of bitmaps: where they are, what their entries say, and the bits past the disk's end. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "../base/checked.h"
+#include "../base/endian.h"
+#include "../base/error.h"
+#include "../format/table.h"
+#include "entries.h"
+#include "problems.h"
+
+#define READ_BYTES (64u << 10)
+
+struct place {
+	uint64_t off;
+	uint64_t end;
+	size_t idx;
+};
+
+static uint64_t table_bytes(const struct q2_bitmap *bitmap)
+{
+	return (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
+}
+
+/* Whether the table is where it can be read; adds why not. */
+static bool check_place(struct qcow2bm_report *report, size_t idx)
+{
+	const struct qcow2bm_image *image = report->image;
+	const struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
+	uint64_t off = bitmap->entry.table_off;
+	if (off == 0 || !q2_is_aligned(off, q2_header_cluster_bytes(&image->header))) {
+		q2_problems_add(report, Q2_PROBLEM_TABLE_MISALIGNED, idx, bitmap->off,
+				"its table is said to be at byte %" PRIu64
+				", which is not the start of a cluster for it",
+				off);
+		return false;
+	}
+	if (!q2_checked_within(off, table_bytes(bitmap), image->file_bytes)) {
+		q2_problems_add(report, Q2_PROBLEM_TABLE_PAST_END, idx, bitmap->off,
+				"its table (%" PRIu64 " bytes at %" PRIu64
+				") lies past the end of the file, which has %" PRIu64
+				" bytes",
+				table_bytes(bitmap), off, image->file_bytes);
+		return false;
+	}
+	return q2_tables_has_place(image, &bitmap->entry);
+}
+
+static int by_off(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	if (x->off != y->off)
+		return x->off < y->off ? -1 : 1;
+	return (x->idx > y->idx) - (x->idx < y->idx);
+}
+
+static void add_shared(struct qcow2bm_report *report, struct q2_layout *layouts,
+		       const struct place *place)
+{
+	if (!layouts[place->idx].is_read)
+		return;
+	layouts[place->idx].is_read = false;
+	q2_problems_add(report, Q2_PROBLEM_TABLE_SHARED, place->idx,
+			report->image->directory.bitmaps[place->idx].off,
+			"its table at byte %" PRIu64 " is that of another bitmap, too",
+			place->off);
+}
+
+/* Tables that overlap are not read: sound ones never do, so together they are no longer than the
+ * file, and a hostile image cannot make us read one table 65535 times. */
+static enum qcow2bm_code check_places(struct qcow2bm_report *report,
+				      struct q2_layout *layouts,
+				      struct qcow2bm_error *err)
+{
+	const struct q2_directory *directory = &report->image->directory;
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&report->image->header);
+	struct place *places = calloc(directory->count + 1, sizeof(*places));
+	if (places == NULL)
+		return q2_fail_memory(err, "the places of bitmap tables");
+	size_t count = 0;
+	for (size_t i = 0; i < directory->count; i++) {
+		const struct q2_bitmap *bitmap = &directory->bitmaps[i];
+		layouts[i] = (struct q2_layout){.is_read = check_place(report, i),
+						.lowest = UINT64_MAX};
+		uint64_t off = bitmap->entry.table_off;
+		uint64_t bytes = q2_round_up(table_bytes(bitmap), cluster_bytes);
+		if (layouts[i].is_read)
+			places[count++] = (struct place){off, off + bytes, i};
+	}
+	qsort(places, count, sizeof(*places), by_off);
+	size_t longest = 0; /* of the tables so far, the one that reaches furthest */
+	for (size_t i = 1; i < count; i++) {
+		if (places[i].off < places[longest].end) {
+			add_shared(report, layouts, &places[longest]);
+			add_shared(report, layouts, &places[i]);
+		}
+		if (places[i].end > places[longest].end)
+			longest = i;
+	}
+	free(places);
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_layout_visit(const struct qcow2bm_image *image,
+				  const struct q2_bitmap *bitmap,
+				  enum qcow2bm_code (*fn)(void *, uint32_t, uint64_t,
+							  struct qcow2bm_error *),
+				  void *opaque, struct qcow2bm_error *err)
+{
+	uint64_t left = table_bytes(bitmap), off = bitmap->entry.table_off;
+	size_t room = (size_t)q2_min_u64(left, READ_BYTES);
+	uint8_t *buf = malloc(room);
+	if (buf == NULL)
+		return q2_fail_memory(err, "a bitmap table");
+	enum qcow2bm_code code = QCOW2BM_OK;
+	uint32_t idx = 0;
+	while (code == QCOW2BM_OK && left != 0) {
+		size_t bytes = (size_t)q2_min_u64(left, room);
+		code = q2_storage_read(image->storage, buf, bytes, off, err);
+		for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
+		     at += Q2_TABLE_ENTRY_BYTES)
+			code = fn(opaque, idx++, q2_be64_load(buf + at), err);
+		off += bytes;
+		left -= bytes;
+	}
+	free(buf);
+	return code;
+}
+
+bool q2_layout_names_data(const struct qcow2bm_image *image, uint64_t entry)
+{
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
+	return entry > Q2_TABLE_ONES && (entry & Q2_TABLE_RESERVED_MASK) == 0 &&
+	       q2_is_aligned(entry, cluster_bytes) && entry < image->file_bytes;
+}
+
+struct look {
+	const struct qcow2bm_image *image;
+	const struct q2_bitmap *bitmap;
+	struct q2_layout *layout;
+	struct q2_tally reserved, misaligned, past_end;
+	uint64_t last; /* the last entry */
+};
+
+static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entry,
+				       struct qcow2bm_error *err)
+{
+	(void)err;
+	struct look *look = opaque;
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&look->image->header);
+	uint64_t off =
+		look->bitmap->entry.table_off + (uint64_t)idx * Q2_TABLE_ENTRY_BYTES;
+	look->last = entry;
+	if (entry <= Q2_TABLE_ONES)
+		return QCOW2BM_OK;
+	if ((entry & Q2_TABLE_RESERVED_MASK) != 0 || (entry & Q2_TABLE_ONES) != 0)
+		q2_tally_add(&look->reserved, off);
+	else if (!q2_is_aligned(entry, cluster_bytes))
+		q2_tally_add(&look->misaligned, off);
+	else if (!q2_checked_within(
+			 entry, q2_tables_needed_bytes(look->image, look->bitmap, idx),
+			 look->image->file_bytes))
+		q2_tally_add(&look->past_end, off);
+	if (q2_layout_names_data(look->image, entry)) {
+		look->layout->lowest = q2_min_u64(look->layout->lowest, entry);
+		look->layout->highest = q2_max_u64(look->layout->highest, entry);
+	}
+	return QCOW2BM_OK;
+}
+
+static void add_entry_problems(struct qcow2bm_report *report, size_t idx,
+			       const struct look *look)
+{
+	if (look->reserved.count != 0)
+		q2_problems_add(report, Q2_PROBLEM_TABLE_RESERVED, idx,
+				look->reserved.first_off,
+				"its table has bits set that the format reserves (in "
+				"%" PRIu64 " of its entries)",
+				look->reserved.count);
+	if (look->misaligned.count != 0)
+		q2_problems_add(report, Q2_PROBLEM_DATA_MISALIGNED, idx,
+				look->misaligned.first_off,
+				"its table names places that are not the start of a "
+				"cluster (in %" PRIu64 " of its entries)",
+				look->misaligned.count);
+	if (look->past_end.count != 0)
+		q2_problems_add(report, Q2_PROBLEM_DATA_PAST_END, idx,
+				look->past_end.first_off,
+				"its data lies past the end of the file, which has "
+				"%" PRIu64 " bytes (clusters: %" PRIu64 ")",
+				look->image->file_bytes, look->past_end.count);
+}
+
+/* Bits of the last cluster that stand for nothing. */
+static enum qcow2bm_code check_tail(struct qcow2bm_report *report, size_t idx,
+				    uint64_t last, struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = report->image;
+	const struct q2_directory_entry *entry = &image->directory.bitmaps[idx].entry;
+	if (entry->granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS ||
+	    !q2_layout_names_data(image, last))
+		return QCOW2BM_OK;
+	struct q2_table_shape shape =
+		q2_table_shape(image->header.virtual_bytes, entry->granularity_bits,
+			       image->header.cluster_bits);
+	if (entry->table_entries != shape.entries)
+		return QCOW2BM_OK;
+	uint64_t bits = shape.bits - (shape.entries - 1) * shape.bits_per_cluster;
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
+	uint64_t bytes = q2_min_u64(cluster_bytes, image->file_bytes - last);
+	uint64_t from = bits / 8;
+	if (from >= bytes)
+		return QCOW2BM_OK;
+	uint8_t *tail = malloc((size_t)(bytes - from));
+	if (tail == NULL)
+		return q2_fail_memory(err, "the end of a bitmap");
+	enum qcow2bm_code code = q2_storage_read(
+		image->storage, tail, (size_t)(bytes - from), last + from, err);
+	if (code == QCOW2BM_OK) {
+		tail[0] &= (uint8_t)(0xffu << (bits % 8));
+		uint64_t at = 0;
+		while (at < bytes - from && tail[at] == 0)
+			at++;
+		if (at < bytes - from)
+			q2_problems_add(report, Q2_PROBLEM_TAIL_BITS, idx,
+					last + from + at,
+					"bits past the end of the disk are set; nobody "
+					"reads them");
+	}
+	free(tail);
+	return code;
+}
+
+enum qcow2bm_code q2_layout_check(struct qcow2bm_report *report,
+				  struct q2_layout *layouts, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_image *image = report->image;
+	enum qcow2bm_code code = check_places(report, layouts, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < image->directory.count; i++) {
+		if (!layouts[i].is_read)
+			continue;
+		struct look look = {.image = image,
+				    .bitmap = &image->directory.bitmaps[i],
+				    .layout = &layouts[i]};
+		code = q2_layout_visit(image, look.bitmap, look_at_entry, &look, err);
+		add_entry_problems(report, i, &look);
+		if (code == QCOW2BM_OK)
+			code = check_tail(report, i, look.last, err);
+	}
+	return code;
+}

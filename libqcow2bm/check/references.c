@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The reference walk, window by window: who refers to which cluster of the file. */
+#include "references.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/error.h"
+#include "../format/extension.h"
+#include "../format/table.h"
+#include "../image/refs.h"
+
+enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t bytes,
+				     uint64_t off, struct qcow2bm_error *err)
+{
+	uint64_t left = off < walk->image->file_bytes ? walk->image->file_bytes - off : 0;
+	size_t there = (size_t)q2_min_u64(bytes, left);
+	memset((uint8_t *)buf + there, 0, bytes - there);
+	return there == 0 ? QCOW2BM_OK
+			  : q2_storage_read(walk->image->storage, buf, there, off, err);
+}
+
+enum qcow2bm_code q2_references_look_up(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_check_options *options = walk->options;
+	if (options->interrupted != NULL && options->interrupted(options->opaque))
+		return q2_fail(err, QCOW2BM_EINTERRUPTED, QCOW2BM_NO_OFFSET,
+			       "interrupted; nothing was changed");
+	if (options->progress != NULL)
+		options->progress(options->opaque,
+				  q2_min_u64(walk->done_bytes, walk->total_bytes),
+				  walk->total_bytes);
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code walk_window(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	memset(walk->counts, 0, (size_t)walk->window_clusters * sizeof(*walk->counts));
+	walk->has_marks = walk->is_quick;
+	enum qcow2bm_code code = q2_owners_count_structures(walk, err);
+	if (code == QCOW2BM_OK && !walk->has_ranges)
+		code = q2_clusters_sort(&walk->metadata, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_guest_count(walk, err);
+	if (code == QCOW2BM_OK)
+		code = q2_owners_count_bitmaps(walk, err);
+	walk->has_ranges = true;
+	if (code == QCOW2BM_OK && !walk->is_quick)
+		code = q2_stored_compare(walk, err);
+	if (code == QCOW2BM_OK && walk->has_marks)
+		code = q2_owners_look_closely(walk, err);
+	if (code == QCOW2BM_OK && !walk->is_quick)
+		code = q2_guest_check_copied(walk, err);
+	return code;
+}
+
+/* A window matters when a refcount block counts some of it, and so does the first. */
+static enum qcow2bm_code find_windows(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	uint64_t counted =
+		q2_min_u64(walk->clusters, walk->block_count << walk->block_shift);
+	walk->window_count = q2_max_u64(q2_shift_up(counted, walk->window_shift), 1);
+	walk->has_window = calloc((size_t)walk->window_count, 1);
+	if (walk->has_window == NULL)
+		return q2_fail_memory(err, "the reference walk");
+	for (uint64_t i = 0; i < walk->window_count; i++) {
+		walk->has_window[i] =
+			i == 0 || q2_stored_has_window(walk, i << walk->window_shift);
+	}
+	walk->total_bytes = walk->l2_count << walk->cluster_bits;
+	for (uint64_t i = 0; i < walk->block_count; i++)
+		walk->total_bytes += (uint64_t)(walk->blocks[i] != 0)
+				     << walk->cluster_bits;
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code walk_windows(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	uint64_t room = q2_min_u64(walk->clusters, (uint64_t)1 << walk->window_shift);
+	walk->counts = malloc((size_t)room * sizeof(*walk->counts));
+	if (walk->counts == NULL)
+		return q2_fail_memory(err, "the reference walk");
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (uint64_t i = 0; code == QCOW2BM_OK && i < walk->window_count; i++) {
+		if (!walk->has_window[i])
+			continue;
+		walk->first = i << walk->window_shift;
+		walk->window_clusters = q2_min_u64(room, walk->clusters - walk->first);
+		code = walk_window(walk, err);
+	}
+	return code;
+}
+
+static enum qcow2bm_code run(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	walk->bitmaps = calloc(walk->image->directory.count + 1, sizeof(*walk->bitmaps));
+	walk->buf = malloc(Q2_REFERENCES_READ_BYTES);
+	if (walk->bitmaps == NULL || walk->buf == NULL)
+		return q2_fail_memory(err, "the reference walk");
+	enum qcow2bm_code code = q2_stored_load(walk, err);
+	if (code == QCOW2BM_OK && !walk->is_quick)
+		code = q2_guest_collect(walk, err);
+	if (code == QCOW2BM_OK)
+		code = find_windows(walk, err);
+	if (code == QCOW2BM_OK)
+		code = walk_windows(walk, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	q2_findings_add(walk);
+	return walk->is_quick ? QCOW2BM_OK : q2_dropped_settle(walk, err);
+}
+
+enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
+				    const struct q2_layout *layouts,
+				    const struct qcow2bm_check_options *options,
+				    unsigned window_shift, struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = report->image;
+	struct q2_walk walk = {
+		.image = image,
+		.report = report,
+		.options = options,
+		.layouts = layouts,
+		.is_quick = options->flags & QCOW2BM_CHECK_QUICK,
+		.cluster_bits = image->header.cluster_bits,
+		.clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits),
+		.window_shift = window_shift,
+	};
+	enum qcow2bm_code code = run(&walk, err);
+	free(walk.counts);
+	free(walk.l1_tables);
+	free(walk.l2_tables);
+	free(walk.bitmaps);
+	free(walk.blocks);
+	free(walk.has_window);
+	free(walk.buf);
+	q2_clusters_free(&walk.metadata);
+	q2_clusters_free(&walk.foreign);
+	return code;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The refcounts that are stored, compared with the references that were counted. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/endian.h"
+#include "../base/error.h"
+#include "../format/refcount.h"
+#include "references.h"
+
+#define CHUNK 512 /* refcounts that are compared at once */
+
+/* Sets of clusters are kept for repair; past so many runs they are only counted. */
+#define MAX_RUNS ((size_t)1 << 20)
+
+enum qcow2bm_code q2_stored_load(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &walk->image->header;
+	struct q2_tally *bad = q2_references_guest(walk, Q2_PROBLEM_GUEST_REFCOUNT_TABLE);
+	uint64_t bytes = (uint64_t)header->refcount_table_clusters << walk->cluster_bits;
+	uint64_t cluster_bytes = (uint64_t)1 << walk->cluster_bits;
+	walk->block_shift =
+		q2_refcount_block_shift(walk->cluster_bits, header->refcount_order);
+	if (!q2_checked_within(header->refcount_table_off, bytes,
+			       walk->image->file_bytes)) {
+		q2_tally_add(bad, Q2_HEADER_REFTABLE_OFF);
+		return QCOW2BM_OK;
+	}
+	walk->blocks = malloc(bytes == 0 ? 1 : (size_t)bytes);
+	if (walk->blocks == NULL)
+		return q2_fail_memory(err, "the refcount table");
+	enum qcow2bm_code code = q2_references_read(walk, walk->blocks, (size_t)bytes,
+						    header->refcount_table_off, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	walk->block_count = bytes / Q2_REFCOUNT_TABLE_ENTRY_BYTES;
+	for (uint64_t i = 0; i < walk->block_count; i++) {
+		uint64_t entry = q2_be64_load((const uint8_t *)&walk->blocks[i]);
+		walk->blocks[i] = entry;
+		if (q2_is_aligned(entry, cluster_bytes) &&
+		    q2_checked_within(entry, cluster_bytes, walk->image->file_bytes))
+			continue;
+		walk->blocks[i] = 0;
+		q2_tally_add(bad, header->refcount_table_off +
+					  i * Q2_REFCOUNT_TABLE_ENTRY_BYTES);
+	}
+	return QCOW2BM_OK;
+}
+
+bool q2_stored_has_window(const struct q2_walk *walk, uint64_t first)
+{
+	uint64_t end = first + ((uint64_t)1 << walk->window_shift);
+	for (uint64_t i = first >> walk->block_shift;
+	     i < walk->block_count && i << walk->block_shift < end; i++)
+		if (walk->blocks[i] != 0)
+			return true;
+	return false;
+}
+
+void q2_stored_keep(struct q2_walk *walk, struct q2_clusters *set, uint64_t cluster)
+{
+	struct qcow2bm_report *report = walk->report;
+	if (set->count >= MAX_RUNS)
+		report->is_partial = true;
+	else if (q2_clusters_add(set, cluster, 1, NULL) != QCOW2BM_OK)
+		report->has_lost_findings = true;
+}
+
+static void note_high(struct q2_walk *walk, uint64_t cluster, unsigned counted)
+{
+	struct qcow2bm_report *report = walk->report;
+	uint16_t *count = &walk->counts[cluster - walk->first];
+	report->totals.leaked_clusters++;
+	if (counted == 0) {
+		q2_tally_add(&walk->leaked, cluster << walk->cluster_bits);
+		q2_stored_keep(walk, &report->leaked, cluster);
+	} else if (*count == Q2_REFERENCES_ONE_BITMAP) {
+		q2_stored_keep(walk, &report->high, cluster);
+		*count = Q2_REFERENCES_MARK_HIGH;
+		walk->has_marks = true;
+	} else if (*count < Q2_REFERENCES_ONE_BITMAP) {
+		q2_tally_add(q2_references_guest(walk, Q2_PROBLEM_GUEST_REFCOUNT_HIGH),
+			     cluster << walk->cluster_bits);
+	}
+}
+
+static void note_low(struct q2_walk *walk, uint64_t cluster)
+{
+	struct qcow2bm_report *report = walk->report;
+	uint16_t *count = &walk->counts[cluster - walk->first];
+	report->totals.corruptions++;
+	if (*count == Q2_REFERENCES_ONE_BITMAP) {
+		q2_stored_keep(walk, &report->low, cluster);
+		*count = Q2_REFERENCES_MARK_LOW;
+		walk->has_marks = true;
+	} else if (*count < Q2_REFERENCES_ONE_BITMAP) {
+		q2_tally_add(q2_references_guest(walk, Q2_PROBLEM_GUEST_REFCOUNT_LOW),
+			     cluster << walk->cluster_bits);
+	}
+}
+
+static void look_closely(struct q2_walk *walk, uint64_t cluster, uint16_t stored)
+{
+	uint16_t *count = &walk->counts[cluster - walk->first];
+	unsigned others = *count & Q2_REFERENCES_OTHERS;
+	unsigned bitmaps = *count / Q2_REFERENCES_ONE_BITMAP;
+	unsigned counted = others + bitmaps;
+	bool is_full = others == Q2_REFERENCES_OTHERS ||
+		       bitmaps == UINT16_MAX / Q2_REFERENCES_ONE_BITMAP;
+	if (*count > Q2_REFERENCES_ONE_BITMAP)
+		walk->has_marks = true;
+	if (stored > counted && !is_full)
+		note_high(walk, cluster, counted);
+	else if (stored < counted)
+		note_low(walk, cluster);
+	if (bitmaps == 0)
+		*count = stored < Q2_REFERENCES_OTHERS ? stored : Q2_REFERENCES_OTHERS;
+}
+
+static void decode(uint16_t *stored, const uint8_t *block, unsigned order, uint64_t idx,
+		   size_t count)
+{
+	if (block == NULL) {
+		memset(stored, 0, count * sizeof(*stored));
+	} else if (order == 4) {
+		for (size_t i = 0; i < count; i++)
+			stored[i] = q2_be16_load(block + (idx + i) * 2);
+	} else {
+		for (size_t i = 0; i < count; i++)
+			stored[i] = (uint16_t)q2_min_u64(
+				q2_refcount_decode(block, order, idx + i), UINT16_MAX);
+	}
+}
+
+/* The whole chunk at once, so that a sound image costs one look at many clusters. */
+static bool is_sound(const uint16_t *counts, const uint16_t *stored, size_t count,
+		     bool *is_used)
+{
+	unsigned bad = 0, used = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint16_t value = counts[i];
+		uint16_t counted =
+			(uint16_t)((value & Q2_REFERENCES_OTHERS) + (value >> 14));
+		bad |= (uint16_t)(counted ^ stored[i]);
+		bad |= value > Q2_REFERENCES_ONE_BITMAP;
+		used |= value | stored[i];
+	}
+	*is_used = used != 0;
+	return bad == 0;
+}
+
+/* `block` is NULL where there is none; idx is the first refcount in it that counts. */
+static void compare(struct q2_walk *walk, uint64_t first, uint64_t count,
+		    const uint8_t *block, uint64_t idx)
+{
+	unsigned order = walk->image->header.refcount_order;
+	uint16_t stored[CHUNK];
+	for (uint64_t at = 0; at < count; at += CHUNK) {
+		size_t n = (size_t)q2_min_u64(CHUNK, count - at);
+		uint16_t *counts = walk->counts + (first + at - walk->first);
+		decode(stored, block, order, idx + at, n);
+		bool is_used;
+		bool sound = is_sound(counts, stored, n, &is_used);
+		for (size_t i = n; is_used && i-- > 0;)
+			if (counts[i] != 0 || stored[i] != 0) {
+				walk->last_used = first + at + i;
+				break;
+			}
+		for (size_t i = 0; !sound && i < n; i++)
+			look_closely(walk, first + at + i, stored[i]);
+	}
+}
+
+enum qcow2bm_code q2_stored_compare(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	uint64_t end = walk->first + walk->window_clusters;
+	uint64_t most = Q2_REFERENCES_READ_BYTES >> walk->cluster_bits;
+	uint64_t first = walk->first;
+	while (first < end) {
+		uint64_t i = first >> walk->block_shift, n = 1;
+		uint64_t off = i < walk->block_count ? walk->blocks[i] : 0;
+		if (off == 0) {
+			n = 0;
+		} else {
+			while (n < most && i + n < walk->block_count &&
+			       (i + n) << walk->block_shift < end &&
+			       walk->blocks[i + n] == off + (n << walk->cluster_bits))
+				n++;
+			enum qcow2bm_code code = q2_references_look_up(walk, err);
+			if (code == QCOW2BM_OK)
+				code = q2_references_read(
+					walk, walk->buf,
+					(size_t)(n << walk->cluster_bits), off, err);
+			if (code != QCOW2BM_OK)
+				return code;
+		}
+		uint64_t part_end = (i + (n == 0 ? 1 : n)) << walk->block_shift;
+		part_end = q2_min_u64(part_end, end);
+		compare(walk, first, part_end - first, n == 0 ? NULL : walk->buf,
+			first - (i << walk->block_shift));
+		walk->done_bytes += n << walk->cluster_bits;
+		first = part_end;
+	}
+	return QCOW2BM_OK;
+}

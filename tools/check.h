@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The report of a check, for people and as JSON. */
+#ifndef TOOL_CHECK_H
+#define TOOL_CHECK_H
+
+#include "text.h"
+
+#include <jansson.h>
+#include <qcow2bm.h>
+
+/* Appends what is wrong, whether the guest's data is safe, and what to type next. */
+void tool_check_human(struct tool_text *text, const char *filename,
+		      const struct qcow2bm_image *image,
+		      const struct qcow2bm_report *report);
+
+/* The keys of `qemu-img check --output=json`, and "problems". */
+json_t *tool_check_json(const char *filename, const struct qcow2bm_image *image,
+			const struct qcow2bm_report *report);
+
+/* Whether the problem is one of the guest's part of the image. */
+bool tool_check_is_guest(const struct qcow2bm_problem *problem);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The report of a check as JSON: what qemu-img check prints, and our findings. */
+#include "check.h"
+#include "json.h"
+
+static const char *const severities[] = {
+	[QCOW2BM_SEVERITY_NOTE] = "note",
+	[QCOW2BM_SEVERITY_LEAK] = "leak",
+	[QCOW2BM_SEVERITY_WARNING] = "warning",
+	[QCOW2BM_SEVERITY_ERROR] = "error",
+};
+
+static const char *const cures[] = {
+	[QCOW2BM_CURE_NONE] = "none",       [QCOW2BM_CURE_MEND] = "mend",
+	[QCOW2BM_CURE_DROP] = "drop",       [QCOW2BM_CURE_CHOOSE] = "choose",
+	[QCOW2BM_CURE_RECOVER] = "recover", [QCOW2BM_CURE_DELETE] = "delete",
+	[QCOW2BM_CURE_RENAME] = "rename",   [QCOW2BM_CURE_QEMU] = "qemu-img",
+};
+
+static json_t *problem_json(const struct qcow2bm_image *image,
+			    const struct qcow2bm_problem *problem)
+{
+	json_t *object = json_object();
+	json_object_set_new(object, "code", json_string(problem->code));
+	json_object_set_new(object, "severity",
+			    json_string(severities[problem->severity]));
+	if (problem->offset != QCOW2BM_NO_OFFSET)
+		json_object_set_new(object, "offset", tool_json_number(problem->offset));
+	if (problem->idx != QCOW2BM_NOT_FOUND) {
+		struct qcow2bm_bitmap entry;
+		qcow2bm_describe(image, problem->idx, &entry);
+		json_object_set_new(object, "bitmap",
+				    tool_json_name(entry.name, entry.name_bytes));
+		json_object_set_new(object, "bitmap-index",
+				    tool_json_number(problem->idx));
+	}
+	json_object_set_new(object, "sentence", tool_json_text(problem->sentence));
+	json_object_set_new(object, "cure", json_string(cures[problem->cure]));
+	return object;
+}
+
+/* qemu-img leaves these keys out when they are 0. */
+static void set_number(json_t *object, const char *key, uint64_t number)
+{
+	if (number != 0)
+		json_object_set_new(object, key, tool_json_number(number));
+}
+
+json_t *tool_check_json(const char *filename, const struct qcow2bm_image *image,
+			const struct qcow2bm_report *report)
+{
+	struct qcow2bm_totals totals;
+	qcow2bm_report_totals(report, &totals);
+	json_t *object = json_object();
+	json_object_set_new(object, "filename", tool_json_text(filename));
+	json_object_set_new(object, "format", json_string("qcow2"));
+	json_object_set_new(object, "check-errors", json_integer(0));
+	set_number(object, "image-end-offset", totals.image_end_bytes);
+	set_number(object, "corruptions", totals.corruptions);
+	set_number(object, "leaks", totals.leaked_clusters);
+	set_number(object, "total-clusters", totals.clusters);
+	set_number(object, "allocated-clusters", totals.allocated_clusters);
+	set_number(object, "fragmented-clusters", totals.fragmented_clusters);
+	set_number(object, "compressed-clusters", totals.compressed_clusters);
+	json_object_set_new(object, "references-counted", json_boolean(totals.walked));
+	json_t *problems = json_array();
+	for (size_t i = 0; i < qcow2bm_report_count(report); i++)
+		json_array_append_new(
+			problems, problem_json(image, qcow2bm_report_problem(report, i)));
+	json_object_set_new(object, "problems", problems);
+	return object;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm check: what is wrong with the bitmaps of images, and what to do about it. */
+#include "check.h"
+#include "command.h"
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "progress.h"
+
+enum {
+	EXIT_PROBLEMS = 2,
+	EXIT_LEAKS = 3,
+	EXIT_NOT_QCOW2 = 63 /* as qemu-img check */
+};
+
+struct check {
+	struct tool_options options;
+	unsigned flags;
+	json_t *images; /* NULL for people */
+	struct tool_text text;
+};
+
+static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
+{
+	tool_progress_update(opaque, done_bytes, total_bytes);
+}
+
+static int open_image(const struct check *check, const char *filename,
+		      struct qcow2bm_image **image)
+{
+	const struct tool_options *options = &check->options;
+	unsigned flags = QCOW2BM_OPEN_DAMAGED;
+	if (options->no_lock)
+		flags |= QCOW2BM_OPEN_NO_LOCK;
+	if (options->force_share)
+		flags |= QCOW2BM_OPEN_FORCE_SHARE;
+	struct qcow2bm_error err = {0};
+	enum qcow2bm_code code =
+		qcow2bm_open(image, filename, flags, options->wait_seconds, &err);
+	if (code != QCOW2BM_OK) {
+		int status = tool_message_fail(filename, &err);
+		return code == QCOW2BM_ENOTQCOW2 ? EXIT_NOT_QCOW2 : status;
+	}
+	if (options->force_share && !options->quiet)
+		tool_message(filename,
+			     "warning: read without a lock, the image may be changing");
+	return TOOL_EXIT_DONE;
+}
+
+static int status_of(const struct qcow2bm_report *report)
+{
+	struct qcow2bm_totals totals;
+	qcow2bm_report_totals(report, &totals);
+	if (totals.errors + totals.warnings != 0)
+		return EXIT_PROBLEMS;
+	return totals.leaked_clusters != 0 ? EXIT_LEAKS : TOOL_EXIT_DONE;
+}
+
+static int check_image(struct check *check, const char *filename)
+{
+	struct qcow2bm_image *image;
+	int status = open_image(check, filename, &image);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	struct tool_progress progress;
+	const struct qcow2bm_check_options options = {
+		.flags = check->flags, .progress = show_progress, .opaque = &progress};
+	struct qcow2bm_report *report = NULL;
+	struct qcow2bm_error err = {0};
+	tool_progress_begin(&progress, check->options.progress, check->options.quiet);
+	enum qcow2bm_code code = qcow2bm_check(image, &options, &report, &err);
+	tool_progress_end(&progress);
+	if (code != QCOW2BM_OK) {
+		status = tool_message_fail(filename, &err);
+	} else {
+		status = status_of(report);
+		if (check->images != NULL)
+			json_array_append_new(check->images,
+					      tool_check_json(filename, image, report));
+		else if (!check->options.quiet || status != TOOL_EXIT_DONE)
+			tool_check_human(&check->text, filename, image, report);
+	}
+	qcow2bm_report_free(report);
+	qcow2bm_close(image);
+	return status;
+}
+
+/* Of two images the one that needs more care. */
+static int worse(int a, int b)
+{
+	static const int order[] = {TOOL_EXIT_FAILED, TOOL_EXIT_BUSY, EXIT_NOT_QCOW2,
+				    EXIT_PROBLEMS, EXIT_LEAKS};
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (a == order[i] || b == order[i])
+			return order[i];
+	return TOOL_EXIT_DONE;
+}
+
+static int check_images(struct check *check, int count, char **filenames)
+{
+	int status = TOOL_EXIT_DONE;
+	check->images = check->options.json ? json_array() : NULL;
+	for (int i = 0; i < count; i++)
+		status = worse(status, check_image(check, filenames[i]));
+	int printed = TOOL_EXIT_DONE;
+	if (check->images == NULL)
+		printed = tool_output_text(&check->text);
+	else if (json_array_size(check->images) != 0)
+		printed = tool_output_json(json_pack("{s:o}", "images", check->images));
+	else
+		json_decref(check->images);
+	return printed != TOOL_EXIT_DONE ? printed : status;
+}
+
+static int run(int argc, char **argv)
+{
+	enum { QUICK = TOOL_OPT_OWN };
+	static const struct option long_options[] = {
+		{"quick", no_argument, NULL, QUICK},
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
+		TOOL_OPTIONS_READ,
+	};
+	struct check check = {.options = {.command = &tool_cmd_check}};
+	int opt;
+	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
+				  NULL)) != -1) {
+		if (opt == QUICK) {
+			check.flags |= QCOW2BM_CHECK_QUICK;
+			continue;
+		}
+		int status = tool_options_take(&check.options, opt, argv);
+		if (status != TOOL_OPTIONS_GO_ON)
+			return status;
+	}
+	if (optind == argc)
+		return tool_message_usage(check.options.command,
+					  "operand IMAGE is missing");
+	return check_images(&check, argc - optind, argv + optind);
+}
+
+const struct tool_command tool_cmd_check = {
+	.name = "check",
+	.synopsis = "[OPTION]... IMAGE...",
+	.summary = "Check the bitmaps of qcow2 images, and who refers to their clusters",
+	.help = "Reads only. Looks at every entry of the bitmap directory, however damaged, at tables\n"
+		"and at the place of data; then counts all references in the image to find clusters\n"
+		"that two things use, refcounts that are wrong, and leaks. Says what is wrong, whether\n"
+		"the guest's data is safe, and what to type next. The manual page lists all codes.\n"
+		"\n"
+		"Options:\n"
+		"      --quick            look at the bitmaps alone: count no other references\n"
+		"      --progress         show progress (by itself on a terminal after a second)\n"
+		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
+		"Examples:\n"
+		"  qcow2bm check disk.qcow2\n"
+		"  qcow2bm check --output=json *.qcow2 | jq '.images[].problems[].code'\n"
+		"\n"
+		"Exit status: 0 no problems, 1 could not check, 2 problems, 3 only leaks, 6 busy,\n"
+		"63 not a qcow2 image, 64 usage; of several images the worst.\n",
+	.run = run,
+};
