@@ -29,6 +29,7 @@ struct world {
 	enum { NEVER, AT_LOOK, AFTER_SYNC, AFTER_NEAR } when;
 	unsigned looks;
 	unsigned look; /* the one that says so */
+	bool fails_then; /* and the next write fails */
 };
 
 /* The extensions end behind the header's sector, so the end marker is a write of its own. */
@@ -87,9 +88,13 @@ static bool wants_to_stop(void *opaque)
 {
 	struct world *world = opaque;
 	world->looks++;
-	return (world->when == AT_LOOK && world->looks == world->look) ||
-	       (world->when == AFTER_SYNC && count_ops(world, RECORD_SYNC) != 0) ||
-	       (world->when == AFTER_NEAR && is_near_written(world));
+	bool wants = (world->when == AT_LOOK && world->looks == world->look) ||
+		     (world->when == AFTER_SYNC && count_ops(world, RECORD_SYNC) != 0) ||
+		     (world->when == AFTER_NEAR && is_near_written(world));
+	if (wants && world->fails_then)
+		world->faults = (struct fault_plan){
+			.kinds = FAULT_WRITE, .at = 1, .sys_errno = EIO};
+	return wants;
 }
 
 static enum qcow2bm_code run(struct world *world, stage_fn *stage)
@@ -240,17 +245,38 @@ static void no_hole_is_punched_into_what_is_leaked(void **state)
 	fail_each(delete_a, FAULT_SYNC, check_holes);
 }
 
-/* The file is no longer than it was, unless the new state is in it. */
-static void check_length(struct world *world)
+/* The file is no longer than it was, and that is on the disk, unless the new state is in it. */
+static void check_taken_back(struct world *world)
 {
-	if (!world->result.switched)
-		assert_int_equal(world->file.length, world->before.length);
+	if (world->result.switched)
+		return;
+	assert_int_equal(world->file.length, world->before.length);
+	assert_true(world->log.count == 0 || world->result.leaked_clusters != 0 ||
+		    world->log.ops[world->log.count - 1].kind == RECORD_SYNC);
 }
 
 static void a_failed_commit_leaves_the_file_as_long_as_it_was(void **state)
 {
 	(void)state;
-	fail_each(merge_a_into_b, FAULT_WRITE, check_length);
+	fail_each(merge_a_into_b, FAULT_WRITE, check_taken_back);
+}
+
+/* The directory that the header may name stays counted, and is told as leaked. */
+static void the_reserve_stays_when_the_end_marker_cannot_be_put_back(void **state)
+{
+	(void)state;
+	struct world world;
+	build(&world, 0);
+	world.when = AFTER_NEAR;
+	world.fails_then = true;
+	assert_int_equal(run(&world, add_c), QCOW2BM_EINTERRUPTED);
+	assert_int_equal(world.faults.failures, 1);
+	assert_int_equal(world.result.leaked_clusters, 2); /* directory and table */
+	size_t last = world.log.count;
+	while (world.log.ops[--last].kind != RECORD_WRITE)
+		;
+	assert_int_equal(world.log.ops[last].off, world.near_off);
+	end(&world);
 }
 
 /* ---- Wishes ---- */
@@ -296,6 +322,7 @@ int main(void)
 		cmocka_unit_test(after_the_end_marker_is_written_it_is_put_back),
 		cmocka_unit_test(no_hole_is_punched_into_what_is_leaked),
 		cmocka_unit_test(a_failed_commit_leaves_the_file_as_long_as_it_was),
+		cmocka_unit_test(the_reserve_stays_when_the_end_marker_cannot_be_put_back),
 		cmocka_unit_test(holes_are_punched_unless_the_caller_forbids_it),
 		cmocka_unit_test(the_rest_of_the_directory_is_zero),
 	};

@@ -264,6 +264,29 @@ static void the_second_merge_of_a_source_writes_nothing(void **state)
 	one_edit_free(&edit);
 }
 
+/* d keeps its table and its data beside what the edit changes. */
+static enum qcow2bm_code merge_d_add_e(struct qcow2bm_edit *edit,
+				       struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = merge_d(edit, err);
+	return code == QCOW2BM_OK ? add_e(edit, err) : code;
+}
+
+static void what_a_merge_does_not_change_is_kept(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_four(&edit);
+	assert_int_equal(one_edit_run(&edit, merge_d, 0), QCOW2BM_OK);
+	uint64_t table = one_edit_entry_off(&edit, 3, 0);
+	assert_int_equal(one_edit_run(&edit, merge_d_add_e, 0), QCOW2BM_OK);
+	assert_true(edit.is_sound);
+	assert_true(inspect_check_refcounts(&edit.inspect, false, NULL));
+	assert_int_equal(one_edit_entry_off(&edit, 3, 0), table);
+	assert_int_equal(edit.inspect.bitmap_count, 5);
+	one_edit_free(&edit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -272,6 +295,7 @@ int main(void)
 		cmocka_unit_test(operations_that_are_refused),
 		cmocka_unit_test(what_changes_nothing_writes_nothing),
 		cmocka_unit_test(the_second_merge_of_a_source_writes_nothing),
+		cmocka_unit_test(what_a_merge_does_not_change_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
