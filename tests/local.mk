@@ -36,6 +36,7 @@ unit_tests += tests/unit/test_name
 unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_prove
 unit_tests += tests/unit/test_record_storage
+unit_tests += tests/unit/test_recover
 unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_refcounts
 unit_tests += tests/unit/test_run
