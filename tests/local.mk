@@ -8,6 +8,7 @@ unit_tests =
 unit_tests += tests/crash/test_faults
 unit_tests += tests/crash/test_rollbacks
 unit_tests += tests/crash/test_states
+unit_tests += tests/crash/test_undo
 unit_tests += tests/unit/test_apart
 unit_tests += tests/unit/test_clear
 unit_tests += tests/unit/test_clusters
@@ -45,6 +46,7 @@ unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_switch
 unit_tests += tests/unit/test_table
+unit_tests += tests/unit/test_undo
 unit_tests += tests/unit/test_uniform
 unit_tests += tests/unit/test_walk
 unit_tests += tests/unit/test_within
@@ -84,7 +86,9 @@ support_sources = \
 	tests/support/record_storage.h \
 	tests/support/strict_reader.c \
 	tests/support/strict_reader.h \
-	tests/support/strict_references.c
+	tests/support/strict_references.c \
+	tests/support/undone_edit.c \
+	tests/support/undone_edit.h
 
 # Scripts: executable files that start with `. "$srcdir/tests/functions.sh"`. Exit status 77:
 # skipped.
