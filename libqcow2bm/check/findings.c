@@ -95,7 +95,7 @@ static const char *const guest_sentences[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST] =
 		 "L1 or L2 entries are wrong about the refcount of what they name"),
 	SENTENCE(SNAPSHOTS, "the table of internal snapshots is damaged"),
 	SENTENCE(ENCRYPTION, "the place of the encryption header is damaged"),
-	SENTENCE(REFCOUNT_TABLE, "entries of the refcount table are invalid"),
+	SENTENCE(REFCOUNT_TABLE, "refcount blocks are misplaced"),
 	SENTENCE(REFCOUNT_LOW, "clusters in use are counted as free, or too low"),
 	SENTENCE(REFCOUNT_HIGH, "clusters of the guest have refcounts that are too high"),
 #undef SENTENCE

@@ -386,6 +386,9 @@ static void check_flag(struct q2_walk *walk, uint64_t cluster, bool is_copied,
 		       uint64_t off)
 {
 	uint64_t at = cluster - walk->first;
+	/* What lies past the end has no refcount; the first window says so. */
+	if (cluster >= walk->clusters && walk->first == 0 && is_copied)
+		q2_tally_add(q2_references_guest(walk, Q2_PROBLEM_GUEST_COPIED), off);
 	if (at >= walk->window_clusters || walk->counts[at] >= Q2_REFERENCES_ONE_BITMAP)
 		return;
 	if ((walk->counts[at] == 1) != is_copied)

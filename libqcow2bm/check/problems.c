@@ -158,6 +158,24 @@ static int by_severity(const void *a, const void *b)
 	return strcmp(x->code, y->code);
 }
 
+/* Errors that the reference walk has not counted cluster by cluster. Of overlaps it has counted
+ * those whose refcounts do not tell of both owners. */
+static void count_corruptions(struct qcow2bm_report *report)
+{
+	uint64_t overlaps = 0;
+	for (size_t i = 0; i < report->count; i++) {
+		const struct qcow2bm_problem *problem = &report->findings[i].problem;
+		bool is_overlap = strstr(problem->code, "overlap") != NULL;
+		if (problem->severity != ERROR || problem->cure == QCOW2BM_CURE_QEMU ||
+		    strstr(problem->code, "refcount") != NULL)
+			continue;
+		overlaps += is_overlap;
+		report->totals.corruptions += !is_overlap;
+	}
+	if (report->totals.corruptions == 0)
+		report->totals.corruptions = overlaps;
+}
+
 enum qcow2bm_code q2_problems_finish(struct qcow2bm_report *report,
 				     struct qcow2bm_error *err)
 {
@@ -172,6 +190,7 @@ enum qcow2bm_code q2_problems_finish(struct qcow2bm_report *report,
 		report->totals.warnings += severity == WARNING;
 		report->totals.notes += severity == NOTE;
 	}
+	count_corruptions(report);
 	return QCOW2BM_OK;
 }
 

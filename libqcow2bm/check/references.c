@@ -47,8 +47,10 @@ static enum qcow2bm_code walk_window(struct q2_walk *walk, struct qcow2bm_error 
 	if (code == QCOW2BM_OK)
 		code = q2_owners_count_bitmaps(walk, err);
 	walk->has_ranges = true;
-	if (code == QCOW2BM_OK && !walk->is_quick)
+	if (code == QCOW2BM_OK && !walk->is_quick) {
+		q2_stored_check_blocks(walk);
 		code = q2_stored_compare(walk, err);
+	}
 	if (code == QCOW2BM_OK && walk->has_marks)
 		code = q2_owners_look_closely(walk, err);
 	if (code == QCOW2BM_OK && !walk->is_quick)

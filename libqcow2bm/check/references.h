@@ -169,6 +169,9 @@ enum qcow2bm_code q2_stored_load(struct q2_walk *walk, struct qcow2bm_error *err
 /* Whether a refcount block counts a cluster of the window that begins at `first`. */
 bool q2_stored_has_window(const struct q2_walk *walk, uint64_t first);
 
+/* Adds what is wrong with the places of refcount blocks in this window. */
+void q2_stored_check_blocks(struct q2_walk *walk);
+
 /* Compares the window's counts with the stored refcounts. */
 enum qcow2bm_code q2_stored_compare(struct q2_walk *walk, struct qcow2bm_error *err);
 

@@ -172,6 +172,23 @@ static void compare(struct q2_walk *walk, uint64_t first, uint64_t count,
 	}
 }
 
+/* Nothing else may be where a refcount block is, whatever its own refcount says. */
+void q2_stored_check_blocks(struct q2_walk *walk)
+{
+	for (uint64_t i = 0; i < walk->block_count; i++) {
+		uint64_t at = (walk->blocks[i] >> walk->cluster_bits) - walk->first;
+		if (walk->blocks[i] == 0 || at >= walk->window_clusters ||
+		    walk->counts[at] == 1)
+			continue;
+		if (walk->counts[at] < Q2_REFERENCES_ONE_BITMAP)
+			q2_tally_add(q2_references_guest(walk,
+							 Q2_PROBLEM_GUEST_REFCOUNT_TABLE),
+				     walk->blocks[i]);
+		else
+			walk->report->totals.corruptions++;
+	}
+}
+
 enum qcow2bm_code q2_stored_compare(struct q2_walk *walk, struct qcow2bm_error *err)
 {
 	uint64_t end = walk->first + walk->window_clusters;
