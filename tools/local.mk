@@ -17,6 +17,7 @@ tools_sources = \
 	tools/cmd_merge.c \
 	tools/cmd_recover.c \
 	tools/cmd_rename.c \
+	tools/cmd_repair.c \
 	tools/command.h \
 	tools/commit.c \
 	tools/commit.h \

@@ -27,7 +27,7 @@ _qcow2bm() {
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "list info map add delete rename clear enable \
-			disable merge bitmap recover --help --version" -- "$current")
+			disable merge bitmap repair recover --help --version" -- "$current")
 		return
 	fi
 	case $previous in

@@ -29,10 +29,11 @@ static enum qcow2bm_code check_damages(const struct repair *repair,
 		    (flags & QCOW2BM_REPAIR_DROP_ALL))
 			continue;
 		if (damage->off != Q2_HEADER_AUTOCLEAR_OFF || is_set)
-			return q2_fail(err, QCOW2BM_EINVAL, damage->off,
-				       "%s; look for old ones with check --carve, or drop "
-				       "all bitmaps with --drop-all",
-				       damage->sentence);
+			return q2_fail(
+				err, QCOW2BM_EINVAL, damage->off,
+				"%s; look for old ones with check --carve, or drop "
+				"all bitmaps with --drop-all",
+				damage->sentence);
 		if (!(flags & QCOW2BM_REPAIR_TRUST_BITMAPS))
 			return q2_fail(
 				err, QCOW2BM_EINVAL, damage->off,
@@ -127,7 +128,8 @@ static enum qcow2bm_code add_all(struct q2_clusters *set, const struct q2_cluste
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < more->count; i++)
-		code = q2_clusters_add(set, more->runs[i].first, more->runs[i].count, err);
+		code = q2_clusters_add(set, more->runs[i].first, more->runs[i].count,
+				       err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(set, NULL, err) : code;
 }
 
@@ -205,20 +207,23 @@ enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
 			       "repair");
 	for (size_t i = 0; i < repair.options->drop_count; i++)
 		if (repair.options->drop[i] >= directory->count)
-			return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-				       "there is no bitmap number %zu; the image has %zu, "
-				       "counted from 0",
-				       repair.options->drop[i], directory->count);
+			return q2_fail(
+				err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+				"there is no bitmap number %zu; the image has %zu, "
+				"counted from 0",
+				repair.options->drop[i], directory->count);
 	enum qcow2bm_code code = check_damages(&repair, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	for (size_t i = 0; i < directory->count; i++)
-		if (report->verdicts[i] == Q2_VERDICT_DROP || is_asked_to_drop(&repair, i))
+		if (report->verdicts[i] == Q2_VERDICT_DROP ||
+		    is_asked_to_drop(&repair, i))
 			q2_edit_delete(edit, &edit->staged[i]);
 	drop_namesakes(&repair);
 	code = stage_refcounts(&repair, err);
 	if (code != QCOW2BM_OK)
 		return code;
+	edit->repair.is_whole = may_free(&repair);
 	edit->repair.is_wanted = edit->live != directory->count || has_work(&repair);
 	return QCOW2BM_OK;
 }

@@ -45,6 +45,9 @@ struct q2_staged {
  * refcounts are made right. The sets are sorted. */
 struct q2_edit_repair {
 	bool is_wanted;
+	/* Every reference was seen: what no bitmap that stays, and nothing else, names may be
+	 * freed whatever its refcount. */
+	bool is_whole;
 	struct q2_clusters low;    /* to 1, before anything else */
 	struct q2_clusters high;   /* to 1, at the end */
 	struct q2_clusters leaked; /* to 0, at the end */

@@ -92,28 +92,31 @@ static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err
 	return code;
 }
 
-/* A repair is made where refcounts are wrong: what is in use is not handed out, but that it is
- * counted as free is no reason to refuse. */
+/* A repair is made where refcounts are wrong: what is in use, or to be freed at the end, is not
+ * handed out, but that it is counted as free is no reason to refuse. */
 static enum qcow2bm_code avoid_uncounted(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	struct q2_clusters *free_clusters = &plan->alloc.free_clusters;
-	enum qcow2bm_code code =
-		q2_clusters_subtract(free_clusters, &plan->alloc.in_use, err);
-	return code != QCOW2BM_OK ? code
-				  : q2_clusters_subtract(free_clusters,
-							 &plan->edit->repair.low, err);
+	const struct q2_edit_repair *repair = &plan->edit->repair;
+	const struct q2_clusters *const sets[] = {&plan->alloc.in_use, &plan->old,
+						  &repair->low, &repair->leaked};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < sizeof(sets) / sizeof(sets[0]); i++)
+		code = q2_clusters_subtract(free_clusters, sets[i], err);
+	return code;
 }
 
 enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 			       unsigned flags, struct qcow2bm_error *err)
 {
-	*plan = (struct q2_plan){
-		.edit = edit, .flags = flags, .cut_off = UINT64_MAX};
+	*plan = (struct q2_plan){.edit = edit, .flags = flags, .cut_off = UINT64_MAX};
 	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
-	if (code == QCOW2BM_OK && edit->image->is_salvaged && !edit->repair.is_wanted)
-		code = q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "an image that was opened although it is damaged can only be "
-			       "repaired");
+	if (code == QCOW2BM_OK && edit->image->is_salvaged && edit->changed_count != 0 &&
+	    !edit->repair.is_wanted)
+		code = q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"an image that was opened although it is damaged can only be "
+			"repaired");
 	if (code != QCOW2BM_OK || q2_edit_is_nothing(edit))
 		return code;
 	code = measure_directory(plan, err);
@@ -248,7 +251,7 @@ static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan 
 		code = estimate_repair(internal, plan, err);
 	if (!may_be_nothing(internal))
 		plan->release_clusters += q2_clusters_total(&internal->owned) +
-					 q2_clusters_total(&internal->old_table);
+					  q2_clusters_total(&internal->old_table);
 	return code;
 }
 

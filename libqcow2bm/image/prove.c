@@ -187,8 +187,8 @@ static bool is_walk_due(const struct q2_plan *plan, const struct proof *proof)
 	const struct qcow2bm_image *image = plan->edit->image;
 	uint64_t l2_bytes = q2_clusters_total(&plan->refs.l2_tables)
 			    << image->header.cluster_bits;
-	return proof->bitmaps.count != 0 || l2_bytes <= CHEAP_WALK_BYTES ||
-	       !image->storage->can_grow;
+	return plan->edit->repair.is_whole || proof->bitmaps.count != 0 ||
+	       l2_bytes <= CHEAP_WALK_BYTES || !image->storage->can_grow;
 }
 
 /* Without a walk only what lies behind the end of the file is sure not to be the guest's. */
@@ -201,11 +201,43 @@ static enum qcow2bm_code stay_behind_end(struct q2_plan *plan, struct qcow2bm_er
 	return q2_clusters_subtract(&plan->alloc.free_clusters, &file, err);
 }
 
+static enum qcow2bm_code keep_owned(struct q2_plan *plan, struct proof *proof,
+				    struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code =
+		keep_proven(plan, &proof->directory, &proof->named, &proof->twice, err);
+	if (code == QCOW2BM_OK)
+		code = keep_proven(plan, &proof->bitmaps, &proof->named, &proof->twice,
+				   err);
+	if (code == QCOW2BM_OK)
+		code = append(&plan->owned, &proof->directory, err);
+	if (code == QCOW2BM_OK && proof->all)
+		code = append(&plan->owned, &proof->bitmaps, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
+}
+
+/* For a repair that has seen every reference: what is old and nobody's is ours, however often
+ * it is counted. What is somebody's is not leaked. */
+static enum qcow2bm_code keep_unnamed(struct q2_plan *plan,
+				      const struct q2_clusters *named,
+				      struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code =
+		q2_clusters_subtract(&plan->old, &plan->refs.metadata, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&plan->old, named, err);
+	if (code == QCOW2BM_OK)
+		code = append(&plan->owned, &plan->old, err);
+	plan->has_lost_table = false;
+	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
+}
+
 static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 			       struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = collect(plan, proof, err);
-	bool trust = plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS;
+	bool is_whole = plan->edit->repair.is_whole;
+	bool trust = !is_whole && (plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS);
 	bool walk = !trust && is_walk_due(plan, proof);
 	if (code == QCOW2BM_OK && !walk && !trust)
 		code = stay_behind_end(plan, err);
@@ -216,17 +248,8 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 		code = q2_apart_check(plan, &proof->in_place, &proof->directory,
 				      &proof->named, err);
 	if (code == QCOW2BM_OK)
-		code = keep_proven(plan, &proof->directory, &proof->named, &proof->twice,
-				   err);
-	if (code == QCOW2BM_OK)
-		code = keep_proven(plan, &proof->bitmaps, &proof->named, &proof->twice,
-				   err);
-	if (code == QCOW2BM_OK)
-		code = append(&plan->owned, &proof->directory, err);
-	if (code == QCOW2BM_OK && proof->all)
-		code = append(&plan->owned, &proof->bitmaps, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_sort(&plan->owned, NULL, err);
+		code = is_whole && proof->all ? keep_unnamed(plan, &proof->named, err)
+					      : keep_owned(plan, proof, err);
 	/* Clusters that are free by their refcount, but named, are not to be handed out; the
 	 * rest of the plan tells them from those that are only old. */
 	if (code == QCOW2BM_OK)
@@ -281,11 +304,12 @@ static enum qcow2bm_code check_growth(const struct q2_plan *plan,
 		       << plan->edit->image->header.cluster_bits;
 	if (end <= plan->cut_off)
 		return QCOW2BM_OK;
-	return q2_fail(err, QCOW2BM_EIMAGE, plan->cut_off,
-		       "a bitmap that the edit does not change has its table or data past "
-		       "the end of the file (at %llu), where the file would grow to; delete "
-		       "that bitmap first",
-		       (unsigned long long)plan->cut_off);
+	return q2_fail(
+		err, QCOW2BM_EIMAGE, plan->cut_off,
+		"a bitmap that the edit does not change has its table or data past "
+		"the end of the file (at %llu), where the file would grow to; delete "
+		"that bitmap first",
+		(unsigned long long)plan->cut_off);
 }
 
 enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)

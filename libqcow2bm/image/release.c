@@ -123,7 +123,9 @@ void q2_release(struct q2_commit *commit)
 	}
 	uint64_t unproven = commit->table_replaced ? plan->old_table_unproven : 0;
 	tell_leaks(commit, q2_clusters_total(&plan->old) + unproven, plan->leak_reason);
-	code = q2_refcounts_change(&plan->refcounts, &plan->owned, Q2_REFCOUNTS_LOWER,
+	code = q2_refcounts_change(&plan->refcounts, &plan->owned,
+				   plan->edit->repair.is_whole ? Q2_REFCOUNTS_TO_ZERO
+							       : Q2_REFCOUNTS_LOWER,
 				   &err);
 	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
 		code = correct_refcounts(plan, &err);

@@ -38,8 +38,8 @@ static enum qcow2bm_code note(struct qcow2bm_image *image, struct qcow2bm_error 
 			      const char *code, enum qcow2bm_cure cure, uint64_t off,
 			      const char *fmt, ...)
 {
-	struct q2_damage *grown = realloc(image->damages,
-					  (image->damage_count + 1) * sizeof(*grown));
+	struct q2_damage *grown =
+		realloc(image->damages, (image->damage_count + 1) * sizeof(*grown));
 	if (grown == NULL)
 		return q2_fail_memory(err, "a problem");
 	image->damages = grown;
@@ -145,8 +145,8 @@ static bool goes_on(const struct salvage *salvage, size_t at)
 	const struct q2_directory *directory = &salvage->image->directory;
 	size_t unused;
 	bool inside_size = salvage->knows_size && at < salvage->size;
-	bool inside_count = salvage->knows_count &&
-			    directory->count < salvage->extension.nb_bitmaps;
+	bool inside_count =
+		salvage->knows_count && directory->count < salvage->extension.nb_bitmaps;
 	if (directory->size - at < Q2_DIRECTORY_ENTRY_MIN_BYTES ||
 	    directory->count >= Q2_DIRECTORY_MAX_BITMAPS)
 		return false;
@@ -175,12 +175,11 @@ static enum qcow2bm_code parse_entries(struct salvage *salvage, size_t *end,
 		bitmap->off = directory->off + at;
 		bitmap->is_surplus = is_surplus;
 		if (!is_plausible(salvage, at, &entry_bytes))
-			entry_bytes = find_end(salvage, at,
-					       salvage->knows_count &&
-						       directory->count ==
-							       salvage->extension
-								       .nb_bitmaps,
-					       &bitmap->has_bad_length);
+			entry_bytes = find_end(
+				salvage, at,
+				salvage->knows_count &&
+					directory->count == salvage->extension.nb_bitmaps,
+				&bitmap->has_bad_length);
 		bitmap->entry = decode_clipped(directory, at, entry_bytes);
 		at += entry_bytes;
 	}
@@ -211,15 +210,17 @@ static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_er
 			    "the bitmaps extension counts %u bitmaps; it must be 1 to %d",
 			    extension->nb_bitmaps, Q2_DIRECTORY_MAX_BITMAPS);
 	if (code == QCOW2BM_OK && !salvage->knows_size)
-		code = note(image, err, "directory-size", QCOW2BM_CURE_MEND, off + 8,
-			    "the size of the bitmap directory, %llu bytes, is over QEMU's "
-			    "limit, too small, or past the end of the file",
-			    (unsigned long long)extension->directory_bytes);
+		code = note(
+			image, err, "directory-size", QCOW2BM_CURE_MEND, off + 8,
+			"the size of the bitmap directory, %llu bytes, is over QEMU's "
+			"limit, too small, or past the end of the file",
+			(unsigned long long)extension->directory_bytes);
 	return code;
 }
 
 /* Reads the directory, and what follows it in its clusters: entries may be there too. */
-static enum qcow2bm_code read_directory(struct salvage *salvage, struct qcow2bm_error *err)
+static enum qcow2bm_code read_directory(struct salvage *salvage,
+					struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = salvage->image;
 	const struct q2_bitmaps_extension *extension = &salvage->extension;
@@ -252,10 +253,11 @@ static enum qcow2bm_code compare(struct salvage *salvage, size_t end,
 	size_t count = image->directory.count;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (salvage->was_resynced)
-		code = note(image, err, "directory-resync", QCOW2BM_CURE_MEND,
-			    salvage->resync_off,
-			    "an entry of the bitmap directory has damaged lengths; the next "
-			    "entry was found by trying every 8 bytes");
+		code = note(
+			image, err, "directory-resync", QCOW2BM_CURE_MEND,
+			salvage->resync_off,
+			"an entry of the bitmap directory has damaged lengths; the next "
+			"entry was found by trying every 8 bytes");
 	if (code == QCOW2BM_OK && salvage->knows_count && count != extension->nb_bitmaps)
 		code = note(image, err, "bitmap-count", QCOW2BM_CURE_MEND,
 			    salvage->head_off,
@@ -264,11 +266,12 @@ static enum qcow2bm_code compare(struct salvage *salvage, size_t end,
 			    extension->nb_bitmaps, count);
 	if (code == QCOW2BM_OK && salvage->knows_size &&
 	    end != extension->directory_bytes)
-		code = note(image, err, "directory-size", QCOW2BM_CURE_MEND,
-			    salvage->head_off + 8,
-			    "the bitmap directory has %llu bytes, but its %zu entries take "
-			    "%zu",
-			    (unsigned long long)extension->directory_bytes, count, end);
+		code = note(
+			image, err, "directory-size", QCOW2BM_CURE_MEND,
+			salvage->head_off + 8,
+			"the bitmap directory has %llu bytes, but its %zu entries take "
+			"%zu",
+			(unsigned long long)extension->directory_bytes, count, end);
 	return code;
 }
 
@@ -278,10 +281,11 @@ static enum qcow2bm_code load_entries(struct salvage *salvage, struct qcow2bm_er
 	uint64_t off = salvage->extension.directory_off;
 	if (off == 0 || off >= image->file_bytes ||
 	    !q2_is_aligned(off, q2_header_cluster_bytes(&image->header)))
-		return note(image, err, "directory-place", QCOW2BM_CURE_CHOOSE,
-			    salvage->head_off + 16,
-			    "the bitmap directory cannot be at %llu; no bitmap can be found",
-			    (unsigned long long)off);
+		return note(
+			image, err, "directory-place", QCOW2BM_CURE_CHOOSE,
+			salvage->head_off + 16,
+			"the bitmap directory cannot be at %llu; no bitmap can be found",
+			(unsigned long long)off);
 	enum qcow2bm_code code = check_fields(salvage, err);
 	if (code == QCOW2BM_OK)
 		code = read_directory(salvage, err);
@@ -293,8 +297,9 @@ static enum qcow2bm_code load_entries(struct salvage *salvage, struct qcow2bm_er
 	/* Only what was understood is the directory's. */
 	if (code == QCOW2BM_OK)
 		image->directory.size = end;
-	return code != QCOW2BM_OK ? code : q2_directory_index(&image->directory,
-							      &image->header, err);
+	return code != QCOW2BM_OK
+		       ? code
+		       : q2_directory_index(&image->directory, &image->header, err);
 }
 
 /* Loads the extension's fields as far as it is long enough for them. */
