@@ -59,6 +59,8 @@ static const struct command commands[] = {
 	{"mixed.qcow2", false, {"rename", "image", "chk-2026-11-03", "n"}},
 	{"snapshots.qcow2", false, {"delete", "image", "chk-2026-11-01"}},
 	{"zstd.qcow2", false, {"disable", "image", "chk-2026-11-02"}},
+	{"in-use.qcow2", false, {"recover", "--full", "image"}},
+	{"mixed.qcow2", false, {"recover", "--full", "image", "chk-2026-11-01"}},
 	{"small", true, {"list", "image"}},
 	{"many.qcow2", false, {"list", "--output=json", "--no-count", "image"}},
 	{"snapshots.qcow2", false, {"info", "image"}},
