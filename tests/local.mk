@@ -6,6 +6,8 @@
 # tests/support has for C.
 unit_tests =
 unit_tests += tests/crash/test_faults
+unit_tests += tests/crash/test_pairs
+unit_tests += tests/crash/test_repetitions
 unit_tests += tests/crash/test_rollbacks
 unit_tests += tests/crash/test_states
 unit_tests += tests/crash/test_undo
@@ -224,9 +226,10 @@ include tests/crash/local.mk
 include tests/fault/local.mk
 
 # Every state, every call: what `make check` tries a part of, with the tables.
+EXTRA_DIST += tests/crash/every-state
 check-crash: all
 	$(MAKE) check TESTS=
-	QCOW2BM_CRASH_ALL=4000 ./run tests/crash/test_states
+	./run tests/crash/every-state
 	./run tests/crash/test_faults
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-anywhere || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/qemu-img-states || test $$? -eq 77
