@@ -15,6 +15,7 @@ unit_tests += tests/unit/test_apart
 unit_tests += tests/unit/test_clear
 unit_tests += tests/unit/test_clusters
 unit_tests += tests/unit/test_commit
+unit_tests += tests/unit/test_content
 unit_tests += tests/unit/test_convert
 unit_tests += tests/unit/test_count
 unit_tests += tests/unit/test_decimal

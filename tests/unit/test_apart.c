@@ -197,6 +197,23 @@ static void what_is_kept_and_counted_as_free_is_not_taken(void **state)
 	check_refused(&edit, clear_a, "in use by the guest or a bitmap");
 }
 
+/* What a program left behind that wrote refcounts and died before it wrote clusters. */
+static void clusters_counted_behind_the_end_are_not_taken(void **state)
+{
+	(void)state;
+	struct one_edit edit;
+	build_two(&edit, 0);
+	uint64_t end = edit.file.length / CLUSTER_BYTES;
+	one_edit_count(&edit, end, 1);
+	one_edit_count(&edit, end + 2, 1);
+	assert_int_equal(one_edit_run(&edit, clear_a, 0), QCOW2BM_OK);
+	assert_true(edit.is_sound);
+	assert_true(inspect_check_refcounts(&edit.inspect, true, NULL));
+	assert_false(one_edit_is_written(&edit, end));
+	assert_false(one_edit_is_written(&edit, end + 2));
+	one_edit_free(&edit);
+}
+
 /* ---- Grown over: files that were cut short ---- */
 
 /* The first cluster of b's data is the last of the file, and half of it is lost. */
@@ -250,6 +267,7 @@ int main(void)
 		cmocka_unit_test(a_bitmap_that_names_metadata_can_be_deleted),
 		cmocka_unit_test(a_cluster_in_use_that_is_counted_as_free_is_not_taken),
 		cmocka_unit_test(what_is_kept_and_counted_as_free_is_not_taken),
+		cmocka_unit_test(clusters_counted_behind_the_end_are_not_taken),
 		cmocka_unit_test(a_file_that_was_cut_does_not_grow_over_what_is_lost),
 		cmocka_unit_test(beside_a_corrupt_bitmap_nothing_is_released),
 	};

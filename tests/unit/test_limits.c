@@ -142,6 +142,48 @@ static void there_are_at_most_65535_bitmaps(void **state)
 	one_edit_free(&edit);
 }
 
+/* ---- Size of the directory ---- */
+
+/* 65535 entries of 1024 bytes are 1024 bytes less than 64 MiB; 43 names that are 23 bytes longer
+ * are 8 more. */
+static void the_directory_has_at_most_64_mib(void **state)
+{
+	(void)state;
+	enum { NAME = 1000, RENAMED = 43 };
+	char name[NAME + 1], longer[NAME + 24];
+	struct one_edit edit = {0};
+	struct fault_plan faults = {0};
+	struct qcow2bm_edit *staged;
+	struct qcow2bm_plan plan;
+	build_one(&edit, 12);
+	uint64_t at = (edit.file.length + 0xfff) & ~(uint64_t)0xfff;
+	one_edit_store(&edit, 128, 8, (uint64_t)MAX_BITMAPS << 10);
+	one_edit_store(&edit, 120, 4, MAX_BITMAPS);
+	one_edit_store(&edit, 136, 8, at);
+	memory_file_resize(&edit.file, at + ((uint64_t)MAX_BITMAPS << 10));
+	for (unsigned i = 0; i < MAX_BITMAPS; i++, at += 1024) {
+		snprintf(name, sizeof(name), "%0*x", NAME, i);
+		one_edit_store(&edit, at, 8, 0x1000);
+		one_edit_store(&edit, at + 8, 4, 1);
+		one_edit_store(&edit, at + 16, 4, 0x01100000 | NAME);
+		memcpy(edit.file.bytes + at + 24, name, NAME);
+	}
+	struct qcow2bm_image *image = open_file(&edit, &faults, true);
+	assert_int_equal(qcow2bm_edit_begin(&staged, image, &edit.err), QCOW2BM_OK);
+	for (unsigned i = 0; i < RENAMED; i++) {
+		snprintf(name, sizeof(name), "%0*x", NAME, i);
+		snprintf(longer, sizeof(longer), "%0*x", NAME + 23, i);
+		assert_int_equal(qcow2bm_rename(staged, name, NAME, longer, NAME + 23,
+						&edit.err),
+				 QCOW2BM_OK);
+	}
+	assert_int_equal(qcow2bm_plan_edit(staged, 0, &plan, &edit.err), QCOW2BM_ELIMIT);
+	assert_non_null(strstr(edit.err.sentence, "would take 67108872 bytes"));
+	qcow2bm_edit_end(staged);
+	qcow2bm_close(image);
+	one_edit_free(&edit);
+}
+
 /* ---- Calls ---- */
 
 static void an_image_that_is_only_read_is_not_committed(void **state)
@@ -273,6 +315,7 @@ int main(void)
 		cmocka_unit_test(sizes_that_have_no_bitmap),
 		cmocka_unit_test(the_default_granularity_is_the_cluster_within_limits),
 		cmocka_unit_test(there_are_at_most_65535_bitmaps),
+		cmocka_unit_test(the_directory_has_at_most_64_mib),
 		cmocka_unit_test(an_image_that_is_only_read_is_not_committed),
 		cmocka_unit_test(options_and_result_may_be_left_out),
 		cmocka_unit_test(the_receiver_of_extents_can_stop),

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../support/build_image.h"
+#include "../support/fault_storage.h"
 #include "../support/one_edit.h"
 #include "image/alloc.h"
 
@@ -20,6 +21,7 @@
 
 struct world {
 	struct one_edit edit;
+	struct fault_plan faults;
 	struct q2_storage *storage;
 	struct qcow2bm_image *image;
 	struct q2_refcounts refcounts;
@@ -55,7 +57,8 @@ static uint64_t table_off(const struct world *world)
 
 static enum qcow2bm_code open_refcounts(struct world *world)
 {
-	world->storage = memory_storage_open(&world->edit.file);
+	world->storage = fault_storage_open(memory_storage_open(&world->edit.file),
+					    &world->faults);
 	assert_int_equal(q2_image_open(&world->image, world->storage, &world->err),
 			 QCOW2BM_OK);
 	return q2_refcounts_open(&world->refcounts, world->image, &world->err);
@@ -126,6 +129,38 @@ static void only_0_is_raised_and_only_1_lowered(void **state)
 	/* A change that failed leaves nothing behind in memory. */
 	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_OK);
 	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_LOWER), QCOW2BM_OK);
+	end(&world);
+}
+
+/* The first of the two is changed in memory when the second is refused. */
+static void a_refused_run_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	struct world world;
+	uint64_t used, unused;
+	build(&world);
+	assert_int_equal(open_refcounts(&world), QCOW2BM_OK);
+	find_both(&world, &used, &unused);
+	assert_int_equal(change(&world, unused, BLOCK_CLUSTERS - unused,
+				Q2_REFCOUNTS_RAISE),
+			 QCOW2BM_EIMAGE);
+	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_OK);
+	end(&world);
+}
+
+static void a_failed_write_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	struct world world;
+	uint64_t used, unused;
+	build(&world);
+	assert_int_equal(open_refcounts(&world), QCOW2BM_OK);
+	find_both(&world, &used, &unused);
+	world.faults = (struct fault_plan){
+		.kinds = FAULT_WRITE, .at = 1, .sys_errno = EIO};
+	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_ESYSTEM);
+	assert_int_equal(world.faults.failures, 1);
+	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_OK);
 	end(&world);
 }
 
@@ -217,6 +252,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(broken_tables_are_refused),
 		cmocka_unit_test(only_0_is_raised_and_only_1_lowered),
+		cmocka_unit_test(a_refused_run_leaves_nothing_behind),
+		cmocka_unit_test(a_failed_write_leaves_nothing_behind),
 		cmocka_unit_test(what_no_block_counts_cannot_be_raised),
 		cmocka_unit_test(only_ones_are_kept),
 		cmocka_unit_test(a_device_is_full_at_its_end),
