@@ -102,6 +102,8 @@ house_tests += tests/install
 
 cli_tests =
 cli_tests += tests/cli/bitmap-like-qemu
+cli_tests += tests/cli/check-exits
+cli_tests += tests/cli/check-human
 cli_tests += tests/cli/edit-plan
 cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused
@@ -121,6 +123,7 @@ oracle_tests += tests/oracle/add-bitmap
 oracle_tests += tests/oracle/add-first
 oracle_tests += tests/oracle/bitmap-actions
 oracle_tests += tests/oracle/bitmap-errors
+oracle_tests += tests/oracle/check-json
 oracle_tests += tests/oracle/clear-bitmap
 oracle_tests += tests/oracle/delete-bitmap
 oracle_tests += tests/oracle/delete-in-use
@@ -148,6 +151,7 @@ hostile_tests += tests/hostile/recipes-build
 
 # Files that the scripts read: what `golden` compares with, recipes.
 test_data =
+test_data += tests/cli/check-human.expected
 test_data += tests/cli/edit-plan.expected
 test_data += tests/cli/edit-quiet.expected
 test_data += tests/cli/edit-refused.expected

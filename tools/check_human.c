@@ -112,9 +112,11 @@ static void add_safety(struct human *human)
 		safety =
 			"AT RISK: the structures of the guest's disk are damaged, too; start "
 			"no machine on it,\n       copy the image file first";
-	else if (has_problem(human, "overlap-guest"))
+	else if (has_problem(human, "overlap-guest") ||
+		 has_problem(human, "overlap-metadata") ||
+		 has_problem(human, "directory-overlap"))
 		safety =
-			"AT RISK: a bitmap lies in clusters of the guest's disk; QEMU may "
+			"AT RISK: bitmaps lie in clusters of something else; QEMU may "
 			"already have written\n       one over the other, so compare with "
 			"a backup";
 	else if (!human->totals.walked)
@@ -269,15 +271,21 @@ static void add_commands(struct human *human)
 	size_t before = text->used;
 	tool_text_print(text, "To do:\n");
 	size_t begun = text->used;
+	/* Where QEMU opens the image as it is. */
 	bool qemu_first =
-		has_problem(human, "image-dirty") || has_problem(human, "image-corrupt");
+		has_problem(human, "image-dirty") ||
+		has_problem(human, "image-corrupt") ||
+		(has_guest_errors(human) && !has_cure(human, QCOW2BM_CURE_DROP) &&
+		 !has_cure(human, QCOW2BM_CURE_CHOOSE));
 	if (qemu_first)
 		add_qemu(human);
 	add_duplicates(human);
 	add_repair(human);
-	add_names(human, QCOW2BM_CURE_RECOVER,
-		  "left in use: recover them, or delete them and make a full backup",
-		  "qcow2bm recover");
+	add_names(
+		human, QCOW2BM_CURE_RECOVER,
+		"left in use: all dirty is always safe (see --help for less); or delete them and "
+		"make a full backup",
+		"qcow2bm recover --full");
 	add_names(human, QCOW2BM_CURE_RENAME, "the name can be changed",
 		  "qcow2bm rename");
 	add_names(human, QCOW2BM_CURE_DELETE, "if no backup job needs them any more",

@@ -96,7 +96,7 @@ static const char *const guest_sentences[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST] =
 	SENTENCE(SNAPSHOTS, "the table of internal snapshots is damaged"),
 	SENTENCE(ENCRYPTION, "the place of the encryption header is damaged"),
 	SENTENCE(REFCOUNT_TABLE, "refcount blocks are misplaced"),
-	SENTENCE(REFCOUNT_LOW, "clusters in use are counted as free, or too low"),
+	SENTENCE(REFCOUNT_LOW, "clusters in use have refcounts that are too low"),
 	SENTENCE(REFCOUNT_HIGH, "clusters of the guest have refcounts that are too high"),
 #undef SENTENCE
 };
