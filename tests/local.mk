@@ -116,6 +116,7 @@ cli_tests += tests/cli/map-like-nbdinfo
 cli_tests += tests/cli/map-streams
 cli_tests += tests/cli/names-escaped
 cli_tests += tests/cli/output-fails
+cli_tests += tests/cli/recover-report
 cli_tests += tests/cli/usage
 
 oracle_tests =
@@ -138,6 +139,7 @@ oracle_tests += tests/oracle/merge-bitmaps
 oracle_tests += tests/oracle/merge-from-other-image
 oracle_tests += tests/oracle/merge-granularities
 oracle_tests += tests/oracle/random-differential
+oracle_tests += tests/oracle/recover-after-kill
 oracle_tests += tests/oracle/rename-bitmap
 
 crash_tests =
@@ -159,6 +161,7 @@ test_data += tests/cli/list-json.expected
 test_data += tests/cli/list-states.expected
 test_data += tests/cli/map-forms.expected
 test_data += tests/cli/names-escaped.expected
+test_data += tests/cli/recover-report.expected
 test_data += tests/cli/usage.expected
 test_data += tests/hostile/README
 test_data += tests/hostile/make-image-words-bytes.expected

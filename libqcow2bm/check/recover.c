@@ -109,8 +109,8 @@ static const char *find_doubt(const struct qcow2bm_image *image,
 	if (method != QCOW2BM_RECOVER_STORED)
 		return NULL;
 	if (entry->flags & Q2_DIRECTORY_FLAG_AUTO)
-		return "unsafe: it was recording, so its stored bits lack what the guest "
-		       "wrote in the session that crashed";
+		return "unsafe: it was recording, so its stored bits lack what the guest wrote "
+		       "in the session that crashed, and since";
 	if (begins_with(entry, "libvirt-tmp-") || begins_with(entry, "backup-"))
 		return "unsafe: programs write into temporary bitmaps of such a name while "
 		       "the guest runs, so its stored bits may be old";
