@@ -117,6 +117,7 @@ cli_tests += tests/cli/map-streams
 cli_tests += tests/cli/names-escaped
 cli_tests += tests/cli/output-fails
 cli_tests += tests/cli/recover-report
+cli_tests += tests/cli/undo-repair
 cli_tests += tests/cli/usage
 
 oracle_tests =

@@ -34,6 +34,7 @@ extern const struct tool_command tool_cmd_merge;
 extern const struct tool_command tool_cmd_bitmap;
 extern const struct tool_command tool_cmd_check;
 extern const struct tool_command tool_cmd_repair;
+extern const struct tool_command tool_cmd_undo;
 extern const struct tool_command tool_cmd_recover;
 
 /* Parts of help texts that several commands have in common. */

@@ -18,6 +18,7 @@ tools_sources = \
 	tools/cmd_recover.c \
 	tools/cmd_rename.c \
 	tools/cmd_repair.c \
+	tools/cmd_undo.c \
 	tools/command.h \
 	tools/commit.c \
 	tools/commit.h \

@@ -27,7 +27,7 @@ _qcow2bm() {
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "list info map add delete rename clear enable \
-			disable merge bitmap check repair recover --help --version" -- "$current")
+			disable merge bitmap check repair undo recover --help --version" -- "$current")
 		return
 	fi
 	case $previous in
@@ -62,7 +62,7 @@ _qcow2bm() {
 			image=$word
 		fi
 	done
-	if [[ -z $image || $command == list || $command == info || $command == check ]]; then
+	if [[ -z $image || $command == list || $command == info || $command == check || $command == undo ]]; then
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
