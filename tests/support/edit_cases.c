@@ -25,6 +25,10 @@ const struct edit_case edit_cases[] = {
 	{"small", "merge a b"},
 	{"small", "merge c a"},
 	{"small", "merge-from b x"},
+	{"in-use", "stored a"},
+	{"in-use", "allocated a"},
+	{"in-use", "allocated b, full c"},
+	{"in-use", "full a, stored b, merge b a, delete c"},
 	/* Several in one edit; data that changes its owner. */
 	{"small", "clear b, merge b a, delete a"},
 	{"small", "add n, merge n a, merge n b, delete a, delete b"},
@@ -131,6 +135,7 @@ struct shape {
 
 static const struct shape shapes[] = {
 	{"small", 3, {.seed = 1, .gap_percent = 30, .before = {UNKNOWN_A}}},
+	{"in-use", 3, {.seed = 32, .gap_percent = 30, .backing_name = "base.qcow2"}},
 	{"none", 0, {.seed = 2}},
 	{"none-unknown",
 	 0,
@@ -325,6 +330,8 @@ static void build_shape(const struct shape *shape, struct memory_file *file)
 	build.bitmap_count = shape->bitmaps;
 	build.bitmaps = bitmaps;
 	fill_bitmaps(&build, bitmaps, bits);
+	for (unsigned i = 0; strcmp(shape->name, "in-use") == 0 && i < shape->bitmaps; i++)
+		bitmaps[i].flags |= BUILD_FLAG_IN_USE;
 	build_image(&build, file);
 	if (strcmp(shape->name, "table") == 0)
 		leak_the_rest(file);
@@ -384,6 +391,14 @@ static struct qcow2bm_image *open_other(struct memory_file *file)
 	return image;
 }
 
+static enum qcow2bm_code recover(struct qcow2bm_edit *edit, const char *name,
+				 enum qcow2bm_recovery method, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_recover_options options = {.method = method,
+							.accept_unsafe = true};
+	return qcow2bm_recover(edit, name, strlen(name), &options, NULL, err);
+}
+
 static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *other,
 			       const char *words, struct qcow2bm_error *err)
 {
@@ -397,6 +412,12 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *
 		return qcow2bm_delete(edit, name, bytes, err);
 	if (strcmp(verb, "rename") == 0)
 		return qcow2bm_rename(edit, name, bytes, more, more_bytes, err);
+	if (strcmp(verb, "stored") == 0)
+		return recover(edit, name, QCOW2BM_RECOVER_STORED, err);
+	if (strcmp(verb, "allocated") == 0)
+		return recover(edit, name, QCOW2BM_RECOVER_ALLOCATED, err);
+	if (strcmp(verb, "full") == 0)
+		return recover(edit, name, QCOW2BM_RECOVER_FULL, err);
 	if (strcmp(verb, "clear") == 0)
 		return qcow2bm_clear(edit, name, bytes, err);
 	if (strcmp(verb, "enable") == 0)
