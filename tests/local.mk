@@ -12,6 +12,7 @@ unit_tests += tests/crash/test_rollbacks
 unit_tests += tests/crash/test_states
 unit_tests += tests/crash/test_undo
 unit_tests += tests/unit/test_apart
+unit_tests += tests/unit/test_check
 unit_tests += tests/unit/test_clear
 unit_tests += tests/unit/test_clusters
 unit_tests += tests/unit/test_commit
