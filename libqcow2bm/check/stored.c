@@ -110,6 +110,14 @@ static void look_closely(struct q2_walk *walk, uint64_t cluster, uint16_t stored
 		       bitmaps == UINT16_MAX / Q2_REFERENCES_ONE_BITMAP;
 	if (*count > Q2_REFERENCES_ONE_BITMAP)
 		walk->has_marks = true;
+	/* What the bitmap has no right to: is the refcount right for the others? */
+	if (bitmaps != 0 && others != 0 && others != Q2_REFERENCES_OTHERS &&
+	    stored != others)
+		q2_tally_add(q2_references_guest(
+				     walk, stored < others
+						   ? Q2_PROBLEM_GUEST_REFCOUNT_LOW
+						   : Q2_PROBLEM_GUEST_REFCOUNT_HIGH),
+			     cluster << walk->cluster_bits);
 	if (stored > counted && !is_full)
 		note_high(walk, cluster, counted);
 	else if (stored < counted)
