@@ -148,7 +148,7 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 				bitmap->off + EXTRA_SIZE_OFF,
 				"it carries %" PRIu32
 				" bytes of extra data that no program here understands; "
-				"they are marked as harmless",
+				"they are marked as harmless, but QEMU refuses the image",
 				entry->extra_bytes);
 	else if (entry->extra_bytes != 0)
 		q2_problems_add(

@@ -33,7 +33,7 @@ static const struct kind kinds[Q2_PROBLEMS] = {
 	[Q2_PROBLEM_NAME_TWICE] = {"name-duplicate", ERROR, QCOW2BM_CURE_CHOOSE},
 	[Q2_PROBLEM_NAME_NUL] = {"name-nul", WARNING, QCOW2BM_CURE_RENAME},
 	[Q2_PROBLEM_NAME_UTF8] = {"name-not-utf8", WARNING, QCOW2BM_CURE_RENAME},
-	[Q2_PROBLEM_EXTRA] = {"extra-data", NOTE, QCOW2BM_CURE_NONE},
+	[Q2_PROBLEM_EXTRA] = {"extra-data", WARNING, QCOW2BM_CURE_DELETE},
 	[Q2_PROBLEM_EXTRA_INCOMPATIBLE] = {"extra-data-incompatible", ERROR,
 					   QCOW2BM_CURE_DROP},
 	[Q2_PROBLEM_PADDING] = {"padding-nonzero", WARNING, QCOW2BM_CURE_MEND},
