@@ -143,6 +143,7 @@ oracle_tests += tests/oracle/merge-granularities
 oracle_tests += tests/oracle/random-differential
 oracle_tests += tests/oracle/recover-after-kill
 oracle_tests += tests/oracle/rename-bitmap
+oracle_tests += tests/oracle/repair-killed-qemu-img
 
 crash_tests =
 crash_tests += tests/crash/kill-anywhere
