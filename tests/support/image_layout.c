@@ -2,6 +2,7 @@
 /* make_image: a small version 3 image built from nothing, whole in itself. */
 #include "make_image.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define EXTENSION_BITMAPS 0x23852875u
@@ -21,6 +22,7 @@ struct extension {
 
 struct bitmap {
 	struct text name, extra, table; /* table: the words behind table= */
+	uint64_t repeat; /* so many, with a number behind the name; 0: one */
 	uint64_t granularity_bits, flags, type;
 	uint64_t table_off, table_entries;
 };
@@ -128,6 +130,7 @@ static void add_bitmap(struct layout *layout, unsigned words, char **word)
 				 &bitmap->granularity_bits) &&
 		    !take_number(word[i], "flags", &bitmap->flags) &&
 		    !take_number(word[i], "type", &bitmap->type) &&
+		    !take_number(word[i], "repeat", &bitmap->repeat) &&
 		    !take_text(word[i], "extra", &bitmap->extra) &&
 		    !take_text(word[i], "table", &bitmap->table))
 			recipe_fail("bitmap: not understood: %s", word[i]);
@@ -275,25 +278,55 @@ static void build_entry(struct image *image, uint64_t off, const struct bitmap *
 	       bitmap->name.size);
 }
 
+/* The bitmap of a line that stands for its number `idx`. */
+static struct bitmap repeated(const struct bitmap *line, uint64_t idx)
+{
+	struct bitmap bitmap = *line;
+
+	if (line->repeat) {
+		size_t room = line->name.size + 24;
+
+		bitmap.name.bytes = recipe_alloc(room);
+		memcpy(bitmap.name.bytes, line->name.bytes, line->name.size);
+		bitmap.name.size += (size_t)snprintf(
+			(char *)bitmap.name.bytes + line->name.size, 24, "%llu",
+			(unsigned long long)idx);
+	}
+	return bitmap;
+}
+
+static uint64_t times(const struct bitmap *line)
+{
+	return line->repeat ? line->repeat : 1;
+}
+
 /* Tables, data and directory; fills in the payload of the bitmaps extension. */
 static void build_bitmaps(const struct layout *layout, struct image *image,
 			  uint8_t payload[24])
 {
-	struct image at_payload = {payload, 24};
-	uint64_t bytes = 0, off;
+	struct image at_payload = {.bytes = payload, .size = 24};
+	uint64_t bytes = 0, count = 0, off;
 
-	for (unsigned i = 0; i < layout->bitmaps; i++)
-		bytes += entry_bytes(&layout->bitmap[i]);
+	for (unsigned i = 0; i < layout->bitmaps; i++) {
+		for (uint64_t j = 0; j < times(&layout->bitmap[i]); j++) {
+			struct bitmap bitmap = repeated(&layout->bitmap[i], j);
+
+			bytes += entry_bytes(&bitmap);
+			count++;
+		}
+	}
 	off = append(layout, image, bytes);
-	image_store(&at_payload, 0, 4, layout->bitmaps);
+	image_store(&at_payload, 0, 4, count);
 	image_store(&at_payload, 8, 8, bytes);
 	image_store(&at_payload, 16, 8, off);
 	for (unsigned i = 0; i < layout->bitmaps; i++) {
-		struct bitmap bitmap = layout->bitmap[i];
+		for (uint64_t j = 0; j < times(&layout->bitmap[i]); j++) {
+			struct bitmap bitmap = repeated(&layout->bitmap[i], j);
 
-		build_table(layout, image, &bitmap);
-		build_entry(image, off, &bitmap);
-		off += entry_bytes(&bitmap);
+			build_table(layout, image, &bitmap);
+			build_entry(image, off, &bitmap);
+			off += entry_bytes(&bitmap);
+		}
 	}
 	image_store(image, 88, 8, 1);
 }
@@ -340,15 +373,17 @@ static void build_refcounts(const struct layout *layout, struct image *image)
 {
 	uint64_t cluster_bytes = 1ull << layout->cluster_bits,
 		 in_block = cluster_bytes / 2;
-	uint64_t others = (image->size >> layout->cluster_bits) + 1;
-	uint64_t blocks = divide_up(others, in_block - 1), table_off, off;
+	uint64_t others = image->size >> layout->cluster_bits, tables = 1;
+	uint64_t blocks = 1, table_off, off;
 
-	if (blocks > in_block / 4)
-		recipe_fail("the image needs more than one cluster of refcount table");
-	table_off = append(layout, image, 1);
+	while (blocks * in_block < others + tables + blocks) {
+		blocks = divide_up(others + tables + blocks, in_block);
+		tables = divide_up(blocks, cluster_bytes / 8);
+	}
+	table_off = append(layout, image, tables << layout->cluster_bits);
 	off = append(layout, image, blocks << layout->cluster_bits);
 	image_store(image, 48, 8, table_off);
-	image_store(image, 56, 4, 1);
+	image_store(image, 56, 4, tables);
 	for (uint64_t i = 0; i < blocks; i++)
 		image_store(image, table_off + 8 * i, 8,
 			    off + (i << layout->cluster_bits));

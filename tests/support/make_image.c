@@ -93,16 +93,19 @@ struct text recipe_text(const char *word)
 
 void image_resize(struct image *image, uint64_t size)
 {
-	uint8_t *bytes;
-
 	if (size > MAX_IMAGE_BYTES)
 		recipe_fail("image would be longer than 1 GiB");
-	bytes = realloc(image->bytes, size ? (size_t)size : 1);
-	if (!bytes)
-		recipe_fail("out of memory");
+	if (size > image->room || !image->bytes) {
+		uint64_t room = size > 2 * image->room ? size : 2 * image->room;
+		uint8_t *bytes = realloc(image->bytes, room ? (size_t)room : 1);
+
+		if (!bytes)
+			recipe_fail("out of memory");
+		image->bytes = bytes;
+		image->room = room;
+	}
 	if (size > image->size)
-		memset(bytes + image->size, 0, (size_t)(size - image->size));
-	image->bytes = bytes;
+		memset(image->bytes + image->size, 0, (size_t)(size - image->size));
 	image->size = size;
 }
 
@@ -279,7 +282,7 @@ static void follow(FILE *recipe, struct image *image, const char *directory)
 
 int main(int argc, char **argv)
 {
-	struct image image = {NULL, 0};
+	struct image image = {NULL, 0, 0};
 	FILE *recipe;
 
 	if (argc != 3 && argc != 4) {

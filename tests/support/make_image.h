@@ -11,6 +11,7 @@
 struct image {
 	uint8_t *bytes;
 	uint64_t size;
+	uint64_t room; /* of the memory */
 };
 
 /* A word of a recipe with its escapes resolved. */

@@ -297,15 +297,27 @@ static void read_directory(struct strict_image *image, const uint8_t *payload)
 		strict_complain(image, "the directory goes on behind its last entry");
 }
 
+static int compare_names(const void *one, const void *other)
+{
+	const struct strict_bitmap *a = *(const struct strict_bitmap *const *)one;
+	const struct strict_bitmap *b = *(const struct strict_bitmap *const *)other;
+	if (a->name_bytes != b->name_bytes)
+		return a->name_bytes < b->name_bytes ? -1 : 1;
+	return a->name_bytes == 0 ? 0 : memcmp(a->name, b->name, a->name_bytes);
+}
+
+/* Sorted, for there may be 65535. */
 static void check_names(struct strict_image *image)
 {
-	for (size_t i = 0; i < image->bitmap_count; i++)
-		for (size_t j = 0; j < i; j++)
-			if (image->bitmaps[i].name_bytes ==
-				    image->bitmaps[j].name_bytes &&
-			    memcmp(image->bitmaps[i].name, image->bitmaps[j].name,
-				   image->bitmaps[i].name_bytes) == 0)
-				strict_complain(image, "two bitmaps have one name");
+	size_t count = image->bitmap_count;
+	const struct strict_bitmap **sorted = strict_alloc(count, sizeof(*sorted));
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &image->bitmaps[i];
+	qsort(sorted, count, sizeof(*sorted), compare_names);
+	for (size_t i = 1; i < count; i++)
+		if (compare_names(&sorted[i - 1], &sorted[i]) == 0)
+			strict_complain(image, "two bitmaps have one name");
+	free(sorted);
 }
 
 bool strict_read(struct strict_image *image, const uint8_t *bytes, uint64_t length)

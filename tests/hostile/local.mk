@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Broken images: `make check` has the verdicts of every command on every recipe, `make
+# check-hostile` QEMU's view of the edits and the files opened too, and prints the table.
+
+# Runs commands on recipes, for commands-on-recipes.
+check_PROGRAMS += tests/hostile/verdicts
+tests_hostile_verdicts_SOURCES = \
+	tests/hostile/hostile.h \
+	tests/hostile/judge.c \
+	tests/hostile/opened.c \
+	tests/hostile/outcome.c \
+	tests/hostile/verdict_table.c \
+	tests/hostile/verdict_table.h \
+	tests/hostile/verdicts.c
+tests_hostile_verdicts_LDADD = tests/support/libsupport.la
+
+check-hostile: all
+	$(MAKE) check TESTS='tests/hostile/make-image-words tests/hostile/recipes-build'
+	QCOW2BM_HOSTILE_ALL=1 ./run tests/hostile/commands-on-recipes
+.PHONY: check-hostile
