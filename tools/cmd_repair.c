@@ -163,6 +163,19 @@ static void describe_mended(struct repair *repair)
 	}
 }
 
+/* What is kept by the user's word alone. */
+static void describe_trust(struct repair *repair)
+{
+	struct qcow2bm_image_info info;
+	qcow2bm_describe_image(repair->edit.image, &info);
+	if ((repair->flags & QCOW2BM_REPAIR_TRUST_BITMAPS) && info.bitmaps_extension &&
+	    !info.bitmaps_consistent && !(repair->flags & QCOW2BM_REPAIR_DROP_ALL))
+		tool_text_print(
+			&repair->done,
+			"  set autoclear bit 0 again: by your word nothing was written to "
+			"the guest's disk while it was lost\n");
+}
+
 /* What is left to somebody else, and what is to be typed for it. */
 static void describe_rest(struct repair *repair)
 {
@@ -199,6 +212,7 @@ static int describe(struct repair *repair, bool *nothing)
 	qcow2bm_report_totals(repair->report, &totals);
 	describe_drops(repair, &plan);
 	describe_mended(repair);
+	describe_trust(repair);
 	*nothing = repair->done.used == 0 && plan.release_clusters == 0;
 	if (plan.release_clusters != 0)
 		tool_text_print(&repair->done, "  give back clusters: %" PRIu64 "\n",
