@@ -97,6 +97,7 @@ q2_sources = \
 	libqcow2bm/bitmap/measure.c \
 	libqcow2bm/bitmap/merge.c \
 	libqcow2bm/bitmap/rename.c \
+	libqcow2bm/check/carve.c \
 	libqcow2bm/check/check.c \
 	libqcow2bm/check/dropped.c \
 	libqcow2bm/check/entries.c \

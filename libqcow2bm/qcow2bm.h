@@ -574,6 +574,50 @@ enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename, 
 			       unsigned wait_seconds, struct qcow2bm_undo_result *result,
 			       struct qcow2bm_error *err);
 
+/* ---- Carving ------------------------------------------------------------------------ */
+
+enum qcow2bm_carved_state {
+	QCOW2BM_CARVED_INTACT,         /* table and data look whole, and nothing uses them */
+	QCOW2BM_CARVED_BLANK,          /* the table reads as zeros: clean, or its room was given back */
+	QCOW2BM_CARVED_TABLE_PAST_END, /* of the file */
+	QCOW2BM_CARVED_TABLE_REUSED,   /* something else has the clusters of the table now */
+	QCOW2BM_CARVED_TABLE_DAMAGED,  /* its entries are none */
+	QCOW2BM_CARVED_DATA_PAST_END,
+	QCOW2BM_CARVED_DATA_REUSED
+};
+
+/* An entry of an old bitmap directory. Pointers live until the function returns. */
+struct qcow2bm_carved {
+	uint64_t directory_offset; /* of the first of the entries that stand together */
+	uint32_t idx;              /* among these, from 0 */
+	uint64_t entry_offset;
+	const char *name;
+	size_t name_bytes;
+	unsigned granularity_bits;
+	bool in_use, autoload;
+	bool fits_disk; /* its table is as long as this disk needs */
+	uint64_t table_offset;
+	uint32_t table_entries;
+	uint64_t data_clusters; /* looked at before the first that is lost */
+	enum qcow2bm_carved_state state;
+};
+
+/* Returns 0 to go on, anything else to stop. */
+typedef int qcow2bm_carve_fn(void *opaque, const struct qcow2bm_carved *carved);
+
+/*
+ * Looks for old bitmap directories in the clusters that are free or leaked, as `report`, of a
+ * whole qcow2bm_check() of this image, knows them, and calls `fn` for each entry. Bytes in use
+ * are never looked at. What is found promises nothing: free clusters may hold anything.
+ *
+ * Errors: EINVAL for a report without the reference walk; EUNSUPPORTED when refcounts outside
+ * the bitmaps are wrong; ESYSTEM, ENOMEM, EIMAGE; ESTOPPED when fn returned non-zero.
+ * Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_carve(struct qcow2bm_image *image,
+				const struct qcow2bm_report *report, qcow2bm_carve_fn *fn,
+				void *opaque, struct qcow2bm_error *err);
+
 #ifdef __cplusplus
 }
 #endif

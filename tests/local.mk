@@ -105,6 +105,7 @@ cli_tests =
 cli_tests += tests/cli/bitmap-like-qemu
 cli_tests += tests/cli/check-exits
 cli_tests += tests/cli/check-human
+cli_tests += tests/cli/check-carve
 cli_tests += tests/cli/edit-plan
 cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm check: what is wrong with the bitmaps of images, and what to do about it. */
+#include "carve.h"
 #include "check.h"
 #include "command.h"
 #include "message.h"
@@ -16,6 +17,7 @@ enum {
 struct check {
 	struct tool_options options;
 	unsigned flags;
+	bool carve;
 	json_t *images; /* NULL for people */
 	struct tool_text text;
 };
@@ -56,6 +58,29 @@ static int status_of(const struct qcow2bm_report *report)
 	return totals.leaked_clusters != 0 ? EXIT_LEAKS : TOOL_EXIT_DONE;
 }
 
+/* Reports, and carves where that is asked for; an exit status. */
+static int report_image(struct check *check, const char *filename,
+			struct qcow2bm_image *image, const struct qcow2bm_report *report)
+{
+	int status = status_of(report);
+	json_t *value = NULL, *array = NULL;
+	struct tool_text *text = check->images == NULL ? &check->text : NULL;
+	struct qcow2bm_error err = {0};
+	if (text == NULL) {
+		value = tool_check_json(filename, image, report);
+		json_array_append_new(check->images, value);
+	} else if (!check->options.quiet || status != TOOL_EXIT_DONE) {
+		tool_check_human(text, filename, image, report);
+	}
+	if (!check->carve)
+		return status;
+	if (value != NULL)
+		json_object_set_new(value, "carved", array = json_array());
+	if (tool_carve_run(image, report, text, array, &err) != QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	return status;
+}
+
 static int check_image(struct check *check, const char *filename)
 {
 	struct qcow2bm_image *image;
@@ -73,12 +98,7 @@ static int check_image(struct check *check, const char *filename)
 	if (code != QCOW2BM_OK) {
 		status = tool_message_fail(filename, &err);
 	} else {
-		status = status_of(report);
-		if (check->images != NULL)
-			json_array_append_new(check->images,
-					      tool_check_json(filename, image, report));
-		else if (!check->options.quiet || status != TOOL_EXIT_DONE)
-			tool_check_human(&check->text, filename, image, report);
+		status = report_image(check, filename, image, report);
 	}
 	qcow2bm_report_free(report);
 	qcow2bm_close(image);
@@ -114,9 +134,10 @@ static int check_images(struct check *check, int count, char **filenames)
 
 static int run(int argc, char **argv)
 {
-	enum { QUICK = TOOL_OPT_OWN };
+	enum { QUICK = TOOL_OPT_OWN, CARVE };
 	static const struct option long_options[] = {
 		{"quick", no_argument, NULL, QUICK},
+		{"carve", no_argument, NULL, CARVE},
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
@@ -128,6 +149,10 @@ static int run(int argc, char **argv)
 			check.flags |= QCOW2BM_CHECK_QUICK;
 			continue;
 		}
+		if (opt == CARVE) {
+			check.carve = true;
+			continue;
+		}
 		int status = tool_options_take(&check.options, opt, argv);
 		if (status != TOOL_OPTIONS_GO_ON)
 			return status;
@@ -135,6 +160,9 @@ static int run(int argc, char **argv)
 	if (optind == argc)
 		return tool_message_usage(check.options.command,
 					  "operand IMAGE is missing");
+	if (check.carve && (check.flags & QCOW2BM_CHECK_QUICK))
+		return tool_message_usage(check.options.command,
+					  "--carve wants the whole check, not --quick");
 	return check_images(&check, argc - optind, argv + optind);
 }
 
@@ -149,6 +177,7 @@ const struct tool_command tool_cmd_check = {
 		"\n"
 		"Options:\n"
 		"      --quick            look at the bitmaps alone: count no other references\n"
+		"      --carve            look for old bitmaps in clusters that are free or leaked\n"
 		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
 		"Examples:\n"

@@ -3,6 +3,8 @@
 
 tools_sources = \
 	tools/cmd_add.c \
+	tools/carve.c \
+	tools/carve.h \
 	tools/check.h \
 	tools/check_human.c \
 	tools/check_json.c \

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What check --carve found, for people and as JSON. */
+#include "carve.h"
+
+#include "json.h"
+#include "name.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct carve {
+	struct tool_text *text;
+	json_t *array;
+	uint64_t cluster_bytes;
+	bool has_any;
+};
+
+static const struct {
+	const char *word, *sentence;
+} states[] = {
+	[QCOW2BM_CARVED_INTACT] = {"intact", "table and data look whole"},
+	[QCOW2BM_CARVED_BLANK] = {"blank",
+				  "its table reads as zeros: no bit was set, or its room was "
+				  "given back"},
+	[QCOW2BM_CARVED_TABLE_PAST_END] = {"table-past-end", "its table is cut off"},
+	[QCOW2BM_CARVED_TABLE_REUSED] = {"table-reused",
+					 "something else has the room of its table now"},
+	[QCOW2BM_CARVED_TABLE_DAMAGED] = {"table-damaged", "its table is written over"},
+	[QCOW2BM_CARVED_DATA_PAST_END] = {"data-past-end", "its data is cut off"},
+	[QCOW2BM_CARVED_DATA_REUSED] = {"data-reused",
+					"something else has the room of its data now"},
+};
+
+static json_t *make_json(const struct qcow2bm_carved *carved)
+{
+	json_t *flags = json_array();
+	if (carved->in_use)
+		json_array_append_new(flags, json_string("in-use"));
+	if (carved->autoload)
+		json_array_append_new(flags, json_string("auto"));
+	return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:s}",
+			 "directory-offset", tool_json_number(carved->directory_offset), "index",
+			 (int)carved->idx, "offset", tool_json_number(carved->entry_offset),
+			 "name", tool_json_name(carved->name, carved->name_bytes), "granularity",
+			 tool_json_number((uint64_t)1 << carved->granularity_bits), "flags",
+			 flags, "table-offset", tool_json_number(carved->table_offset),
+			 "table-entries", tool_json_number(carved->table_entries),
+			 "data-clusters", tool_json_number(carved->data_clusters), "fits-disk",
+			 (int)carved->fits_disk, "state", states[carved->state].word);
+}
+
+static void print_human(struct carve *carve, const struct qcow2bm_carved *carved)
+{
+	char *name = tool_name_escape(carved->name, carved->name_bytes, TOOL_NAME_HUMAN);
+	if (!carve->has_any)
+		tool_text_print(carve->text,
+				"  old bitmaps in free or leaked clusters (what is there may be "
+				"anything):\n");
+	tool_text_print(carve->text,
+			"    %" PRIu64 ":%" PRIu32 " '%s', granularity %" PRIu64
+			", table of %" PRIu64 " bytes, data %" PRIu64 " bytes: %s%s\n",
+			carved->directory_offset, carved->idx, name,
+			(uint64_t)1 << carved->granularity_bits,
+			(uint64_t)carved->table_entries * 8,
+			carved->data_clusters * carve->cluster_bytes,
+			states[carved->state].sentence,
+			carved->fits_disk ? "" : "; of a disk of another size");
+	free(name);
+}
+
+static int take(void *opaque, const struct qcow2bm_carved *carved)
+{
+	struct carve *carve = opaque;
+	if (carve->text != NULL)
+		print_human(carve, carved);
+	else
+		json_array_append_new(carve->array, make_json(carved));
+	carve->has_any = true;
+	return 0;
+}
+
+enum qcow2bm_code tool_carve_run(struct qcow2bm_image *image,
+				 const struct qcow2bm_report *report, struct tool_text *text,
+				 json_t *array, struct qcow2bm_error *err)
+{
+	struct qcow2bm_image_info info;
+	qcow2bm_describe_image(image, &info);
+	struct carve carve = {
+		.text = text, .array = array, .cluster_bytes = info.cluster_bytes};
+	enum qcow2bm_code code = qcow2bm_carve(image, report, take, &carve, err);
+	if (code == QCOW2BM_OK && !carve.has_any && text != NULL)
+		tool_text_print(text, "  no old bitmaps in free or leaked clusters\n");
+	return code;
+}

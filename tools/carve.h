@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What check --carve found, for people and as JSON. */
+#ifndef TOOL_CARVE_H
+#define TOOL_CARVE_H
+
+#include "text.h"
+
+#include <jansson.h>
+#include <qcow2bm.h>
+
+/* Carves; appends the findings to *text, or, where that is NULL, to the array. */
+enum qcow2bm_code tool_carve_run(struct qcow2bm_image *image,
+				 const struct qcow2bm_report *report, struct tool_text *text,
+				 json_t *array, struct qcow2bm_error *err);
+
+#endif
