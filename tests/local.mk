@@ -120,6 +120,7 @@ cli_tests += tests/cli/names-escaped
 cli_tests += tests/cli/output-fails
 cli_tests += tests/cli/recover-report
 cli_tests += tests/cli/undo-repair
+cli_tests += tests/cli/repair-choices
 cli_tests += tests/cli/usage
 
 oracle_tests =
@@ -167,6 +168,7 @@ test_data += tests/cli/list-states.expected
 test_data += tests/cli/map-forms.expected
 test_data += tests/cli/names-escaped.expected
 test_data += tests/cli/recover-report.expected
+test_data += tests/cli/repair-choices.expected
 test_data += tests/cli/usage.expected
 test_data += tests/hostile/README
 test_data += tests/hostile/commands
