@@ -15,7 +15,7 @@ enum { STORED = TOOL_OPT_OWN, ALLOCATED, FULL, UNSAFE, ENABLE, DISABLE };
 struct recover {
 	struct tool_edit edit;
 	struct qcow2bm_recover_options options;
-	int methods; /* how many were asked for */
+	int methods;             /* how many were asked for */
 	struct tool_text report; /* a line for each bitmap, for a human */
 };
 
@@ -194,7 +194,8 @@ const struct tool_command tool_cmd_recover = {
 		"Options:\n"
 		"      --unsafe           recover even what promises nothing\n"
 		"      --enable           let QEMU record into it (default: as it was)\n"
-		"      --disable          do not\n" TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
+		"      --disable          do not\n" TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES
+		"\n"
 		"Examples:\n"
 		"  qcow2bm recover --full disk.qcow2\n"
 		"  qcow2bm recover -n --allocated overlay.qcow2 chk-7\n"

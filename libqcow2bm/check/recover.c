@@ -62,11 +62,11 @@ static enum qcow2bm_code check_shape(const struct qcow2bm_image *image,
 		return refuse(err, QCOW2BM_EUNSUPPORTED, bitmap,
 			      "a disk of 0 bytes cannot have bitmaps; delete it");
 	if (shape->entries > Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits)
-		return q2_fail(err, QCOW2BM_ELIMIT, bitmap->off,
-			       "the disk has grown: the bitmap would take %llu bytes, QEMU "
-			       "allows %llu; delete it",
-			       (unsigned long long)shape->bytes,
-			       Q2_TABLE_MAX_BITMAP_BYTES);
+		return q2_fail(
+			err, QCOW2BM_ELIMIT, bitmap->off,
+			"the disk has grown: the bitmap would take %llu bytes, QEMU "
+			"allows %llu; delete it",
+			(unsigned long long)shape->bytes, Q2_TABLE_MAX_BITMAP_BYTES);
 	return QCOW2BM_OK;
 }
 
@@ -81,10 +81,11 @@ static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
 	if (code == QCOW2BM_OK)
 		free(table);
 	else if (code == QCOW2BM_EIMAGE)
-		return q2_fail(err, code, why.offset,
-			       "its stored bits cannot be read, so it can only be recovered "
-			       "as all dirty (%.300s)",
-			       why.sentence);
+		return q2_fail(
+			err, code, why.offset,
+			"its stored bits cannot be read, so it can only be recovered "
+			"as all dirty (%.300s)",
+			why.sentence);
 	else
 		return q2_fail(err, code, why.offset, "%s", why.sentence);
 	return QCOW2BM_OK;
@@ -126,9 +127,10 @@ static enum qcow2bm_code check_method(struct qcow2bm_image *image,
 	if (method == QCOW2BM_RECOVER_FULL)
 		return QCOW2BM_OK;
 	if (method == QCOW2BM_RECOVER_ALLOCATED && image->header.backing_file_off == 0)
-		return refuse(err, QCOW2BM_EINVAL, bitmap,
-			      "the image has no backing file, so it is no overlay that holds "
-			      "only what was written since; recover it as all dirty");
+		return refuse(
+			err, QCOW2BM_EINVAL, bitmap,
+			"the image has no backing file, so it is no overlay that holds "
+			"only what was written since; recover it as all dirty");
 	enum qcow2bm_code code = check_stored(image, bitmap, err);
 	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_STORED &&
 	    bitmap->entry.table_entries != shape->entries)
@@ -140,7 +142,8 @@ static enum qcow2bm_code check_method(struct qcow2bm_image *image,
 	return code;
 }
 
-static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit, struct q2_staged *staged,
+static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
+				       struct q2_staged *staged,
 				       const struct q2_table_shape *shape,
 				       enum qcow2bm_recovery method,
 				       struct qcow2bm_error *err)
@@ -174,7 +177,8 @@ static uint32_t new_flags(uint32_t flags, enum qcow2bm_recording recording)
 	return flags;
 }
 
-static enum qcow2bm_guarantee guarantee_of(enum qcow2bm_recovery method, const char *doubt)
+static enum qcow2bm_guarantee guarantee_of(enum qcow2bm_recovery method,
+					   const char *doubt)
 {
 	if (doubt != NULL)
 		return QCOW2BM_GUARANTEE_UNSAFE;
@@ -223,8 +227,7 @@ enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
 			       "a running program has the image open for writing");
 	enum qcow2bm_code code =
 		find_in_use(edit, name, name_bytes, options->method, &staged, err);
-	return code != QCOW2BM_OK
-		       ? code
-		       : stage(edit, staged, options,
-			       guarantee != NULL ? guarantee : &unwanted, err);
+	return code != QCOW2BM_OK ? code
+				  : stage(edit, staged, options,
+					  guarantee != NULL ? guarantee : &unwanted, err);
 }

@@ -28,10 +28,9 @@ static enum qcow2bm_code load_l1(struct q2_source *source, struct qcow2bm_error 
 			       "qemu-img check",
 			       header->l1_entries);
 	/* Read and decoded in place. */
-	enum qcow2bm_code code =
-		q2_storage_read(source->image->storage, source->l1,
-				source->l1_entries * sizeof(*source->l1),
-				header->l1_table_off, err);
+	enum qcow2bm_code code = q2_storage_read(source->image->storage, source->l1,
+						 source->l1_entries * sizeof(*source->l1),
+						 header->l1_table_off, err);
 	for (uint32_t i = 0; code == QCOW2BM_OK && i < source->l1_entries; i++)
 		source->l1[i] = q2_be64_load((const uint8_t *)&source->l1[i]) &
 				Q2_MAPPING_L1_OFFSET_MASK;

@@ -13,7 +13,8 @@
 #include "image/image.h"
 
 #define BITMAPS 4
-#define DISK_BYTES ((5u << 20) + 1536) /* the last clusters of table and data are part used */
+#define DISK_BYTES \
+	((5u << 20) + 1536) /* the last clusters of table and data are part used */
 
 static const uint8_t granularity_bits[BITMAPS] = {9, 12, 10, 16};
 static const char *const names[BITMAPS] = {"a", "b", "backing", "backup-1"};
@@ -79,7 +80,8 @@ static bool is_allocated(const struct one_edit *edit, uint64_t guest)
 {
 	unsigned bits = (unsigned)one_edit_load(edit, 20, 4);
 	unsigned shift = one_edit_load(edit, 72, 8) & 1u << 4 ? 4 : 3;
-	uint64_t idx = guest >> (bits - shift), slot = guest & ((1u << (bits - shift)) - 1);
+	uint64_t idx = guest >> (bits - shift),
+		 slot = guest & ((1u << (bits - shift)) - 1);
 	uint64_t l2 = one_edit_load(edit, one_edit_load(edit, 40, 8) + idx * 8, 8);
 	l2 &= 0x00fffffffffffe00u;
 	if (l2 == 0)
@@ -100,8 +102,8 @@ static bool is_any_allocated(const struct one_edit *edit, uint64_t start, uint64
 	return false;
 }
 
-static bool expected_bit(const struct one_edit *edit, const uint8_t *stored, unsigned shift,
-			 uint64_t bit)
+static bool expected_bit(const struct one_edit *edit, const uint8_t *stored,
+			 unsigned shift, uint64_t bit)
 {
 	if (options.method == QCOW2BM_RECOVER_FULL)
 		return true;
@@ -134,7 +136,8 @@ static void check_bits(const struct one_edit *edit, const struct image *image, s
 
 static void run(struct one_edit *edit, size_t idx, enum qcow2bm_recovery method)
 {
-	options = (struct qcow2bm_recover_options){.method = method, .accept_unsafe = true};
+	options =
+		(struct qcow2bm_recover_options){.method = method, .accept_unsafe = true};
 	wanted = names[idx];
 	if (one_edit_run(edit, recover, 0) != QCOW2BM_OK)
 		fail_msg("%s", edit->err.sentence);
@@ -210,7 +213,8 @@ static void recording_is_as_it_is_asked_for(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		options = (struct qcow2bm_recover_options){
 			.method = QCOW2BM_RECOVER_FULL,
-			.recording = i == 0 ? QCOW2BM_RECORDING_OFF : QCOW2BM_RECORDING_ON,
+			.recording =
+				i == 0 ? QCOW2BM_RECORDING_OFF : QCOW2BM_RECORDING_ON,
 		};
 		wanted = names[i];
 		build_image(&image.build, &edit.file);
@@ -277,7 +281,8 @@ static void a_table_that_does_not_fit_is_made_anew(void **state)
 			enum qcow2bm_code code = one_edit_run(&edit, recover, 0);
 			if (method == QCOW2BM_RECOVER_STORED) {
 				assert_int_equal(code, QCOW2BM_EIMAGE);
-				assert_non_null(strstr(edit.err.sentence, "another size"));
+				assert_non_null(
+					strstr(edit.err.sentence, "another size"));
 				assert_true(one_edit_is_untouched(&edit));
 				continue;
 			}
@@ -318,8 +323,9 @@ static void a_table_that_cannot_be_read_is_only_made_full(void **state)
 		for (int method = 0; method <= QCOW2BM_RECOVER_FULL; method++) {
 			build_image(&image.build, &edit.file);
 			one_edit_store(&edit,
-				       damages[i].in_table ? one_edit_entry_off(&edit, 0, 0)
-							   : first_entry_off(&edit),
+				       damages[i].in_table
+					       ? one_edit_entry_off(&edit, 0, 0)
+					       : first_entry_off(&edit),
 				       8, damages[i].value);
 			options = (struct qcow2bm_recover_options){
 				.method = (enum qcow2bm_recovery)method,
@@ -360,7 +366,8 @@ static void what_is_not_in_use_is_refused(void **state)
 	image.bitmaps[3].flags = 1u << 9 | BUILD_FLAG_IN_USE; /* a reserved flag */
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		build_image(&image.build, &edit.file);
-		options = (struct qcow2bm_recover_options){.method = QCOW2BM_RECOVER_FULL};
+		options =
+			(struct qcow2bm_recover_options){.method = QCOW2BM_RECOVER_FULL};
 		wanted = refused[i].name;
 		assert_int_equal(one_edit_run(&edit, recover, 0), refused[i].code);
 		assert_true(one_edit_is_untouched(&edit));
