@@ -84,15 +84,13 @@ static void punch_holes(struct q2_commit *commit, const struct q2_clusters *set)
 					 set->runs[i].count << cluster_bits, NULL);
 }
 
-/* What the reference walk of a repair found to be counted too often. Leaks join plan->owned. */
-static enum qcow2bm_code correct_refcounts(struct q2_plan *plan, struct qcow2bm_error *err)
+/* What the reference walk of a repair found to be counted although nothing refers to it joins
+ * plan->owned. */
+static enum qcow2bm_code free_leaked(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	const struct q2_edit_repair *repair = &plan->edit->repair;
-	enum qcow2bm_code code = q2_refcounts_change(&plan->refcounts, &repair->high,
-						     Q2_REFCOUNTS_TO_ONE, err);
-	if (code == QCOW2BM_OK)
-		code = q2_refcounts_change(&plan->refcounts, &repair->leaked,
-					   Q2_REFCOUNTS_TO_ZERO, err);
+	enum qcow2bm_code code = q2_refcounts_change(&plan->refcounts, &repair->leaked,
+						     Q2_REFCOUNTS_TO_ZERO, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < repair->leaked.count; i++)
 		code = q2_clusters_add(&plan->owned, repair->leaked.runs[i].first,
 				       repair->leaked.runs[i].count, err);
@@ -123,12 +121,16 @@ void q2_release(struct q2_commit *commit)
 	}
 	uint64_t unproven = commit->table_replaced ? plan->old_table_unproven : 0;
 	tell_leaks(commit, q2_clusters_total(&plan->old) + unproven, plan->leak_reason);
-	code = q2_refcounts_change(&plan->refcounts, &plan->owned,
-				   plan->edit->repair.is_whole ? Q2_REFCOUNTS_TO_ZERO
-							       : Q2_REFCOUNTS_LOWER,
-				   &err);
+	/* The old directory may be among those that are counted too often. */
+	code = q2_refcounts_change(&plan->refcounts, &plan->edit->repair.high,
+				   Q2_REFCOUNTS_TO_ONE, &err);
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_change(
+			&plan->refcounts, &plan->owned,
+			plan->edit->repair.is_whole ? Q2_REFCOUNTS_TO_ZERO : Q2_REFCOUNTS_LOWER,
+			&err);
 	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
-		code = correct_refcounts(plan, &err);
+		code = free_leaked(plan, &err);
 	if (code != QCOW2BM_OK) {
 		tell_leaks(commit, count_leaked(commit, &plan->owned), err.sentence);
 		return;
