@@ -44,6 +44,7 @@ unit_tests += tests/unit/test_record_storage
 unit_tests += tests/unit/test_recover
 unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_refcounts
+unit_tests += tests/unit/test_repair
 unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_salvage
 unit_tests += tests/unit/test_size
@@ -65,6 +66,8 @@ support_sources = \
 	tests/support/crash_states.h \
 	tests/support/crash_trial.c \
 	tests/support/crash_trial.h \
+	tests/support/damaged_image.c \
+	tests/support/damaged_image.h \
 	tests/support/edit_cases.c \
 	tests/support/edit_cases.h \
 	tests/support/fault_storage.c \

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Images with three bitmaps, each damaged in one way, and the repair of them. */
+#include "damaged_image.h"
+
+#include "build_image.h"
+#include "image/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DISK_BYTES ((9u << 20) + 1536)
+#define HEADER_BYTES 112
+#define AUTOCLEAR_OFF 88
+
+const struct damaged_layout damaged_layouts[] = {
+	{.name = "512 B, 16 bit", .cluster_bits = 9, .refcount_order = 4},
+	{.name = "1 KiB, 64 bit, payload at 504",
+	 .cluster_bits = 10,
+	 .refcount_order = 6,
+	 .payload_off = 504},
+	{.name = "1 KiB, 1 bit", .cluster_bits = 10, .refcount_order = 0},
+	{.name = "2 KiB, 2 bit, payload at 496",
+	 .cluster_bits = 11,
+	 .refcount_order = 1,
+	 .payload_off = 496},
+	{.name = "1 KiB, 8 bit, snapshots",
+	 .cluster_bits = 10,
+	 .refcount_order = 3,
+	 .snapshots = 2},
+};
+const size_t damaged_layout_count = sizeof(damaged_layouts) / sizeof(damaged_layouts[0]);
+
+/* ---- Fields and refcounts --------------------------------------------------------- */
+
+static uint64_t load(const struct damaged_image *image, uint64_t off, unsigned bytes)
+{
+	return strict_load(image->file.bytes + off, bytes);
+}
+
+static void store(struct damaged_image *image, uint64_t off, unsigned bytes,
+		  uint64_t value)
+{
+	for (unsigned i = bytes; i-- > 0; value >>= 8)
+		image->file.bytes[off + i] = (uint8_t)value;
+}
+
+static void count(struct damaged_image *image, uint64_t off, uint64_t refcount)
+{
+	unsigned order = image->refcount_order, shift = image->cluster_bits + 3 - order;
+	uint64_t cluster = off >> image->cluster_bits;
+	uint64_t block = load(image, load(image, 48, 8) + (cluster >> shift) * 8, 8);
+	uint64_t idx = cluster & (((uint64_t)1 << shift) - 1);
+	if (order >= 3) {
+		store(image, block + (idx << (order - 3)), 1u << (order - 3), refcount);
+		return;
+	}
+	uint8_t *byte = &image->file.bytes[block + (idx << order) / 8];
+	unsigned at = (unsigned)(idx << order) % 8, mask = (1u << (1u << order)) - 1;
+	*byte = (uint8_t)((*byte & ~(mask << at)) | (unsigned)refcount << at);
+}
+
+/* Where the table of a bitmap has the nth entry that names data. */
+static uint64_t data_entry(const struct damaged_image *image, size_t idx, unsigned nth)
+{
+	uint64_t entries = load(image, image->entry_off[idx] + 8, 4);
+	for (uint64_t i = 0; i < entries; i++)
+		if (load(image, image->table_off[idx] + i * 8, 8) > 1 && nth-- == 0)
+			return image->table_off[idx] + i * 8;
+	abort();
+}
+
+/* The first data cluster of the guest's that is not compressed. */
+static uint64_t guest_cluster(const struct damaged_image *image)
+{
+	uint64_t l1 = load(image, 40, 8), l1_entries = load(image, 36, 4);
+	for (uint64_t i = 0; i < l1_entries; i++) {
+		uint64_t l2 = load(image, l1 + i * 8, 8) & 0x00fffffffffffe00u;
+		for (uint64_t at = 0; l2 != 0 && at < 1u << image->cluster_bits;
+		     at += 8) {
+			uint64_t entry = load(image, l2 + at, 8);
+			if ((entry >> 62 & 1) == 0 && (entry & 0x00fffffffffffe00u) != 0)
+				return entry & 0x00fffffffffffe00u;
+		}
+	}
+	abort();
+}
+
+/* ---- Damages: of the extension ------------------------------------------------------ */
+
+#define FIELD(name, where, bytes, value)                 \
+	static void name(struct damaged_image *image)    \
+	{                                                \
+		store(image, (where), (bytes), (value)); \
+	}
+
+FIELD(count_none, image->payload_off, 4, 0)
+FIELD(count_few, image->payload_off, 4, 2)
+FIELD(count_many, image->payload_off, 4, 4)
+FIELD(count_huge, image->payload_off, 4, UINT32_MAX)
+FIELD(reserved_set, image->payload_off + 4, 4, 7)
+FIELD(size_none, image->payload_off + 8, 8, 0)
+FIELD(size_small, image->payload_off + 8, 8, load(image, image->payload_off + 8, 8) - 32)
+FIELD(size_large, image->payload_off + 8, 8, load(image, image->payload_off + 8, 8) + 32)
+FIELD(size_huge, image->payload_off + 8, 8, UINT64_MAX)
+FIELD(place_unaligned, image->payload_off + 16, 8, image->directory_off + 8)
+FIELD(place_past_end, image->payload_off + 16, 8, (uint64_t)1 << 40)
+FIELD(length_32, image->payload_off - 4, 4, 32)
+FIELD(autoclear_lost, AUTOCLEAR_OFF, 8, 0)
+FIELD(extension_gone, image->payload_off - 8, 4, 0x12345678)
+
+/* The end marker follows. */
+static void length_16(struct damaged_image *image)
+{
+	store(image, image->payload_off - 4, 4, 16);
+	store(image, image->payload_off + 16, 8, 0);
+}
+
+/* ---- ... of one entry of the directory ------------------------------------------- */
+
+FIELD(entry_table_none, image->entry_off[1], 8, 0)
+FIELD(entry_table_odd, image->entry_off[1], 8, image->table_off[1] + 8)
+FIELD(entry_table_far, image->entry_off[1], 8, (uint64_t)1 << 40)
+FIELD(entry_table_twice, image->entry_off[1], 8, image->table_off[0])
+FIELD(entry_table_guest, image->entry_off[1], 8, guest_cluster(image))
+FIELD(entry_table_l1, image->entry_off[1], 8, load(image, 40, 8))
+FIELD(entry_table_header, image->entry_off[1], 8, load(image, 48, 8))
+FIELD(entry_size_none, image->entry_off[1] + 8, 4, 0)
+FIELD(entry_size_more, image->entry_off[1] + 8, 4,
+      load(image, image->entry_off[1] + 8, 4) + 1)
+FIELD(entry_size_huge, image->entry_off[1] + 8, 4, UINT32_MAX)
+FIELD(entry_flags, image->entry_off[1] + 12, 4, 0x102)
+FIELD(entry_in_use, image->entry_off[1] + 12, 4, 3)
+FIELD(entry_type, image->entry_off[1] + 16, 1, 2)
+FIELD(entry_granularity_high, image->entry_off[1] + 17, 1, 64)
+FIELD(entry_granularity_low, image->entry_off[1] + 17, 1, 3)
+FIELD(entry_name_none, image->entry_off[1] + 18, 2, 0)
+FIELD(entry_name_huge, image->entry_off[1] + 18, 2, 0xffff)
+FIELD(entry_extra_huge, image->entry_off[1] + 20, 4, UINT32_MAX)
+FIELD(entry_extra, image->entry_off[1] + 16, 8, 0x010a000000000008)
+FIELD(entry_name_twice, image->entry_off[1] + 24, 2,
+      load(image, image->entry_off[0] + 24, 2))
+FIELD(entry_padding, image->entry_off[1] + 31, 1, 1)
+
+/* ---- ... of a table --------------------------------------------------------------- */
+
+FIELD(data_reserved, data_entry(image, 1, 0), 8,
+      load(image, data_entry(image, 1, 0), 8) | 2)
+FIELD(data_ones_and_place, data_entry(image, 1, 0), 8,
+      load(image, data_entry(image, 1, 0), 8) | 1)
+FIELD(data_far, data_entry(image, 1, 0), 8, (uint64_t)1 << 40)
+FIELD(data_guest, data_entry(image, 1, 0), 8, guest_cluster(image))
+FIELD(data_metadata, data_entry(image, 1, 0), 8, load(image, 40, 8))
+FIELD(data_directory, data_entry(image, 1, 0), 8, image->directory_off)
+FIELD(data_other, data_entry(image, 1, 0), 8, load(image, data_entry(image, 0, 0), 8))
+FIELD(data_itself, data_entry(image, 0, 1), 8, load(image, data_entry(image, 0, 0), 8))
+
+/* ---- ... of refcounts --------------------------------------------------------------- */
+
+#define REFCOUNT(name, where, value)                  \
+	static void name(struct damaged_image *image) \
+	{                                             \
+		count(image, (where), (value));       \
+	}
+
+REFCOUNT(table_free, image->table_off[1], 0)
+REFCOUNT(table_high, image->table_off[1], 2)
+REFCOUNT(data_free, load(image, data_entry(image, 1, 0), 8), 0)
+REFCOUNT(data_high, load(image, data_entry(image, 1, 0), 8), 3)
+REFCOUNT(directory_free, image->directory_off, 0)
+REFCOUNT(directory_high, image->directory_off, 2)
+
+/* The last clusters of the file are nobody's. */
+static void leak(struct damaged_image *image)
+{
+	uint64_t cluster_bytes = (uint64_t)1 << image->cluster_bits;
+	count(image, image->file.length - cluster_bytes, 1);
+	count(image, image->file.length - 2 * cluster_bytes, 1);
+}
+
+static void several(struct damaged_image *image)
+{
+	count_many(image);
+	reserved_set(image);
+	entry_padding(image);
+	data_free(image);
+	leak(image);
+	count(image, load(image, data_entry(image, 0, 0), 8), 0);
+	store(image, image->entry_off[2] + 16, 1, 9);
+}
+
+#define ALL 7u
+#define BUT_B 5u
+
+const struct damaged_case damaged_cases[] = {
+	{.name = "count 0", "bitmap-count", count_none, ALL, 0, 0},
+	{.name = "count one too few", "bitmap-count", count_few, ALL, 0, 0},
+	{.name = "count one too many", "bitmap-count", count_many, ALL, 0, 0},
+	{.name = "count huge", "bitmap-count", count_huge, ALL, 0, 0},
+	{.name = "reserved field", "extension-reserved", reserved_set, ALL, 0, 0},
+	{.name = "directory size 0", "directory-size", size_none, ALL, 0, 0},
+	{.name = "directory size too small", "directory-size", size_small, ALL, 0, 0},
+	{.name = "directory size too large", "directory-size", size_large, ALL, 0, 0},
+	{.name = "directory size huge", "directory-size", size_huge, ALL, 0, 0},
+	{.name = "directory misaligned, drop all",
+	 "directory-place",
+	 place_unaligned,
+	 0,
+	 QCOW2BM_REPAIR_DROP_ALL,
+	 0},
+	{.name = "directory past the end, drop all",
+	 "directory-place",
+	 place_past_end,
+	 0,
+	 QCOW2BM_REPAIR_DROP_ALL,
+	 0},
+	{.name = "extension of 32 bytes", "extension-length", length_32, ALL, 0, 0},
+	{.name = "extension of 16 bytes, drop all",
+	 "extension-length",
+	 length_16,
+	 0,
+	 QCOW2BM_REPAIR_DROP_ALL,
+	 0},
+	{.name = "autoclear lost, trust",
+	 "autoclear-lost",
+	 autoclear_lost,
+	 ALL,
+	 QCOW2BM_REPAIR_TRUST_BITMAPS,
+	 0},
+	{.name = "autoclear lost, drop all",
+	 "autoclear-lost",
+	 autoclear_lost,
+	 0,
+	 QCOW2BM_REPAIR_DROP_ALL,
+	 0},
+	{.name = "autoclear without extension",
+	 "autoclear-without-extension",
+	 extension_gone,
+	 0,
+	 0,
+	 0},
+	{.name = "table at 0", "table-misaligned", entry_table_none, BUT_B, 0, 0},
+	{.name = "table misaligned", "table-misaligned", entry_table_odd, BUT_B, 0, 0},
+	{.name = "table past the end", "table-past-end", entry_table_far, BUT_B, 0, 0},
+	{.name = "table of another", "table-shared", entry_table_twice, 4, 0, 0},
+	{.name = "table in guest data", "overlap-guest", entry_table_guest, BUT_B, 0, 0},
+	{.name = "table in L1", "overlap-metadata", entry_table_l1, BUT_B, 0, 0},
+	{.name = "table in refcount table",
+	 "overlap-metadata",
+	 entry_table_header,
+	 BUT_B,
+	 0,
+	 0},
+	{.name = "table size 0", "table-size", entry_size_none, BUT_B, 0, 0},
+	{.name = "table size too large", "table-size", entry_size_more, BUT_B, 0, 0},
+	{.name = "table size huge", "table-size", entry_size_huge, BUT_B, 0, 0},
+	{.name = "reserved flags", "flags-reserved", entry_flags, BUT_B, 0, 0},
+	{.name = "in-use, drop in-use",
+	 "in-use-stale",
+	 entry_in_use,
+	 BUT_B,
+	 QCOW2BM_REPAIR_DROP_IN_USE,
+	 0},
+	{.name = "unknown type", "type-unknown", entry_type, BUT_B, 0, 0},
+	{.name = "granularity 64",
+	 "granularity-invalid",
+	 entry_granularity_high,
+	 BUT_B,
+	 0,
+	 0},
+	{.name = "granularity 3",
+	 "granularity-unsupported",
+	 entry_granularity_low,
+	 BUT_B,
+	 0,
+	 0},
+	{.name = "empty name", "name-empty", entry_name_none, BUT_B, 0, 0},
+	{.name = "name size huge", "entry-length", entry_name_huge, BUT_B, 0, 0},
+	{.name = "extra size huge", "entry-length", entry_extra_huge, BUT_B, 0, 0},
+	{.name = "extra data not compatible",
+	 "extra-data-incompatible",
+	 entry_extra,
+	 BUT_B,
+	 0,
+	 0},
+	{.name = "name twice", "name-duplicate", entry_name_twice, 4, 0, 0},
+	{.name = "padding", "padding-nonzero", entry_padding, ALL, 0, 0},
+	{.name = "data with reserved bits", "table-reserved", data_reserved, BUT_B, 0, 0},
+	{.name = "data and all ones", "table-reserved", data_ones_and_place, BUT_B, 0, 0},
+	{.name = "data past the end", "data-past-end", data_far, BUT_B, 0, 0},
+	{.name = "data in guest data", "overlap-guest", data_guest, BUT_B, 0, 0},
+	{.name = "data in L1", "overlap-metadata", data_metadata, BUT_B, 0, 0},
+	{.name = "data in the directory", "overlap-bitmap", data_directory, BUT_B, 0, 0},
+	{.name = "data of another", "overlap-bitmap", data_other, 4, 0, 0},
+	{.name = "data named twice", "overlap-itself", data_itself, 6, 0, 0},
+	{.name = "table counted as free", "refcount-zero", table_free, ALL, 0, 0},
+	{.name = "table counted twice", "refcount-high", table_high, ALL, 0, 1},
+	{.name = "data counted as free", "refcount-zero", data_free, ALL, 0, 0},
+	{.name = "data counted three times", "refcount-high", data_high, ALL, 0, 1},
+	{.name = "directory counted as free",
+	 "directory-refcount-zero",
+	 directory_free,
+	 ALL,
+	 0,
+	 0},
+	{.name = "directory counted twice",
+	 "directory-refcount-high",
+	 directory_high,
+	 ALL,
+	 0,
+	 1},
+	{.name = "leaked clusters", "leaked-clusters", leak, ALL, 0, 0},
+	{.name = "several at once", "type-unknown", several, 3, 0, 0},
+	{.name = "several at once, drop all",
+	 "type-unknown",
+	 several,
+	 0,
+	 QCOW2BM_REPAIR_DROP_ALL,
+	 0},
+};
+const size_t damaged_case_count = sizeof(damaged_cases) / sizeof(damaged_cases[0]);
+
+/* ---- Making it -------------------------------------------------------------------- */
+
+/* Every entry takes 32 bytes and has padding. */
+static void build(struct memory_file *file, const struct damaged_layout *layout)
+{
+	static const uint8_t granularity_bits[DAMAGED_BITMAPS] = {9, 10, 12};
+	static const char *const names[DAMAGED_BITMAPS] = {"a1", "b1", "c1"};
+	uint8_t *bits[DAMAGED_BITMAPS];
+	struct build_bitmap bitmaps[DAMAGED_BITMAPS];
+	struct random random;
+	random_seed(&random, 5);
+	for (size_t i = 0; i < DAMAGED_BITMAPS; i++) {
+		uint64_t many = build_bits(DISK_BYTES, granularity_bits[i]);
+		bits[i] = strict_alloc(many, 1);
+		for (uint64_t bit = 0; bit < many; bit++)
+			bits[i][bit] = random_percent(&random, 30);
+		bitmaps[i] = (struct build_bitmap){
+			.name = names[i],
+			.name_bytes = 2,
+			.flags = BUILD_FLAG_AUTO,
+			.granularity_bits = granularity_bits[i],
+			.bits = bits[i],
+		};
+	}
+	struct build build = {
+		.seed = 3,
+		.cluster_bits = layout->cluster_bits,
+		.refcount_order = layout->refcount_order,
+		.virtual_bytes = DISK_BYTES,
+		.guest_clusters = 24,
+		.snapshots = layout->snapshots,
+		.gap_percent = 20,
+		.free_at_end = 4,
+		.bitmaps = bitmaps,
+		.bitmap_count = DAMAGED_BITMAPS,
+	};
+	if (layout->payload_off != 0)
+		build.before[0] = (struct build_extension){
+			0x6e6f6e65, layout->payload_off - HEADER_BYTES - 16};
+	build_image(&build, file);
+	for (size_t i = 0; i < DAMAGED_BITMAPS; i++)
+		free(bits[i]);
+}
+
+void damaged_image_make(struct damaged_image *image, const struct damaged_layout *layout,
+			const struct damaged_case *damaged)
+{
+	memset(image, 0, sizeof(*image));
+	build(&image->sound, layout);
+	memory_file_fill(&image->file, image->sound.bytes, image->sound.length);
+	image->cluster_bits = layout->cluster_bits;
+	image->refcount_order = layout->refcount_order;
+	image->payload_off =
+		layout->payload_off != 0 ? layout->payload_off : HEADER_BYTES + 8;
+	image->directory_off = load(image, image->payload_off + 16, 8);
+	for (size_t i = 0; i < DAMAGED_BITMAPS; i++) {
+		image->entry_off[i] = image->directory_off + i * 32;
+		image->table_off[i] = load(image, image->entry_off[i], 8);
+	}
+	damaged->damage(image);
+}
+
+void damaged_image_free(struct damaged_image *image)
+{
+	memory_file_free(&image->sound);
+	memory_file_free(&image->file);
+}
+
+/* ---- Repairing it ----------------------------------------------------------------- */
+
+static bool names_code(const struct qcow2bm_report *report, const char *code)
+{
+	for (size_t i = 0; i < qcow2bm_report_count(report); i++)
+		if (strcmp(qcow2bm_report_problem(report, i)->code, code) == 0)
+			return true;
+	return false;
+}
+
+static enum qcow2bm_code repair(struct qcow2bm_image *image,
+				const struct qcow2bm_report *report,
+				const struct damaged_case *damaged,
+				struct qcow2bm_result *result, struct qcow2bm_error *err)
+{
+	struct qcow2bm_edit *edit;
+	const struct qcow2bm_repair_options options = {.flags = damaged->flags};
+	enum qcow2bm_code code = qcow2bm_edit_begin(&edit, image, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = qcow2bm_repair(edit, report, &options, err);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_commit(edit, NULL, result, err);
+	qcow2bm_edit_end(edit);
+	return code;
+}
+
+enum qcow2bm_code damaged_image_repair(struct q2_storage *storage,
+				       const struct damaged_case *damaged, bool *has_code,
+				       struct qcow2bm_result *result,
+				       struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image;
+	struct qcow2bm_report *report;
+	memset(result, 0, sizeof(*result));
+	enum qcow2bm_code code = q2_image_open_damaged(&image, storage, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = qcow2bm_check(image, NULL, &report, err);
+	if (code == QCOW2BM_OK) {
+		if (has_code != NULL)
+			*has_code = names_code(report, damaged->code);
+		code = repair(image, report, damaged, result, err);
+		qcow2bm_report_free(report);
+	}
+	qcow2bm_close(image);
+	return code;
+}
+
+bool damaged_image_is_kept(const struct strict_image *sound,
+			   const struct strict_image *after, unsigned kept)
+{
+	struct strict_bitmap wanted[DAMAGED_BITMAPS];
+	struct strict_image filtered = {.bitmaps = wanted};
+	for (size_t i = 0; i < sound->bitmap_count; i++)
+		if (kept >> i & 1)
+			wanted[filtered.bitmap_count++] = sound->bitmaps[i];
+	return strict_same_bitmaps(&filtered, after);
+}
