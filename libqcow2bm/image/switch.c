@@ -204,9 +204,10 @@ static enum qcow2bm_code plan_trusted(struct q2_switch *plan,
 	const struct qcow2bm_image *image = edit_plan->edit->image;
 	uint64_t payload_off = old->head_off + HEAD;
 	if (old->bytes != PAYLOAD)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, old->head_off,
-			       "the bitmaps extension has no valid length, so its bitmaps "
-			       "cannot be trusted; drop them all");
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, old->head_off,
+			"the bitmaps extension has no valid length, so its bitmaps "
+			"cannot be trusted; drop them all");
 	switch_autoclear(plan, image, true);
 	if (payload_off + PAYLOAD <= SECTOR_BYTES) {
 		plan->count = (size_t)(payload_off + PAYLOAD - plan->off);
@@ -214,10 +215,15 @@ static enum qcow2bm_code plan_trusted(struct q2_switch *plan,
 		encode_payload(edit_plan, plan->bytes + (payload_off - plan->off));
 		return QCOW2BM_OK;
 	}
-	enum qcow2bm_code code = make_far(plan, payload_off, payload_off + PAYLOAD, err);
-	if (code == QCOW2BM_OK)
-		encode_payload(edit_plan, plan->far_bytes);
-	return code;
+	/* In place it could be torn. */
+	enum qcow2bm_code code = plan_relocated(plan, edit_plan, old, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	memcpy(plan->near_bytes, plan->bytes, HEAD);
+	plan->near_off = plan->off;
+	switch_autoclear(plan, image, true);
+	plan->has_near = !join(plan, image, plan->near_off, plan->near_bytes);
+	return QCOW2BM_OK;
 }
 
 enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *edit_plan,
