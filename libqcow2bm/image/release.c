@@ -125,10 +125,11 @@ void q2_release(struct q2_commit *commit)
 	code = q2_refcounts_change(&plan->refcounts, &plan->edit->repair.high,
 				   Q2_REFCOUNTS_TO_ONE, &err);
 	if (code == QCOW2BM_OK)
-		code = q2_refcounts_change(
-			&plan->refcounts, &plan->owned,
-			plan->edit->repair.is_whole ? Q2_REFCOUNTS_TO_ZERO : Q2_REFCOUNTS_LOWER,
-			&err);
+		code = q2_refcounts_change(&plan->refcounts, &plan->owned,
+					   plan->edit->repair.is_whole
+						   ? Q2_REFCOUNTS_TO_ZERO
+						   : Q2_REFCOUNTS_LOWER,
+					   &err);
 	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
 		code = free_leaked(plan, &err);
 	if (code != QCOW2BM_OK) {
@@ -172,8 +173,8 @@ static enum qcow2bm_code collect_reserve(struct q2_commit *commit,
 static uint64_t count_uncollected(struct q2_commit *commit)
 {
 	const struct q2_plan *plan = commit->plan;
-	uint64_t leaked = count_leaked(commit, &commit->written) +
-			  count_old_refcount_table(commit);
+	uint64_t leaked =
+		count_leaked(commit, &commit->written) + count_old_refcount_table(commit);
 	bool is_hidden = commit->growth_started && !plan->growth.may_be_seen;
 	return is_hidden ? leaked + q2_grow_clusters(&plan->growth) : leaked;
 }
