@@ -7,6 +7,7 @@
 unit_tests =
 unit_tests += tests/crash/test_faults
 unit_tests += tests/crash/test_pairs
+unit_tests += tests/crash/test_repair
 unit_tests += tests/crash/test_repetitions
 unit_tests += tests/crash/test_rollbacks
 unit_tests += tests/crash/test_states

@@ -335,7 +335,9 @@ bool strict_read(struct strict_image *image, const uint8_t *bytes, uint64_t leng
 		read_directory(image, payload);
 	else if ((image->autoclear & 1) != 0 && image->has_extension)
 		strict_complain(image, "the bitmaps extension cannot be read");
-	check_names(image);
+	/* What could not be read whole has no name. */
+	if (image->problems == 0)
+		check_names(image);
 	strict_compare(image);
 	return image->problems == 0;
 }

@@ -46,7 +46,7 @@ static void check_strictly(const struct damaged_image *image)
 static void check_again(struct damaged_image *image)
 {
 	struct qcow2bm_image *opened;
-	struct qcow2bm_report *report;
+	struct qcow2bm_report *report = NULL;
 	struct qcow2bm_error err = {0};
 	REQUIRE(q2_image_open(&opened, memory_storage_open(&image->file), &err) ==
 			QCOW2BM_OK,
