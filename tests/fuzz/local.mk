@@ -10,6 +10,7 @@ fuzz_programs += tests/fuzz/fuzz_extension
 fuzz_programs += tests/fuzz/fuzz_header
 fuzz_programs += tests/fuzz/fuzz_image
 fuzz_programs += tests/fuzz/fuzz_refcount
+fuzz_programs += tests/fuzz/fuzz_repair
 fuzz_programs += tests/fuzz/fuzz_snapshot
 fuzz_programs += tests/fuzz/fuzz_table
 
@@ -61,6 +62,9 @@ tests_fuzz_fuzz_image_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_refcount_SOURCES = tests/fuzz/fuzz_refcount.c $(fuzz_main_sources)
 tests_fuzz_fuzz_refcount_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_refcount_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_repair_SOURCES = tests/fuzz/fuzz_repair.c $(fuzz_main_sources)
+tests_fuzz_fuzz_repair_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_repair_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_snapshot_SOURCES = tests/fuzz/fuzz_snapshot.c $(fuzz_main_sources)
 tests_fuzz_fuzz_snapshot_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_snapshot_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)

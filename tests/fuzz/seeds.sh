@@ -7,7 +7,7 @@ make_seeds() {
 	seeds_src=$1
 	seeds_dir=$2
 	mkdir -p "$seeds_dir"
-	for seeds_target in directory edit extension header image refcount snapshot table; do
+	for seeds_target in directory edit extension header image refcount repair snapshot table; do
 		mkdir -p "$seeds_dir/$seeds_target"
 	done
 	"$seeds_src/images/unpack" "$seeds_dir/base"
@@ -21,6 +21,13 @@ make_seeds() {
 			rm "$seeds_image"
 			continue
 		fi
+		# Options alone; the rest of the input is the image.
+		for seeds_options in '\000' '\001' '\144'; do
+			{
+				printf "$seeds_options"
+				cat "$seeds_image"
+			} >"$seeds_dir/repair/$seeds_name-${seeds_options#?}"
+		done
 		# Options, then: add; merge the first into the last; delete; rename; add while the
 		# disk fails from the Nth write on.
 		for seeds_script in '\004\000\007\377\010' '\004\000\005\001\000' \
