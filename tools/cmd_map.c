@@ -132,6 +132,27 @@ static int print_totals(struct map *map, const char *filename)
 	return tool_output_text(&text);
 }
 
+/* The bits are shown as they are stored; whether they can be trusted is said. */
+static void warn(const struct map *map, const char *filename, const char *name)
+{
+	struct qcow2bm_bitmap bitmap;
+	qcow2bm_describe(map->image, map->idx, &bitmap);
+	if (map->options.quiet)
+		return;
+	if (bitmap.problem != NULL)
+		tool_message(
+			filename,
+			"warning: bitmap '%s' is corrupt (%s); its bits are shown as "
+			"they are stored, but cannot be trusted",
+			name, bitmap.problem);
+	else if (bitmap.in_use)
+		tool_message(
+			filename,
+			"warning: bitmap '%s' is marked in-use; its bits are shown as "
+			"they are stored, but changes may be missing from them",
+			name);
+}
+
 static int map_bitmap(struct map *map, const char *filename, const char *name)
 {
 	int status = tool_options_open(&map->options, filename, &map->image);
@@ -144,6 +165,7 @@ static int map_bitmap(struct map *map, const char *filename, const char *name)
 		tool_message(filename, "bitmap '%s' not found", name);
 		status = TOOL_EXIT_FAILED;
 	} else {
+		warn(map, filename, name);
 		status = map->totals ? print_totals(map, filename)
 				     : print_extents(map, filename);
 	}

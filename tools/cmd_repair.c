@@ -125,26 +125,20 @@ static int stage(struct repair *repair)
 	return TOOL_EXIT_DONE;
 }
 
-/* Whether the planned edit drops bitmap idx; the plan lists changes in the order of bitmaps. */
-static bool is_dropped(const struct repair *repair, const struct qcow2bm_plan *plan,
-		       const char *name)
-{
-	for (size_t i = 0; i < plan->changes; i++) {
-		struct qcow2bm_change change;
-		qcow2bm_describe_change(repair->edit.edit, i, &change);
-		if (change.kind == QCOW2BM_CHANGE_DELETE && change.old_name == name)
-			return true;
-	}
-	return false;
-}
-
 static void describe_drops(struct repair *repair, const struct qcow2bm_plan *plan)
 {
 	const struct qcow2bm_image *image = repair->edit.image;
-	for (size_t i = 0; i < qcow2bm_count(image); i++) {
+	/* Changes come in the order of the bitmaps. */
+	size_t next = 0;
+	for (size_t i = 0; i < qcow2bm_count(image) && next < plan->changes; i++) {
 		struct qcow2bm_bitmap entry;
+		struct qcow2bm_change change;
 		qcow2bm_describe(image, i, &entry);
-		if (!is_dropped(repair, plan, entry.name))
+		qcow2bm_describe_change(repair->edit.edit, next, &change);
+		if (change.old_name != entry.name)
+			continue;
+		next++;
+		if (change.kind != QCOW2BM_CHANGE_DELETE)
 			continue;
 		char *shown =
 			tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
@@ -263,10 +257,11 @@ static void end_saving(struct repair *repair)
 	struct qcow2bm_error err = {0};
 	if (repair->undo_file != NULL &&
 	    qcow2bm_journal_end(repair->edit.image, &err) != QCOW2BM_OK)
-		tool_message(repair->undo_file,
-			     "%s; the image is repaired, but cannot be undone without "
-			     "--force",
-			     err.sentence);
+		tool_message(
+			repair->undo_file,
+			"%s; the image is repaired; the undo file lacks its end, but "
+			"works as long as nothing else writes to the image",
+			err.sentence);
 }
 
 static int commit(struct repair *repair)

@@ -34,6 +34,13 @@ static enum qcow2bm_code check_damages(const struct repair *repair,
 				"%s; look for old ones with check --carve, or drop "
 				"all bitmaps with --drop-all",
 				damage->sentence);
+		/* So does an image whose last bitmap was deleted by an edit that was cut off. */
+		if (repair->report->low.count != 0)
+			return q2_fail(
+				err, QCOW2BM_EINVAL, damage->off,
+				"%s; clusters of the bitmaps are counted as free, so "
+				"they may have been deleted: drop them with --drop-all",
+				damage->sentence);
 		if (!(flags & QCOW2BM_REPAIR_TRUST_BITMAPS))
 			return q2_fail(
 				err, QCOW2BM_EINVAL, damage->off,

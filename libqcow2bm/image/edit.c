@@ -169,8 +169,9 @@ enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t
 			shown, name);
 	if (bitmap->problem != NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "bitmap '%.*s' is corrupt (%s); delete it to go on", shown,
-			       name, bitmap->problem);
+			       "bitmap '%.*s' is corrupt (%s); delete it, or run qcow2bm "
+			       "repair",
+			       shown, name, bitmap->problem);
 	if (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE)
 		return q2_fail(
 			err, QCOW2BM_EINUSE, bitmap->off,
