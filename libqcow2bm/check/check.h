@@ -29,6 +29,7 @@ struct qcow2bm_report {
 	struct q2_clusters high; /* refcount over 1, but referred to once: lower to 1 */
 	struct q2_clusters
 		leaked;  /* counted, and nothing refers to them, dropped bitmaps aside */
+	struct q2_clusters behind; /* counted, too, but past the end: leaks once it grows */
 	bool is_partial; /* there is more in these sets than was kept: repair again */
 	bool guest_is_sound; /* nothing is wrong outside the bitmaps: leaks may be freed */
 };

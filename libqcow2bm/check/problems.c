@@ -205,6 +205,7 @@ void qcow2bm_report_free(struct qcow2bm_report *report)
 	q2_clusters_free(&report->low);
 	q2_clusters_free(&report->high);
 	q2_clusters_free(&report->leaked);
+	q2_clusters_free(&report->behind);
 	free(report);
 }
 

@@ -111,7 +111,10 @@ static enum qcow2bm_code run(struct q2_walk *walk, struct qcow2bm_error *err)
 	if (code != QCOW2BM_OK)
 		return code;
 	q2_findings_add(walk);
-	return walk->is_quick ? QCOW2BM_OK : q2_dropped_settle(walk, err);
+	if (walk->is_quick)
+		return QCOW2BM_OK;
+	code = q2_dropped_settle(walk, err);
+	return code == QCOW2BM_OK ? q2_stored_find_behind(walk, err) : code;
 }
 
 enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,

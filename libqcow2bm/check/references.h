@@ -175,6 +175,10 @@ void q2_stored_check_blocks(struct q2_walk *walk);
 /* Compares the window's counts with the stored refcounts. */
 enum qcow2bm_code q2_stored_compare(struct q2_walk *walk, struct qcow2bm_error *err);
 
+/* Collects the clusters past the end of the file that are counted: in an image whose guest is
+ * sound nothing but dropped bitmaps refers to them. */
+enum qcow2bm_code q2_stored_find_behind(struct q2_walk *walk, struct qcow2bm_error *err);
+
 /* Adds a cluster to a set, up to a limit. */
 void q2_stored_keep(struct q2_walk *walk, struct q2_clusters *set, uint64_t cluster);
 

@@ -232,5 +232,8 @@ enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
 		return code;
 	edit->repair.is_whole = may_free(&repair);
 	edit->repair.is_wanted = edit->live != directory->count || has_work(&repair);
-	return QCOW2BM_OK;
+	/* They are no reason for a repair, but a file that grows over them would have leaks. */
+	if (edit->repair.is_wanted && may_free(&repair))
+		code = add_all(&edit->repair.leaked, &report->behind, err);
+	return code;
 }

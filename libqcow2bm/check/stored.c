@@ -6,6 +6,7 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "../format/mapping.h"
 #include "../format/refcount.h"
 #include "references.h"
 
@@ -228,4 +229,45 @@ enum qcow2bm_code q2_stored_compare(struct q2_walk *walk, struct qcow2bm_error *
 		first = part_end;
 	}
 	return QCOW2BM_OK;
+}
+
+/* Those that one block counts. */
+static enum qcow2bm_code find_in_block(struct q2_walk *walk, uint64_t block,
+				       struct qcow2bm_error *err)
+{
+	unsigned order = walk->image->header.refcount_order;
+	uint64_t base = block << walk->block_shift;
+	uint64_t end = q2_min_u64((uint64_t)1 << walk->block_shift,
+				  (Q2_MAPPING_L1_OFFSET_MASK >> walk->cluster_bits) - base);
+	uint64_t at = walk->clusters > base ? walk->clusters - base : 0;
+	enum qcow2bm_code code = q2_references_look_up(walk, err);
+	if (code == QCOW2BM_OK)
+		code = q2_references_read(walk, walk->buf,
+					  (size_t)1 << walk->cluster_bits,
+					  walk->blocks[block], err);
+	while (code == QCOW2BM_OK && at < end) {
+		at = q2_refcount_find_nonzero(walk->buf, order, at, end);
+		uint64_t none = q2_refcount_find_zero(walk->buf, order, at, end);
+		code = q2_clusters_add(&walk->report->behind, base + at, none - at, err);
+		at = none;
+	}
+	return code;
+}
+
+enum qcow2bm_code q2_stored_find_behind(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	uint64_t limit = Q2_MAPPING_L1_OFFSET_MASK >> walk->cluster_bits;
+	struct q2_clusters *behind = &walk->report->behind;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	/* Of a sound image the blocks are apart, so that they are no more than the file has
+	 * clusters. */
+	if (!walk->report->guest_is_sound)
+		return QCOW2BM_OK;
+	for (uint64_t i = walk->clusters >> walk->block_shift;
+	     code == QCOW2BM_OK && i < walk->block_count &&
+	     i << walk->block_shift < limit && behind->count < MAX_RUNS;
+	     i++)
+		if (walk->blocks[i] != 0)
+			code = find_in_block(walk, i, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(behind, NULL, err) : code;
 }

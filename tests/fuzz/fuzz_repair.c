@@ -89,7 +89,8 @@ static void note_sound(struct view *view, struct qcow2bm_image *image,
 		const struct qcow2bm_problem *problem = qcow2bm_report_problem(report, i);
 		bool drops = problem->cure == QCOW2BM_CURE_DROP ||
 			     problem->cure == QCOW2BM_CURE_CHOOSE;
-		if (problem->cure == QCOW2BM_CURE_QEMU)
+		if (problem->cure == QCOW2BM_CURE_QEMU &&
+		    problem->severity != QCOW2BM_SEVERITY_LEAK)
 			view->is_guest_sound = false;
 		if (drops && problem->idx < view->count)
 			view->bitmaps[problem->idx].must_stay = false;
@@ -146,15 +147,16 @@ static void check_owners(const struct memory_file *file)
 	owners_free(&owners);
 }
 
-/* What a check finds now is not for a repair, and a repair does nothing. */
-static void check_again(struct memory_file *file, unsigned options)
+/* What a check finds now is not for a repair, and a repair does nothing. Leaks may be left after a
+ * fault, and where the guest's structures were damaged: what those name past the end lies inside
+ * a file that has grown, so that they may be sound now. */
+static void check_again(struct memory_file *file, bool may_leak)
 {
 	struct qcow2bm_image *image;
 	struct qcow2bm_report *report;
 	struct qcow2bm_edit *edit;
 	struct qcow2bm_plan plan;
 	struct qcow2bm_error err = {0};
-	bool may_leak = (options & OPTION_FAULT) != 0;
 	fuzz_require(q2_image_open_damaged(&image, memory_storage_open(file), &err) ==
 				     QCOW2BM_OK &&
 			     qcow2bm_check(image, NULL, &report, &err) == QCOW2BM_OK,
@@ -200,7 +202,7 @@ static void judge(struct memory_file *file, const struct view *before, unsigned 
 	compare(before, &after);
 	if (before->is_guest_sound)
 		check_owners(file);
-	check_again(file, options);
+	check_again(file, (options & OPTION_FAULT) != 0 || !before->is_guest_sound);
 }
 
 /* Stages and commits the repair. */

@@ -44,19 +44,40 @@ static void store(struct damaged_image *image, uint64_t off, unsigned bytes,
 		image->file.bytes[off + i] = (uint8_t)value;
 }
 
-static void count(struct damaged_image *image, uint64_t off, uint64_t refcount)
+/* Where the refcount is, 0 without a block for it; *at is its first bit there. */
+static uint64_t refcount_off(const struct damaged_image *image, uint64_t off,
+			     unsigned *at)
 {
 	unsigned order = image->refcount_order, shift = image->cluster_bits + 3 - order;
 	uint64_t cluster = off >> image->cluster_bits;
-	uint64_t block = load(image, load(image, 48, 8) + (cluster >> shift) * 8, 8);
-	uint64_t idx = cluster & (((uint64_t)1 << shift) - 1);
+	uint64_t entry = load(image, 48, 8) + (cluster >> shift) * 8;
+	uint64_t bits = (cluster & (((uint64_t)1 << shift) - 1)) << order;
+	*at = (unsigned)bits % 8;
+	return load(image, entry, 8) == 0 ? 0 : load(image, entry, 8) + bits / 8;
+}
+
+static void count(struct damaged_image *image, uint64_t off, uint64_t refcount)
+{
+	unsigned order = image->refcount_order, at;
+	uint64_t place = refcount_off(image, off, &at);
 	if (order >= 3) {
-		store(image, block + (idx << (order - 3)), 1u << (order - 3), refcount);
+		store(image, place, 1u << (order - 3), refcount);
 		return;
 	}
-	uint8_t *byte = &image->file.bytes[block + (idx << order) / 8];
-	unsigned at = (unsigned)(idx << order) % 8, mask = (1u << (1u << order)) - 1;
+	uint8_t *byte = &image->file.bytes[place];
+	unsigned mask = (1u << (1u << order)) - 1;
 	*byte = (uint8_t)((*byte & ~(mask << at)) | (unsigned)refcount << at);
+}
+
+static bool is_free(const struct damaged_image *image, uint64_t off)
+{
+	unsigned order = image->refcount_order, at;
+	uint64_t place = refcount_off(image, off, &at);
+	if (place == 0)
+		return false;
+	if (order >= 3)
+		return load(image, place, 1u << (order - 3)) == 0;
+	return (image->file.bytes[place] >> at & ((1u << (1u << order)) - 1)) == 0;
 }
 
 /* Where the table of a bitmap has the nth entry that names data. */
@@ -175,6 +196,16 @@ static void leak(struct damaged_image *image)
 	uint64_t cluster_bytes = (uint64_t)1 << image->cluster_bits;
 	count(image, image->file.length - cluster_bytes, 1);
 	count(image, image->file.length - 2 * cluster_bytes, 1);
+}
+
+/* So is all else that is free, and some clusters behind the end: the file must grow past them. */
+static void leak_behind(struct damaged_image *image)
+{
+	uint64_t cluster_bytes = (uint64_t)1 << image->cluster_bits;
+	for (uint64_t off = 0; off < image->file.length + 5 * cluster_bytes;
+	     off += cluster_bytes)
+		if (is_free(image, off))
+			count(image, off, 1);
 }
 
 static void several(struct damaged_image *image)
@@ -309,6 +340,12 @@ const struct damaged_case damaged_cases[] = {
 	 0,
 	 1},
 	{.name = "leaked clusters", "leaked-clusters", leak, ALL, 0, 0},
+	{.name = "leaked clusters behind the end, too",
+	 "leaked-clusters",
+	 leak_behind,
+	 ALL,
+	 0,
+	 0},
 	{.name = "several at once", "type-unknown", several, 3, 0, 0},
 	{.name = "several at once, drop all",
 	 "type-unknown",
