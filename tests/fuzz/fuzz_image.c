@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A whole image is read in every way there is; nothing of it may change. */
+/* A whole image is read and checked in every way there is; nothing of it may change. */
 #include "fuzz.h"
 #include "image/image.h"
 #include "../support/memory_storage.h"
@@ -144,6 +144,38 @@ static void read_image(struct qcow2bm_image *image)
 	plan_edit(image, QCOW2BM_COMMIT_TRUST_REFCOUNTS);
 }
 
+static int count_carved(void *opaque, const struct qcow2bm_carved *carved)
+{
+	size_t *count = opaque;
+	fuzz_require(carved->name_bytes != 0 && carved->entry_offset != 0 &&
+			     carved->directory_offset <= carved->entry_offset,
+		     "an entry that was carved has no name or place");
+	return ++*count == MAX_EXTENTS;
+}
+
+/* A check, also of an image that cannot be opened otherwise, and a look into what is free. */
+static void check_and_carve(struct memory_file *file)
+{
+	struct qcow2bm_image *image;
+	struct qcow2bm_report *report;
+	struct qcow2bm_error err = {0};
+	size_t count = 0;
+	struct q2_storage *storage = memory_storage_open(file);
+	storage->writable = false;
+	enum qcow2bm_code code = q2_image_open_damaged(&image, storage, &err);
+	fuzz_check_error(code, &err);
+	if (code != QCOW2BM_OK)
+		return;
+	code = qcow2bm_check(image, NULL, &report, &err);
+	fuzz_check_error(code, &err);
+	if (code == QCOW2BM_OK) {
+		code = qcow2bm_carve(image, report, count_carved, &count, &err);
+		fuzz_check_error(code, &err);
+		qcow2bm_report_free(report);
+	}
+	qcow2bm_close(image);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct memory_file file = {0};
@@ -159,6 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		read_image(image);
 		qcow2bm_close(image);
 	}
+	check_and_carve(&file);
 	fuzz_require(file.length == size &&
 			     (size == 0 || memcmp(file.bytes, data, size) == 0),
 		     "reading changed the image");

@@ -13,6 +13,7 @@ fuzz_programs += tests/fuzz/fuzz_refcount
 fuzz_programs += tests/fuzz/fuzz_repair
 fuzz_programs += tests/fuzz/fuzz_snapshot
 fuzz_programs += tests/fuzz/fuzz_table
+fuzz_programs += tests/fuzz/fuzz_undo
 
 fuzz_tests =
 fuzz_tests += tests/fuzz/replay-corpus
@@ -71,6 +72,9 @@ tests_fuzz_fuzz_snapshot_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_table_SOURCES = tests/fuzz/fuzz_table.c $(fuzz_main_sources)
 tests_fuzz_fuzz_table_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_table_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_undo_SOURCES = tests/fuzz/fuzz_undo.c $(fuzz_main_sources)
+tests_fuzz_fuzz_undo_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_undo_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 
 TESTS += $(fuzz_tests)
 EXTRA_DIST += $(fuzz_tests) tests/fuzz/make-fuzz tests/fuzz/seeds.sh

@@ -7,7 +7,7 @@ make_seeds() {
 	seeds_src=$1
 	seeds_dir=$2
 	mkdir -p "$seeds_dir"
-	for seeds_target in directory edit extension header image refcount repair snapshot table; do
+	for seeds_target in directory edit extension header image refcount repair snapshot table undo; do
 		mkdir -p "$seeds_dir/$seeds_target"
 	done
 	"$seeds_src/images/unpack" "$seeds_dir/base"
@@ -48,6 +48,10 @@ make_seeds() {
 	} >"$seeds_dir/extension/whole"
 	for seeds_target in directory refcount snapshot table; do
 		head -c 256 "$seeds_whole" >"$seeds_dir/$seeds_target/header"
+	done
+	# Options alone: the target has the undo file that changes are made of.
+	for seeds_options in '\000' '\004' '\001' '\020' '\044'; do
+		printf "$seeds_options" >"$seeds_dir/undo/options-${seeds_options#?}"
 	done
 	rm -rf "$seeds_dir/base"
 }

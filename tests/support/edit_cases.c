@@ -438,7 +438,8 @@ static enum qcow2bm_code stage_all(struct qcow2bm_edit *edit, struct qcow2bm_ima
 	while (code == QCOW2BM_OK && words != NULL) {
 		code = stage(edit, other, words, err);
 		words = strchr(words, ',');
-		words += words != NULL;
+		if (words != NULL)
+			words++;
 	}
 	return code;
 }
