@@ -210,12 +210,38 @@ static void add_duplicates(struct human *human)
 	tool_text_print(human->text, "\n");
 }
 
-static void add_repair(struct human *human)
+static void add_repair_effect(struct human *human)
 {
 	size_t dropped = 0, all = qcow2bm_count(human->image);
 	for (size_t i = 0; i < all; i++)
 		dropped += human->is_dropped[i];
-	if (has_problem(human, "autoclear-lost")) {
+	if (all == 0)
+		tool_text_print(human->text, "  # gives back the leaked clusters");
+	else if (dropped == 0)
+		tool_text_print(human->text, "  # keeps %s bit for bit",
+				all == 1 ? "the bitmap" : "all bitmaps");
+	else if (dropped == all)
+		tool_text_print(human->text, "  # drops %s",
+				all == 1 ? "the bitmap" : "all bitmaps");
+	else
+		tool_text_print(human->text,
+				"  # drops %zu of %zu bitmaps, keeps the others bit for "
+				"bit",
+				dropped, all);
+	tool_text_print(human->text, " (-n shows the plan)\n");
+}
+
+static void add_repair(struct human *human)
+{
+	struct qcow2bm_image_info info;
+	qcow2bm_describe_image(human->image, &info);
+	if (info.version == 2 && has_problem(human, "autoclear-lost")) {
+		tool_text_print(
+			human->text,
+			"  # a version 2 image cannot have bitmaps: this drops what is "
+			"left of them\n");
+		add_command(human, "qemu-img amend -f qcow2 -o compat=v3");
+	} else if (has_problem(human, "autoclear-lost")) {
 		tool_text_print(
 			human->text,
 			"  # the bitmaps may miss what another program wrote: drop "
@@ -230,11 +256,7 @@ static void add_repair(struct human *human)
 		add_command(human, "qcow2bm repair --drop-all");
 	} else if (has_cure(human, QCOW2BM_CURE_MEND) ||
 		   has_cure(human, QCOW2BM_CURE_DROP)) {
-		tool_text_print(
-			human->text,
-			"  # drops %zu of %zu bitmaps, keeps the others bit for bit "
-			"(-n shows the plan)\n",
-			dropped, all);
+		add_repair_effect(human);
 		add_command(human, "qcow2bm repair");
 	} else {
 		return;

@@ -149,6 +149,8 @@ static void describe_drops(struct repair *repair, const struct qcow2bm_plan *pla
 
 static void describe_mended(struct repair *repair)
 {
+	if ((repair->flags & QCOW2BM_REPAIR_DROP_ALL) && repair->done.used != 0)
+		return;
 	for (size_t i = 0; i < qcow2bm_report_count(repair->report); i++) {
 		const struct qcow2bm_problem *problem =
 			qcow2bm_report_problem(repair->report, i);
@@ -194,6 +196,18 @@ static void describe_rest(struct repair *repair)
 			others);
 }
 
+/* Where the image's own structures stand in the way, QEMU mends them, but may refuse to as long
+ * as there are bitmaps. */
+static int fail_plan(const struct repair *repair, const struct qcow2bm_error *err)
+{
+	int status = tool_message_fail(repair->edit.filename, err);
+	if (err->code == QCOW2BM_EIMAGE && !(repair->flags & QCOW2BM_REPAIR_DROP_ALL))
+		tool_message(repair->edit.filename,
+			     "should QEMU not open the image for that, give up the "
+			     "bitmaps first: qcow2bm repair --drop-all");
+	return status;
+}
+
 /* Plans the edit to tell what it does; *nothing is set when that is nothing. */
 static int describe(struct repair *repair, bool *nothing)
 {
@@ -202,7 +216,7 @@ static int describe(struct repair *repair, bool *nothing)
 	struct qcow2bm_error err = {0};
 	if (qcow2bm_plan_edit(repair->edit.edit, repair->edit.options.commit_flags, &plan,
 			      &err) != QCOW2BM_OK)
-		return tool_message_fail(repair->edit.filename, &err);
+		return fail_plan(repair, &err);
 	qcow2bm_report_totals(repair->report, &totals);
 	describe_drops(repair, &plan);
 	describe_mended(repair);

@@ -60,18 +60,20 @@ static void add_refcounts(struct q2_walk *walk, size_t idx)
 static void add_directory(struct q2_walk *walk)
 {
 	const struct q2_walk_bitmap *directory = &walk->directory;
-	struct q2_tally overlap = directory->metadata.count != 0 ? directory->metadata
-				  : directory->guest.count != 0  ? directory->guest
-								 : directory->bitmaps;
+	struct q2_tally overlap =
+		directory->metadata.count != 0 ? directory->metadata : directory->guest;
 	if (overlap.count != 0)
 		q2_problems_add(walk->report, Q2_PROBLEM_DIRECTORY_OVERLAP,
 				QCOW2BM_NOT_FOUND, overlap.first_off,
 				"the bitmap directory lies where %s",
 				directory->metadata.count != 0
 					? "another structure of the image is"
-				: directory->guest.count != 0
-					? "data of the guest is"
-					: "the table or data of a bitmap is");
+					: "data of the guest is");
+	else if (directory->bitmaps.count != 0)
+		q2_problems_add(walk->report, Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP,
+				QCOW2BM_NOT_FOUND, directory->bitmaps.first_off,
+				"the bitmap directory lies where the table or data of a "
+				"bitmap is");
 	if (directory->low.count != 0)
 		q2_problems_add(walk->report, Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO,
 				QCOW2BM_NOT_FOUND, directory->low.first_off,

@@ -57,6 +57,8 @@ static const struct kind kinds[Q2_PROBLEMS] = {
 	[Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS] = {"refcount-zero", ERROR, QCOW2BM_CURE_DROP},
 	[Q2_PROBLEM_REFCOUNT_HIGH] = {"refcount-high", LEAK, QCOW2BM_CURE_MEND},
 	[Q2_PROBLEM_DIRECTORY_OVERLAP] = {"directory-overlap", ERROR, QCOW2BM_CURE_MEND},
+	[Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP] = {"directory-overlap-bitmap", ERROR,
+						 QCOW2BM_CURE_MEND},
 	[Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO] = {"directory-refcount-zero", ERROR,
 						QCOW2BM_CURE_MEND},
 	[Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH] = {"directory-refcount-high", LEAK,

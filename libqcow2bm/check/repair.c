@@ -190,7 +190,10 @@ static enum qcow2bm_code stage_refcounts(const struct repair *repair,
 {
 	const struct qcow2bm_report *report = repair->report;
 	struct q2_edit_repair *wanted = &repair->edit->repair;
-	enum qcow2bm_code code = add_all(&wanted->low, &report->low, err);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	/* With the last bitmap the directory goes, too: then there is nothing to be counted. */
+	if (repair->edit->live != 0)
+		code = add_all(&wanted->low, &report->low, err);
 	if (code == QCOW2BM_OK)
 		code = add_all(&wanted->high, &report->high, err);
 	if (code == QCOW2BM_OK && may_free(repair))

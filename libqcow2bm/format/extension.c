@@ -21,7 +21,7 @@ enum qcow2bm_code q2_extension_next(struct q2_extension *extension, const uint8_
 		return QCOW2BM_OK;
 	uint64_t data_off = *off + Q2_EXTENSION_HEAD_BYTES;
 	extension->type = q2_be32_load(buf + *off);
-	extension->bytes = q2_be32_load(buf + *off + 4);
+	extension->bytes = extension->claimed = q2_be32_load(buf + *off + 4);
 	if (extension->bytes > area_end - data_off)
 		return q2_fail(err, QCOW2BM_EIMAGE, *off,
 			       "header extension 0x%08" PRIx32 " has %" PRIu32

@@ -21,6 +21,7 @@
 struct q2_extension {
 	uint32_t type;
 	uint32_t bytes;    /* of its data, without padding */
+	uint32_t claimed;  /* what its head says; only a salvaged image knows better */
 	uint64_t head_off; /* of its 8-byte head in the image file; its data follows */
 };
 

@@ -71,7 +71,7 @@ static enum qcow2bm_code raise_low_refcounts(struct q2_commit *commit,
 					     struct qcow2bm_error *err)
 {
 	const struct q2_clusters *low = &commit->plan->edit->repair.low;
-	if (low->count == 0)
+	if (low->count == 0 || commit->plan->is_header_alone)
 		return QCOW2BM_OK;
 	enum qcow2bm_code code = q2_refcounts_change(
 		&commit->plan->refcounts, low, Q2_REFCOUNTS_RAISE, err);

@@ -57,6 +57,31 @@ static bool has_whole_area(const struct qcow2bm_image *image)
 	}
 }
 
+/* Whether extensions follow each other from `off` on, up to an end marker. */
+static bool has_chain(const struct qcow2bm_image *image, uint64_t off, uint64_t end)
+{
+	struct q2_extension extension;
+	do {
+		if (q2_extension_next(&extension, image->head, end, &off, NULL) !=
+		    QCOW2BM_OK)
+			return false;
+	} while (extension.type != Q2_EXTENSION_END);
+	return extension.bytes == 0 &&
+	       q2_checked_within(extension.head_off, Q2_EXTENSION_HEAD_BYTES, end);
+}
+
+/* A bitmaps extension whose length is damaged is taken to have the only one that it can have when
+ * other extensions follow there, and not where it says. */
+static bool has_damaged_length(const struct qcow2bm_image *image,
+			       const struct q2_extension *extension, uint64_t end)
+{
+	uint64_t data_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
+	return image->is_salvaged && extension->type == Q2_EXTENSION_BITMAPS &&
+	       extension->bytes != Q2_EXTENSION_BITMAPS_BYTES &&
+	       has_chain(image, data_off + Q2_EXTENSION_BITMAPS_BYTES, end) &&
+	       !has_chain(image, data_off + q2_round_up(extension->bytes, 8), end);
+}
+
 static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 					   struct qcow2bm_error *err)
 {
@@ -68,6 +93,12 @@ static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 		struct q2_extension extension;
 		enum qcow2bm_code code =
 			q2_extension_next(&extension, image->head, end, &off, err);
+		if (has_damaged_length(image, &extension, end)) {
+			extension.bytes = Q2_EXTENSION_BITMAPS_BYTES;
+			off = extension.head_off + Q2_EXTENSION_HEAD_BYTES +
+			      Q2_EXTENSION_BITMAPS_BYTES;
+			code = QCOW2BM_OK;
+		}
 		if (code != QCOW2BM_OK)
 			return code;
 		if (extension.type == Q2_EXTENSION_END) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Planning an edit: limits, contents, ownership, new clusters. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,22 +107,10 @@ static enum qcow2bm_code avoid_uncounted(struct q2_plan *plan, struct qcow2bm_er
 	return code;
 }
 
-enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
-			       unsigned flags, struct qcow2bm_error *err)
+static enum qcow2bm_code plan_clusters(struct q2_plan *plan, struct qcow2bm_error *err)
 {
-	*plan = (struct q2_plan){.edit = edit, .flags = flags, .cut_off = UINT64_MAX};
-	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
-	if (code == QCOW2BM_OK && edit->image->is_salvaged && edit->changed_count != 0 &&
-	    !edit->repair.is_wanted)
-		code = q2_fail(
-			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			"an image that was opened although it is damaged can only be "
-			"repaired");
-	if (code != QCOW2BM_OK || q2_edit_is_nothing(edit))
-		return code;
-	code = measure_directory(plan, err);
-	if (code == QCOW2BM_OK)
-		code = q2_refcounts_open(&plan->refcounts, edit->image, err);
+	struct qcow2bm_edit *edit = plan->edit;
+	enum qcow2bm_code code = q2_refcounts_open(&plan->refcounts, edit->image, err);
 	if (code == QCOW2BM_OK)
 		code = q2_refs_load(&plan->refs, edit->image, &plan->refcounts, err);
 	if (code == QCOW2BM_OK)
@@ -138,8 +127,48 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 		code = q2_prove_free(plan, err);
 	if (code == QCOW2BM_OK)
 		code = q2_prove_old_table(plan, err);
-	if (code != QCOW2BM_OK)
+	return code;
+}
+
+/* To drop all bitmaps the header suffices. */
+static void plan_header_alone(struct q2_plan *plan, const struct qcow2bm_error *why)
+{
+	struct q2_plan alone = {.edit = plan->edit,
+				.flags = plan->flags,
+				.cut_off = UINT64_MAX,
+				.has_lost_table = true,
+				.is_header_alone = true};
+	snprintf(alone.leak_reason, sizeof(alone.leak_reason), "%.255s", why->sentence);
+	q2_plan_free(plan);
+	*plan = alone;
+}
+
+enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
+			       unsigned flags, struct qcow2bm_error *err)
+{
+	struct qcow2bm_error why = {0};
+	*plan = (struct q2_plan){.edit = edit, .flags = flags, .cut_off = UINT64_MAX};
+	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
+	if (code == QCOW2BM_OK && edit->image->is_salvaged && edit->changed_count != 0 &&
+	    !edit->repair.is_wanted)
+		code = q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"an image that was opened although it is damaged can only be "
+			"repaired");
+	if (code != QCOW2BM_OK || q2_edit_is_nothing(edit))
+		return code;
+	code = measure_directory(plan, err);
+	if (code == QCOW2BM_OK)
+		code = plan_clusters(plan, &why);
+	if (code == QCOW2BM_EIMAGE && edit->repair.is_wanted && edit->live == 0) {
+		plan_header_alone(plan, &why);
+		return QCOW2BM_OK;
+	}
+	if (code != QCOW2BM_OK) {
+		if (why.code != QCOW2BM_OK && err != NULL)
+			*err = why;
 		q2_plan_free(plan);
+	}
 	return code;
 }
 
@@ -234,6 +263,8 @@ static enum qcow2bm_code estimate_repair(struct q2_plan *internal,
 static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan *plan,
 				  struct qcow2bm_error *err)
 {
+	if (internal->is_header_alone)
+		return QCOW2BM_OK;
 	plan->refcount_clusters = q2_grow_clusters(&internal->growth);
 	plan->write_clusters =
 		q2_clusters_total(&internal->alloc.taken) - plan->refcount_clusters;

@@ -32,7 +32,10 @@ struct q2_plan {
 	/* The first byte past the end of the file that a bitmap which stays has lost there;
 	 * UINT64_MAX: none. */
 	uint64_t cut_off;
-	bool has_lost_table;   /* of a deleted or rebuilt bitmap: its data cannot be counted */
+	bool has_lost_table; /* of a deleted or rebuilt bitmap: its data cannot be counted */
+	/* A repair drops all bitmaps of an image whose refcounts or L1/L2 tables are damaged:
+	 * they are let alone, and what the bitmaps had stays counted. */
+	bool is_header_alone;
 };
 
 /* Plans the edit. Writes nothing. Errors: EUNSUPPORTED, ELIMIT, EIMAGE, ESYSTEM, ENOMEM. */

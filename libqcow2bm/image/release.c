@@ -102,6 +102,10 @@ void q2_release(struct q2_commit *commit)
 	struct q2_plan *plan = commit->plan;
 	struct q2_clusters used = {0};
 	struct qcow2bm_error err = {0};
+	if (plan->is_header_alone) {
+		tell_leaks(commit, 0, plan->leak_reason);
+		return;
+	}
 	uint64_t all = q2_clusters_total(&plan->old) + count_old_refcount_table(commit);
 	enum qcow2bm_code code = add_old_refcount_table(commit, &plan->owned, &err);
 	if (code == QCOW2BM_OK)

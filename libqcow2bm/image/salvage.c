@@ -311,13 +311,13 @@ static enum qcow2bm_code load_extension(struct salvage *salvage,
 	const uint8_t *data = q2_image_extension_data(image, extension);
 	bool is_short = extension->bytes < Q2_EXTENSION_BITMAPS_BYTES;
 	salvage->head_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
-	if (extension->bytes != Q2_EXTENSION_BITMAPS_BYTES) {
+	if (extension->claimed != Q2_EXTENSION_BITMAPS_BYTES) {
 		enum qcow2bm_code code =
 			note(image, err, "extension-length",
 			     is_short ? QCOW2BM_CURE_CHOOSE : QCOW2BM_CURE_MEND,
 			     extension->head_off,
 			     "the bitmaps extension has %u bytes instead of %d",
-			     extension->bytes, Q2_EXTENSION_BITMAPS_BYTES);
+			     extension->claimed, Q2_EXTENSION_BITMAPS_BYTES);
 		if (code != QCOW2BM_OK || is_short)
 			return code;
 	}

@@ -44,6 +44,13 @@ static void encode_payload(const struct q2_plan *edit_plan, uint8_t *payload)
 	q2_bitmaps_extension_encode(&extension, payload);
 }
 
+/* With its head, whose length may be damaged. */
+static void encode_extension(const struct q2_plan *edit_plan, uint8_t *bytes)
+{
+	q2_extension_encode_head(Q2_EXTENSION_BITMAPS, PAYLOAD, bytes);
+	encode_payload(edit_plan, bytes + HEAD);
+}
+
 static void switch_autoclear(struct q2_switch *plan, const struct qcow2bm_image *image,
 			     bool bitmaps)
 {
@@ -173,8 +180,7 @@ static enum qcow2bm_code plan_relocated(struct q2_switch *plan,
 		code = make_far(plan, place, end, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	q2_extension_encode_head(Q2_EXTENSION_BITMAPS, PAYLOAD, plan->far_bytes);
-	encode_payload(edit_plan, plan->far_bytes + HEAD);
+	encode_extension(edit_plan, plan->far_bytes);
 	memcpy(plan->far_bytes + HEAD + PAYLOAD, image->head + behind,
 	       (size_t)behind_bytes);
 	q2_extension_encode_head(Q2_EXTENSION_PADDING,
@@ -212,7 +218,7 @@ static enum qcow2bm_code plan_trusted(struct q2_switch *plan,
 	if (payload_off + PAYLOAD <= SECTOR_BYTES) {
 		plan->count = (size_t)(payload_off + PAYLOAD - plan->off);
 		memcpy(plan->bytes + 8, image->head + plan->off + 8, plan->count - 8);
-		encode_payload(edit_plan, plan->bytes + (payload_off - plan->off));
+		encode_extension(edit_plan, plan->bytes + (old->head_off - plan->off));
 		return QCOW2BM_OK;
 	}
 	/* In place it could be torn. */
@@ -245,11 +251,14 @@ enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *e
 	}
 	if (!(image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return plan_trusted(plan, edit_plan, old, err);
-	if (old->bytes != PAYLOAD || !is_in_one_sector(old->head_off + HEAD, PAYLOAD))
+	size_t kept = old->claimed == PAYLOAD ? HEAD : 0;
+	uint8_t bytes[HEAD + PAYLOAD];
+	plan->off = old->head_off + kept;
+	plan->count = sizeof(bytes) - kept;
+	if (old->bytes != PAYLOAD || !is_in_one_sector(plan->off, plan->count))
 		return plan_relocated(plan, edit_plan, old, err);
-	encode_payload(edit_plan, plan->bytes);
-	plan->count = PAYLOAD;
-	plan->off = old->head_off + HEAD;
+	encode_extension(edit_plan, bytes);
+	memcpy(plan->bytes, bytes + kept, plan->count);
 	return QCOW2BM_OK;
 }
 
