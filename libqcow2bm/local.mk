@@ -39,6 +39,7 @@ q2_headers = \
 	libqcow2bm/image/refcounts.h \
 	libqcow2bm/image/refs.h \
 	libqcow2bm/image/source.h \
+	libqcow2bm/check/carve.h \
 	libqcow2bm/check/check.h \
 	libqcow2bm/check/entries.h \
 	libqcow2bm/check/problems.h \
@@ -66,6 +67,7 @@ q2_sources = \
 	libqcow2bm/image/alloc.c \
 	libqcow2bm/image/allocated.c \
 	libqcow2bm/image/apart.c \
+	libqcow2bm/image/carved.c \
 	libqcow2bm/image/clusters.c \
 	libqcow2bm/image/commit.c \
 	libqcow2bm/image/compute.c \
@@ -107,7 +109,9 @@ q2_sources = \
 	libqcow2bm/check/owners.c \
 	libqcow2bm/check/problems.c \
 	libqcow2bm/check/recover.c \
+	libqcow2bm/check/recover_carved.c \
 	libqcow2bm/check/references.c \
+	libqcow2bm/check/remains.c \
 	libqcow2bm/check/repair.c \
 	libqcow2bm/check/stored.c
 

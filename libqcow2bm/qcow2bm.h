@@ -288,9 +288,10 @@ enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name, siz
 
 /* What a bitmap that a crash left in-use gets for its bits. */
 enum qcow2bm_recovery {
-	QCOW2BM_RECOVER_STORED,    /* its own, as they are stored */
+	QCOW2BM_RECOVER_STORED, /* its own, as they are stored */
 	QCOW2BM_RECOVER_ALLOCATED, /* its own, and all that this layer holds data or zeros for */
-	QCOW2BM_RECOVER_FULL       /* all dirty */
+	QCOW2BM_RECOVER_FULL,  /* all dirty */
+	QCOW2BM_RECOVER_CARVED /* qcow2bm_recover_carved() alone: those of a deleted one */
 };
 
 enum qcow2bm_guarantee {
@@ -348,7 +349,7 @@ struct qcow2bm_change {
 	bool enabled;         /* the auto flag afterwards */
 	bool content_changed; /* cleared, merged into or recovered with more bits */
 	size_t sources;       /* bitmaps whose bits are read for the new content */
-	bool recovered;       /* was in-use; the next two say how it is recovered */
+	bool recovered; /* was in-use or deleted; the next two say how it is recovered */
 	enum qcow2bm_recovery recovery;
 	enum qcow2bm_guarantee guarantee;
 };
@@ -472,7 +473,7 @@ struct qcow2bm_check_options {
 };
 
 /*
- * Checks the bitmaps of an image that was opened with QCOW2BM_OPEN_DAMAGED, and what refers to
+ * Checks the bitmaps of an image, which may be open with QCOW2BM_OPEN_DAMAGED, and what refers to
  * which of its clusters. Reads only; memory is bounded. Every entry of the directory gets its
  * verdict: one that is bad never hides another. `options` may be NULL.
  *
@@ -577,13 +578,16 @@ enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename, 
 /* ---- Carving ------------------------------------------------------------------------ */
 
 enum qcow2bm_carved_state {
-	QCOW2BM_CARVED_INTACT,         /* table and data look whole, and nothing uses them */
-	QCOW2BM_CARVED_BLANK,          /* the table reads as zeros: clean, or its room was given back */
+	QCOW2BM_CARVED_INTACT, /* table and data look whole, and nothing uses them */
+	QCOW2BM_CARVED_BLANK, /* the table reads as zeros: clean, or its room was given back */
 	QCOW2BM_CARVED_TABLE_PAST_END, /* of the file */
-	QCOW2BM_CARVED_TABLE_REUSED,   /* something else has the clusters of the table now */
-	QCOW2BM_CARVED_TABLE_DAMAGED,  /* its entries are none */
+	QCOW2BM_CARVED_TABLE_REUSED, /* something else has the clusters of the table now */
+	QCOW2BM_CARVED_TABLE_DAMAGED, /* its entries are none */
 	QCOW2BM_CARVED_DATA_PAST_END,
-	QCOW2BM_CARVED_DATA_REUSED
+	QCOW2BM_CARVED_DATA_REUSED,
+	QCOW2BM_CARVED_DATA_DAMAGED, /* some of it was written over, that is seen */
+	QCOW2BM_CARVED_DATA_BLANK,   /* some of it reads as zeros, so it was given back */
+	QCOW2BM_CARVED_NOT_JUDGED    /* too many entries were found to look at each */
 };
 
 /* An entry of an old bitmap directory. Pointers live until the function returns. */
@@ -596,6 +600,7 @@ struct qcow2bm_carved {
 	unsigned granularity_bits;
 	bool in_use, autoload;
 	bool fits_disk; /* its table is as long as this disk needs */
+	uint32_t extra_bytes;
 	uint64_t table_offset;
 	uint32_t table_entries;
 	uint64_t data_clusters; /* looked at before the first that is lost */
@@ -617,6 +622,35 @@ typedef int qcow2bm_carve_fn(void *opaque, const struct qcow2bm_carved *carved);
 enum qcow2bm_code qcow2bm_carve(struct qcow2bm_image *image,
 				const struct qcow2bm_report *report, qcow2bm_carve_fn *fn,
 				void *opaque, struct qcow2bm_error *err);
+
+struct qcow2bm_carved_options {
+	uint64_t directory_offset; /* as in struct qcow2bm_carved */
+	uint32_t idx;
+	enum qcow2bm_recording recording; /* the auto flag; KEEP: as the entry has it */
+	bool accept_unsafe;
+};
+
+/*
+ * Brings back, as the new bitmap `name`, one that qcow2bm_carve() finds: stages a bitmap with its
+ * granularity and bits, which the commit reads and writes anew to other clusters. This is always
+ * unsafe: while its clusters were nobody's, they may have been written and freed again, which
+ * nobody can see, and what the guest wrote since it was deleted is not in its bits. `report` comes
+ * of a whole qcow2bm_check() of the edit's image that found no error, and is not needed
+ * afterwards; the image must not have been edited since. Whether anything has these clusters is
+ * looked at once more when the edit is planned and committed.
+ *
+ * Errors: EINVAL for a report of another image or without the reference walk, and for a name as
+ * qcow2bm_add(); EEXIST; EBUSY for an image that a live program writes; EUNSUPPORTED when the
+ * check found errors, and for an entry with extra data; ENOTFOUND when there is no such entry;
+ * EIMAGE when its table or data is no longer whole, or is of a disk of another size; EINUSE when
+ * unsafe is not accepted; ELIMIT for more than 65535 bitmaps; ESYSTEM, ENOMEM.
+ * Crash: changes nothing (qcow2bm_commit() does).
+ */
+enum qcow2bm_code qcow2bm_recover_carved(struct qcow2bm_edit *edit,
+					 const struct qcow2bm_report *report,
+					 const struct qcow2bm_carved_options *options,
+					 const char *name, size_t name_bytes,
+					 struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

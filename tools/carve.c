@@ -2,6 +2,7 @@
 /* What check --carve found, for people and as JSON. */
 #include "carve.h"
 
+#include "check.h"
 #include "json.h"
 #include "name.h"
 
@@ -12,16 +13,19 @@ struct carve {
 	struct tool_text *text;
 	json_t *array;
 	uint64_t cluster_bytes;
-	bool has_any;
+	size_t count;
+	bool has_whole; /* one that can be brought back */
 };
+
+#define MAX_COUNT 65536 /* nobody reads more, and they are kept in memory */
 
 static const struct {
 	const char *word, *sentence;
 } states[] = {
 	[QCOW2BM_CARVED_INTACT] = {"intact", "table and data look whole"},
-	[QCOW2BM_CARVED_BLANK] = {"blank",
-				  "its table reads as zeros: no bit was set, or its room was "
-				  "given back"},
+	[QCOW2BM_CARVED_BLANK] =
+		{"blank", "its table reads as zeros: no bit was set, or its room was "
+			  "given back"},
 	[QCOW2BM_CARVED_TABLE_PAST_END] = {"table-past-end", "its table is cut off"},
 	[QCOW2BM_CARVED_TABLE_REUSED] = {"table-reused",
 					 "something else has the room of its table now"},
@@ -29,6 +33,12 @@ static const struct {
 	[QCOW2BM_CARVED_DATA_PAST_END] = {"data-past-end", "its data is cut off"},
 	[QCOW2BM_CARVED_DATA_REUSED] = {"data-reused",
 					"something else has the room of its data now"},
+	[QCOW2BM_CARVED_DATA_DAMAGED] = {"data-damaged",
+					 "some of its data is written over"},
+	[QCOW2BM_CARVED_DATA_BLANK] =
+		{"data-blank",
+		 "some of its data reads as zeros: its room was given back"},
+	[QCOW2BM_CARVED_NOT_JUDGED] = {"not-judged", "not looked at: there is too much"},
 };
 
 static json_t *make_json(const struct qcow2bm_carved *carved)
@@ -52,14 +62,15 @@ static json_t *make_json(const struct qcow2bm_carved *carved)
 static void print_human(struct carve *carve, const struct qcow2bm_carved *carved)
 {
 	char *name = tool_name_escape(carved->name, carved->name_bytes, TOOL_NAME_HUMAN);
-	if (!carve->has_any)
+	if (carve->count == 0)
 		tool_text_print(carve->text,
 				"  old bitmaps in free or leaked clusters (what is there may be "
 				"anything):\n");
 	tool_text_print(carve->text,
-			"    %" PRIu64 ":%" PRIu32 " '%s', granularity %" PRIu64
+			"    %" PRIu64 ":%" PRIu32 " '%s'%s, granularity %" PRIu64
 			", table of %" PRIu64 " bytes, data %" PRIu64 " bytes: %s%s\n",
 			carved->directory_offset, carved->idx, name,
+			carved->in_use ? " (in-use)" : "",
 			(uint64_t)1 << carved->granularity_bits,
 			(uint64_t)carved->table_entries * 8,
 			carved->data_clusters * carve->cluster_bytes,
@@ -71,24 +82,56 @@ static void print_human(struct carve *carve, const struct qcow2bm_carved *carved
 static int take(void *opaque, const struct qcow2bm_carved *carved)
 {
 	struct carve *carve = opaque;
+	if (carve->count == MAX_COUNT)
+		return 1;
 	if (carve->text != NULL)
 		print_human(carve, carved);
 	else
 		json_array_append_new(carve->array, make_json(carved));
-	carve->has_any = true;
+	carve->count++;
+	carve->has_whole |= carved->state == QCOW2BM_CARVED_INTACT && carved->fits_disk;
 	return 0;
 }
 
-enum qcow2bm_code tool_carve_run(struct qcow2bm_image *image,
-				 const struct qcow2bm_report *report, struct tool_text *text,
-				 json_t *array, struct qcow2bm_error *err)
+static void add_end(const struct carve *carve, const char *filename, bool has_more)
+{
+	if (carve->count == 0)
+		tool_text_print(carve->text,
+				"  no old bitmaps in free or leaked clusters\n");
+	if (has_more)
+		tool_text_print(carve->text,
+				"    ... and more: only the first %d are shown\n",
+				MAX_COUNT);
+	if (!carve->has_whole)
+		return;
+	tool_text_print(
+		carve->text,
+		"  one that is whole can be brought back, which is unsafe, as a new bitmap:\n"
+		"    qcow2bm recover --carved OFFSET:INDEX --as NAME --unsafe");
+	tool_check_add_filename(carve->text, filename);
+	tool_text_print(carve->text, "\n");
+}
+
+enum qcow2bm_code tool_carve_run(const char *filename, struct qcow2bm_image *image,
+				 const struct qcow2bm_report *report,
+				 struct tool_text *text, json_t *object,
+				 struct qcow2bm_error *err)
 {
 	struct qcow2bm_image_info info;
 	qcow2bm_describe_image(image, &info);
-	struct carve carve = {
-		.text = text, .array = array, .cluster_bytes = info.cluster_bytes};
-	enum qcow2bm_code code = qcow2bm_carve(image, report, take, &carve, err);
-	if (code == QCOW2BM_OK && !carve.has_any && text != NULL)
-		tool_text_print(text, "  no old bitmaps in free or leaked clusters\n");
-	return code;
+	struct carve carve = {.text = text, .cluster_bytes = info.cluster_bytes};
+	if (text == NULL)
+		json_object_set_new(object, "carved", carve.array = json_array());
+	struct qcow2bm_error why = {0};
+	enum qcow2bm_code code = qcow2bm_carve(image, report, take, &carve, &why);
+	bool has_more = code == QCOW2BM_ESTOPPED;
+	if (code != QCOW2BM_OK && !has_more) {
+		*err = why;
+		return code;
+	}
+	if (text != NULL)
+		add_end(&carve, filename, has_more);
+	else if (has_more)
+		json_object_set_new(object, "carved-cut-off", json_true());
+	return QCOW2BM_OK;
 }

@@ -8,9 +8,10 @@
 #include <jansson.h>
 #include <qcow2bm.h>
 
-/* Carves; appends the findings to *text, or, where that is NULL, to the array. */
-enum qcow2bm_code tool_carve_run(struct qcow2bm_image *image,
-				 const struct qcow2bm_report *report, struct tool_text *text,
-				 json_t *array, struct qcow2bm_error *err);
+/* Carves; appends the findings to *text, or, where that is NULL, adds them to the object. */
+enum qcow2bm_code tool_carve_run(const char *filename, struct qcow2bm_image *image,
+				 const struct qcow2bm_report *report,
+				 struct tool_text *text, json_t *object,
+				 struct qcow2bm_error *err);
 
 #endif

@@ -17,6 +17,9 @@ void tool_check_human(struct tool_text *text, const char *filename,
 json_t *tool_check_json(const char *filename, const struct qcow2bm_image *image,
 			const struct qcow2bm_report *report);
 
+/* A space and the file's name, as a shell takes it. */
+void tool_check_add_filename(struct tool_text *text, const char *filename);
+
 /* Whether the problem is one of the guest's part of the image. */
 bool tool_check_is_guest(const struct qcow2bm_problem *problem);
 

@@ -143,14 +143,19 @@ static void add_word(struct tool_text *text, const char *word)
 	tool_text_print(text, "'");
 }
 
-static void add_filename(struct human *human)
+void tool_check_add_filename(struct tool_text *text, const char *filename)
 {
-	char *shown = tool_name_escape_text(human->filename, TOOL_NAME_HUMAN);
+	char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
 	struct tool_text word = {0};
 	tool_text_print(&word, "%s%s", shown[0] == '-' ? "./" : "", shown);
-	add_word(human->text, word.bytes);
+	add_word(text, word.bytes);
 	tool_text_free(&word);
 	free(shown);
+}
+
+static void add_filename(struct human *human)
+{
+	tool_check_add_filename(human->text, human->filename);
 }
 
 static void add_command(struct human *human, const char *command)

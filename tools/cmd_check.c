@@ -63,7 +63,7 @@ static int report_image(struct check *check, const char *filename,
 			struct qcow2bm_image *image, const struct qcow2bm_report *report)
 {
 	int status = status_of(report);
-	json_t *value = NULL, *array = NULL;
+	json_t *value = NULL;
 	struct tool_text *text = check->images == NULL ? &check->text : NULL;
 	struct qcow2bm_error err = {0};
 	if (text == NULL) {
@@ -74,9 +74,7 @@ static int report_image(struct check *check, const char *filename,
 	}
 	if (!check->carve)
 		return status;
-	if (value != NULL)
-		json_object_set_new(value, "carved", array = json_array());
-	if (tool_carve_run(image, report, text, array, &err) != QCOW2BM_OK)
+	if (tool_carve_run(filename, image, report, text, value, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	return status;
 }

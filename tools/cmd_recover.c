@@ -7,15 +7,19 @@
 #include "operand.h"
 #include "output.h"
 #include "plan.h"
+#include "recover_carved.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-enum { STORED = TOOL_OPT_OWN, ALLOCATED, FULL, UNSAFE, ENABLE, DISABLE };
+enum { STORED = TOOL_OPT_OWN, ALLOCATED, FULL, CARVED, AS, UNSAFE, ENABLE, DISABLE };
 
 struct recover {
 	struct tool_edit edit;
 	struct qcow2bm_recover_options options;
 	int methods;             /* how many were asked for */
+	struct qcow2bm_carved_options carved;
+	const char *as;          /* the name of what was carved */
 	struct tool_text report; /* a line for each bitmap, for a human */
 };
 
@@ -59,6 +63,17 @@ static int stage_names(struct recover *recover, int count, char **names)
 	return status;
 }
 
+static int stage_carved(struct recover *recover)
+{
+	recover->carved.recording = recover->options.recording;
+	recover->carved.accept_unsafe = recover->options.accept_unsafe;
+	int status = tool_carved_stage(&recover->edit, &recover->carved, recover->as);
+	if (status == TOOL_EXIT_DONE)
+		add_to_report(recover, recover->as, strlen(recover->as),
+			      QCOW2BM_GUARANTEE_UNSAFE);
+	return status;
+}
+
 static int stage_all(struct recover *recover)
 {
 	int status = TOOL_EXIT_DONE;
@@ -94,16 +109,33 @@ static int print_report(struct recover *recover, int status)
 	return TOOL_EXIT_LEAKED;
 }
 
-static int recover_bitmaps(struct recover *recover, int count, char **operands)
+/* Returns TOOL_OPTIONS_GO_ON or the status to exit with. */
+static int check_usage(const struct recover *recover, int count)
 {
+	bool is_carved = recover->options.method == QCOW2BM_RECOVER_CARVED;
 	if (count == 0)
 		return tool_message_usage(&tool_cmd_recover, "operand IMAGE is wanted");
 	if (recover->methods != 1)
 		return tool_message_usage(
 			&tool_cmd_recover,
-			"one of --stored, --allocated and --full is wanted");
-	int status = tool_edit_open(&recover->edit, operands[0]);
-	if (status == TOOL_EXIT_DONE && count > 1)
+			"one of --stored, --allocated, --full and --carved is wanted");
+	if (is_carved != (recover->as != NULL) || (is_carved && count > 1))
+		return tool_message_usage(
+			&tool_cmd_recover,
+			"--carved OFFSET:INDEX, --as NAME and IMAGE go together, and bring back "
+			"one bitmap");
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int recover_bitmaps(struct recover *recover, int count, char **operands)
+{
+	int status = check_usage(recover, count);
+	if (status != TOOL_OPTIONS_GO_ON)
+		return status;
+	status = tool_edit_open(&recover->edit, operands[0]);
+	if (status == TOOL_EXIT_DONE && recover->as != NULL)
+		status = stage_carved(recover);
+	else if (status == TOOL_EXIT_DONE && count > 1)
 		status = stage_names(recover, count - 1, operands + 1);
 	else if (status == TOOL_EXIT_DONE)
 		status = stage_all(recover);
@@ -131,6 +163,18 @@ static int take_option(struct recover *recover, int opt, char **argv)
 	case FULL:
 		choose(recover, QCOW2BM_RECOVER_FULL);
 		break;
+	case CARVED:
+		choose(recover, QCOW2BM_RECOVER_CARVED);
+		if (!tool_carved_parse(optarg, &recover->carved))
+			return tool_message_usage(
+				&tool_cmd_recover,
+				"option --carved: '%s' is not OFFSET:INDEX as check --carve "
+				"prints it",
+				optarg);
+		break;
+	case AS:
+		recover->as = optarg;
+		break;
 	case UNSAFE:
 		recover->options.accept_unsafe = true;
 		break;
@@ -152,6 +196,8 @@ static int run(int argc, char **argv)
 		{"stored", no_argument, NULL, STORED},
 		{"allocated", no_argument, NULL, ALLOCATED},
 		{"full", no_argument, NULL, FULL},
+		{"carved", required_argument, NULL, CARVED},
+		{"as", required_argument, NULL, AS},
 		{"unsafe", no_argument, NULL, UNSAFE},
 		{"enable", no_argument, NULL, ENABLE},
 		{"disable", no_argument, NULL, DISABLE},
@@ -170,8 +216,11 @@ static int run(int argc, char **argv)
 
 const struct tool_command tool_cmd_recover = {
 	.name = "recover",
-	.synopsis = "[OPTION]... --stored|--allocated|--full IMAGE [NAME]...",
-	.summary = "Make bitmaps usable that a crash left in-use",
+	.synopsis =
+		"[OPTION]... --stored|--allocated|--full IMAGE [NAME]...\n"
+		"       qcow2bm recover [OPTION]... --carved OFFSET:INDEX --as NAME --unsafe "
+		"IMAGE",
+	.summary = "Make bitmaps usable that a crash left in-use, or bring one back",
 	.help = "A bitmap is marked in-use while a QEMU has the image open. After a crash the mark\n"
 		"stays, nobody may use the bitmap, and what the guest wrote in that session is in\n"
 		"the disk but not in the bitmap. Without NAME, all bitmaps that are in-use are\n"
@@ -190,6 +239,12 @@ const struct tool_command tool_cmd_recover = {
 		"      --stored           its bits as they are stored: exact for one that was not\n"
 		"                         recording, if nobody changed the bitmap itself (enabled it,\n"
 		"                         merged into it) while the guest ran; unsafe for others\n"
+		"      --carved OFFSET:INDEX\n"
+		"                         a deleted bitmap that check --carve lists there, as the new\n"
+		"                         bitmap NAME. Always unsafe: the clusters that it is read from\n"
+		"                         were nobody's, so anything may have written over them, and\n"
+		"                         changes since it was deleted are missing\n"
+		"      --as NAME          the name for it\n"
 		"\n"
 		"Options:\n"
 		"      --unsafe           recover even what promises nothing\n"
@@ -199,6 +254,7 @@ const struct tool_command tool_cmd_recover = {
 		"Examples:\n"
 		"  qcow2bm recover --full disk.qcow2\n"
 		"  qcow2bm recover -n --allocated overlay.qcow2 chk-7\n"
+		"  qcow2bm recover --carved 5636096:0 --as old-chk-7 --unsafe disk.qcow2\n"
 		"\n" TOOL_HELP_EDIT_EXITS,
 	.run = run,
 };

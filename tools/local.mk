@@ -54,6 +54,8 @@ tools_sources = \
 	tools/plan.h \
 	tools/progress.c \
 	tools/progress.h \
+	tools/recover_carved.c \
+	tools/recover_carved.h \
 	tools/signals.c \
 	tools/signals.h \
 	tools/size.c \

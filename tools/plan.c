@@ -19,6 +19,9 @@ static bool is_renamed(const struct qcow2bm_change *change)
 const char *tool_plan_promise(enum qcow2bm_recovery method,
 			      enum qcow2bm_guarantee guarantee)
 {
+	if (method == QCOW2BM_RECOVER_CARVED)
+		return "unsafe: bits of a deleted bitmap, read from clusters that anything may "
+		       "have written since; changes since it was deleted are missing";
 	if (method == QCOW2BM_RECOVER_FULL)
 		return "superset: all dirty, the next backup copies the whole disk";
 	if (method == QCOW2BM_RECOVER_STORED)
@@ -38,6 +41,7 @@ static void add_recovery(json_t *object, const struct qcow2bm_change *change)
 		[QCOW2BM_RECOVER_STORED] = "stored",
 		[QCOW2BM_RECOVER_ALLOCATED] = "allocated",
 		[QCOW2BM_RECOVER_FULL] = "full",
+		[QCOW2BM_RECOVER_CARVED] = "carved",
 	};
 	static const char *const guarantees[] = {
 		[QCOW2BM_GUARANTEE_EXACT] = "exact",
@@ -134,7 +138,9 @@ json_t *tool_plan_result(const char *filename, json_t *changes,
 static void add_content(struct tool_text *text, const struct qcow2bm_change *change)
 {
 	if (change->recovered)
-		tool_text_print(text, ", recover, %s",
+		tool_text_print(text,
+				change->kind == QCOW2BM_CHANGE_ADD ? ", %s"
+								   : ", recover, %s",
 				tool_plan_promise(change->recovery, change->guarantee));
 	else if (change->content_changed && change->sources != 0)
 		tool_text_print(text, ", bits of %zu bitmap%s", change->sources,

@@ -44,7 +44,7 @@ _qcow2bm() {
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-g | --granularity | --start | --length | --wait | --match | --object)
+	-g | --granularity | --start | --length | --wait | --match | --object | --carved | --as)
 		return
 		;;
 	esac
@@ -56,7 +56,9 @@ _qcow2bm() {
 		word=${COMP_WORDS[i]}
 		case ${COMP_WORDS[i - 1]} in
 		--output | -f | -F | -b | -g | --format | --source-f* | --granularity | --start | \
-			--length | --wait | --match | --object | --into | --merge) continue ;;
+			--length | --wait | --match | --object | --into | --merge | --carved | --as)
+			continue
+			;;
 		esac
 		if [[ $word != -* && -z $image ]]; then
 			image=$word

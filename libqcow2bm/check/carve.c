@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Old bitmap directories in clusters that nothing uses, and what is left of their bitmaps. */
+/* Looking for old bitmap directories in clusters that nothing uses. */
+#include "carve.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,24 +9,35 @@
 #include "../base/error.h"
 #include "../format/directory.h"
 #include "../format/table.h"
-#include "../image/refcounts.h"
-#include "check.h"
 
 #define READ_BYTES ((size_t)1 << 20)
 #define EXTRA_MAX_BYTES 4096 /* no entry that anybody wrote has more */
 /* An entry that begins at the end of what was read is whole. */
 #define TAIL_BYTES 8192
-#define WINDOW_CLUSTERS ((uint64_t)1 << 20) /* whose free ones are in memory together */
+#define ENTRY_MAX_BYTES \
+	(Q2_DIRECTORY_ENTRY_MIN_BYTES + EXTRA_MAX_BYTES + Q2_DIRECTORY_MAX_NAME_BYTES + 7)
+#define FIND_MAX_BYTES ((uint64_t)1 << 30) /* of one old directory */
+
+/* The one entry that is looked for. */
+struct wanted {
+	uint64_t directory_off;
+	uint32_t idx;
+	uint32_t entries; /* that this directory has, as far as was looked */
+	bool is_found;
+};
 
 struct carve {
 	struct qcow2bm_image *image;
 	const struct qcow2bm_report *report;
 	struct q2_refcounts refcounts;
+	struct q2_remains remains;
 	qcow2bm_carve_fn *fn;
 	void *opaque;
+	struct wanted *wanted;        /* NULL: all */
 	struct qcow2bm_carved carved; /* the last one */
 	uint64_t next_off;            /* behind its entry */
-	uint64_t *table;
+	/* Of a run of clusters that goes on behind its window, this is not looked at yet. */
+	uint64_t open_off, open_end;
 	uint8_t buf[READ_BYTES + TAIL_BYTES];
 };
 
@@ -39,19 +52,20 @@ static bool has_plain_name(const struct q2_directory_entry *entry)
 	       memchr(entry->name, '\0', entry->name_bytes) == NULL;
 }
 
-/* Whether QEMU could have written this entry, for a disk of any size. */
-static bool is_plausible(const struct carve *carve, const uint8_t *bytes, size_t left,
-			 struct q2_directory_entry *entry, size_t *entry_bytes)
+bool q2_carve_is_entry(const struct qcow2bm_image *image, const uint8_t *bytes,
+		       size_t left, struct q2_directory_entry *entry, size_t *entry_bytes)
 {
-	uint64_t cluster_bytes = (uint64_t)1 << cluster_bits(carve);
-	if (q2_directory_entry_decode(entry, bytes, left, entry_bytes, 0, NULL) != QCOW2BM_OK ||
-	    entry->type != Q2_DIRECTORY_TYPE_DIRTY || !has_plain_name(entry) ||
-	    (entry->flags & ~Q2_DIRECTORY_FLAGS_KNOWN) != 0 ||
+	unsigned cluster_bits = image->header.cluster_bits;
+	if (left < Q2_DIRECTORY_ENTRY_MIN_BYTES || bytes[16] != Q2_DIRECTORY_TYPE_DIRTY ||
+	    q2_directory_entry_decode(entry, bytes, left, entry_bytes, 0, NULL) !=
+		    QCOW2BM_OK ||
+	    !has_plain_name(entry) || (entry->flags & ~Q2_DIRECTORY_FLAGS_KNOWN) != 0 ||
 	    entry->granularity_bits < Q2_DIRECTORY_MIN_GRANULARITY_BITS ||
 	    entry->granularity_bits > Q2_DIRECTORY_MAX_GRANULARITY_BITS ||
 	    entry->extra_bytes > EXTRA_MAX_BYTES || entry->table_off == 0 ||
-	    !q2_is_aligned(entry->table_off, cluster_bytes) || entry->table_entries == 0 ||
-	    entry->table_entries > Q2_TABLE_MAX_BITMAP_BYTES >> cluster_bits(carve))
+	    !q2_is_aligned(entry->table_off, (uint64_t)1 << cluster_bits) ||
+	    entry->table_entries == 0 ||
+	    entry->table_entries > Q2_TABLE_MAX_BITMAP_BYTES >> cluster_bits)
 		return false;
 	size_t used = Q2_DIRECTORY_ENTRY_MIN_BYTES + entry->extra_bytes + entry->name_bytes;
 	for (size_t i = used; i < *entry_bytes; i++)
@@ -60,94 +74,16 @@ static bool is_plausible(const struct carve *carve, const uint8_t *bytes, size_t
 	return true;
 }
 
-/* ---- What is left of a bitmap ------------------------------------------------------- */
-
-/* Whether nothing uses the clusters of this range of the file. */
-static enum qcow2bm_code find_unused(struct carve *carve, uint64_t off, uint64_t bytes,
-				     bool *is_unused, struct qcow2bm_error *err)
+static bool is_wanted(struct wanted *wanted, const struct qcow2bm_carved *carved)
 {
-	struct q2_clusters range = {0}, unused = {0};
-	uint64_t first = off >> cluster_bits(carve), stopped;
-	uint64_t end = q2_shift_up(off + bytes, cluster_bits(carve));
-	enum qcow2bm_code code = q2_refcounts_find_free(&carve->refcounts, first, end, UINT64_MAX,
-							&unused, &stopped, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_add(&range, first, end - first, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_sort(&range, NULL, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_sort(&unused, NULL, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&range, &unused, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&range, &carve->report->leaked, err);
-	*is_unused = code == QCOW2BM_OK && range.count == 0;
-	q2_clusters_free(&range);
-	q2_clusters_free(&unused);
-	return code;
+	if (wanted == NULL)
+		return true;
+	if (carved->directory_offset != wanted->directory_off)
+		return false;
+	wanted->entries = carved->idx + 1;
+	wanted->is_found |= carved->idx == wanted->idx;
+	return carved->idx == wanted->idx;
 }
-
-static enum qcow2bm_code judge_data(struct carve *carve, struct qcow2bm_error *err)
-{
-	struct qcow2bm_carved *carved = &carve->carved;
-	uint64_t cluster_bytes = (uint64_t)1 << cluster_bits(carve);
-	bool is_blank = true;
-	for (uint32_t i = 0; i < carved->table_entries; i++) {
-		bool is_unused;
-		is_blank &= carve->table[i] == Q2_TABLE_ZEROS;
-		if (!q2_table_is_data(carve->table[i]))
-			continue;
-		if (!q2_checked_within(carve->table[i], cluster_bytes,
-				       carve->image->file_bytes)) {
-			carved->state = QCOW2BM_CARVED_DATA_PAST_END;
-			return QCOW2BM_OK;
-		}
-		enum qcow2bm_code code = find_unused(carve, carve->table[i], cluster_bytes,
-						     &is_unused, err);
-		if (code != QCOW2BM_OK)
-			return code;
-		if (!is_unused) {
-			carved->state = QCOW2BM_CARVED_DATA_REUSED;
-			return QCOW2BM_OK;
-		}
-		carved->data_clusters++;
-	}
-	if (is_blank)
-		carved->state = QCOW2BM_CARVED_BLANK;
-	return QCOW2BM_OK;
-}
-
-static enum qcow2bm_code judge(struct carve *carve, struct qcow2bm_error *err)
-{
-	struct qcow2bm_carved *carved = &carve->carved;
-	uint64_t bytes = (uint64_t)carved->table_entries * Q2_TABLE_ENTRY_BYTES;
-	bool is_unused;
-	carved->state = QCOW2BM_CARVED_TABLE_PAST_END;
-	if (!q2_checked_within(carved->table_offset, bytes, carve->image->file_bytes))
-		return QCOW2BM_OK;
-	enum qcow2bm_code code =
-		find_unused(carve, carved->table_offset, bytes, &is_unused, err);
-	carved->state = QCOW2BM_CARVED_TABLE_REUSED;
-	if (code != QCOW2BM_OK || !is_unused)
-		return code;
-	carve->table = malloc((size_t)bytes);
-	if (carve->table == NULL)
-		return q2_fail_memory(err, "a bitmap table");
-	code = q2_storage_read(carve->image->storage, carve->table, (size_t)bytes,
-			       carved->table_offset, err);
-	carved->state = QCOW2BM_CARVED_TABLE_DAMAGED;
-	if (code == QCOW2BM_OK &&
-	    q2_table_decode(carve->table, (const uint8_t *)carve->table, carved->table_entries,
-			    cluster_bits(carve), carved->table_offset, NULL) == QCOW2BM_OK) {
-		carved->state = QCOW2BM_CARVED_INTACT;
-		code = judge_data(carve, err);
-	}
-	free(carve->table);
-	carve->table = NULL;
-	return code;
-}
-
-/* ---- Looking for entries ------------------------------------------------------------ */
 
 static enum qcow2bm_code show(struct carve *carve, uint64_t off,
 			      const struct q2_directory_entry *entry, size_t entry_bytes,
@@ -165,6 +101,7 @@ static enum qcow2bm_code show(struct carve *carve, uint64_t off,
 		.granularity_bits = entry->granularity_bits,
 		.in_use = (entry->flags & Q2_DIRECTORY_FLAG_IN_USE) != 0,
 		.autoload = (entry->flags & Q2_DIRECTORY_FLAG_AUTO) != 0,
+		.extra_bytes = entry->extra_bytes,
 		.table_offset = entry->table_off,
 		.table_entries = entry->table_entries,
 	};
@@ -172,7 +109,9 @@ static enum qcow2bm_code show(struct carve *carve, uint64_t off,
 		header->virtual_bytes, entry->granularity_bits, header->cluster_bits);
 	carve->carved.fits_disk = shape.entries == entry->table_entries;
 	carve->next_off = off + entry_bytes;
-	enum qcow2bm_code code = judge(carve, err);
+	if (!is_wanted(carve->wanted, &carve->carved))
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_remains_judge(&carve->remains, &carve->carved, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (carve->fn(carve->opaque, &carve->carved) != 0)
@@ -180,68 +119,118 @@ static enum qcow2bm_code show(struct carve *carve, uint64_t off,
 	return QCOW2BM_OK;
 }
 
-/* Looks at bytes [off, end) of the file, all of them in adjacent clusters that nothing uses. An
- * entry begins at a multiple of 8, wherever the entry before it is broken. */
-static enum qcow2bm_code look_at(struct carve *carve, uint64_t off, uint64_t end,
-				 struct qcow2bm_error *err)
+/* Shows the entries that begin in the first `stop` of the bytes that were read from `off` on. *at is
+ * behind the last one. An entry begins at a multiple of 8, wherever the one before is broken. */
+static enum qcow2bm_code look_in_buffer(struct carve *carve, uint64_t off, size_t bytes,
+					size_t stop, size_t *at,
+					struct qcow2bm_error *err)
 {
-	while (off < end) {
-		size_t bytes = (size_t)q2_min_u64(sizeof(carve->buf), end - off);
-		enum qcow2bm_code code =
-			q2_storage_read(carve->image->storage, carve->buf, bytes, off, err);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	while (code == QCOW2BM_OK && *at < stop &&
+	       bytes - *at >= Q2_DIRECTORY_ENTRY_MIN_BYTES) {
+		struct q2_directory_entry entry;
+		size_t entry_bytes = 8;
+		if (q2_carve_is_entry(carve->image, carve->buf + *at, bytes - *at, &entry,
+				      &entry_bytes))
+			code = show(carve, off + *at, &entry, entry_bytes, err);
+		else
+			entry_bytes = 8;
+		*at += entry_bytes;
+	}
+	return code;
+}
+
+/* Looks at bytes [*off, end) of the file, all of them in adjacent clusters that nothing uses. When
+ * they go on behind `end`, the rest is left in which an entry may begin that does, too. An entry's
+ * first word is not zero, so none begins in a hole. */
+static enum qcow2bm_code look_at(struct carve *carve, uint64_t *off, uint64_t end,
+				 bool goes_on, struct qcow2bm_error *err)
+{
+	uint64_t stop_off = end;
+	if (goes_on)
+		stop_off = end - *off > TAIL_BYTES ? end - TAIL_BYTES : *off;
+	while (*off < stop_off) {
+		uint64_t data, data_end;
+		q2_storage_find_data(carve->image->storage, *off, stop_off, &data,
+				     &data_end);
+		*off = q2_max_u64(*off, data & ~(uint64_t)7);
+		if (*off >= stop_off)
+			break;
+		size_t stop =
+			(size_t)q2_min_u64(READ_BYTES, (data_end - *off + 7) / 8 * 8);
+		size_t bytes = (size_t)q2_min_u64(stop + TAIL_BYTES, end - *off), at = 0;
+		enum qcow2bm_code code = q2_storage_read(carve->image->storage,
+							 carve->buf, bytes, *off, err);
+		if (code == QCOW2BM_OK)
+			code = look_in_buffer(carve, *off, bytes, stop, &at, err);
 		if (code != QCOW2BM_OK)
 			return code;
-		size_t at = 0, stop = bytes < READ_BYTES ? bytes : READ_BYTES;
-		while (at < stop && bytes - at >= Q2_DIRECTORY_ENTRY_MIN_BYTES) {
-			struct q2_directory_entry entry;
-			size_t entry_bytes = 8;
-			if (carve->buf[at + 16] == Q2_DIRECTORY_TYPE_DIRTY &&
-			    is_plausible(carve, carve->buf + at, bytes - at, &entry,
-					 &entry_bytes))
-				code = show(carve, off + at, &entry, entry_bytes, err);
-			else
-				entry_bytes = 8;
-			if (code != QCOW2BM_OK)
-				return code;
-			at += entry_bytes;
-		}
-		off += q2_max_u64(at, stop);
+		*off += q2_max_u64(at, stop);
 	}
 	return QCOW2BM_OK;
 }
 
-/* The clusters of [first, end) that nothing uses, run by run. */
-static enum qcow2bm_code look_at_window(struct carve *carve, uint64_t first, uint64_t end,
-					struct qcow2bm_error *err)
+/* A run of clusters that nothing uses, or the part of it that is in a window. */
+static enum qcow2bm_code look_at_run(struct carve *carve, uint64_t off, uint64_t end,
+				     bool goes_on, struct qcow2bm_error *err)
 {
-	struct q2_clusters unused = {0};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (carve->open_end == off)
+		off = carve->open_off;
+	else if (carve->open_end != 0)
+		code = look_at(carve, &carve->open_off, carve->open_end, false, err);
+	carve->open_end = 0;
+	if (code == QCOW2BM_OK)
+		code = look_at(carve, &off, end, goes_on, err);
+	carve->open_off = off;
+	if (goes_on)
+		carve->open_end = end;
+	return code;
+}
+
+/* The clusters of [first, end) that nothing uses, in order. */
+static enum qcow2bm_code find_unused(struct carve *carve, uint64_t first, uint64_t end,
+				     struct q2_clusters *unused,
+				     struct qcow2bm_error *err)
+{
 	const struct q2_clusters *leaked = &carve->report->leaked;
 	uint64_t stopped;
-	enum qcow2bm_code code = q2_refcounts_find_free(&carve->refcounts, first, end, UINT64_MAX,
-							&unused, &stopped, err);
+	enum qcow2bm_code code = q2_refcounts_find_free(
+		&carve->refcounts, first, end, UINT64_MAX, unused, &stopped, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < leaked->count; i++) {
 		uint64_t from = q2_max_u64(first, leaked->runs[i].first);
 		uint64_t to = q2_min_u64(end, leaked->runs[i].first + leaked->runs[i].count);
 		if (from < to)
-			code = q2_clusters_add(&unused, from, to - from, err);
+			code = q2_clusters_add(unused, from, to - from, err);
 	}
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_sort(&unused, NULL, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&unused, &carve->report->low, err);
+		code = q2_clusters_sort(unused, NULL, err);
+	return code == QCOW2BM_OK ? q2_clusters_subtract(unused, &carve->report->low, err)
+				  : code;
+}
+
+static enum qcow2bm_code look_at_window(struct carve *carve, uint64_t first, uint64_t end,
+					struct qcow2bm_error *err)
+{
+	struct q2_clusters unused = {0};
+	uint64_t file_bytes = carve->image->file_bytes;
+	enum qcow2bm_code code = find_unused(carve, first, end, &unused, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < unused.count; i++) {
 		uint64_t off = unused.runs[i].first << cluster_bits(carve);
-		uint64_t bytes = unused.runs[i].count << cluster_bits(carve);
-		code = look_at(carve, off, q2_min_u64(off + bytes, carve->image->file_bytes),
-			       err);
+		uint64_t run_end = unused.runs[i].first + unused.runs[i].count;
+		uint64_t end_off = q2_min_u64(run_end << cluster_bits(carve), file_bytes);
+		code = look_at_run(carve, off, end_off,
+				   run_end == end && end_off != file_bytes, err);
 	}
 	q2_clusters_free(&unused);
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_carve(struct qcow2bm_image *image, const struct qcow2bm_report *report,
-				qcow2bm_carve_fn *fn, void *opaque, struct qcow2bm_error *err)
+static enum qcow2bm_code begin(struct carve **result, struct qcow2bm_image *image,
+			       const struct qcow2bm_report *report, qcow2bm_carve_fn *fn,
+			       void *opaque, struct qcow2bm_error *err)
 {
+	*result = NULL;
 	if (report->image != image || !report->totals.walked)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "carving wants the whole check of this image");
@@ -252,17 +241,95 @@ enum qcow2bm_code qcow2bm_carve(struct qcow2bm_image *image, const struct qcow2b
 	struct carve *carve = calloc(1, sizeof(*carve));
 	if (carve == NULL)
 		return q2_fail_memory(err, "a look at free clusters");
+	*result = carve;
 	carve->image = image;
 	carve->report = report;
 	carve->fn = fn;
 	carve->opaque = opaque;
-	uint64_t clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits);
 	enum qcow2bm_code code = q2_refcounts_open(&carve->refcounts, image, err);
-	for (uint64_t first = 0; code == QCOW2BM_OK && first < clusters;
-	     first += WINDOW_CLUSTERS)
-		code = look_at_window(carve, first,
-				      q2_min_u64(first + WINDOW_CLUSTERS, clusters), err);
+	return code == QCOW2BM_OK ? q2_remains_open(&carve->remains, image, report, err)
+				  : code;
+}
+
+static void end(struct carve *carve)
+{
+	if (carve == NULL)
+		return;
+	q2_remains_close(&carve->remains);
 	q2_refcounts_close(&carve->refcounts);
 	free(carve);
+}
+
+enum qcow2bm_code q2_carve_run(struct qcow2bm_image *image,
+			       const struct qcow2bm_report *report, unsigned window_shift,
+			       qcow2bm_carve_fn *fn, void *opaque,
+			       struct qcow2bm_error *err)
+{
+	struct carve *carve;
+	uint64_t window = (uint64_t)1 << window_shift;
+	uint64_t clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits);
+	enum qcow2bm_code code = begin(&carve, image, report, fn, opaque, err);
+	for (uint64_t first = 0; code == QCOW2BM_OK && first < clusters; first += window)
+		code = look_at_window(carve, first, q2_min_u64(first + window, clusters),
+				      err);
+	if (code == QCOW2BM_OK && carve->open_end != 0)
+		code = look_at(carve, &carve->open_off, carve->open_end, false, err);
+	end(carve);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_carve(struct qcow2bm_image *image,
+				const struct qcow2bm_report *report, qcow2bm_carve_fn *fn,
+				void *opaque, struct qcow2bm_error *err)
+{
+	return q2_carve_run(image, report, Q2_CARVE_WINDOW_SHIFT, fn, opaque, err);
+}
+
+static enum qcow2bm_code explain_missing(const struct wanted *wanted,
+					 struct qcow2bm_error *err)
+{
+	if (wanted->entries == 0)
+		return q2_fail(
+			err, QCOW2BM_ENOTFOUND, wanted->directory_off,
+			"no old bitmap directory begins at byte %llu, in clusters that "
+			"are free or leaked; look with qcow2bm check --carve",
+			(unsigned long long)wanted->directory_off);
+	return q2_fail(
+		err, QCOW2BM_ENOTFOUND, wanted->directory_off,
+		"the old bitmap directory at byte %llu has no entry %u: it has %u, "
+		"counted from 0",
+		(unsigned long long)wanted->directory_off, wanted->idx, wanted->entries);
+}
+
+enum qcow2bm_code q2_carve_find(struct qcow2bm_image *image,
+				const struct qcow2bm_report *report,
+				uint64_t directory_off, uint32_t idx,
+				qcow2bm_carve_fn *fn, void *opaque,
+				struct qcow2bm_error *err)
+{
+	struct carve *carve;
+	struct wanted wanted = {.directory_off = directory_off, .idx = idx};
+	struct q2_clusters unused = {0};
+	enum qcow2bm_code code = begin(&carve, image, report, fn, opaque, err);
+	if (code == QCOW2BM_OK && directory_off % 8 == 0 &&
+	    directory_off < image->file_bytes) {
+		uint64_t most =
+			q2_min_u64((idx + (uint64_t)1) * ENTRY_MAX_BYTES, FIND_MAX_BYTES);
+		uint64_t end_off = q2_min_u64(image->file_bytes, directory_off + most);
+		uint64_t first = directory_off >> cluster_bits(carve);
+		uint64_t last = q2_shift_up(end_off, cluster_bits(carve));
+		carve->wanted = &wanted;
+		code = find_unused(carve, first, last, &unused, err);
+		if (code == QCOW2BM_OK && unused.count != 0 &&
+		    unused.runs[0].first == first) {
+			last = first + unused.runs[0].count;
+			end_off = q2_min_u64(end_off, last << cluster_bits(carve));
+			code = look_at(carve, &directory_off, end_off, false, err);
+		}
+	}
+	if (code == QCOW2BM_OK && !wanted.is_found)
+		code = explain_missing(&wanted, err);
+	q2_clusters_free(&unused);
+	end(carve);
 	return code;
 }

@@ -222,6 +222,9 @@ enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
 {
 	enum qcow2bm_guarantee unwanted;
 	struct q2_staged *staged;
+	if (options->method > QCOW2BM_RECOVER_FULL)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "there is no such way to recover a bitmap that is in-use");
 	if (edit->image->storage->writer == Q2_WRITER_LIVE)
 		return q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
 			       "a running program has the image open for writing");

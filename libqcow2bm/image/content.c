@@ -15,6 +15,10 @@ static enum qcow2bm_code open_source(struct q2_source *source,
 {
 	if (staged->kind == Q2_EDIT_BITMAP)
 		return q2_source_open(source, staged->image, staged->idx, err);
+	if (staged->kind == Q2_EDIT_CARVED)
+		return q2_source_open_carved(source, staged->image, staged->table_off,
+					     staged->table_entries,
+					     staged->granularity_bits, err);
 	if (staged->kind == Q2_EDIT_ALLOCATED)
 		return q2_source_open_allocated(source, staged->image, err);
 	q2_source_open_all(source, staged->image);
@@ -143,7 +147,7 @@ enum qcow2bm_code q2_content_plan(struct q2_content *content, struct qcow2bm_edi
 static struct q2_staged *find_loser(struct qcow2bm_edit *edit,
 				    const struct q2_source *source)
 {
-	if (source->image != edit->image)
+	if (source->image != edit->image || source->is_carved)
 		return NULL;
 	size_t idx = (size_t)(source->bitmap - edit->image->directory.bitmaps);
 	struct q2_staged *staged = &edit->staged[idx];

@@ -274,7 +274,8 @@ enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,
 	for (size_t i = 0; i < staged->source_count; i++)
 		if (staged->sources[i].image == source->image &&
 		    staged->sources[i].idx == source->idx &&
-		    staged->sources[i].kind == source->kind)
+		    staged->sources[i].kind == source->kind &&
+		    staged->sources[i].table_off == source->table_off)
 			return QCOW2BM_OK;
 	struct q2_edit_source *grown =
 		realloc(staged->sources, (staged->source_count + 1) * sizeof(*grown));

@@ -10,6 +10,7 @@
 
 enum q2_edit_source_kind {
 	Q2_EDIT_BITMAP,    /* a committed bitmap */
+	Q2_EDIT_CARVED,    /* one whose table and data are in clusters that nobody uses */
 	Q2_EDIT_ALLOCATED, /* clusters that the image itself holds data or zeros for */
 	Q2_EDIT_ALL        /* the whole disk */
 };
@@ -19,6 +20,10 @@ struct q2_edit_source {
 	struct qcow2bm_image *image;
 	size_t idx; /* of a bitmap, in that image's directory; else 0 */
 	enum q2_edit_source_kind kind;
+	/* Of a carved one, which has no entry; else 0. */
+	uint64_t table_off;
+	uint32_t table_entries;
+	uint8_t granularity_bits;
 };
 
 /* A bitmap as it shall be. Its content is the union of its sources; its own committed bits are

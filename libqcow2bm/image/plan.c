@@ -118,6 +118,8 @@ static enum qcow2bm_code plan_clusters(struct q2_plan *plan, struct qcow2bm_erro
 	if (code == QCOW2BM_OK)
 		code = q2_alloc_open(&plan->alloc, &plan->refcounts, err);
 	if (code == QCOW2BM_OK)
+		code = q2_carved_collect(plan, err);
+	if (code == QCOW2BM_OK)
 		code = q2_prove_owned(plan, err);
 	if (code == QCOW2BM_OK && edit->repair.is_wanted)
 		code = avoid_uncounted(plan, err);
@@ -182,6 +184,7 @@ void q2_plan_free(struct q2_plan *plan)
 	q2_refs_free(&plan->refs);
 	q2_refcounts_close(&plan->refcounts);
 	q2_clusters_free(&plan->old);
+	q2_clusters_free(&plan->carved);
 	q2_clusters_free(&plan->owned);
 	q2_clusters_free(&plan->old_table);
 	memset(plan, 0, sizeof(*plan));
@@ -310,7 +313,8 @@ static size_t count_bitmaps(const struct q2_staged *staged)
 {
 	size_t count = staged->keeps_own;
 	for (size_t i = 0; i < staged->source_count; i++)
-		count += staged->sources[i].kind == Q2_EDIT_BITMAP;
+		count += staged->sources[i].kind == Q2_EDIT_BITMAP ||
+			 staged->sources[i].kind == Q2_EDIT_CARVED;
 	return count;
 }
 

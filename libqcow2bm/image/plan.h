@@ -22,6 +22,8 @@ struct q2_plan {
 	uint64_t directory_first; /* cluster that is reserved for it */
 	uint64_t directory_clusters;
 	struct q2_clusters old; /* what the edit may no longer use: sorted */
+	/* What the edit reads though nobody uses it: never handed out. */
+	struct q2_clusters carved;
 	struct q2_clusters
 		owned; /* the part of old that is proven to be the bitmaps' alone */
 	/* When the refcount table is replaced: the part of the old one that is proven to be
@@ -59,5 +61,16 @@ enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)
 /* Finds what may be released of a refcount table that is to be replaced. Errors: EIMAGE,
  * ESYSTEM, ENOMEM. */
 enum qcow2bm_code q2_prove_old_table(struct q2_plan *plan, struct qcow2bm_error *err);
+
+/* ---- carved.c ---- */
+
+/* Collects plan->carved, and takes it out of what may be handed out. Errors: ENOMEM. */
+enum qcow2bm_code q2_carved_collect(struct q2_plan *plan, struct qcow2bm_error *err);
+
+/* Refuses the edit when one of these clusters is in use: `named` by the guest or by a bitmap that
+ * stays, all of which could be read when `all` is set. Errors: EIMAGE. */
+enum qcow2bm_code q2_carved_check(const struct q2_plan *plan,
+				  const struct q2_clusters *named, bool all,
+				  struct qcow2bm_error *err);
 
 #endif

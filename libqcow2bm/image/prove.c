@@ -176,6 +176,8 @@ static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 	if (code == QCOW2BM_OK)
 		code = append(&proof->wanted, &plan->old, err);
 	if (code == QCOW2BM_OK)
+		code = append(&proof->wanted, &plan->carved, err);
+	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->wanted, NULL, err);
 	return code;
 }
@@ -238,12 +240,14 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 	enum qcow2bm_code code = collect(plan, proof, err);
 	bool is_whole = plan->edit->repair.is_whole;
 	bool trust = !is_whole && (plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS);
-	bool walk = !trust && is_walk_due(plan, proof);
+	bool walk = plan->carved.count != 0 || (!trust && is_walk_due(plan, proof));
 	if (code == QCOW2BM_OK && !walk && !trust)
 		code = stay_behind_end(plan, err);
 	if (code == QCOW2BM_OK)
 		code = look_everywhere(plan, walk, &proof->wanted, &proof->named,
 				       &proof->all, err);
+	if (code == QCOW2BM_OK)
+		code = q2_carved_check(plan, &proof->named, proof->all, err);
 	if (code == QCOW2BM_OK)
 		code = q2_apart_check(plan, &proof->in_place, &proof->directory,
 				      &proof->named, err);

@@ -100,6 +100,21 @@ static enum qcow2bm_code load_block(struct q2_refcounts *refcounts, uint64_t blo
 	return code;
 }
 
+enum qcow2bm_code q2_refcounts_read(struct q2_refcounts *refcounts, uint64_t cluster,
+				    uint64_t *value, struct qcow2bm_error *err)
+{
+	uint64_t block_idx = cluster >> refcounts->block_shift;
+	*value = 0;
+	if (!has_block(refcounts, block_idx))
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = load_block(refcounts, block_idx, err);
+	if (code == QCOW2BM_OK)
+		*value = q2_refcount_decode(
+			refcounts->block, refcounts->image->header.refcount_order,
+			cluster - (block_idx << refcounts->block_shift));
+	return code;
+}
+
 /* Free clusters of [first, end), which one existing block counts. */
 static enum qcow2bm_code find_free_in_block(struct q2_refcounts *refcounts,
 					    uint64_t first, uint64_t end,
@@ -154,23 +169,14 @@ enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
 					 struct qcow2bm_error *err)
 {
 	struct q2_clusters others = {0};
-	unsigned order = refcounts->image->header.refcount_order;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t r = 0; code == QCOW2BM_OK && r < set->count; r++) {
 		uint64_t end = set->runs[r].first + set->runs[r].count;
 		for (uint64_t c = set->runs[r].first; code == QCOW2BM_OK && c < end;
 		     c++) {
-			uint64_t block_idx = c >> refcounts->block_shift;
-			uint64_t value = 0;
-			if (has_block(refcounts, block_idx)) {
-				code = load_block(refcounts, block_idx, err);
-				if (code != QCOW2BM_OK)
-					break;
-				value = q2_refcount_decode(
-					refcounts->block, order,
-					c - (block_idx << refcounts->block_shift));
-			}
-			if (value != 1)
+			uint64_t value;
+			code = q2_refcounts_read(refcounts, c, &value, err);
+			if (code == QCOW2BM_OK && value != 1)
 				code = q2_clusters_add(&others, c, 1, err);
 		}
 	}

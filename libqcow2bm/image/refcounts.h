@@ -25,6 +25,10 @@ void q2_refcounts_close(struct q2_refcounts *refcounts);
 /* Whether a refcount block exists that counts this cluster. */
 bool q2_refcounts_covers(const struct q2_refcounts *refcounts, uint64_t cluster);
 
+/* The refcount of one cluster; 0 where no block counts it. Errors: EIMAGE, ESYSTEM. */
+enum qcow2bm_code q2_refcounts_read(struct q2_refcounts *refcounts, uint64_t cluster,
+				    uint64_t *value, struct qcow2bm_error *err);
+
 /* Appends the free clusters of [first, end) to `free_clusters`, those that no block counts
  * included. Reads at most about `budget_bytes` of refcount blocks; *stopped is where it ended. */
 enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_t first,

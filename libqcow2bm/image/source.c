@@ -11,23 +11,45 @@
 
 #define VISIT_WORDS 32768 /* 256 KiB: fits the second level cache */
 
+static enum qcow2bm_code open_bitmap(struct q2_source *source,
+				     struct qcow2bm_image *image,
+				     const struct q2_bitmap *bitmap,
+				     struct qcow2bm_error *err)
+{
+	const struct q2_directory_entry *entry = &bitmap->entry;
+	source->image = image;
+	source->bitmap = bitmap;
+	source->granularity_bits = entry->granularity_bits;
+	source->shape =
+		q2_table_shape(image->header.virtual_bytes, entry->granularity_bits,
+			       image->header.cluster_bits);
+	source->table_entries = entry->table_entries;
+	return q2_tables_load(image, bitmap, &source->table, err);
+}
+
 enum qcow2bm_code q2_source_open(struct q2_source *source, struct qcow2bm_image *image,
 				 size_t idx, struct qcow2bm_error *err)
 {
 	const struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
-	const struct q2_directory_entry *entry = &bitmap->entry;
-	if (entry->granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS)
+	if (bitmap->entry.granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off, "%s", bitmap->problem);
+	*source = (struct q2_source){.origin = Q2_SOURCE_BITMAP};
+	return open_bitmap(source, image, bitmap, err);
+}
+
+enum qcow2bm_code q2_source_open_carved(struct q2_source *source,
+					struct qcow2bm_image *image, uint64_t table_off,
+					uint32_t table_entries, uint8_t granularity_bits,
+					struct qcow2bm_error *err)
+{
 	*source = (struct q2_source){
-		.image = image,
-		.bitmap = bitmap,
-		.granularity_bits = entry->granularity_bits,
-		.shape = q2_table_shape(image->header.virtual_bytes,
-					entry->granularity_bits,
-					image->header.cluster_bits),
-		.table_entries = entry->table_entries,
+		.is_carved = true,
+		.carved = {.off = table_off,
+			   .entry = {.table_off = table_off,
+				     .table_entries = table_entries,
+				     .granularity_bits = granularity_bits}},
 	};
-	return q2_tables_load(image, bitmap, &source->table, err);
+	return open_bitmap(source, image, &source->carved, err);
 }
 
 void q2_source_open_all(struct q2_source *source, struct qcow2bm_image *image)

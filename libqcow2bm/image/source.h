@@ -13,6 +13,8 @@ struct q2_source {
 	enum q2_source_origin origin;
 	struct qcow2bm_image *image;
 	const struct q2_bitmap *bitmap; /* NULL unless the bits are a bitmap's */
+	bool is_carved; /* that bitmap is no entry of the directory, but the next member */
+	struct q2_bitmap carved;
 	unsigned granularity_bits;
 	struct q2_table_shape shape;
 	/* Q2_SOURCE_BITMAP: */
@@ -28,6 +30,12 @@ struct q2_source {
 /* Loads the table. Errors: EIMAGE, ESYSTEM, ENOMEM. */
 enum qcow2bm_code q2_source_open(struct q2_source *source, struct qcow2bm_image *image,
 				 size_t idx, struct qcow2bm_error *err);
+
+/* The same for a table and data that no entry names. *source must not be moved then. */
+enum qcow2bm_code q2_source_open_carved(struct q2_source *source,
+					struct qcow2bm_image *image, uint64_t table_off,
+					uint32_t table_entries, uint8_t granularity_bits,
+					struct qcow2bm_error *err);
 
 /* One bit for each cluster of the guest's disk, set when an L2 entry of the active layer says
  * anything of it: allocated, compressed, preallocated, zero, or a subcluster that is. All are

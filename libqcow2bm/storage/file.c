@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The bytes of an image in a regular file or on a block device. */
-#define _GNU_SOURCE /* fallocate() */
+#define _GNU_SOURCE /* fallocate(), SEEK_DATA */
 
 #include "storage.h"
 
@@ -177,6 +177,24 @@ static enum qcow2bm_code file_discard(struct q2_storage *storage, uint64_t off,
 	return QCOW2BM_OK;
 }
 
+static void file_find_data(struct q2_storage *storage, uint64_t off, uint64_t end,
+			   uint64_t *data_off, uint64_t *data_end)
+{
+	int fd = file_of(storage)->fd;
+	if (!storage->can_grow || end > INT64_MAX)
+		return;
+	off_t data = lseek(fd, (off_t)off, SEEK_DATA);
+	if (data < 0) {
+		/* ENXIO: nothing up to the end of the file. Else it cannot be told. */
+		*data_off = errno == ENXIO ? end : off;
+		return;
+	}
+	*data_off = q2_min_u64((uint64_t)data, end);
+	off_t hole = lseek(fd, data, SEEK_HOLE);
+	if (hole > data)
+		*data_end = q2_min_u64((uint64_t)hole, end);
+}
+
 static void file_close(struct q2_storage *storage)
 {
 	/* Gives the locks back. Its result tells nothing: what matters was synced before.
@@ -192,6 +210,7 @@ static const struct q2_storage_ops file_ops = {
 	.resize = file_resize,
 	.discard = file_discard,
 	.length = file_length,
+	.find_data = file_find_data,
 	.close = file_close,
 };
 

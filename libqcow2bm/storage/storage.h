@@ -31,6 +31,11 @@ struct q2_storage_ops {
 	/* The length now, of a file that may be changing. */
 	enum qcow2bm_code (*length)(struct q2_storage *storage, uint64_t *bytes,
 				    struct qcow2bm_error *err);
+	/* Finds the first part [*data_off, *data_end) of [off, end) that may hold something: what
+	 * is left out reads as zeros. *data_off is `end` when nothing does. Never fails: what is
+	 * not known may hold something. NULL: all may. */
+	void (*find_data)(struct q2_storage *storage, uint64_t off, uint64_t end,
+			  uint64_t *data_off, uint64_t *data_end);
 	void (*close)(struct q2_storage *storage);
 };
 
@@ -99,6 +104,15 @@ static inline enum qcow2bm_code q2_storage_length(struct q2_storage *s, uint64_t
 						  struct qcow2bm_error *err)
 {
 	return s->ops->length(s, bytes, err);
+}
+
+static inline void q2_storage_find_data(struct q2_storage *s, uint64_t off, uint64_t end,
+					uint64_t *data_off, uint64_t *data_end)
+{
+	*data_off = off;
+	*data_end = end;
+	if (s->ops->find_data != NULL)
+		s->ops->find_data(s, off, end, data_off, data_end);
 }
 
 static inline void q2_storage_close(struct q2_storage *s)

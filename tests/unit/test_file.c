@@ -269,6 +269,30 @@ static int stop_device(void **state)
 	return fixture_stop(state) != 0 || status != 0 ? -1 : 0;
 }
 
+static void test_holes_hold_nothing(void **state)
+{
+	(void)state;
+	const uint64_t first = (uint64_t)4 << 20, length = (uint64_t)16 << 20;
+	struct q2_storage *storage = fixture_open(fixture_image, Q2_STORAGE_WRITE);
+	uint64_t data, end;
+	assert_int_equal(q2_storage_resize(storage, 0, NULL), QCOW2BM_OK);
+	assert_int_equal(q2_storage_resize(storage, length, NULL), QCOW2BM_OK);
+	assert_int_equal(q2_storage_write(storage, "abc", 3, first, NULL), QCOW2BM_OK);
+	q2_storage_find_data(storage, 8, length, &data, &end);
+	if (data == 8)
+		skip(); /* a file system that has no holes */
+	assert_true(data <= first && end >= first + 3);
+	assert_true(first - data < 1 << 20 && end - first < 1 << 20);
+	q2_storage_find_data(storage, first + 1, first + 2, &data, &end);
+	assert_int_equal(data, first + 1);
+	assert_int_equal(end, first + 2);
+	q2_storage_find_data(storage, 0, 1000, &data, &end);
+	assert_int_equal(data, 1000);
+	q2_storage_find_data(storage, length / 2, length, &data, &end);
+	assert_int_equal(data, length);
+	q2_storage_close(storage);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, fixture_stop)
 
 int main(void)
@@ -280,6 +304,7 @@ int main(void)
 		TEST(test_sync_tells_the_truth),
 		TEST(test_resize),
 		TEST(test_discard),
+		TEST(test_holes_hold_nothing),
 		cmocka_unit_test_setup_teardown(test_block_device, start, stop_device),
 	};
 	return cmocka_run_group_tests(tests, fixture_make_folder, fixture_remove_folder);
