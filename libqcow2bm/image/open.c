@@ -91,8 +91,9 @@ static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 	uint64_t end = q2_min_u64(image->area_end, image->head_bytes);
 	for (;;) {
 		struct q2_extension extension;
+		struct qcow2bm_error problem = {0};
 		enum qcow2bm_code code =
-			q2_extension_next(&extension, image->head, end, &off, err);
+			q2_extension_next(&extension, image->head, end, &off, &problem);
 		if (has_damaged_length(image, &extension, end)) {
 			extension.bytes = Q2_EXTENSION_BITMAPS_BYTES;
 			off = extension.head_off + Q2_EXTENSION_HEAD_BYTES +
@@ -100,7 +101,8 @@ static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 			code = QCOW2BM_OK;
 		}
 		if (code != QCOW2BM_OK)
-			return code;
+			return q2_fail(err, code, problem.offset, "%s",
+				       problem.sentence);
 		if (extension.type == Q2_EXTENSION_END) {
 			image->end_marker_off = extension.head_off;
 			image->has_end_marker = q2_checked_within(

@@ -10,6 +10,8 @@ struct others {
 	uint8_t *copy; /* of the whole image */
 	uint64_t size;
 	bool trusted; /* refcounts were: then what they have wrong may be lost */
+	/* The header is written although an L1 or L2 entry may name its cluster, too. */
+	bool writes_header;
 };
 
 void others_note(struct others *others, const uint8_t *image, uint64_t size,

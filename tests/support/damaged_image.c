@@ -126,6 +126,7 @@ FIELD(size_huge, image->payload_off + 8, 8, UINT64_MAX)
 FIELD(place_unaligned, image->payload_off + 16, 8, image->directory_off + 8)
 FIELD(place_past_end, image->payload_off + 16, 8, (uint64_t)1 << 40)
 FIELD(length_32, image->payload_off - 4, 4, 32)
+FIELD(length_huge, image->payload_off - 4, 4, 0x20018)
 FIELD(autoclear_lost, AUTOCLEAR_OFF, 8, 0)
 FIELD(extension_gone, image->payload_off - 8, 4, 0x12345678)
 
@@ -198,14 +199,40 @@ static void leak(struct damaged_image *image)
 	count(image, image->file.length - 2 * cluster_bytes, 1);
 }
 
-/* So is all else that is free, and some clusters behind the end: the file must grow past them. */
-static void leak_behind(struct damaged_image *image)
+/* What is free is counted, so that nothing is but what comes next. */
+static void fill(struct damaged_image *image, uint64_t end)
 {
 	uint64_t cluster_bytes = (uint64_t)1 << image->cluster_bits;
-	for (uint64_t off = 0; off < image->file.length + 5 * cluster_bytes;
-	     off += cluster_bytes)
+	for (uint64_t off = 0; off < end; off += cluster_bytes)
 		if (is_free(image, off))
 			count(image, off, 1);
+}
+
+/* The file must grow past some of them. */
+static void leak_behind(struct damaged_image *image)
+{
+	fill(image, image->file.length + ((uint64_t)5 << image->cluster_bits));
+}
+
+static void data_free_alone(struct damaged_image *image)
+{
+	fill(image, image->file.length);
+	data_free(image);
+}
+
+static void in_use_free_alone(struct damaged_image *image)
+{
+	data_free_alone(image);
+	entry_in_use(image);
+}
+
+/* The table cannot be loaded, but names the data all the same. */
+static void reserved_free_alone(struct damaged_image *image)
+{
+	uint64_t first = data_entry(image, 0, 0), second = data_entry(image, 0, 1);
+	fill(image, image->file.length);
+	count(image, load(image, second, 8), 0);
+	store(image, first, 8, load(image, first, 8) | 2);
 }
 
 static void several(struct damaged_image *image)
@@ -245,6 +272,12 @@ const struct damaged_case damaged_cases[] = {
 	 QCOW2BM_REPAIR_DROP_ALL,
 	 0},
 	{.name = "extension of 32 bytes", "extension-length", length_32, ALL, 0, 0},
+	{.name = "extension of 131096 bytes",
+	 "extension-length",
+	 length_huge,
+	 ALL,
+	 0,
+	 0},
 	{.name = "extension of 16 bytes, drop all",
 	 "extension-length",
 	 length_16,
@@ -326,6 +359,24 @@ const struct damaged_case damaged_cases[] = {
 	{.name = "table counted as free", "refcount-zero", table_free, ALL, 0, 0},
 	{.name = "table counted twice", "refcount-high", table_high, ALL, 0, 1},
 	{.name = "data counted as free", "refcount-zero", data_free, ALL, 0, 0},
+	{.name = "data counted as free, no room elsewhere",
+	 "refcount-zero",
+	 data_free_alone,
+	 ALL,
+	 0,
+	 0},
+	{.name = "data of one to be dropped counted as free, no room elsewhere",
+	 "in-use-stale",
+	 in_use_free_alone,
+	 BUT_B,
+	 QCOW2BM_REPAIR_DROP_IN_USE,
+	 0},
+	{.name = "data behind reserved bits counted as free, no room elsewhere",
+	 "table-reserved",
+	 reserved_free_alone,
+	 6,
+	 0,
+	 0},
 	{.name = "data counted three times", "refcount-high", data_high, ALL, 0, 1},
 	{.name = "directory counted as free",
 	 "directory-refcount-zero",

@@ -88,6 +88,7 @@ static void repair_one(void)
 						      damaged, &has_code, &result, &err);
 	REQUIRE(has_code, "check does not say %s: %s", damaged->code, err.sentence);
 	REQUIRE(code == QCOW2BM_OK, "%s", err.sentence);
+	REQUIRE(err.code == QCOW2BM_OK, "it is done, but this is said: %s", err.sentence);
 	REQUIRE(result.switched && result.leaked_clusters == 0,
 		"%llu clusters leaked: %s", (unsigned long long)result.leaked_clusters,
 		result.leak_reason);
