@@ -106,6 +106,7 @@ q2_sources = \
 	libqcow2bm/check/findings.c \
 	libqcow2bm/check/guest.c \
 	libqcow2bm/check/layout.c \
+	libqcow2bm/check/metadata.c \
 	libqcow2bm/check/owners.c \
 	libqcow2bm/check/problems.c \
 	libqcow2bm/check/recover.c \

@@ -575,6 +575,26 @@ enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename, 
 			       unsigned wait_seconds, struct qcow2bm_undo_result *result,
 			       struct qcow2bm_error *err);
 
+/* ---- Metadata ----------------------------------------------------------------------- */
+
+/* Bytes of the image file from `offset` on. Returns 0 to go on, anything else to stop. */
+typedef int qcow2bm_metadata_fn(void *opaque, uint64_t offset, const void *bytes,
+				size_t count);
+
+/*
+ * Reads the metadata of an image, which may be open with QCOW2BM_OPEN_DAMAGED, and calls `fn` for
+ * pieces of at most 1 MiB, in the order of the file: the whole clusters of the header, of the
+ * refcount table and blocks, of the L1 and L2 tables of the disk and of internal snapshots, of the
+ * snapshot table, the encryption header, the bitmap directory and the bitmap tables, each cluster
+ * once, as far as the file goes. The guest's data and the bitmaps' bits are none of it, nor is
+ * what cannot be located in a damaged image. Memory is bounded but for the place of each L2 table.
+ *
+ * Errors: ESYSTEM, ENOMEM; ESTOPPED when fn returned non-zero. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_read_metadata(struct qcow2bm_image *image,
+					qcow2bm_metadata_fn *fn, void *opaque,
+					struct qcow2bm_error *err);
+
 /* ---- Carving ------------------------------------------------------------------------ */
 
 enum qcow2bm_carved_state {

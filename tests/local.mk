@@ -111,6 +111,7 @@ cli_tests += tests/cli/bitmap-like-qemu
 cli_tests += tests/cli/check-exits
 cli_tests += tests/cli/check-human
 cli_tests += tests/cli/check-carve
+cli_tests += tests/cli/check-metadata
 cli_tests += tests/cli/edit-plan
 cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused

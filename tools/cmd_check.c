@@ -3,10 +3,13 @@
 #include "carve.h"
 #include "check.h"
 #include "command.h"
+#include "digest.h"
 #include "message.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
+
+#include <string.h>
 
 enum {
 	EXIT_PROBLEMS = 2,
@@ -58,33 +61,34 @@ static int status_of(const struct qcow2bm_report *report)
 	return totals.leaked_clusters != 0 ? EXIT_LEAKS : TOOL_EXIT_DONE;
 }
 
-/* Reports, and carves where that is asked for; an exit status. */
-static int report_image(struct check *check, const char *filename,
-			struct qcow2bm_image *image, const struct qcow2bm_report *report)
+static int carve(struct check *check, const char *filename, struct qcow2bm_image *image,
+		 const struct qcow2bm_report *report, json_t *value)
 {
-	int status = status_of(report);
-	json_t *value = NULL;
 	struct tool_text *text = check->images == NULL ? &check->text : NULL;
 	struct qcow2bm_error err = {0};
-	if (text == NULL) {
-		value = tool_check_json(filename, image, report);
-		json_array_append_new(check->images, value);
-	} else if (!check->options.quiet || status != TOOL_EXIT_DONE) {
-		tool_check_human(text, filename, image, report);
-	}
-	if (!check->carve)
-		return status;
 	if (tool_carve_run(filename, image, report, text, value, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
+	return TOOL_EXIT_DONE;
+}
+
+/* Reports; *value is the report as JSON, if that is wanted. */
+static int report_image(struct check *check, const char *filename,
+			struct qcow2bm_image *image, const struct qcow2bm_report *report,
+			json_t **value)
+{
+	int status = status_of(report);
+	if (check->images != NULL) {
+		*value = tool_check_json(filename, image, report);
+		json_array_append_new(check->images, *value);
+	} else if (!check->options.quiet || status != TOOL_EXIT_DONE) {
+		tool_check_human(&check->text, filename, image, report);
+	}
 	return status;
 }
 
-static int check_image(struct check *check, const char *filename)
+static int run_check(struct check *check, const char *filename,
+		     struct qcow2bm_image *image, json_t **value)
 {
-	struct qcow2bm_image *image;
-	int status = open_image(check, filename, &image);
-	if (status != TOOL_EXIT_DONE)
-		return status;
 	struct tool_progress progress;
 	const struct qcow2bm_check_options options = {
 		.flags = check->flags, .progress = show_progress, .opaque = &progress};
@@ -93,12 +97,50 @@ static int check_image(struct check *check, const char *filename)
 	tool_progress_begin(&progress, check->options.progress, check->options.quiet);
 	enum qcow2bm_code code = qcow2bm_check(image, &options, &report, &err);
 	tool_progress_end(&progress);
-	if (code != QCOW2BM_OK) {
-		status = tool_message_fail(filename, &err);
-	} else {
-		status = report_image(check, filename, image, report);
-	}
+	if (code != QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	int status = report_image(check, filename, image, report, value);
+	int carved = check->carve ? carve(check, filename, image, report, *value)
+				  : TOOL_EXIT_DONE;
 	qcow2bm_report_free(report);
+	return carved == TOOL_EXIT_DONE ? status : carved;
+}
+
+/* Between two digests of the metadata, for who must prove that nothing was written. */
+static int run_between_digests(struct check *check, const char *filename,
+			       struct qcow2bm_image *image)
+{
+	struct tool_digest before = {.bytes = 0}, after = {.bytes = 0};
+	json_t *value = NULL;
+	int status = tool_digest_make(&before, filename, image);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	status = run_check(check, filename, image, &value);
+	int digested = tool_digest_make(&after, filename, image);
+	if (value == NULL || digested != TOOL_EXIT_DONE) {
+		json_decref(before.areas);
+		if (digested == TOOL_EXIT_DONE)
+			json_decref(after.areas);
+		return value == NULL ? status : digested;
+	}
+	bool is_same = strcmp(before.hex, after.hex) == 0;
+	json_object_set_new(value, "metadata", tool_digest_json(&before, &after));
+	if (is_same)
+		return status;
+	tool_message(filename, "the metadata changed while it was read");
+	return TOOL_EXIT_FAILED;
+}
+
+static int check_image(struct check *check, const char *filename)
+{
+	struct qcow2bm_image *image;
+	json_t *value = NULL;
+	int status = open_image(check, filename, &image);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	status = check->carve && check->images != NULL
+			 ? run_between_digests(check, filename, image)
+			 : run_check(check, filename, image, &value);
 	qcow2bm_close(image);
 	return status;
 }
@@ -175,7 +217,8 @@ const struct tool_command tool_cmd_check = {
 		"\n"
 		"Options:\n"
 		"      --quick            look at the bitmaps alone: count no other references\n"
-		"      --carve            look for old bitmaps in clusters that are free or leaked\n"
+		"      --carve            look for old bitmaps in clusters that are free or leaked;\n"
+		"                         as JSON with SHA-256 of the metadata, before and after\n"
 		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
 		"Examples:\n"

@@ -26,6 +26,8 @@ tools_sources = \
 	tools/commit.h \
 	tools/decimal.c \
 	tools/decimal.h \
+	tools/digest.c \
+	tools/digest.h \
 	tools/edit.c \
 	tools/edit.h \
 	tools/image_opts.c \
@@ -73,8 +75,8 @@ tools_sources = \
 
 bin_PROGRAMS += qcow2bm
 qcow2bm_SOURCES = $(tools_sources)
-qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
-qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS)
+qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(NETTLE_CFLAGS)
+qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS) $(NETTLE_LIBS)
 dist_man_MANS += tools/qcow2bm.1
 
 # bash-completion looks for COMMAND.bash, too.

@@ -117,6 +117,51 @@ static enum qcow2bm_code run(struct q2_walk *walk, struct qcow2bm_error *err)
 	return code == QCOW2BM_OK ? q2_stored_find_behind(walk, err) : code;
 }
 
+static void forget(struct q2_walk *walk)
+{
+	free(walk->counts);
+	free(walk->l1_tables);
+	free(walk->l2_tables);
+	free(walk->bitmaps);
+	free(walk->blocks);
+	free(walk->has_window);
+	free(walk->buf);
+	q2_clusters_free(&walk->metadata);
+	q2_clusters_free(&walk->foreign);
+}
+
+enum qcow2bm_code q2_references_collect(struct qcow2bm_image *image,
+					struct q2_clusters *areas,
+					struct qcow2bm_error *err)
+{
+	static const struct qcow2bm_check_options options;
+	/* Nobody asks for what is found on the way; without a window nothing is counted. */
+	struct qcow2bm_report report = {.image = image};
+	struct q2_walk walk = {
+		.image = image,
+		.report = &report,
+		.options = &options,
+		.cluster_bits = image->header.cluster_bits,
+		.clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits),
+		.window_shift = Q2_REFERENCES_WINDOW_SHIFT,
+		.buf = malloc(Q2_REFERENCES_READ_BYTES),
+	};
+	enum qcow2bm_code code = walk.buf == NULL
+					 ? q2_fail_memory(err, "the reference walk")
+					 : q2_stored_load(&walk, err);
+	if (code == QCOW2BM_OK)
+		code = q2_guest_collect(&walk, err);
+	if (code == QCOW2BM_OK)
+		code = q2_owners_count_structures(&walk, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < walk.l2_count; i++)
+		code = q2_clusters_add(areas, walk.l2_tables[i].cluster, 1, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < walk.metadata.count; i++)
+		code = q2_clusters_add(areas, walk.metadata.runs[i].first,
+				       walk.metadata.runs[i].count, err);
+	forget(&walk);
+	return code;
+}
+
 enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 				    const struct q2_layout *layouts,
 				    const struct qcow2bm_check_options *options,
@@ -134,14 +179,6 @@ enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 		.window_shift = window_shift,
 	};
 	enum qcow2bm_code code = run(&walk, err);
-	free(walk.counts);
-	free(walk.l1_tables);
-	free(walk.l2_tables);
-	free(walk.bitmaps);
-	free(walk.blocks);
-	free(walk.has_window);
-	free(walk.buf);
-	q2_clusters_free(&walk.metadata);
-	q2_clusters_free(&walk.foreign);
+	forget(&walk);
 	return code;
 }

@@ -129,6 +129,13 @@ enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 				    const struct qcow2bm_check_options *options,
 				    unsigned window_shift, struct qcow2bm_error *err);
 
+/* Adds the clusters of the header, refcount and mapping tables, those of snapshots included, of the
+ * snapshot table and the encryption header to `areas`, as far as they can be located. Errors:
+ * ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_references_collect(struct qcow2bm_image *image,
+					struct q2_clusters *areas,
+					struct qcow2bm_error *err);
+
 /* Reads a range of which the end of the file may cut something off: that reads as zeros. */
 enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t bytes,
 				     uint64_t off, struct qcow2bm_error *err);
