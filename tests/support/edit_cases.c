@@ -5,7 +5,7 @@
 #include "build_image.h"
 #include "base/endian.h"
 #include "format/refcount.h"
-#include "image/image.h"
+#include "image/edit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +29,9 @@ const struct edit_case edit_cases[] = {
 	{"in-use", "allocated a"},
 	{"in-use", "allocated b, full c"},
 	{"in-use", "full a, stored b, merge b a, delete c"},
+	{"carved", "carved n"},
+	{"carved", "carved n, merge b n, delete c"},
+	{"device-carved", "carved n"},
 	/* Several in one edit; data that changes its owner. */
 	{"small", "clear b, merge b a, delete a"},
 	{"small", "add n, merge n a, merge n b, delete a, delete b"},
@@ -136,6 +139,8 @@ struct shape {
 static const struct shape shapes[] = {
 	{"small", 3, {.seed = 1, .gap_percent = 30, .before = {UNKNOWN_A}}},
 	{"in-use", 3, {.seed = 32, .gap_percent = 30, .backing_name = "base.qcow2"}},
+	{"carved", 3, {.seed = 45, .gap_percent = 30}},
+	{"device-carved", 3, {.seed = 46, .gap_percent = 30, .free_at_end = 60}},
 	{"none", 0, {.seed = 2}},
 	{"none-unknown",
 	 0,
@@ -313,6 +318,21 @@ static void fill_header_cluster(struct memory_file *file, unsigned cluster_bits)
 		file->bytes[at] = (uint8_t)(0x80 + at % 101);
 }
 
+/* Deletes a, whose clusters keep what they hold. */
+static void delete_a(struct memory_file *file)
+{
+	const struct qcow2bm_commit_options options = {.flags = QCOW2BM_COMMIT_NO_DISCARD};
+	struct qcow2bm_image *image = NULL;
+	struct qcow2bm_edit *edit = NULL;
+	if (q2_image_open(&image, memory_storage_open(file), NULL) != QCOW2BM_OK ||
+	    qcow2bm_edit_begin(&edit, image, NULL) != QCOW2BM_OK ||
+	    qcow2bm_delete(edit, "a", 1, NULL) != QCOW2BM_OK ||
+	    qcow2bm_commit(edit, &options, NULL, NULL) != QCOW2BM_OK)
+		abort();
+	qcow2bm_edit_end(edit);
+	qcow2bm_close(image);
+}
+
 static void build_shape(const struct shape *shape, struct memory_file *file)
 {
 	struct build_bitmap bitmaps[7] = {{0}};
@@ -337,6 +357,8 @@ static void build_shape(const struct shape *shape, struct memory_file *file)
 		leak_the_rest(file);
 	if (strncmp(shape->name, "block-order-", 12) == 0)
 		leak_the_blocks(file, build.refcount_order);
+	if (strstr(shape->name, "carved") != NULL)
+		delete_a(file);
 	if (strstr(shape->name, "-junk") != NULL)
 		fill_header_cluster(file, build.cluster_bits);
 	for (unsigned i = 0; i < shape->bitmaps; i++)
@@ -399,6 +421,32 @@ static enum qcow2bm_code recover(struct qcow2bm_edit *edit, const char *name,
 	return qcow2bm_recover(edit, name, strlen(name), &options, NULL, err);
 }
 
+/* The last whole entry of a. */
+static int choose_carved(void *opaque, const struct qcow2bm_carved *carved)
+{
+	struct qcow2bm_carved_options *options = opaque;
+	if (carved->name[0] == 'a' && carved->state == QCOW2BM_CARVED_INTACT) {
+		options->directory_offset = carved->directory_offset;
+		options->idx = carved->idx;
+	}
+	return 0;
+}
+
+static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, const char *name,
+				    struct qcow2bm_error *err)
+{
+	struct qcow2bm_carved_options options = {.accept_unsafe = true};
+	struct qcow2bm_report *report;
+	enum qcow2bm_code code = qcow2bm_check(edit->image, NULL, &report, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = qcow2bm_carve(edit->image, report, choose_carved, &options, err);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_recover_carved(edit, report, &options, name, strlen(name), err);
+	qcow2bm_report_free(report);
+	return code;
+}
+
 static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *other,
 			       const char *words, struct qcow2bm_error *err)
 {
@@ -418,6 +466,8 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *
 		return recover(edit, name, QCOW2BM_RECOVER_ALLOCATED, err);
 	if (strcmp(verb, "full") == 0)
 		return recover(edit, name, QCOW2BM_RECOVER_FULL, err);
+	if (strcmp(verb, "carved") == 0)
+		return bring_back(edit, name, err);
 	if (strcmp(verb, "clear") == 0)
 		return qcow2bm_clear(edit, name, bytes, err);
 	if (strcmp(verb, "enable") == 0)
