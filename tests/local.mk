@@ -47,6 +47,7 @@ unit_tests += tests/unit/test_recover
 unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_refcounts
 unit_tests += tests/unit/test_repair
+unit_tests += tests/unit/test_repair_limits
 unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_salvage
 unit_tests += tests/unit/test_size

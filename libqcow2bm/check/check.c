@@ -28,16 +28,6 @@ static void check_image(struct qcow2bm_report *report)
 		!(features & (Q2_INCOMPATIBLE_CORRUPT | Q2_INCOMPATIBLE_DIRTY));
 }
 
-/* Bitmaps without their autoclear bit may miss what a program that does not know them wrote. */
-static void doubt_all(struct qcow2bm_report *report)
-{
-	if (report->image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS)
-		return;
-	for (size_t i = 0; i < report->image->directory.count; i++)
-		if (report->verdicts[i] == Q2_VERDICT_KEEP)
-			report->verdicts[i] = Q2_VERDICT_CHOOSE;
-}
-
 static enum qcow2bm_code run(struct qcow2bm_report *report,
 			     const struct qcow2bm_check_options *options,
 			     unsigned window_shift, struct qcow2bm_error *err)
@@ -52,10 +42,8 @@ static enum qcow2bm_code run(struct qcow2bm_report *report,
 	check_image(report);
 	q2_entries_check(report);
 	enum qcow2bm_code code = q2_layout_check(report, layouts, err);
-	if (code == QCOW2BM_OK) {
-		doubt_all(report);
+	if (code == QCOW2BM_OK)
 		code = q2_references_run(report, layouts, options, window_shift, err);
-	}
 	free(layouts);
 	return code == QCOW2BM_OK ? q2_problems_finish(report, err) : code;
 }

@@ -8,8 +8,7 @@
 
 enum q2_verdict {
 	Q2_VERDICT_KEEP,
-	Q2_VERDICT_DROP,  /* damaged: nobody can use its bits */
-	Q2_VERDICT_CHOOSE /* whole, but to be kept only by the user's word */
+	Q2_VERDICT_DROP /* damaged: nobody can use its bits */
 };
 
 struct q2_finding {

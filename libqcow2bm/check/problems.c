@@ -103,8 +103,6 @@ static void note_cure(struct qcow2bm_report *report, size_t idx, enum qcow2bm_cu
 		return;
 	if (cure == QCOW2BM_CURE_DROP)
 		report->verdicts[idx] = Q2_VERDICT_DROP;
-	if (cure == QCOW2BM_CURE_CHOOSE && report->verdicts[idx] == Q2_VERDICT_KEEP)
-		report->verdicts[idx] = Q2_VERDICT_CHOOSE;
 }
 
 /* Owns `sentence`. */

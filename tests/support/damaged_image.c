@@ -56,7 +56,7 @@ static uint64_t refcount_off(const struct damaged_image *image, uint64_t off,
 	return load(image, entry, 8) == 0 ? 0 : load(image, entry, 8) + bits / 8;
 }
 
-static void count(struct damaged_image *image, uint64_t off, uint64_t refcount)
+void damaged_image_count(struct damaged_image *image, uint64_t off, uint64_t refcount)
 {
 	unsigned order = image->refcount_order, at;
 	uint64_t place = refcount_off(image, off, &at);
@@ -69,19 +69,25 @@ static void count(struct damaged_image *image, uint64_t off, uint64_t refcount)
 	*byte = (uint8_t)((*byte & ~(mask << at)) | (unsigned)refcount << at);
 }
 
-static bool is_free(const struct damaged_image *image, uint64_t off)
+uint64_t damaged_image_refcount(const struct damaged_image *image, uint64_t off)
 {
 	unsigned order = image->refcount_order, at;
 	uint64_t place = refcount_off(image, off, &at);
 	if (place == 0)
-		return false;
+		return 0;
 	if (order >= 3)
-		return load(image, place, 1u << (order - 3)) == 0;
-	return (image->file.bytes[place] >> at & ((1u << (1u << order)) - 1)) == 0;
+		return load(image, place, 1u << (order - 3));
+	return image->file.bytes[place] >> at & ((1u << (1u << order)) - 1);
 }
 
-/* Where the table of a bitmap has the nth entry that names data. */
-static uint64_t data_entry(const struct damaged_image *image, size_t idx, unsigned nth)
+static bool is_free(const struct damaged_image *image, uint64_t off)
+{
+	unsigned at;
+	return refcount_off(image, off, &at) != 0 &&
+	       damaged_image_refcount(image, off) == 0;
+}
+
+uint64_t damaged_image_entry(const struct damaged_image *image, size_t idx, unsigned nth)
 {
 	uint64_t entries = load(image, image->entry_off[idx] + 8, 4);
 	for (uint64_t i = 0; i < entries; i++)
@@ -90,8 +96,7 @@ static uint64_t data_entry(const struct damaged_image *image, size_t idx, unsign
 	abort();
 }
 
-/* The first data cluster of the guest's that is not compressed. */
-static uint64_t guest_cluster(const struct damaged_image *image)
+uint64_t damaged_image_guest(const struct damaged_image *image)
 {
 	uint64_t l1 = load(image, 40, 8), l1_entries = load(image, 36, 4);
 	for (uint64_t i = 0; i < l1_entries; i++) {
@@ -143,7 +148,7 @@ FIELD(entry_table_none, image->entry_off[1], 8, 0)
 FIELD(entry_table_odd, image->entry_off[1], 8, image->table_off[1] + 8)
 FIELD(entry_table_far, image->entry_off[1], 8, (uint64_t)1 << 40)
 FIELD(entry_table_twice, image->entry_off[1], 8, image->table_off[0])
-FIELD(entry_table_guest, image->entry_off[1], 8, guest_cluster(image))
+FIELD(entry_table_guest, image->entry_off[1], 8, damaged_image_guest(image))
 FIELD(entry_table_l1, image->entry_off[1], 8, load(image, 40, 8))
 FIELD(entry_table_header, image->entry_off[1], 8, load(image, 48, 8))
 FIELD(entry_size_none, image->entry_off[1] + 8, 4, 0)
@@ -165,29 +170,31 @@ FIELD(entry_padding, image->entry_off[1] + 31, 1, 1)
 
 /* ---- ... of a table --------------------------------------------------------------- */
 
-FIELD(data_reserved, data_entry(image, 1, 0), 8,
-      load(image, data_entry(image, 1, 0), 8) | 2)
-FIELD(data_ones_and_place, data_entry(image, 1, 0), 8,
-      load(image, data_entry(image, 1, 0), 8) | 1)
-FIELD(data_far, data_entry(image, 1, 0), 8, (uint64_t)1 << 40)
-FIELD(data_guest, data_entry(image, 1, 0), 8, guest_cluster(image))
-FIELD(data_metadata, data_entry(image, 1, 0), 8, load(image, 40, 8))
-FIELD(data_directory, data_entry(image, 1, 0), 8, image->directory_off)
-FIELD(data_other, data_entry(image, 1, 0), 8, load(image, data_entry(image, 0, 0), 8))
-FIELD(data_itself, data_entry(image, 0, 1), 8, load(image, data_entry(image, 0, 0), 8))
+FIELD(data_reserved, damaged_image_entry(image, 1, 0), 8,
+      load(image, damaged_image_entry(image, 1, 0), 8) | 2)
+FIELD(data_ones_and_place, damaged_image_entry(image, 1, 0), 8,
+      load(image, damaged_image_entry(image, 1, 0), 8) | 1)
+FIELD(data_far, damaged_image_entry(image, 1, 0), 8, (uint64_t)1 << 40)
+FIELD(data_guest, damaged_image_entry(image, 1, 0), 8, damaged_image_guest(image))
+FIELD(data_metadata, damaged_image_entry(image, 1, 0), 8, load(image, 40, 8))
+FIELD(data_directory, damaged_image_entry(image, 1, 0), 8, image->directory_off)
+FIELD(data_other, damaged_image_entry(image, 1, 0), 8,
+      load(image, damaged_image_entry(image, 0, 0), 8))
+FIELD(data_itself, damaged_image_entry(image, 0, 1), 8,
+      load(image, damaged_image_entry(image, 0, 0), 8))
 
 /* ---- ... of refcounts --------------------------------------------------------------- */
 
 #define REFCOUNT(name, where, value)                  \
 	static void name(struct damaged_image *image) \
 	{                                             \
-		count(image, (where), (value));       \
+		damaged_image_count(image, (where), (value));       \
 	}
 
 REFCOUNT(table_free, image->table_off[1], 0)
 REFCOUNT(table_high, image->table_off[1], 2)
-REFCOUNT(data_free, load(image, data_entry(image, 1, 0), 8), 0)
-REFCOUNT(data_high, load(image, data_entry(image, 1, 0), 8), 3)
+REFCOUNT(data_free, load(image, damaged_image_entry(image, 1, 0), 8), 0)
+REFCOUNT(data_high, load(image, damaged_image_entry(image, 1, 0), 8), 3)
 REFCOUNT(directory_free, image->directory_off, 0)
 REFCOUNT(directory_high, image->directory_off, 2)
 
@@ -195,8 +202,8 @@ REFCOUNT(directory_high, image->directory_off, 2)
 static void leak(struct damaged_image *image)
 {
 	uint64_t cluster_bytes = (uint64_t)1 << image->cluster_bits;
-	count(image, image->file.length - cluster_bytes, 1);
-	count(image, image->file.length - 2 * cluster_bytes, 1);
+	damaged_image_count(image, image->file.length - cluster_bytes, 1);
+	damaged_image_count(image, image->file.length - 2 * cluster_bytes, 1);
 }
 
 /* What is free is counted, so that nothing is but what comes next. */
@@ -205,7 +212,7 @@ static void fill(struct damaged_image *image, uint64_t end)
 	uint64_t cluster_bytes = (uint64_t)1 << image->cluster_bits;
 	for (uint64_t off = 0; off < end; off += cluster_bytes)
 		if (is_free(image, off))
-			count(image, off, 1);
+			damaged_image_count(image, off, 1);
 }
 
 /* The file must grow past some of them. */
@@ -229,9 +236,10 @@ static void in_use_free_alone(struct damaged_image *image)
 /* The table cannot be loaded, but names the data all the same. */
 static void reserved_free_alone(struct damaged_image *image)
 {
-	uint64_t first = data_entry(image, 0, 0), second = data_entry(image, 0, 1);
+	uint64_t first = damaged_image_entry(image, 0, 0);
+	uint64_t second = damaged_image_entry(image, 0, 1);
 	fill(image, image->file.length);
-	count(image, load(image, second, 8), 0);
+	damaged_image_count(image, load(image, second, 8), 0);
 	store(image, first, 8, load(image, first, 8) | 2);
 }
 
@@ -242,7 +250,7 @@ static void several(struct damaged_image *image)
 	entry_padding(image);
 	data_free(image);
 	leak(image);
-	count(image, load(image, data_entry(image, 0, 0), 8), 0);
+	damaged_image_count(image, load(image, damaged_image_entry(image, 0, 0), 8), 0);
 	store(image, image->entry_off[2] + 16, 1, 9);
 }
 

@@ -44,6 +44,16 @@ void damaged_image_make(struct damaged_image *image, const struct damaged_layout
 			const struct damaged_case *damaged);
 void damaged_image_free(struct damaged_image *image);
 
+/* The refcount, 0 where no block has one, of the cluster that byte `off` is in; setting it. */
+uint64_t damaged_image_refcount(const struct damaged_image *image, uint64_t off);
+void damaged_image_count(struct damaged_image *image, uint64_t off, uint64_t refcount);
+
+/* Where the table of a bitmap has the nth entry that names data. */
+uint64_t damaged_image_entry(const struct damaged_image *image, size_t idx, unsigned nth);
+
+/* The first data cluster of the guest that is not compressed. */
+uint64_t damaged_image_guest(const struct damaged_image *image);
+
 /* Opens what is in `storage`, which it closes, checks it, and repairs it. The whole check is of
  * what is there before the repair; *has_code, when not NULL, is whether it named `code`. */
 enum qcow2bm_code damaged_image_repair(struct q2_storage *storage,
