@@ -11,9 +11,9 @@
 
 #define READ_BYTES ((size_t)2 << 20) /* at least the largest cluster */
 /* What is looked at in all; only entries that were made to keep us busy for ever have more. A byte
- * of a table takes as long as several of data. */
+ * of a table takes as long as many of data. */
 #define BUDGET_BYTES ((uint64_t)8 << 30)
-#define TABLE_WEIGHT 8
+#define TABLE_WEIGHT 32
 
 enum qcow2bm_code q2_remains_open(struct q2_remains *remains, struct qcow2bm_image *image,
 				  const struct qcow2bm_report *report,

@@ -94,6 +94,13 @@ static enum qcow2bm_code delete_all(struct qcow2bm_edit *edit, struct qcow2bm_er
 	return code;
 }
 
+/* Only the directory moves. */
+static enum qcow2bm_code rename_one(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	const char *name = world.names[staged_idx];
+	return qcow2bm_rename(edit, name, sizeof(world.names[0]), "new", 3, err);
+}
+
 static enum qcow2bm_code add_full(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	const char *name = world.names[staged_idx];
@@ -196,6 +203,16 @@ static void every_entry_is_found_whatever_the_window(void **state)
 	}
 }
 
+/* Cuts off the free clusters at the end of the file. */
+static void trim(void)
+{
+	const struct inspect *inspect = &world.edit.inspect;
+	uint64_t clusters = inspect->clusters;
+	while (inspect->refs[clusters - 1] == 0)
+		clusters--;
+	memory_file_resize(&world.edit.file, clusters << inspect->cluster_bits);
+}
+
 /* Clusters in use stand behind the old directory, and at the end of the file. */
 static void a_directory_between_others_is_found(void **state)
 {
@@ -204,12 +221,52 @@ static void a_directory_between_others_is_found(void **state)
 	for (uint64_t seed = 0; seed < 40; seed++) {
 		make(seed, 9);
 		staged_idx = seed % BITMAPS;
-		run(delete_one);
+		if (seed % 2 == 0) {
+			run(delete_one);
+		} else {
+			world.build.gap_percent = 0;
+			build_image(&world.build, &world.edit.file);
+			run(rename_one);
+		}
+		trim();
 		look(&whole, Q2_CARVE_WINDOW_SHIFT);
 		assert_int_equal(whole.count, BITMAPS);
 		look_through_windows(&whole);
 		forget();
 	}
+}
+
+static void no_more_is_looked_at_than_that(void **state)
+{
+	(void)state;
+	static struct q2_remains remains;
+	struct qcow2bm_image *image;
+	struct qcow2bm_report *report;
+	make(65, 9);
+	staged_idx = 0;
+	run(delete_one);
+	struct qcow2bm_carved carved = find(0, QCOW2BM_CARVED_INTACT);
+	assert_int_equal(
+		q2_image_open(&image, memory_storage_open(&world.edit.file), NULL),
+		QCOW2BM_OK);
+	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	/* Enough for the table, for all, and, as it is known then, for any number of times. */
+	static const uint64_t budgets[] = {0, 1024, 1 << 20, 0};
+	static const enum qcow2bm_carved_state states[] = {
+		QCOW2BM_CARVED_NOT_JUDGED, QCOW2BM_CARVED_NOT_JUDGED,
+		QCOW2BM_CARVED_INTACT, QCOW2BM_CARVED_INTACT};
+	assert_int_equal(q2_remains_open(&remains, image, report, NULL), QCOW2BM_OK);
+	for (size_t i = 0; i < 4; i++) {
+		remains.budget_bytes = budgets[i];
+		if (i < 3)
+			memset(remains.known, 0, sizeof(remains.known));
+		assert_int_equal(q2_remains_judge(&remains, &carved, NULL), QCOW2BM_OK);
+		assert_int_equal(carved.state, states[i]);
+	}
+	q2_remains_close(&remains);
+	qcow2bm_report_free(report);
+	qcow2bm_close(image);
+	forget();
 }
 
 /* ---- Bringing back ---- */
@@ -616,6 +673,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_entry_is_found_whatever_the_window),
 		cmocka_unit_test(a_directory_between_others_is_found),
+		cmocka_unit_test(no_more_is_looked_at_than_that),
 		cmocka_unit_test(every_bit_comes_back),
 		cmocka_unit_test(what_is_read_is_not_handed_out),
 		cmocka_unit_test(leaked_clusters_serve_as_well),
