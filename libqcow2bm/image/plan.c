@@ -162,7 +162,8 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 	code = measure_directory(plan, err);
 	if (code == QCOW2BM_OK)
 		code = plan_clusters(plan, &why);
-	if (code == QCOW2BM_EIMAGE && edit->repair.is_wanted && edit->live == 0) {
+	if (code == QCOW2BM_EIMAGE && edit->repair.is_wanted && edit->live == 0 &&
+	    !plan->is_header_shared) {
 		plan_header_alone(plan, &why);
 		return QCOW2BM_OK;
 	}

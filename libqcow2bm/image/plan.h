@@ -38,6 +38,7 @@ struct q2_plan {
 	/* A repair drops all bitmaps of an image whose refcounts or L1/L2 tables are damaged:
 	 * they are let alone, and what the bitmaps had stays counted. */
 	bool is_header_alone;
+	bool is_header_shared; /* its cluster is found to be something else, too */
 };
 
 /* Plans the edit. Writes nothing. Errors: EUNSUPPORTED, ELIMIT, EIMAGE, ESYSTEM, ENOMEM. */

@@ -251,6 +251,7 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 	if (code == QCOW2BM_OK)
 		code = q2_apart_check(plan, &proof->in_place, &proof->directory,
 				      &proof->named, err);
+	plan->is_header_shared = code == QCOW2BM_EIMAGE && err->offset == 0;
 	if (code == QCOW2BM_OK)
 		code = is_whole && proof->all ? keep_unnamed(plan, &proof->named, err)
 					      : keep_owned(plan, proof, err);

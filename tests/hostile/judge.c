@@ -71,7 +71,8 @@ static bool is_no_worse(const struct strict_image *before,
 		       before->problems, after->problem);
 		return false;
 	}
-	if (status != 5 && after->leaks > before->leaks) {
+	/* A repair may leave to qemu-img check what a bitmap and the guest both had counted. */
+	if (status != 5 && words != NULL && after->leaks > before->leaks) {
 		fprintf(stderr, "%llu clusters leaked, before %llu\n",
 		       (unsigned long long)after->leaks,
 		       (unsigned long long)before->leaks);
