@@ -657,7 +657,8 @@ struct qcow2bm_carved_options {
  * nobody can see, and what the guest wrote since it was deleted is not in its bits. `report` comes
  * of a whole qcow2bm_check() of the edit's image that found no error, and is not needed
  * afterwards; the image must not have been edited since. Whether anything has these clusters is
- * looked at once more when the edit is planned and committed.
+ * looked at once more when the edit is planned and committed. What one edit brings back is all read
+ * before any of it is written over; what is left of others may be written over by it.
  *
  * Errors: EINVAL for a report of another image or without the reference walk, and for a name as
  * qcow2bm_add(); EEXIST; EBUSY for an image that a live program writes; EUNSUPPORTED when the

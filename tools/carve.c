@@ -93,7 +93,8 @@ static int take(void *opaque, const struct qcow2bm_carved *carved)
 	return 0;
 }
 
-static void add_end(const struct carve *carve, const char *filename, bool has_more)
+static void add_end(const struct carve *carve, const char *filename, bool has_more,
+		    bool has_errors)
 {
 	if (carve->count == 0)
 		tool_text_print(carve->text,
@@ -106,8 +107,16 @@ static void add_end(const struct carve *carve, const char *filename, bool has_mo
 		return;
 	tool_text_print(
 		carve->text,
-		"  one that is whole can be brought back, which is unsafe, as a new bitmap:\n"
-		"    qcow2bm recover --carved OFFSET:INDEX --as NAME --unsafe");
+		"  what is whole can be brought back, which is unsafe, as new bitmaps; all "
+		"that are wanted\n  in one call, since every edit may write over what is "
+		"left:\n");
+	if (has_errors)
+		tool_text_print(
+			carve->text,
+			"    # when the image is repaired: not with --no-save, which would "
+			"punch holes there\n");
+	tool_text_print(carve->text,
+			"    qcow2bm recover --unsafe --carved OFFSET:INDEX --as NAME");
 	tool_check_add_filename(carve->text, filename);
 	tool_text_print(carve->text, "\n");
 }
@@ -122,6 +131,8 @@ enum qcow2bm_code tool_carve_run(const char *filename, struct qcow2bm_image *ima
 	struct carve carve = {.text = text, .cluster_bytes = info.cluster_bytes};
 	if (text == NULL)
 		json_object_set_new(object, "carved", carve.array = json_array());
+	struct qcow2bm_totals totals;
+	qcow2bm_report_totals(report, &totals);
 	struct qcow2bm_error why = {0};
 	enum qcow2bm_code code = qcow2bm_carve(image, report, take, &carve, &why);
 	bool has_more = code == QCOW2BM_ESTOPPED;
@@ -130,7 +141,7 @@ enum qcow2bm_code tool_carve_run(const char *filename, struct qcow2bm_image *ima
 		return code;
 	}
 	if (text != NULL)
-		add_end(&carve, filename, has_more);
+		add_end(&carve, filename, has_more, totals.errors != 0);
 	else if (has_more)
 		json_object_set_new(object, "carved-cut-off", json_true());
 	return QCOW2BM_OK;

@@ -18,8 +18,7 @@ struct recover {
 	struct tool_edit edit;
 	struct qcow2bm_recover_options options;
 	int methods;             /* how many were asked for */
-	struct qcow2bm_carved_options carved;
-	const char *as;          /* the name of what was carved */
+	struct tool_carved carved;
 	struct tool_text report; /* a line for each bitmap, for a human */
 };
 
@@ -65,11 +64,11 @@ static int stage_names(struct recover *recover, int count, char **names)
 
 static int stage_carved(struct recover *recover)
 {
-	recover->carved.recording = recover->options.recording;
-	recover->carved.accept_unsafe = recover->options.accept_unsafe;
-	int status = tool_carved_stage(&recover->edit, &recover->carved, recover->as);
-	if (status == TOOL_EXIT_DONE)
-		add_to_report(recover, recover->as, strlen(recover->as),
+	const struct tool_carved *carved = &recover->carved;
+	int status = tool_carved_stage(&recover->edit, carved, recover->options.recording,
+				       recover->options.accept_unsafe);
+	for (size_t i = 0; status == TOOL_EXIT_DONE && i < carved->count; i++)
+		add_to_report(recover, carved->all[i].name, strlen(carved->all[i].name),
 			      QCOW2BM_GUARANTEE_UNSAFE);
 	return status;
 }
@@ -119,11 +118,13 @@ static int check_usage(const struct recover *recover, int count)
 		return tool_message_usage(
 			&tool_cmd_recover,
 			"one of --stored, --allocated, --full and --carved is wanted");
-	if (is_carved != (recover->as != NULL) || (is_carved && count > 1))
+	if (!tool_carved_is_named(&recover->carved))
+		return tool_message_usage(&tool_cmd_recover,
+					  "--carved wants --as NAME behind it");
+	if (is_carved && count > 1)
 		return tool_message_usage(
 			&tool_cmd_recover,
-			"--carved OFFSET:INDEX, --as NAME and IMAGE go together, and bring back "
-			"one bitmap");
+			"with --carved the one operand is IMAGE: names come with --as");
 	return TOOL_OPTIONS_GO_ON;
 }
 
@@ -133,7 +134,7 @@ static int recover_bitmaps(struct recover *recover, int count, char **operands)
 	if (status != TOOL_OPTIONS_GO_ON)
 		return status;
 	status = tool_edit_open(&recover->edit, operands[0]);
-	if (status == TOOL_EXIT_DONE && recover->as != NULL)
+	if (status == TOOL_EXIT_DONE && recover->carved.count != 0)
 		status = stage_carved(recover);
 	else if (status == TOOL_EXIT_DONE && count > 1)
 		status = stage_names(recover, count - 1, operands + 1);
@@ -164,16 +165,19 @@ static int take_option(struct recover *recover, int opt, char **argv)
 		choose(recover, QCOW2BM_RECOVER_FULL);
 		break;
 	case CARVED:
-		choose(recover, QCOW2BM_RECOVER_CARVED);
-		if (!tool_carved_parse(optarg, &recover->carved))
+		if (recover->carved.count == 0)
+			choose(recover, QCOW2BM_RECOVER_CARVED);
+		if (!tool_carved_take_place(&recover->carved, optarg))
 			return tool_message_usage(
 				&tool_cmd_recover,
-				"option --carved: '%s' is not OFFSET:INDEX as check --carve "
-				"prints it",
+				"option --carved: '%s' is not OFFSET:INDEX as check "
+				"--carve prints it",
 				optarg);
 		break;
 	case AS:
-		recover->as = optarg;
+		if (!tool_carved_take_name(&recover->carved, optarg))
+			return tool_message_usage(&tool_cmd_recover,
+						  "--as NAME stands behind its --carved");
 		break;
 	case UNSAFE:
 		recover->options.accept_unsafe = true;
@@ -204,21 +208,22 @@ static int run(int argc, char **argv)
 		TOOL_OPTIONS_EDIT,
 	};
 	struct recover recover = {.edit = {.options = {.command = &tool_cmd_recover}}};
-	int opt;
-	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
-				  NULL)) != -1) {
-		int status = take_option(&recover, opt, argv);
-		if (status != TOOL_OPTIONS_GO_ON)
-			return status;
-	}
-	return recover_bitmaps(&recover, argc - optind, argv + optind);
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
+				  NULL)) != -1)
+		status = take_option(&recover, opt, argv);
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = recover_bitmaps(&recover, argc - optind, argv + optind);
+	tool_carved_free(&recover.carved);
+	return status;
 }
 
 const struct tool_command tool_cmd_recover = {
 	.name = "recover",
 	.synopsis =
 		"[OPTION]... --stored|--allocated|--full IMAGE [NAME]...\n"
-		"       qcow2bm recover [OPTION]... --carved OFFSET:INDEX --as NAME --unsafe "
+		"       qcow2bm recover [OPTION]... --unsafe {--carved OFFSET:INDEX --as NAME}... "
 		"IMAGE",
 	.summary = "Make bitmaps usable that a crash left in-use, or bring one back",
 	.help = "A bitmap is marked in-use while a QEMU has the image open. After a crash the mark\n"
@@ -243,8 +248,10 @@ const struct tool_command tool_cmd_recover = {
 		"                         a deleted bitmap that check --carve lists there, as the new\n"
 		"                         bitmap NAME. Always unsafe: the clusters that it is read from\n"
 		"                         were nobody's, so anything may have written over them, and\n"
-		"                         changes since it was deleted are missing\n"
-		"      --as NAME          the name for it\n"
+		"                         changes since it was deleted are missing. Bring back all that\n"
+		"                         are wanted at once: they are read before anything is written,\n"
+		"                         and the next edit may write over what is left\n"
+		"      --as NAME          the name for it, behind each --carved\n"
 		"\n"
 		"Options:\n"
 		"      --unsafe           recover even what promises nothing\n"
@@ -254,7 +261,7 @@ const struct tool_command tool_cmd_recover = {
 		"Examples:\n"
 		"  qcow2bm recover --full disk.qcow2\n"
 		"  qcow2bm recover -n --allocated overlay.qcow2 chk-7\n"
-		"  qcow2bm recover --carved 5636096:0 --as old-chk-7 --unsafe disk.qcow2\n"
+		"  qcow2bm recover --unsafe --carved 5636096:0 --as old-chk-7 disk.qcow2\n"
 		"\n" TOOL_HELP_EDIT_EXITS,
 	.run = run,
 };

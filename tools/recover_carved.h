@@ -1,17 +1,35 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* recover --carved: one bitmap that check --carve lists, under a new name. */
+/* recover --carved: bitmaps that check --carve lists, under new names. */
 #ifndef TOOL_RECOVER_CARVED_H
 #define TOOL_RECOVER_CARVED_H
 
 #include "edit.h"
 
-/* Reads "OFFSET:INDEX", two decimal numbers, as check --carve prints it. False when it is not
- * that. */
-bool tool_carved_parse(const char *text, struct qcow2bm_carved_options *options);
+/* What is asked for, each with its name. Zeroed: nothing. */
+struct tool_carved {
+	struct tool_carved_one {
+		uint64_t directory_offset;
+		uint32_t idx;
+		const char *name; /* NULL until --as comes */
+	} * all;
+	size_t count;
+};
 
-/* Checks the image, which takes a while, and stages the bitmap. Prints what fails; returns an exit
- * status. */
-int tool_carved_stage(const struct tool_edit *edit,
-		      const struct qcow2bm_carved_options *options, const char *name);
+/* Takes "OFFSET:INDEX", two decimal numbers, as check --carve prints it. False when it is not
+ * that. */
+bool tool_carved_take_place(struct tool_carved *carved, const char *text);
+
+/* Takes the name for the last place. False when there is none without a name. */
+bool tool_carved_take_name(struct tool_carved *carved, const char *name);
+
+/* Whether each has its name. */
+bool tool_carved_is_named(const struct tool_carved *carved);
+
+/* Checks the image, which takes a while, and stages all of them. Prints what fails; returns an
+ * exit status. */
+int tool_carved_stage(const struct tool_edit *edit, const struct tool_carved *carved,
+		      enum qcow2bm_recording recording, bool accept_unsafe);
+
+void tool_carved_free(struct tool_carved *carved);
 
 #endif
