@@ -230,6 +230,8 @@ enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
 		    is_asked_to_drop(&repair, i))
 			q2_edit_delete(edit, &edit->staged[i]);
 	drop_namesakes(&repair);
+	for (size_t i = 0; i < directory->count; i++)
+		edit->staged[i].is_counted = report->verdicts[i] != Q2_VERDICT_DROP;
 	code = stage_refcounts(&repair, err);
 	if (code != QCOW2BM_OK)
 		return code;

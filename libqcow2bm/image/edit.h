@@ -38,6 +38,7 @@ struct q2_staged {
 	bool keeps_own;
 	bool is_recovered; /* its origin is in-use, and it shall not be */
 	bool is_rebuilt;   /* its origin's table is not needed, and may be unreadable */
+	bool is_counted;   /* a repair that deletes it has seen what its table names as in use */
 	enum qcow2bm_recovery recovery;
 	enum qcow2bm_guarantee guarantee;
 	struct q2_edit_source *sources;

@@ -45,9 +45,11 @@ static enum qcow2bm_code collect_bitmaps(struct q2_plan *plan, struct q2_cluster
 			free(table);
 		} else if (code == QCOW2BM_EIMAGE &&
 			   (edit->staged[i].is_deleted || edit->staged[i].is_rebuilt)) {
-			/* Which clusters it has cannot be told: not even how many are leaked. */
+			/* Which clusters it has cannot be told: not even how many are leaked,
+			 * unless a repair has seen that nothing refers to them. */
 			explain(plan, problem.sentence);
-			plan->has_lost_table = true;
+			plan->has_lost_table |= !edit->repair.is_whole ||
+						edit->staged[i].is_counted;
 			code = QCOW2BM_OK;
 		} else {
 			return q2_fail(err, code, problem.offset, "%s", problem.sentence);
@@ -230,7 +232,6 @@ static enum qcow2bm_code keep_unnamed(struct q2_plan *plan,
 		code = q2_clusters_subtract(&plan->old, named, err);
 	if (code == QCOW2BM_OK)
 		code = append(&plan->owned, &plan->old, err);
-	plan->has_lost_table = false;
 	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
 }
 

@@ -94,9 +94,18 @@ static bool says(const struct outcome *outcome, const char *words)
 	return strstr(outcome->message, words) != NULL;
 }
 
+/* What is missing then is a problem of the image to check. */
+static bool checks_cut_file(const struct trial *trial, const struct outcome *outcome)
+{
+	return trial->injection.mode == FAULT_EOF && !trial->edits &&
+	       (outcome->status == 2 || outcome->status == 3);
+}
+
 static const char *judge_status(const struct trial *trial, const struct outcome *outcome)
 {
 	enum fault_mode mode = trial->injection.mode;
+	if (checks_cut_file(trial, outcome))
+		return NULL;
 	switch (outcome->status) {
 	case 0:
 	case 1:
@@ -116,11 +125,12 @@ static const char *judge_status(const struct trial *trial, const struct outcome 
 	}
 }
 
-/* Of a file that ends too early, list tells which bitmaps are cut off, and a plan which
- * clusters it could not look at. */
+/* Of a file that ends too early, list tells which bitmaps are cut off, a plan which clusters it
+ * could not look at, and a repair what it mends beside. */
 static bool tells_of_cut(const struct outcome *outcome)
 {
 	return strstr(outcome->output, "corrupt") != NULL ||
+	       strstr(outcome->output, "image: repaired") != NULL ||
 	       strstr(outcome->output, "released, 3 leaked") != NULL;
 }
 
@@ -131,6 +141,10 @@ static const char *judge_output(const struct trial *trial, const struct outcome 
 		return NULL;
 	if (outcome->status == 0 && strcmp(outcome->output, trial->good.output) != 0)
 		return "success with other output";
+	/* Before it looks for old bitmaps, check says what it has found. */
+	bool has_checked = strstr(outcome->output, " bitmaps, no problems\n") != NULL;
+	if (checks_cut_file(trial, outcome) || (outcome->status == 1 && has_checked))
+		return NULL;
 	/* Done with leaks is done: its JSON tells of them. */
 	if (outcome->status > 0 && outcome->status != 5 && outcome->output[0] != '\0')
 		return "a failure with output";
@@ -154,7 +168,8 @@ static struct finding judge_end(const struct trial *trial, const struct outcome 
 	if (outcome->signal != 0 &&
 	    !(is_signal_mode(mode) && outcome->signal == signal_of(mode)))
 		return find(VERDICT_OTHER, "a signal ended it");
-	if (outcome->signal == 0 && outcome->status != 0 && outcome->message[0] == '\0')
+	if (outcome->signal == 0 && outcome->status != 0 && outcome->message[0] == '\0' &&
+	    !checks_cut_file(trial, outcome))
 		return find(VERDICT_OTHER, "it failed without a sentence");
 	if (outcome->status > 0 && must_not_show)
 		return find(VERDICT_OTHER, "what should be done again is a failure");
