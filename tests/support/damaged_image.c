@@ -135,6 +135,9 @@ FIELD(length_huge, image->payload_off - 4, 4, 0x20018)
 FIELD(autoclear_lost, AUTOCLEAR_OFF, 8, 0)
 FIELD(extension_gone, image->payload_off - 8, 4, 0x12345678)
 
+FIELD(length_is_16, image->payload_off - 4, 4, 16)
+FIELD(length_is_huge, image->payload_off - 4, 4, 0x18000000)
+
 /* The end marker follows. */
 static void length_16(struct damaged_image *image)
 {
@@ -286,6 +289,8 @@ const struct damaged_case damaged_cases[] = {
 	 ALL,
 	 0,
 	 0},
+	{.name = "extension of 16 bytes", "extension-length", length_is_16, ALL, 0, 0},
+	{.name = "extension of 384 MiB", "extension-length", length_is_huge, ALL, 0, 0},
 	{.name = "extension of 16 bytes, drop all",
 	 "extension-length",
 	 length_16,
