@@ -25,6 +25,7 @@ struct trial {
 	const struct damaged_case *damaged;
 	struct damaged_image image;
 	struct strict_image sound;
+	bool was_whole; /* nothing is wrong with the image but leaks, bitmaps that do not count aside */
 	enum qcow2bm_code code; /* of the run that is judged */
 	uint64_t last_digest;
 	uint64_t states, mended, faults, done, failed, unknown, wrong;
@@ -45,6 +46,15 @@ static bool is_mended(const struct trial *trial, const struct memory_file *file)
 	strict_read(&state, file->bytes, file->length);
 	bool is = state.problems == 0 && state.guest_sum == trial->sound.guest_sum &&
 		  damaged_image_is_kept(&trial->sound, &state, trial->damaged->kept);
+	strict_free(&state);
+	return is;
+}
+
+static bool is_whole(const struct memory_file *file)
+{
+	struct strict_image state;
+	strict_read(&state, file->bytes, file->length);
+	bool is = state.problems == 0;
 	strict_free(&state);
 	return is;
 }
@@ -80,6 +90,8 @@ static void judge_state(void *opaque, const struct crash_state *shown)
 	trial->mended += is_new;
 	if (!has_guest(trial, shown->file))
 		complain(trial, "the guest's data or its tables changed");
+	if (trial->was_whole && !is_new && !is_whole(shown->file))
+		complain(trial, "the image is worse than before");
 	if (shown->digest != trial->last_digest)
 		repair_again(trial, shown->file);
 	trial->last_digest = shown->digest;
@@ -203,6 +215,7 @@ static uint64_t try_case(const struct damaged_layout *layout,
 	struct trial trial = {.layout = layout, .damaged = damaged};
 	damaged_image_make(&trial.image, layout, damaged);
 	strict_read(&trial.sound, trial.image.sound.bytes, trial.image.sound.length);
+	trial.was_whole = is_whole(&trial.image.file);
 	visit(&trial, all);
 	if (with_faults)
 		run_faults(&trial);
@@ -226,7 +239,8 @@ static void every_state_of_every_repair(void **state)
 	for (size_t l = 0; l < damaged_layout_count; l++)
 		for (size_t i = 0; i < damaged_case_count; i++) {
 			const struct damaged_layout *layout = &damaged_layouts[l];
-			bool is_due = asked != NULL || l == i % damaged_layout_count;
+			bool is_due = asked != NULL || l == i % damaged_layout_count ||
+				      (damaged_cases[i].flags & QCOW2BM_REPAIR_TRUST_BITMAPS);
 			if (is_due &&
 			    layout->refcount_order >= damaged_cases[i].min_order)
 				wrong += try_case(layout, &damaged_cases[i], all,

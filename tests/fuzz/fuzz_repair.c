@@ -256,7 +256,7 @@ static void check_and_repair(struct qcow2bm_image *image, struct memory_file *fi
 	note_sound(&before, image, report, options);
 	others_note(&others, file->bytes, file->length, false);
 	/* To drop all bitmaps of a broken image the header is changed alone, whoever names it. */
-	others.writes_header = true;
+	others.is_repair = true;
 	fault->at = options & OPTION_FAULT ? 1 + (options >> 6) * 5 : 0;
 	code = repair(image, report, options, &result);
 	before.says_leaks = result.leak_reason[0] != '\0';

@@ -10,8 +10,9 @@ struct others {
 	uint8_t *copy; /* of the whole image */
 	uint64_t size;
 	bool trusted; /* refcounts were: then what they have wrong may be lost */
-	/* The header is written although an L1 or L2 entry may name its cluster, too. */
-	bool writes_header;
+	/* The header is written although an L1 or L2 entry may name its cluster, too, and a damaged
+	 * length of the bitmaps extension hides what stands behind it. */
+	bool is_repair;
 };
 
 void others_note(struct others *others, const uint8_t *image, uint64_t size,

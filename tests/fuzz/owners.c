@@ -162,7 +162,7 @@ uint64_t owners_refcount(const struct owners *owners, uint64_t cluster)
 		return 0;
 	uint64_t block =
 		load(owners, load(owners, FIELD_REFTABLE, 8) + (cluster >> shift) * 8, 8);
-	if (block == 0)
+	if (block == 0 || block % cluster_bytes(owners) != 0)
 		return 0;
 	if (order >= 3)
 		return load(owners, block + (idx << (order - 3)), 1u << (order - 3));

@@ -171,6 +171,12 @@ FIELD(entry_name_twice, image->entry_off[1] + 24, 2,
       load(image, image->entry_off[0] + 24, 2))
 FIELD(entry_padding, image->entry_off[1] + 31, 1, 1)
 
+static void autoclear_lost_and_type(struct damaged_image *image)
+{
+	autoclear_lost(image);
+	entry_type(image);
+}
+
 /* ---- ... of a table --------------------------------------------------------------- */
 
 FIELD(data_reserved, damaged_image_entry(image, 1, 0), 8,
@@ -301,6 +307,12 @@ const struct damaged_case damaged_cases[] = {
 	 "autoclear-lost",
 	 autoclear_lost,
 	 ALL,
+	 QCOW2BM_REPAIR_TRUST_BITMAPS,
+	 0},
+	{.name = "autoclear lost and unknown type, trust",
+	 "type-unknown",
+	 autoclear_lost_and_type,
+	 BUT_B,
 	 QCOW2BM_REPAIR_TRUST_BITMAPS,
 	 0},
 	{.name = "autoclear lost, drop all",

@@ -358,6 +358,59 @@ static void what_is_freed_is_told(void **state)
 	damaged_image_free(&image);
 }
 
+/* ---- The header alone --------------------------------------------------------------- */
+
+static void refcounts_misplaced(struct damaged_image *image)
+{
+	store(image, 48, (uint64_t)1 << 40);
+	image->file.bytes[image->entry_off[B] + 16] = 2; /* a type that is unknown */
+}
+
+static void l1_damaged(struct damaged_image *image)
+{
+	store(image, load(image, 40), (uint64_t)1 << 40);
+	image->file.bytes[image->entry_off[B] + 16] = 2;
+}
+
+/* A compressed cluster of the guest is at byte 0. */
+static void header_shared(struct damaged_image *image)
+{
+	uint64_t l1 = load(image, 40), l2 = 0;
+	while (l2 == 0) {
+		l2 = load(image, l1) & 0x00fffffffffffe00u;
+		l1 += 8;
+	}
+	store(image, l2, (uint64_t)1 << 62);
+}
+
+/* Where there is nothing to plan with, all bitmaps can be dropped, and only all. */
+static void the_header_alone_drops_all(void **state)
+{
+	struct damaged_image image;
+	struct memory_file before = {0};
+	struct attempt attempt = {.options = {.flags = QCOW2BM_REPAIR_DROP_ALL}};
+	struct qcow2bm_image *opened;
+	(void)state;
+	make(&image, refcounts_misplaced);
+	memory_file_fill(&before, image.file.bytes, image.file.length);
+	try(&attempt, &image);
+	assert_int_equal(attempt.code, QCOW2BM_OK);
+	assert_true(attempt.result.switched);
+	assert_string_not_equal(attempt.result.leak_reason, "");
+	assert_int_equal(image.file.length, before.length);
+	assert_memory_equal(image.file.bytes + 512, before.bytes + 512, before.length - 512);
+	assert_int_equal(q2_image_open(&opened, memory_storage_open(&image.file), NULL),
+			 QCOW2BM_OK);
+	assert_int_equal(qcow2bm_count(opened), 0);
+	qcow2bm_close(opened);
+	memory_file_free(&before);
+	damaged_image_free(&image);
+	expect_refused(refcounts_misplaced, 0, QCOW2BM_EIMAGE, "refcount table");
+	expect_refused(l1_damaged, 0, QCOW2BM_EIMAGE, "an L1 table entry");
+	expect_refused(header_shared, QCOW2BM_REPAIR_DROP_ALL, QCOW2BM_EIMAGE,
+		       "part of the header");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +423,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_proven_stays_counted),
 		cmocka_unit_test(data_of_the_guest_stays_counted),
 		cmocka_unit_test(what_is_freed_is_told),
+		cmocka_unit_test(the_header_alone_drops_all),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
