@@ -135,7 +135,7 @@ static size_t find_end(struct salvage *salvage, size_t at, bool is_last,
 	if (!salvage->was_resynced)
 		salvage->resync_off = directory->off + at;
 	salvage->was_resynced = true;
-	return q2_min_u64(next, salvage->size) - at;
+	return (next < salvage->size ? next : salvage->size) - at;
 }
 
 /* Whether an entry is looked for at `at`: inside the directory as its size and count have it,
