@@ -147,6 +147,20 @@ static void describe_drops(struct repair *repair, const struct qcow2bm_plan *pla
 	}
 }
 
+/* Bitmaps that cannot be found have no name to be told. */
+static void describe_unfound(struct repair *repair)
+{
+	if (!(repair->flags & QCOW2BM_REPAIR_DROP_ALL) || repair->done.used != 0)
+		return;
+	for (size_t i = 0; i < qcow2bm_report_count(repair->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(repair->report, i);
+		if (problem->cure == QCOW2BM_CURE_CHOOSE)
+			tool_text_print(&repair->done, "  drop all bitmaps: %s\n",
+					problem->sentence);
+	}
+}
+
 static void describe_mended(struct repair *repair)
 {
 	if ((repair->flags & QCOW2BM_REPAIR_DROP_ALL) && repair->done.used != 0)
@@ -219,6 +233,7 @@ static int describe(struct repair *repair, bool *nothing)
 		return fail_plan(repair, &err);
 	qcow2bm_report_totals(repair->report, &totals);
 	describe_drops(repair, &plan);
+	describe_unfound(repair);
 	describe_mended(repair);
 	describe_trust(repair);
 	*nothing = repair->done.used == 0 && plan.release_clusters == 0;

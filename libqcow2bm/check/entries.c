@@ -158,6 +158,12 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 			" bytes of extra data that are not marked compatible: what its "
 			"bits mean is not known, and QEMU refuses the image",
 			entry->extra_bytes);
+	else if ((entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE) &&
+		 !bitmap->has_bad_length)
+		q2_problems_add(report, Q2_PROBLEM_EXTRA_NONE, idx,
+				bitmap->off + FLAGS_OFF,
+				"it has no extra data, but a flag that says what to do "
+				"with them, and QEMU refuses the image");
 	uint64_t end = name_off(bitmap) + entry->name_bytes;
 	size_t padding = (size_t)(q2_round_up(end, 8) - end);
 	for (size_t i = 0; i < padding && !bitmap->has_bad_length; i++)

@@ -36,6 +36,7 @@ static const struct kind kinds[Q2_PROBLEMS] = {
 	[Q2_PROBLEM_EXTRA] = {"extra-data", WARNING, QCOW2BM_CURE_DELETE},
 	[Q2_PROBLEM_EXTRA_INCOMPATIBLE] = {"extra-data-incompatible", ERROR,
 					   QCOW2BM_CURE_DROP},
+	[Q2_PROBLEM_EXTRA_NONE] = {"extra-data-none", ERROR, QCOW2BM_CURE_MEND},
 	[Q2_PROBLEM_PADDING] = {"padding-nonzero", WARNING, QCOW2BM_CURE_MEND},
 	[Q2_PROBLEM_IN_USE_LIVE] = {"in-use-live", NOTE, QCOW2BM_CURE_NONE},
 	[Q2_PROBLEM_IN_USE_STALE] = {"in-use-stale", WARNING, QCOW2BM_CURE_RECOVER},

@@ -134,6 +134,9 @@ static struct q2_directory_entry make_entry(const struct q2_plan *plan,
 	entry.name = q2_edit_name(edit, staged, &name_bytes);
 	entry.name_bytes = (uint16_t)name_bytes;
 	entry.flags = staged->flags;
+	/* QEMU takes it for a reserved one; without extra data it says nothing. */
+	if (edit->repair.is_wanted && entry.extra_bytes == 0)
+		entry.flags &= ~(uint32_t)Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE;
 	entry.granularity_bits = staged->granularity_bits;
 	const struct q2_content *content = find_content(plan, staged);
 	if (content != NULL && !content->is_unchanged) {

@@ -160,6 +160,7 @@ FIELD(entry_size_more, image->entry_off[1] + 8, 4,
 FIELD(entry_size_huge, image->entry_off[1] + 8, 4, UINT32_MAX)
 FIELD(entry_flags, image->entry_off[1] + 12, 4, 0x102)
 FIELD(entry_in_use, image->entry_off[1] + 12, 4, 3)
+FIELD(entry_flag_extra, image->entry_off[1] + 12, 4, 6)
 FIELD(entry_type, image->entry_off[1] + 16, 1, 2)
 FIELD(entry_granularity_high, image->entry_off[1] + 17, 1, 64)
 FIELD(entry_granularity_low, image->entry_off[1] + 17, 1, 3)
@@ -348,6 +349,12 @@ const struct damaged_case damaged_cases[] = {
 	 entry_in_use,
 	 BUT_B,
 	 QCOW2BM_REPAIR_DROP_IN_USE,
+	 0},
+	{.name = "flag for extra data, but none",
+	 "extra-data-none",
+	 entry_flag_extra,
+	 ALL,
+	 0,
 	 0},
 	{.name = "unknown type", "type-unknown", entry_type, BUT_B, 0, 0},
 	{.name = "granularity 64",
