@@ -253,7 +253,8 @@ static uint64_t read_entry(struct strict_image *image, struct strict_bitmap *bit
 	bitmap->granularity_bits = entry[17];
 	bitmap->name_bytes = strict_load(entry + 18, 2);
 	bitmap->extra_bytes = strict_load(entry + 20, 4);
-	uint64_t bytes = round_up((uint64_t)24 + bitmap->extra_bytes + bitmap->name_bytes, 8);
+	uint64_t bytes =
+		round_up((uint64_t)24 + bitmap->extra_bytes + bitmap->name_bytes, 8);
 	if (bytes > left)
 		return 0;
 	bitmap->extra = copy(entry + 24, bitmap->extra_bytes);
