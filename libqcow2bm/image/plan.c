@@ -100,7 +100,8 @@ static enum qcow2bm_code avoid_uncounted(struct q2_plan *plan, struct qcow2bm_er
 	struct q2_clusters *free_clusters = &plan->alloc.free_clusters;
 	const struct q2_edit_repair *repair = &plan->edit->repair;
 	const struct q2_clusters *const sets[] = {&plan->alloc.in_use, &plan->old,
-						  &repair->low, &repair->leaked};
+						  &repair->low, &repair->leaked,
+						  &plan->refs.metadata};
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < sizeof(sets) / sizeof(sets[0]); i++)
 		code = q2_clusters_subtract(free_clusters, sets[i], err);
