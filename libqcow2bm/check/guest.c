@@ -89,7 +89,8 @@ static enum qcow2bm_code add_l2_tables(struct q2_walk *walk, const struct q2_wal
 	for (size_t at = 0; at < bytes; at += 8) {
 		uint64_t entry = q2_be64_load(part + at);
 		uint64_t off = entry & Q2_MAPPING_L1_OFFSET_MASK;
-		if ((entry & L1_RESERVED) != 0)
+		/* QEMU takes one without a place for an L2 table in the header, too. */
+		if ((entry & L1_RESERVED) != 0 || (entry != 0 && off == 0))
 			q2_tally_add(bad, part_off + at);
 		if (off == 0)
 			continue;
