@@ -15,6 +15,7 @@ tests_hostile_verdicts_SOURCES = \
 tests_hostile_verdicts_LDADD = tests/support/libsupport.la
 
 check-hostile: all
-	$(MAKE) check TESTS='tests/hostile/make-image-words tests/hostile/recipes-build'
+	$(MAKE) check TESTS='tests/hostile/make-image-words tests/hostile/recipes-build \
+		tests/hostile/repair-recipes'
 	QCOW2BM_HOSTILE_ALL=1 ./run tests/hostile/commands-on-recipes
 .PHONY: check-hostile
