@@ -48,24 +48,26 @@ static json_t *make_json(const struct qcow2bm_carved *carved)
 		json_array_append_new(flags, json_string("in-use"));
 	if (carved->autoload)
 		json_array_append_new(flags, json_string("auto"));
-	return json_pack("{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:s}",
-			 "directory-offset", tool_json_number(carved->directory_offset), "index",
-			 (int)carved->idx, "offset", tool_json_number(carved->entry_offset),
-			 "name", tool_json_name(carved->name, carved->name_bytes), "granularity",
-			 tool_json_number((uint64_t)1 << carved->granularity_bits), "flags",
-			 flags, "table-offset", tool_json_number(carved->table_offset),
-			 "table-entries", tool_json_number(carved->table_entries),
-			 "data-clusters", tool_json_number(carved->data_clusters), "fits-disk",
-			 (int)carved->fits_disk, "state", states[carved->state].word);
+	return json_pack(
+		"{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:s}",
+		"directory-offset", tool_json_number(carved->directory_offset), "index",
+		(int)carved->idx, "offset", tool_json_number(carved->entry_offset),
+		"name", tool_json_name(carved->name, carved->name_bytes), "granularity",
+		tool_json_number((uint64_t)1 << carved->granularity_bits), "flags", flags,
+		"table-offset", tool_json_number(carved->table_offset), "table-entries",
+		tool_json_number(carved->table_entries), "data-clusters",
+		tool_json_number(carved->data_clusters), "fits-disk",
+		(int)carved->fits_disk, "state", states[carved->state].word);
 }
 
 static void print_human(struct carve *carve, const struct qcow2bm_carved *carved)
 {
 	char *name = tool_name_escape(carved->name, carved->name_bytes, TOOL_NAME_HUMAN);
 	if (carve->count == 0)
-		tool_text_print(carve->text,
-				"  old bitmaps in free or leaked clusters (what is there may be "
-				"anything):\n");
+		tool_text_print(
+			carve->text,
+			"  old bitmaps in free or leaked clusters (what is there may be "
+			"anything):\n");
 	tool_text_print(carve->text,
 			"    %" PRIu64 ":%" PRIu32 " '%s'%s, granularity %" PRIu64
 			", table of %" PRIu64 " bytes, data %" PRIu64 " bytes: %s%s\n",

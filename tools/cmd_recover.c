@@ -17,7 +17,7 @@ enum { STORED = TOOL_OPT_OWN, ALLOCATED, FULL, CARVED, AS, UNSAFE, ENABLE, DISAB
 struct recover {
 	struct tool_edit edit;
 	struct qcow2bm_recover_options options;
-	int methods;             /* how many were asked for */
+	int methods; /* how many were asked for */
 	struct tool_carved carved;
 	struct tool_text report; /* a line for each bitmap, for a human */
 };

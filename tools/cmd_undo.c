@@ -24,7 +24,8 @@ static int print_json(const struct undo *undo, const struct qcow2bm_undo_result 
 	json_object_set_new(value, "undo-file", tool_json_text(undo->undo_filename));
 	json_object_set_new(value, "dry-run", json_boolean(undo->options.dry_run));
 	json_object_set_new(value, "was-undone-before", json_boolean(result->nothing));
-	json_object_set_new(value, "was-interrupted", json_boolean(result->was_interrupted));
+	json_object_set_new(value, "was-interrupted",
+			    json_boolean(result->was_interrupted));
 	json_object_set_new(value, "forced", json_boolean(result->forced));
 	json_object_set_new(value, "restored-bytes",
 			    json_integer((json_int_t)result->restored_bytes));
@@ -39,23 +40,26 @@ static int print_human(const struct undo *undo, const struct qcow2bm_undo_result
 	if (undo->options.quiet)
 		return TOOL_EXIT_DONE;
 	if (result->was_interrupted && !result->nothing)
-		tool_text_print(&text, "The edit was interrupted before its end%s.\n",
-				result->forced
-					? "; not every sector is one that it knows (--force)"
-					: "; every sector is one that it found or made");
+		tool_text_print(
+			&text, "The edit was interrupted before its end%s.\n",
+			result->forced
+				? "; not every sector is one that it knows (--force)"
+				: "; every sector is one that it found or made");
 	if (result->nothing)
 		tool_text_print(&text, "The image is as it was before the edit already: "
 				       "nothing to put back.\n");
 	else if (undo->options.dry_run)
-		tool_text_print(&text,
-				"The edit can be undone: nothing else has written since. The "
-				"image would be\n%" PRIu64 " bytes long again.\n",
-				result->file_bytes);
+		tool_text_print(
+			&text,
+			"The edit can be undone: nothing else has written since. The "
+			"image would be\n%" PRIu64 " bytes long again.\n",
+			result->file_bytes);
 	else
-		tool_text_print(&text,
-				"Done: the image is byte for byte what it was before the edit "
-				"(%" PRIu64 " bytes put back).\n",
-				result->restored_bytes);
+		tool_text_print(
+			&text,
+			"Done: the image is byte for byte what it was before the edit "
+			"(%" PRIu64 " bytes put back).\n",
+			result->restored_bytes);
 	return tool_output_text(&text);
 }
 
@@ -100,7 +104,8 @@ static int run(int argc, char **argv)
 			return status;
 	}
 	if (argc - optind != 2)
-		return tool_message_usage(&tool_cmd_undo, "operands IMAGE and FILE are wanted");
+		return tool_message_usage(&tool_cmd_undo,
+					  "operands IMAGE and FILE are wanted");
 	undo.filename = argv[optind];
 	undo.undo_filename = argv[optind + 1];
 	return undo_edit(&undo);

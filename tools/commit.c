@@ -79,9 +79,10 @@ static int report_success(const struct tool_edit *edit,
 		tool_message(edit->filename, "done, but %" PRIu64 " clusters leaked: %s",
 			     result->leaked_clusters, result->leak_reason);
 	else if (leaked && !edit->options.quiet)
-		tool_message(edit->filename,
-			     "done, but clusters may be leaked, how many is not known: %s",
-			     result->leak_reason);
+		tool_message(
+			edit->filename,
+			"done, but clusters may be leaked, how many is not known: %s",
+			result->leak_reason);
 	if (changes == NULL)
 		return status;
 	if (tool_output_json(tool_plan_result(edit->filename, changes, result)) ==

@@ -48,7 +48,8 @@ static unsigned cluster_bits(const struct carve *carve)
 
 static bool has_plain_name(const struct q2_directory_entry *entry)
 {
-	return entry->name_bytes != 0 && entry->name_bytes <= Q2_DIRECTORY_MAX_NAME_BYTES &&
+	return entry->name_bytes != 0 &&
+	       entry->name_bytes <= Q2_DIRECTORY_MAX_NAME_BYTES &&
 	       memchr(entry->name, '\0', entry->name_bytes) == NULL;
 }
 
@@ -67,7 +68,8 @@ bool q2_carve_is_entry(const struct qcow2bm_image *image, const uint8_t *bytes,
 	    entry->table_entries == 0 ||
 	    entry->table_entries > Q2_TABLE_MAX_BITMAP_BYTES >> cluster_bits)
 		return false;
-	size_t used = Q2_DIRECTORY_ENTRY_MIN_BYTES + entry->extra_bytes + entry->name_bytes;
+	size_t used =
+		Q2_DIRECTORY_ENTRY_MIN_BYTES + entry->extra_bytes + entry->name_bytes;
 	for (size_t i = used; i < *entry_bytes; i++)
 		if (bytes[i] != 0)
 			return false;
@@ -199,7 +201,8 @@ static enum qcow2bm_code find_unused(struct carve *carve, uint64_t first, uint64
 		&carve->refcounts, first, end, UINT64_MAX, unused, &stopped, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < leaked->count; i++) {
 		uint64_t from = q2_max_u64(first, leaked->runs[i].first);
-		uint64_t to = q2_min_u64(end, leaked->runs[i].first + leaked->runs[i].count);
+		uint64_t to =
+			q2_min_u64(end, leaked->runs[i].first + leaked->runs[i].count);
 		if (from < to)
 			code = q2_clusters_add(unused, from, to - from, err);
 	}
@@ -235,9 +238,10 @@ static enum qcow2bm_code begin(struct carve **result, struct qcow2bm_image *imag
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "carving wants the whole check of this image");
 	if (!report->guest_is_sound)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "refcounts of the image are wrong, so which clusters are free is "
-			       "not known: nothing was carved (qemu-img check)");
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			"refcounts of the image are wrong, so which clusters are free is "
+			"not known: nothing was carved (qemu-img check)");
 	struct carve *carve = calloc(1, sizeof(*carve));
 	if (carve == NULL)
 		return q2_fail_memory(err, "a look at free clusters");

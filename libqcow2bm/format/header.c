@@ -117,8 +117,7 @@ static enum qcow2bm_code decode_fields(struct q2_header *header, const uint8_t *
 				       size_t bytes, struct qcow2bm_error *err)
 {
 	if (bytes < VERSION_OFF || q2_be32_load(buf) != Q2_HEADER_MAGIC)
-		return q2_fail(err, QCOW2BM_ENOTQCOW2, 0,
-			       "image is not in qcow2 format");
+		return q2_fail(err, QCOW2BM_ENOTQCOW2, 0, "image is not in qcow2 format");
 	enum qcow2bm_code code = check_length(bytes, VERSION_OFF + 4, err);
 	if (code != QCOW2BM_OK)
 		return code;

@@ -426,8 +426,9 @@ enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
 static int sync_directory(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder = slash == NULL ? strdup(".")
-				     : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	char *folder =
+		slash == NULL ? strdup(".")
+			      : strndup(path, slash == path ? 1 : (size_t)(slash - path));
 	if (folder == NULL)
 		return ENOMEM;
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -443,8 +444,8 @@ enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 	if (fd < 0)
-		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET, "cannot make '%.300s'",
-				     path);
+		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET,
+				     "cannot make '%.300s'", path);
 	fd = move_above_standard(fd);
 	int error = fd < 0 ? errno : sync_directory(path);
 	struct file *file = error == 0 ? calloc(1, sizeof(*file)) : NULL;

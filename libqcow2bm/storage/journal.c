@@ -26,10 +26,10 @@ struct journal {
 	struct q2_storage *undo;
 	char *path; /* of the undo file; NULL when it is not ours to remove */
 	uint64_t id;
-	uint64_t at;   /* where the next record goes */
+	uint64_t at;        /* where the next record goes */
 	uint64_t batch_off; /* where `at` was when the undo file was last synced */
-	uint64_t room; /* the undo file's length; zeros from `at` on */
-	bool is_short; /* the room ahead could not be made */
+	uint64_t room;      /* the undo file's length; zeros from `at` on */
+	bool is_short;      /* the room ahead could not be made */
 	uint64_t number;
 	uint32_t stretch;
 	struct q2_spans noted; /* sectors that this stretch has the old bytes of */
@@ -68,8 +68,8 @@ static enum qcow2bm_code make_room(struct journal *journal, uint32_t bytes,
 {
 	static const uint8_t zeros[ROOM_AHEAD];
 	while (journal->room < journal->at + bytes + ROOM_AHEAD) {
-		enum qcow2bm_code code = q2_storage_write(journal->undo, zeros,
-							  sizeof(zeros), journal->room, err);
+		enum qcow2bm_code code = q2_storage_write(
+			journal->undo, zeros, sizeof(zeros), journal->room, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		journal->room += sizeof(zeros);
@@ -82,7 +82,8 @@ static enum qcow2bm_code append(struct journal *journal, struct q2_undo_record *
 				struct qcow2bm_error *err)
 {
 	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
-	uint32_t payload = q2_undo_record_payload(record), bytes = q2_undo_record_bytes(record);
+	uint32_t payload = q2_undo_record_payload(record),
+		 bytes = q2_undo_record_bytes(record);
 	if (!journal->is_short && make_room(journal, bytes, &cause) != QCOW2BM_OK) {
 		journal->is_short = true;
 		return blame_undo(&cause, err);
@@ -91,12 +92,13 @@ static enum qcow2bm_code append(struct journal *journal, struct q2_undo_record *
 	record->number = journal->number;
 	record->stretch = journal->stretch;
 	record->batch_off = journal->batch_off;
-	record->payload_crc = q2_undo_crc(0, journal->record + Q2_UNDO_HEAD_BYTES, payload);
+	record->payload_crc =
+		q2_undo_crc(0, journal->record + Q2_UNDO_HEAD_BYTES, payload);
 	q2_undo_record_encode(record, journal->record);
 	memset(journal->record + Q2_UNDO_HEAD_BYTES + payload, 0,
 	       bytes - Q2_UNDO_HEAD_BYTES - payload);
-	if (q2_storage_write(journal->undo, journal->record, bytes, journal->at, &cause) !=
-	    QCOW2BM_OK)
+	if (q2_storage_write(journal->undo, journal->record, bytes, journal->at,
+			     &cause) != QCOW2BM_OK)
 		return blame_undo(&cause, err);
 	journal->at += bytes;
 	journal->room = q2_max_u64(journal->room, journal->at);
@@ -125,9 +127,9 @@ static void put_sums(struct journal *journal, const uint8_t *bytes, size_t secto
 }
 
 /* Reads a range; what lies behind the end is zeros. *inside is what lies before it. */
-static enum qcow2bm_code read_padded(struct journal *journal, uint8_t *buf, uint32_t bytes,
-				     uint64_t off, uint64_t length, uint32_t *inside,
-				     struct qcow2bm_error *err)
+static enum qcow2bm_code read_padded(struct journal *journal, uint8_t *buf,
+				     uint32_t bytes, uint64_t off, uint64_t length,
+				     uint32_t *inside, struct qcow2bm_error *err)
 {
 	*inside = off >= length ? 0 : (uint32_t)q2_min_u64(bytes, length - off);
 	memset(buf + *inside, 0, bytes - *inside);
@@ -156,7 +158,8 @@ static enum qcow2bm_code note_range(struct journal *journal, uint64_t off, uint3
 			.length_bytes = length_after,
 		};
 		if (!is_noted && inside > from)
-			record.old_bytes = (uint32_t)q2_min_u64(record.bytes, inside - from);
+			record.old_bytes =
+				(uint32_t)q2_min_u64(record.bytes, inside - from);
 		put_sums(journal, journal->new + from, (size_t)(stop - first));
 		memcpy(journal->record + Q2_UNDO_HEAD_BYTES + 4 * (stop - first),
 		       journal->old + from, record.old_bytes);
@@ -188,7 +191,8 @@ static void apply(struct journal *journal, const struct change *change, uint64_t
 		memset(journal->new + (from - off), 0, (size_t)(to - from));
 }
 
-static enum qcow2bm_code append_change(struct journal *journal, const struct change *change,
+static enum qcow2bm_code append_change(struct journal *journal,
+				       const struct change *change,
 				       struct qcow2bm_error *err)
 {
 	uint64_t off = change->off & ~(uint64_t)(Q2_UNDO_SECTOR_BYTES - 1);
@@ -199,10 +203,10 @@ static enum qcow2bm_code append_change(struct journal *journal, const struct cha
 		return append(journal, &record, err);
 	}
 	while (off < end) {
-		uint32_t bytes = (uint32_t)q2_min_u64(end - off, Q2_UNDO_MAX_RANGE), inside;
-		enum qcow2bm_code code =
-			read_padded(journal, journal->old, bytes, off,
-				    change->length_before, &inside, err);
+		uint32_t bytes = (uint32_t)q2_min_u64(end - off, Q2_UNDO_MAX_RANGE),
+			 inside;
+		enum qcow2bm_code code = read_padded(journal, journal->old, bytes, off,
+						     change->length_before, &inside, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		apply(journal, change, off, bytes);
@@ -246,7 +250,8 @@ static enum qcow2bm_code journal_read(struct q2_storage *storage, void *buf, siz
 }
 
 static enum qcow2bm_code journal_write(struct q2_storage *storage, const void *buf,
-				       size_t bytes, uint64_t off, struct qcow2bm_error *err)
+				       size_t bytes, uint64_t off,
+				       struct qcow2bm_error *err)
 {
 	struct journal *journal = journal_of(storage);
 	struct change change = {.buf = buf, .off = off, .bytes = bytes};
@@ -266,7 +271,8 @@ static enum qcow2bm_code journal_write(struct q2_storage *storage, const void *b
 	return q2_storage_write(journal->inner, buf, bytes, off, err);
 }
 
-static enum qcow2bm_code journal_sync(struct q2_storage *storage, struct qcow2bm_error *err)
+static enum qcow2bm_code journal_sync(struct q2_storage *storage,
+				      struct qcow2bm_error *err)
 {
 	struct journal *journal = journal_of(storage);
 	enum qcow2bm_code code = q2_storage_sync(journal->inner, err);
@@ -344,7 +350,8 @@ static uint64_t make_id(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return ((uint64_t)now.tv_sec << 30 ^ (uint64_t)now.tv_nsec) * 0x9e3779b97f4a7c15u ^
+	return ((uint64_t)now.tv_sec << 30 ^ (uint64_t)now.tv_nsec) *
+		       0x9e3779b97f4a7c15u ^
 	       (uint64_t)getpid();
 }
 
@@ -357,11 +364,10 @@ static enum qcow2bm_code write_header(struct journal *journal, struct qcow2bm_er
 		q2_storage_length(journal->inner, &header.length_bytes, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	header.start_bytes =
-		(uint32_t)q2_min_u64(header.length_bytes, Q2_UNDO_MAX_START);
+	header.start_bytes = (uint32_t)q2_min_u64(header.length_bytes, Q2_UNDO_MAX_START);
 	if (header.start_bytes != 0)
-		code = q2_storage_read(journal->inner, journal->old, header.start_bytes, 0,
-				       err);
+		code = q2_storage_read(journal->inner, journal->old, header.start_bytes,
+				       0, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	header.start_crc = q2_undo_crc(0, journal->old, header.start_bytes);
@@ -397,8 +403,9 @@ static enum qcow2bm_code begin(struct journal **result, struct q2_storage *inner
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_journal_open_over(struct q2_storage **storage, struct q2_storage *inner,
-				       struct q2_storage *undo, struct qcow2bm_error *err)
+enum qcow2bm_code q2_journal_open_over(struct q2_storage **storage,
+				       struct q2_storage *inner, struct q2_storage *undo,
+				       struct qcow2bm_error *err)
 {
 	struct journal *journal;
 	enum qcow2bm_code code = begin(&journal, inner, undo, err);
@@ -441,13 +448,15 @@ bool q2_journal_is(const struct q2_storage *storage)
 
 /* ---- Ending ------------------------------------------------------------------------- */
 
-static enum qcow2bm_code note_standing(struct journal *journal, const struct q2_span *span,
-				       uint64_t length, struct qcow2bm_error *err)
+static enum qcow2bm_code note_standing(struct journal *journal,
+				       const struct q2_span *span, uint64_t length,
+				       struct qcow2bm_error *err)
 {
 	uint64_t off = span->first * Q2_UNDO_SECTOR_BYTES;
 	uint64_t end = span->end * Q2_UNDO_SECTOR_BYTES;
 	while (off < end) {
-		uint32_t bytes = (uint32_t)q2_min_u64(end - off, Q2_UNDO_MAX_RANGE), inside;
+		uint32_t bytes = (uint32_t)q2_min_u64(end - off, Q2_UNDO_MAX_RANGE),
+			 inside;
 		struct q2_undo_record record = {.kind = Q2_UNDO_STANDS,
 						.off = off,
 						.bytes = bytes,
@@ -469,7 +478,8 @@ static enum qcow2bm_code note_end(struct journal *journal, struct qcow2bm_error 
 {
 	struct q2_undo_record end = {.kind = Q2_UNDO_END};
 	journal->batch_off = journal->at;
-	enum qcow2bm_code code = q2_storage_length(journal->inner, &end.length_bytes, err);
+	enum qcow2bm_code code =
+		q2_storage_length(journal->inner, &end.length_bytes, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < journal->ever.count; i++)
 		code = note_standing(journal, &journal->ever.items[i], end.length_bytes,
 				     err);

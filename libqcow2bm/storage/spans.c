@@ -56,7 +56,8 @@ enum qcow2bm_code q2_spans_add(struct q2_spans *spans, uint64_t first, uint64_t 
 	return QCOW2BM_OK;
 }
 
-uint64_t q2_spans_part(const struct q2_spans *spans, uint64_t first, uint64_t end, bool *is_in)
+uint64_t q2_spans_part(const struct q2_spans *spans, uint64_t first, uint64_t end,
+		       bool *is_in)
 {
 	size_t idx = find(spans, first);
 	*is_in = idx < spans->count && spans->items[idx].first <= first;

@@ -23,10 +23,9 @@ static enum qcow2bm_code read_old(struct run *run, const struct q2_undo_entry *e
 				  struct qcow2bm_error *err)
 {
 	const struct q2_undo_record *record = &entry->record;
-	return q2_storage_read(run->undo.storage, run->buf, record->old_bytes,
-			       entry->payload_off +
-				       record->bytes / Q2_UNDO_SECTOR_BYTES * 4,
-			       err);
+	return q2_storage_read(
+		run->undo.storage, run->buf, record->old_bytes,
+		entry->payload_off + record->bytes / Q2_UNDO_SECTOR_BYTES * 4, err);
 }
 
 /* The first bytes of the image as they were before, all old bytes put back. */
@@ -62,10 +61,11 @@ static enum qcow2bm_code check_identity(struct run *run, struct qcow2bm_error *e
 	enum qcow2bm_code code = make_start(run, start, err);
 	if (code == QCOW2BM_OK &&
 	    q2_undo_crc(0, start, header->start_bytes) != header->start_crc)
-		code = q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "the undo file belongs to another image, or something else "
-			       "has written into the first %" PRIu32 " bytes since",
-			       header->start_bytes);
+		code = q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the undo file belongs to another image, or something else "
+			"has written into the first %" PRIu32 " bytes since",
+			header->start_bytes);
 	free(start);
 	return code;
 }
@@ -103,10 +103,11 @@ static enum qcow2bm_code check_position(struct run *run, struct qcow2bm_error *e
 		run->result->forced = true;
 		return QCOW2BM_OK;
 	}
-	const char *advice = may_force ? "; the edit was interrupted: if nothing else has "
-					 "written since, a disk may have torn a sector, and "
-					 "--force undoes it"
-				       : "";
+	const char *advice =
+		may_force ? "; the edit was interrupted: if nothing else has "
+			    "written since, a disk may have torn a sector, and "
+			    "--force undoes it"
+			  : "";
 	if (position->off == QCOW2BM_NO_OFFSET)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "something else has written since: parts of the image are "
@@ -120,14 +121,16 @@ static enum qcow2bm_code check_position(struct run *run, struct qcow2bm_error *e
 
 /* What the range held, zeros where the file ended: they must be there until it is cut off, so
  * that an undoing that was interrupted is known for one. */
-static enum qcow2bm_code put_back_entry(struct run *run, const struct q2_undo_entry *entry,
+static enum qcow2bm_code put_back_entry(struct run *run,
+					const struct q2_undo_entry *entry,
 					struct qcow2bm_error *err)
 {
 	const struct q2_undo_record *record = &entry->record;
 	uint64_t length, bytes = record->old_bytes;
 	enum qcow2bm_code code = q2_storage_length(run->image, &length, err);
 	if (code == QCOW2BM_OK && length > record->off)
-		bytes = q2_max_u64(bytes, q2_min_u64(length - record->off, record->bytes));
+		bytes = q2_max_u64(bytes,
+				   q2_min_u64(length - record->off, record->bytes));
 	if (code == QCOW2BM_OK && record->old_bytes != 0)
 		code = read_old(run, entry, err);
 	if (code != QCOW2BM_OK || bytes == 0)
@@ -230,8 +233,9 @@ enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *stora
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename, unsigned flags,
-			       unsigned wait_seconds, struct qcow2bm_undo_result *result,
+enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename,
+			       unsigned flags, unsigned wait_seconds,
+			       struct qcow2bm_undo_result *result,
 			       struct qcow2bm_error *err)
 {
 	struct q2_storage *image, *undo;
@@ -241,8 +245,9 @@ enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename, 
 	enum qcow2bm_code code =
 		q2_file_open(&undo, undo_filename, Q2_STORAGE_NO_LOCK, 0, &cause);
 	if (code != QCOW2BM_OK)
-		return q2_fail(err, code, QCOW2BM_NO_OFFSET, "the undo file '%.200s': %.200s",
-			       undo_filename, cause.sentence);
+		return q2_fail(err, code, QCOW2BM_NO_OFFSET,
+			       "the undo file '%.200s': %.200s", undo_filename,
+			       cause.sentence);
 	code = q2_file_open(&image, filename, image_flags, wait_seconds, err);
 	if (code == QCOW2BM_OK) {
 		code = q2_undo_run(image, undo, flags, result, err);

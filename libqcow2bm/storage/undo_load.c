@@ -32,8 +32,7 @@ static enum qcow2bm_code fail_damaged(uint64_t at, const char *what,
 static bool is_head(const struct load *load, const uint8_t *head,
 		    struct q2_undo_record *record)
 {
-	if (!q2_undo_record_decode(record, head) ||
-	    record->id != load->undo->header.id)
+	if (!q2_undo_record_decode(record, head) || record->id != load->undo->header.id)
 		return false;
 	return load->undo->count == 0 || record->number > load->last_number;
 }

@@ -28,14 +28,15 @@ struct search {
 	const struct q2_undo *undo;
 	struct q2_storage *image;
 	struct q2_undo_position *position;
-	uint64_t length;  /* of the image */
-	uint32_t *order;  /* entries with a range, by place, then in the file's order */
+	uint64_t length; /* of the image */
+	uint32_t *order; /* entries with a range, by place, then in the file's order */
 	size_t count;
-	uint32_t *near;   /* those about the sectors that are looked at */
-	int64_t *deltas;  /* of how many sectors fit stretch i compared with stretch i - 1 */
+	uint32_t *near; /* those about the sectors that are looked at */
+	int64_t *
+		deltas; /* of how many sectors fit stretch i compared with stretch i - 1 */
 	uint64_t sectors, originals;
 	bool has_unknown;
-	uint64_t start;   /* of what is looked at */
+	uint64_t start; /* of what is looked at */
 	struct sector now[SECTORS];
 	uint8_t content[Q2_UNDO_MAX_RANGE];
 	uint8_t old[Q2_UNDO_MAX_RANGE];
@@ -54,7 +55,8 @@ static bool is_old(const struct search *search, const struct q2_undo_record *rec
 {
 	size_t from = i * Q2_UNDO_SECTOR_BYTES, stored = 0;
 	if (record->old_bytes > from)
-		stored = (size_t)q2_min_u64(record->old_bytes - from, Q2_UNDO_SECTOR_BYTES);
+		stored = (size_t)q2_min_u64(record->old_bytes - from,
+					    Q2_UNDO_SECTOR_BYTES);
 	if (memcmp(content, search->old + from, stored) != 0)
 		return false;
 	for (size_t at = stored; at < Q2_UNDO_SECTOR_BYTES; at++)
@@ -80,8 +82,8 @@ static void weigh_old(struct search *search, const struct q2_undo_record *record
 
 static enum qcow2bm_code weigh_sector(struct search *search,
 				      const struct q2_undo_record *record,
-				      struct sector *sector, const uint8_t *content, size_t i,
-				      struct qcow2bm_error *err)
+				      struct sector *sector, const uint8_t *content,
+				      size_t i, struct qcow2bm_error *err)
 {
 	bool is_change = record->kind == Q2_UNDO_CHANGE;
 	bool is_later = sector->stretch == NEVER || sector->stretch != record->stretch;
@@ -143,8 +145,8 @@ static enum qcow2bm_code read_content(struct search *search, struct qcow2bm_erro
 	memset(search->content + inside, 0, sizeof(search->content) - (size_t)inside);
 	if (inside == 0)
 		return QCOW2BM_OK;
-	return q2_storage_read(search->image, search->content, (size_t)inside, search->start,
-			       err);
+	return q2_storage_read(search->image, search->content, (size_t)inside,
+			       search->start, err);
 }
 
 /* The sectors that are looked at have met all records about them. */
@@ -165,7 +167,8 @@ static void close_sectors(struct search *search)
 
 /* Looks at the sectors from search->start on; `from` is the first of order[] that may be about
  * one of them. */
-static enum qcow2bm_code look(struct search *search, size_t from, struct qcow2bm_error *err)
+static enum qcow2bm_code look(struct search *search, size_t from,
+			      struct qcow2bm_error *err)
 {
 	size_t near = 0;
 	for (size_t i = from; i < search->count; i++) {
@@ -276,7 +279,8 @@ static void conclude(struct search *search)
 				search->length == undo->header.length_bytes;
 }
 
-enum qcow2bm_code q2_undo_find_position(const struct q2_undo *undo, struct q2_storage *image,
+enum qcow2bm_code q2_undo_find_position(const struct q2_undo *undo,
+					struct q2_storage *image,
 					struct q2_undo_position *position,
 					struct qcow2bm_error *err)
 {

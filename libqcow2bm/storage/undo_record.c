@@ -10,7 +10,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#define MAGIC "qcow2bm undo\n\r\n" /* with its NUL 16 bytes; a text transfer would break it */
+#define MAGIC \
+	"qcow2bm undo\n\r\n" /* with its NUL 16 bytes; a text transfer would break it */
 #define MAGIC_BYTES 16u
 #define UNDO_VERSION 1u
 #define RECORD_MAGIC 0x71326475u
@@ -48,8 +49,8 @@ enum qcow2bm_code q2_undo_header_decode(struct q2_undo_header *header,
 	uint32_t version = q2_be32_load(sector + 16);
 	if (version != UNDO_VERSION)
 		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "the undo file has version %" PRIu32 ", known is %u", version,
-			       UNDO_VERSION);
+			       "the undo file has version %" PRIu32 ", known is %u",
+			       version, UNDO_VERSION);
 	header->id = q2_be64_load(sector + 24);
 	header->length_bytes = q2_be64_load(sector + 32);
 	header->start_bytes = q2_be32_load(sector + 40);
@@ -97,7 +98,8 @@ static bool has_sane_range(const struct q2_undo_record *record)
 	       record->length_bytes <= INT64_MAX;
 }
 
-bool q2_undo_record_decode(struct q2_undo_record *record, const uint8_t head[Q2_UNDO_HEAD_BYTES])
+bool q2_undo_record_decode(struct q2_undo_record *record,
+			   const uint8_t head[Q2_UNDO_HEAD_BYTES])
 {
 	uint32_t kind = q2_be32_load(head + 4), flags = q2_be32_load(head + 28);
 	uint32_t sum = q2_be32_load(head + SUM_OFF(Q2_UNDO_HEAD_BYTES));
