@@ -44,6 +44,7 @@ unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_prove
 unit_tests += tests/unit/test_record_storage
 unit_tests += tests/unit/test_recover
+unit_tests += tests/unit/test_recover_carved
 unit_tests += tests/unit/test_refcount
 unit_tests += tests/unit/test_refcounts
 unit_tests += tests/unit/test_repair
@@ -212,6 +213,10 @@ tests_support_make_image_LDADD =
 check_PROGRAMS += tests/support/kill_at
 tests_support_kill_at_LDADD =
 
+tests_unit_test_carve_SOURCES = tests/unit/test_carve.c \
+	tests/unit/carve_world.c tests/unit/carve_world.h
+tests_unit_test_recover_carved_SOURCES = tests/unit/test_recover_carved.c \
+	tests/unit/carve_world.c tests/unit/carve_world.h
 tests_unit_test_file_SOURCES = tests/unit/test_file.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
 tests_unit_test_file_open_SOURCES = tests/unit/test_file_open.c \
