@@ -215,6 +215,24 @@ static void add_duplicates(struct human *human)
 	tool_text_print(human->text, "\n");
 }
 
+/* Whether something is to be mended without which QEMU does not even open the image. */
+static bool keeps_qemu_out(const struct human *human)
+{
+	static const char *const harmless[] = {"refcount-zero", "directory-refcount-zero",
+					       "directory-overlap",
+					       "directory-overlap-bitmap"};
+	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(human->report, i);
+		bool opens = problem->severity != QCOW2BM_SEVERITY_ERROR;
+		for (size_t k = 0; k < sizeof(harmless) / sizeof(harmless[0]); k++)
+			opens |= strcmp(problem->code, harmless[k]) == 0;
+		if (problem->cure == QCOW2BM_CURE_MEND && !opens)
+			return true;
+	}
+	return false;
+}
+
 static void add_repair_effect(struct human *human)
 {
 	size_t dropped = 0, all = qcow2bm_count(human->image);
@@ -303,7 +321,7 @@ static void add_commands(struct human *human)
 		has_problem(human, "image-dirty") ||
 		has_problem(human, "image-corrupt") ||
 		(has_guest_errors(human) && !has_cure(human, QCOW2BM_CURE_DROP) &&
-		 !has_cure(human, QCOW2BM_CURE_CHOOSE));
+		 !has_cure(human, QCOW2BM_CURE_CHOOSE) && !keeps_qemu_out(human));
 	if (qemu_first)
 		add_qemu(human);
 	add_duplicates(human);
