@@ -82,6 +82,14 @@ static bool has_cure(const struct human *human, enum qcow2bm_cure cure)
 	return false;
 }
 
+static bool has_any_cure(const struct human *human)
+{
+	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++)
+		if (qcow2bm_report_problem(human->report, i)->cure != QCOW2BM_CURE_NONE)
+			return true;
+	return false;
+}
+
 static bool has_problem(const struct human *human, const char *code)
 {
 	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++)
@@ -312,10 +320,9 @@ static void add_qemu(struct human *human)
 
 static void add_commands(struct human *human)
 {
-	struct tool_text *text = human->text;
-	size_t before = text->used;
-	tool_text_print(text, "To do:\n");
-	size_t begun = text->used;
+	if (!has_any_cure(human))
+		return;
+	tool_text_print(human->text, "To do:\n");
 	/* Where QEMU opens the image as it is. */
 	bool qemu_first =
 		has_problem(human, "image-dirty") ||
@@ -337,10 +344,6 @@ static void add_commands(struct human *human)
 		  "qcow2bm delete");
 	if (!qemu_first)
 		add_qemu(human);
-	if (text->used == begun) {
-		text->used = before;
-		text->bytes[before] = '\0';
-	}
 }
 
 static void add_count(struct tool_text *text, uint64_t count, const char *what)

@@ -41,7 +41,7 @@ struct carve {
 	uint8_t buf[READ_BYTES + TAIL_BYTES];
 };
 
-static unsigned cluster_bits(const struct carve *carve)
+static unsigned shift_of(const struct carve *carve)
 {
 	return carve->image->header.cluster_bits;
 }
@@ -219,9 +219,9 @@ static enum qcow2bm_code look_at_window(struct carve *carve, uint64_t first, uin
 	uint64_t file_bytes = carve->image->file_bytes;
 	enum qcow2bm_code code = find_unused(carve, first, end, &unused, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < unused.count; i++) {
-		uint64_t off = unused.runs[i].first << cluster_bits(carve);
+		uint64_t off = unused.runs[i].first << shift_of(carve);
 		uint64_t run_end = unused.runs[i].first + unused.runs[i].count;
-		uint64_t end_off = q2_min_u64(run_end << cluster_bits(carve), file_bytes);
+		uint64_t end_off = q2_min_u64(run_end << shift_of(carve), file_bytes);
 		code = look_at_run(carve, off, end_off,
 				   run_end == end && end_off != file_bytes, err);
 	}
@@ -229,36 +229,39 @@ static enum qcow2bm_code look_at_window(struct carve *carve, uint64_t first, uin
 	return code;
 }
 
-static enum qcow2bm_code begin(struct carve **result, struct qcow2bm_image *image,
-			       const struct qcow2bm_report *report, qcow2bm_carve_fn *fn,
-			       void *opaque, struct qcow2bm_error *err)
+/* NULL when there is no memory for it. */
+static struct carve *make(struct qcow2bm_image *image,
+			  const struct qcow2bm_report *report, qcow2bm_carve_fn *fn,
+			  void *opaque)
 {
-	*result = NULL;
-	if (report->image != image || !report->totals.walked)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "carving wants the whole check of this image");
-	if (!report->guest_is_sound)
-		return q2_fail(
-			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			"refcounts of the image are wrong, so which clusters are free is "
-			"not known: nothing was carved (qemu-img check)");
 	struct carve *carve = calloc(1, sizeof(*carve));
 	if (carve == NULL)
-		return q2_fail_memory(err, "a look at free clusters");
-	*result = carve;
+		return NULL;
 	carve->image = image;
 	carve->report = report;
 	carve->fn = fn;
 	carve->opaque = opaque;
-	enum qcow2bm_code code = q2_refcounts_open(&carve->refcounts, image, err);
-	return code == QCOW2BM_OK ? q2_remains_open(&carve->remains, image, report, err)
+	return carve;
+}
+
+static enum qcow2bm_code begin(struct carve *carve, struct qcow2bm_error *err)
+{
+	if (carve->report->image != carve->image || !carve->report->totals.walked)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "carving wants the whole check of this image");
+	if (!carve->report->guest_is_sound)
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			"refcounts of the image are wrong, so which clusters are free is "
+			"not known: nothing was carved (qemu-img check)");
+	enum qcow2bm_code code = q2_refcounts_open(&carve->refcounts, carve->image, err);
+	return code == QCOW2BM_OK ? q2_remains_open(&carve->remains, carve->image,
+						    carve->report, err)
 				  : code;
 }
 
 static void end(struct carve *carve)
 {
-	if (carve == NULL)
-		return;
 	q2_remains_close(&carve->remains);
 	q2_refcounts_close(&carve->refcounts);
 	free(carve);
@@ -269,10 +272,12 @@ enum qcow2bm_code q2_carve_run(struct qcow2bm_image *image,
 			       qcow2bm_carve_fn *fn, void *opaque,
 			       struct qcow2bm_error *err)
 {
-	struct carve *carve;
+	struct carve *carve = make(image, report, fn, opaque);
+	if (carve == NULL)
+		return q2_fail_memory(err, "a look at free clusters");
 	uint64_t window = (uint64_t)1 << window_shift;
 	uint64_t clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits);
-	enum qcow2bm_code code = begin(&carve, image, report, fn, opaque, err);
+	enum qcow2bm_code code = begin(carve, err);
 	for (uint64_t first = 0; code == QCOW2BM_OK && first < clusters; first += window)
 		code = look_at_window(carve, first, q2_min_u64(first + window, clusters),
 				      err);
@@ -311,23 +316,25 @@ enum qcow2bm_code q2_carve_find(struct qcow2bm_image *image,
 				qcow2bm_carve_fn *fn, void *opaque,
 				struct qcow2bm_error *err)
 {
-	struct carve *carve;
+	struct carve *carve = make(image, report, fn, opaque);
+	if (carve == NULL)
+		return q2_fail_memory(err, "a look at free clusters");
 	struct wanted wanted = {.directory_off = directory_off, .idx = idx};
 	struct q2_clusters unused = {0};
-	enum qcow2bm_code code = begin(&carve, image, report, fn, opaque, err);
+	enum qcow2bm_code code = begin(carve, err);
 	if (code == QCOW2BM_OK && directory_off % 8 == 0 &&
 	    directory_off < image->file_bytes) {
 		uint64_t most =
 			q2_min_u64((idx + (uint64_t)1) * ENTRY_MAX_BYTES, FIND_MAX_BYTES);
 		uint64_t end_off = q2_min_u64(image->file_bytes, directory_off + most);
-		uint64_t first = directory_off >> cluster_bits(carve);
-		uint64_t last = q2_shift_up(end_off, cluster_bits(carve));
+		uint64_t first = directory_off >> shift_of(carve);
+		uint64_t last = q2_shift_up(end_off, shift_of(carve));
 		carve->wanted = &wanted;
 		code = find_unused(carve, first, last, &unused, err);
 		if (code == QCOW2BM_OK && unused.count != 0 &&
 		    unused.runs[0].first == first) {
 			last = first + unused.runs[0].count;
-			end_off = q2_min_u64(end_off, last << cluster_bits(carve));
+			end_off = q2_min_u64(end_off, last << shift_of(carve));
 			code = look_at(carve, &directory_off, end_off, false, err);
 		}
 	}

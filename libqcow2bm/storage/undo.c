@@ -23,9 +23,10 @@ static enum qcow2bm_code read_old(struct run *run, const struct q2_undo_entry *e
 				  struct qcow2bm_error *err)
 {
 	const struct q2_undo_record *record = &entry->record;
-	return q2_storage_read(
-		run->undo.storage, run->buf, record->old_bytes,
-		entry->payload_off + record->bytes / Q2_UNDO_SECTOR_BYTES * 4, err);
+	return q2_storage_read(run->undo.storage, run->buf, record->old_bytes,
+			       entry->payload_off +
+				       (uint64_t)record->bytes / Q2_UNDO_SECTOR_BYTES * 4,
+			       err);
 }
 
 /* The first bytes of the image as they were before, all old bytes put back. */
@@ -216,7 +217,7 @@ enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *stora
 			      unsigned flags, struct qcow2bm_undo_result *result,
 			      struct qcow2bm_error *err)
 {
-	struct qcow2bm_undo_result unwanted;
+	struct qcow2bm_undo_result unwanted = {0};
 	struct run *run = calloc(1, sizeof(*run));
 	if (run == NULL)
 		return q2_fail_memory(err, "an undo file");
