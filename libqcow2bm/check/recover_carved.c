@@ -99,6 +99,9 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit,
 		.table_off = carved->table_offset,
 		.table_entries = carved->table_entries,
 		.granularity_bits = (uint8_t)carved->granularity_bits,
+		.directory_off = carved->directory_offset,
+		.directory_bytes = carved->entry_offset - carved->directory_offset +
+				   Q2_DIRECTORY_ENTRY_MIN_BYTES + carved->name_bytes,
 	};
 	bool is_enabled = recording == QCOW2BM_RECORDING_ON ||
 			  (recording == QCOW2BM_RECORDING_KEEP && carved->autoload);

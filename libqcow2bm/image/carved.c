@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Clusters that an edit reads bits from though no entry names them: in nobody's use, and not
- * written before they are read. */
+ * written, so that after a crash the edit can be done again. */
 #include "../base/error.h"
 #include "plan.h"
 
@@ -20,15 +20,34 @@ static enum qcow2bm_code collect_content(struct q2_plan *plan,
 	return QCOW2BM_OK;
 }
 
+/* The entries that lead to them. */
+static enum qcow2bm_code collect_entries(struct q2_plan *plan,
+					 const struct q2_staged *staged,
+					 struct qcow2bm_error *err)
+{
+	for (size_t i = 0; i < staged->source_count; i++) {
+		const struct q2_edit_source *source = &staged->sources[i];
+		if (source->kind != Q2_EDIT_CARVED)
+			continue;
+		enum qcow2bm_code code = q2_refs_add_bytes(&plan->carved, source->image,
+							   source->directory_off,
+							   source->directory_bytes, err);
+		if (code != QCOW2BM_OK)
+			return code;
+	}
+	return QCOW2BM_OK;
+}
+
 enum qcow2bm_code q2_carved_collect(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++)
 		code = collect_content(plan, &plan->contents[i], err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++)
+		code = collect_entries(plan, plan->contents[i].staged, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&plan->carved, NULL, err);
-	/* They are free by their refcounts. Handed out, they would be written before they, or
-	 * what is left of them, are read. */
+	/* They are free by their refcounts, and are not to be handed out. */
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&plan->alloc.free_clusters, &plan->carved,
 					    err);

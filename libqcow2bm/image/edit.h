@@ -24,6 +24,8 @@ struct q2_edit_source {
 	uint64_t table_off;
 	uint32_t table_entries;
 	uint8_t granularity_bits;
+	uint64_t directory_off; /* what tells where it is, so that it can be found again */
+	uint64_t directory_bytes;
 };
 
 /* A bitmap as it shall be. Its content is the union of its sources; its own committed bits are
