@@ -57,7 +57,8 @@ bool q2_carve_is_entry(const struct qcow2bm_image *image, const uint8_t *bytes,
 		       size_t left, struct q2_directory_entry *entry, size_t *entry_bytes)
 {
 	unsigned cluster_bits = image->header.cluster_bits;
-	if (left < Q2_DIRECTORY_ENTRY_MIN_BYTES || bytes[16] != Q2_DIRECTORY_TYPE_DIRTY ||
+	if (left < Q2_DIRECTORY_ENTRY_MIN_BYTES ||
+	    bytes[Q2_DIRECTORY_TYPE_OFF] != Q2_DIRECTORY_TYPE_DIRTY ||
 	    q2_directory_entry_decode(entry, bytes, left, entry_bytes, 0, NULL) !=
 		    QCOW2BM_OK ||
 	    !has_plain_name(entry) || (entry->flags & ~Q2_DIRECTORY_FLAGS_KNOWN) != 0 ||

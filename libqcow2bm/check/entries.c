@@ -9,16 +9,6 @@
 #include "../format/table.h"
 #include "problems.h"
 
-/* Places in an entry. */
-enum {
-	TABLE_SIZE_OFF = 8,
-	FLAGS_OFF = 12,
-	TYPE_OFF = 16,
-	GRANULARITY_OFF = 17,
-	NAME_SIZE_OFF = 18,
-	EXTRA_SIZE_OFF = 20
-};
-
 static uint64_t name_off(const struct q2_bitmap *bitmap)
 {
 	return bitmap->off + Q2_DIRECTORY_ENTRY_MIN_BYTES + bitmap->entry.extra_bytes;
@@ -35,23 +25,25 @@ static void check_numbers(struct qcow2bm_report *report, size_t idx,
 				"%" PRIu32 ") do not lead to the next entry",
 				entry->name_bytes, entry->extra_bytes);
 	if (entry->type != Q2_DIRECTORY_TYPE_DIRTY)
-		q2_problems_add(report, Q2_PROBLEM_TYPE, idx, bitmap->off + TYPE_OFF,
+		q2_problems_add(report, Q2_PROBLEM_TYPE, idx,
+				bitmap->off + Q2_DIRECTORY_TYPE_OFF,
 				"its type %d is not %d, a dirty tracking bitmap",
 				entry->type, Q2_DIRECTORY_TYPE_DIRTY);
 	if (entry->flags & ~Q2_DIRECTORY_FLAGS_KNOWN)
-		q2_problems_add(report, Q2_PROBLEM_FLAGS, idx, bitmap->off + FLAGS_OFF,
+		q2_problems_add(report, Q2_PROBLEM_FLAGS, idx,
+				bitmap->off + Q2_DIRECTORY_FLAGS_OFF,
 				"its flags 0x%" PRIx32
 				" have bits that the format reserves",
 				entry->flags);
 	if (granularity > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS)
 		q2_problems_add(report, Q2_PROBLEM_GRANULARITY, idx,
-				bitmap->off + GRANULARITY_OFF,
+				bitmap->off + Q2_DIRECTORY_GRANULARITY_OFF,
 				"its granularity_bits %u is over %d", granularity,
 				Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS);
 	else if (granularity < Q2_DIRECTORY_MIN_GRANULARITY_BITS ||
 		 granularity > Q2_DIRECTORY_MAX_GRANULARITY_BITS)
 		q2_problems_add(report, Q2_PROBLEM_GRANULARITY_QEMU, idx,
-				bitmap->off + GRANULARITY_OFF,
+				bitmap->off + Q2_DIRECTORY_GRANULARITY_OFF,
 				"the format allows its granularity_bits %u, but QEMU "
 				"opens no image with a bitmap outside %d..%d",
 				granularity, Q2_DIRECTORY_MIN_GRANULARITY_BITS,
@@ -104,12 +96,13 @@ static void check_name(struct qcow2bm_report *report, size_t idx,
 	size_t bytes = entry->name_bytes, same;
 	if (bytes == 0) {
 		q2_problems_add(report, Q2_PROBLEM_NAME_EMPTY, idx,
-				bitmap->off + NAME_SIZE_OFF, "its name is empty");
+				bitmap->off + Q2_DIRECTORY_NAME_SIZE_OFF,
+				"its name is empty");
 		return;
 	}
 	if (bytes > Q2_DIRECTORY_MAX_NAME_BYTES)
 		q2_problems_add(report, Q2_PROBLEM_NAME_LONG, idx,
-				bitmap->off + NAME_SIZE_OFF,
+				bitmap->off + Q2_DIRECTORY_NAME_SIZE_OFF,
 				"its name has %zu bytes, more than %d", bytes,
 				Q2_DIRECTORY_MAX_NAME_BYTES);
 	q2_directory_find(&report->image->directory, entry->name, bytes, &same);
@@ -145,7 +138,7 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 	if (entry->extra_bytes != 0 &&
 	    (entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE))
 		q2_problems_add(report, Q2_PROBLEM_EXTRA, idx,
-				bitmap->off + EXTRA_SIZE_OFF,
+				bitmap->off + Q2_DIRECTORY_EXTRA_SIZE_OFF,
 				"it carries %" PRIu32
 				" bytes of extra data that no program here understands; "
 				"they are marked as harmless, but QEMU refuses the image",
@@ -153,7 +146,7 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 	else if (entry->extra_bytes != 0)
 		q2_problems_add(
 			report, Q2_PROBLEM_EXTRA_INCOMPATIBLE, idx,
-			bitmap->off + EXTRA_SIZE_OFF,
+			bitmap->off + Q2_DIRECTORY_EXTRA_SIZE_OFF,
 			"it carries %" PRIu32
 			" bytes of extra data that are not marked compatible: what its "
 			"bits mean is not known, and QEMU refuses the image",
@@ -161,7 +154,7 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 	else if ((entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE) &&
 		 !bitmap->has_bad_length)
 		q2_problems_add(report, Q2_PROBLEM_EXTRA_NONE, idx,
-				bitmap->off + FLAGS_OFF,
+				bitmap->off + Q2_DIRECTORY_FLAGS_OFF,
 				"it has no extra data, but a flag that says what to do "
 				"with them, and QEMU refuses the image");
 	uint64_t end = name_off(bitmap) + entry->name_bytes;
@@ -177,7 +170,7 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 static void check_in_use(struct qcow2bm_report *report, size_t idx,
 			 const struct q2_bitmap *bitmap)
 {
-	uint64_t off = bitmap->off + FLAGS_OFF;
+	uint64_t off = bitmap->off + Q2_DIRECTORY_FLAGS_OFF;
 	if (!(bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE))
 		return;
 	switch (report->image->storage->writer) {
@@ -209,7 +202,7 @@ static void check_table_field(struct qcow2bm_report *report, size_t idx,
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	uint64_t max = q2_min_u64(Q2_TABLE_MAX_ENTRIES,
 				  Q2_TABLE_MAX_BITMAP_BYTES >> header->cluster_bits);
-	uint64_t off = bitmap->off + TABLE_SIZE_OFF;
+	uint64_t off = bitmap->off + Q2_DIRECTORY_TABLE_SIZE_OFF;
 	if (entry->table_entries == 0 || entry->table_entries > max) {
 		q2_problems_add(report, Q2_PROBLEM_TABLE_SIZE, idx, off,
 				"its table has %" PRIu32

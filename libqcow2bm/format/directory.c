@@ -10,15 +10,6 @@
 #include "../base/error.h"
 #include "table.h"
 
-enum {
-	TABLE_SIZE_OFF = 8,
-	FLAGS_OFF = 12,
-	TYPE_OFF = 16,
-	GRANULARITY_OFF = 17,
-	NAME_SIZE_OFF = 18,
-	EXTRA_SIZE_OFF = 20
-};
-
 /* Fits 64 bits: the lengths have 16 and 32. */
 static uint64_t padded_bytes(const struct q2_directory_entry *entry)
 {
@@ -37,12 +28,12 @@ enum qcow2bm_code q2_directory_entry_decode(struct q2_directory_entry *entry,
 			       "directory ends %zu bytes into an entry of at least %d",
 			       bytes, Q2_DIRECTORY_ENTRY_MIN_BYTES);
 	entry->table_off = q2_be64_load(buf);
-	entry->table_entries = q2_be32_load(buf + TABLE_SIZE_OFF);
-	entry->flags = q2_be32_load(buf + FLAGS_OFF);
-	entry->type = buf[TYPE_OFF];
-	entry->granularity_bits = buf[GRANULARITY_OFF];
-	entry->name_bytes = q2_be16_load(buf + NAME_SIZE_OFF);
-	entry->extra_bytes = q2_be32_load(buf + EXTRA_SIZE_OFF);
+	entry->table_entries = q2_be32_load(buf + Q2_DIRECTORY_TABLE_SIZE_OFF);
+	entry->flags = q2_be32_load(buf + Q2_DIRECTORY_FLAGS_OFF);
+	entry->type = buf[Q2_DIRECTORY_TYPE_OFF];
+	entry->granularity_bits = buf[Q2_DIRECTORY_GRANULARITY_OFF];
+	entry->name_bytes = q2_be16_load(buf + Q2_DIRECTORY_NAME_SIZE_OFF);
+	entry->extra_bytes = q2_be32_load(buf + Q2_DIRECTORY_EXTRA_SIZE_OFF);
 	uint64_t padded = padded_bytes(entry);
 	if (padded > bytes)
 		return q2_fail(err, QCOW2BM_EIMAGE, off,
@@ -63,12 +54,12 @@ size_t q2_directory_entry_bytes(const struct q2_directory_entry *entry)
 void q2_directory_entry_encode(const struct q2_directory_entry *entry, uint8_t *buf)
 {
 	q2_be64_store(buf, entry->table_off);
-	q2_be32_store(buf + TABLE_SIZE_OFF, entry->table_entries);
-	q2_be32_store(buf + FLAGS_OFF, entry->flags);
-	buf[TYPE_OFF] = entry->type;
-	buf[GRANULARITY_OFF] = entry->granularity_bits;
-	q2_be16_store(buf + NAME_SIZE_OFF, entry->name_bytes);
-	q2_be32_store(buf + EXTRA_SIZE_OFF, entry->extra_bytes);
+	q2_be32_store(buf + Q2_DIRECTORY_TABLE_SIZE_OFF, entry->table_entries);
+	q2_be32_store(buf + Q2_DIRECTORY_FLAGS_OFF, entry->flags);
+	buf[Q2_DIRECTORY_TYPE_OFF] = entry->type;
+	buf[Q2_DIRECTORY_GRANULARITY_OFF] = entry->granularity_bits;
+	q2_be16_store(buf + Q2_DIRECTORY_NAME_SIZE_OFF, entry->name_bytes);
+	q2_be32_store(buf + Q2_DIRECTORY_EXTRA_SIZE_OFF, entry->extra_bytes);
 	uint8_t *end = buf + Q2_DIRECTORY_ENTRY_MIN_BYTES;
 	if (entry->extra_bytes != 0)
 		memcpy(end, entry->extra, entry->extra_bytes);
@@ -83,19 +74,19 @@ static enum qcow2bm_code check_fields(const struct q2_directory_entry *entry,
 				      uint64_t off, struct qcow2bm_error *err)
 {
 	if (entry->type != Q2_DIRECTORY_TYPE_DIRTY)
-		return q2_fail(err, QCOW2BM_EIMAGE, off + TYPE_OFF,
+		return q2_fail(err, QCOW2BM_EIMAGE, off + Q2_DIRECTORY_TYPE_OFF,
 			       "type %d is not %d, a dirty tracking bitmap", entry->type,
 			       Q2_DIRECTORY_TYPE_DIRTY);
 	if ((entry->flags & ~Q2_DIRECTORY_FLAGS_KNOWN) != 0)
-		return q2_fail(err, QCOW2BM_EIMAGE, off + FLAGS_OFF,
+		return q2_fail(err, QCOW2BM_EIMAGE, off + Q2_DIRECTORY_FLAGS_OFF,
 			       "flags 0x%" PRIx32 " have reserved bits set",
 			       entry->flags);
 	if (entry->name_bytes == 0 || entry->name_bytes > Q2_DIRECTORY_MAX_NAME_BYTES)
-		return q2_fail(err, QCOW2BM_EIMAGE, off + NAME_SIZE_OFF,
+		return q2_fail(err, QCOW2BM_EIMAGE, off + Q2_DIRECTORY_NAME_SIZE_OFF,
 			       "name_size %d is outside 1..%d", entry->name_bytes,
 			       Q2_DIRECTORY_MAX_NAME_BYTES);
 	if (entry->granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS)
-		return q2_fail(err, QCOW2BM_EIMAGE, off + GRANULARITY_OFF,
+		return q2_fail(err, QCOW2BM_EIMAGE, off + Q2_DIRECTORY_GRANULARITY_OFF,
 			       "granularity_bits %d is over %d", entry->granularity_bits,
 			       Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS);
 	return QCOW2BM_OK;
@@ -110,7 +101,7 @@ static enum qcow2bm_code check_table(const struct q2_directory_entry *entry,
 	uint64_t max = q2_min_u64(Q2_TABLE_MAX_ENTRIES,
 				  Q2_TABLE_MAX_BITMAP_BYTES >> header->cluster_bits);
 	if (entry->table_entries == 0 || entry->table_entries > max)
-		return q2_fail(err, QCOW2BM_EIMAGE, off + TABLE_SIZE_OFF,
+		return q2_fail(err, QCOW2BM_EIMAGE, off + Q2_DIRECTORY_TABLE_SIZE_OFF,
 			       "bitmap_table_size %" PRIu32 " is outside 1..%" PRIu64,
 			       entry->table_entries, max);
 	uint64_t needed = q2_table_shape(header->virtual_bytes, entry->granularity_bits,
@@ -118,7 +109,7 @@ static enum qcow2bm_code check_table(const struct q2_directory_entry *entry,
 				  .entries;
 	bool in_use = (entry->flags & Q2_DIRECTORY_FLAG_IN_USE) != 0;
 	if (!in_use && entry->table_entries != needed)
-		return q2_fail(err, QCOW2BM_EIMAGE, off + TABLE_SIZE_OFF,
+		return q2_fail(err, QCOW2BM_EIMAGE, off + Q2_DIRECTORY_TABLE_SIZE_OFF,
 			       "bitmap_table_size %" PRIu32 " is not the %" PRIu64
 			       " that a disk of %" PRIu64
 			       " bytes needs at granularity_bits %d",

@@ -18,6 +18,16 @@
 #define Q2_DIRECTORY_MAX_GRANULARITY_BITS 31 /* QEMU's limit */
 #define Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS 63
 
+/* Where fields stand in an entry, which begins with the table's offset. */
+enum {
+	Q2_DIRECTORY_TABLE_SIZE_OFF = 8,
+	Q2_DIRECTORY_FLAGS_OFF = 12,
+	Q2_DIRECTORY_TYPE_OFF = 16,
+	Q2_DIRECTORY_GRANULARITY_OFF = 17,
+	Q2_DIRECTORY_NAME_SIZE_OFF = 18,
+	Q2_DIRECTORY_EXTRA_SIZE_OFF = 20
+};
+
 /* extra and name point into the buffer that was decoded. */
 struct q2_directory_entry {
 	uint64_t table_off;     /* bitmap_table_offset */

@@ -38,6 +38,16 @@ void q2_extension_encode_head(uint32_t type, uint32_t data_bytes, uint8_t *buf)
 	q2_be32_store(buf + 4, data_bytes);
 }
 
+void q2_bitmaps_extension_load(struct q2_bitmaps_extension *bitmaps, const uint8_t *data)
+{
+	*bitmaps = (struct q2_bitmaps_extension){
+		.nb_bitmaps = q2_be32_load(data),
+		.reserved = q2_be32_load(data + RESERVED_OFF),
+		.directory_bytes = q2_be64_load(data + DIRECTORY_SIZE_OFF),
+		.directory_off = q2_be64_load(data + DIRECTORY_OFFSET_OFF),
+	};
+}
+
 enum qcow2bm_code q2_bitmaps_extension_decode(struct q2_bitmaps_extension *bitmaps,
 					      const uint8_t *data, uint32_t data_bytes,
 					      uint32_t cluster_bits, uint64_t off,
@@ -48,10 +58,7 @@ enum qcow2bm_code q2_bitmaps_extension_decode(struct q2_bitmaps_extension *bitma
 		return q2_fail(err, QCOW2BM_EIMAGE, off,
 			       "bitmaps extension has %" PRIu32 " bytes instead of %d",
 			       data_bytes, Q2_EXTENSION_BITMAPS_BYTES);
-	bitmaps->nb_bitmaps = q2_be32_load(data);
-	bitmaps->reserved = q2_be32_load(data + RESERVED_OFF);
-	bitmaps->directory_bytes = q2_be64_load(data + DIRECTORY_SIZE_OFF);
-	bitmaps->directory_off = q2_be64_load(data + DIRECTORY_OFFSET_OFF);
+	q2_bitmaps_extension_load(bitmaps, data);
 	if (bitmaps->reserved != 0)
 		return q2_fail(err, QCOW2BM_EIMAGE, off + RESERVED_OFF,
 			       "reserved field of the bitmaps extension is 0x%" PRIx32

@@ -46,6 +46,9 @@ struct q2_bitmaps_extension {
 	uint64_t directory_off;   /* bitmap_directory_offset */
 };
 
+/* Takes the fields as they stand, whatever they hold. */
+void q2_bitmaps_extension_load(struct q2_bitmaps_extension *bitmaps, const uint8_t *data);
+
 /* `data` has `data_bytes` bytes; `off` is where it stands in the image, for messages. Errors:
  * EIMAGE for a wrong length, a reserved field that is not zero, no bitmaps, a directory that
  * is not aligned or over QEMU's limits (65535 bitmaps, directory size). */

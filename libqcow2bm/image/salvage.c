@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "../base/checked.h"
-#include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/table.h"
 #include "image.h"
@@ -321,12 +320,7 @@ static enum qcow2bm_code load_extension(struct salvage *salvage,
 		if (code != QCOW2BM_OK || is_short)
 			return code;
 	}
-	salvage->extension = (struct q2_bitmaps_extension){
-		.nb_bitmaps = q2_be32_load(data),
-		.reserved = q2_be32_load(data + 4),
-		.directory_bytes = q2_be64_load(data + 8),
-		.directory_off = q2_be64_load(data + 16),
-	};
+	q2_bitmaps_extension_load(&salvage->extension, data);
 	return load_entries(salvage, err);
 }
 
