@@ -228,7 +228,7 @@ tests_unit_test_model_SOURCES = tests/unit/test_model.c \
 tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c tools/decimal.c
 tests_unit_test_decimal_LDADD = $(CMOCKA_LIBS)
 tests_unit_test_image_opts_SOURCES = tests/unit/test_image_opts.c \
-	tools/image_opts.c tools/memory.c
+	tools/image_opts.c tools/image_opts_known.c tools/memory.c
 tests_unit_test_image_opts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_image_opts_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS)
 tests_unit_test_name_SOURCES = tests/unit/test_name.c \

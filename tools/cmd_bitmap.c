@@ -171,7 +171,7 @@ static int open_source(struct bitmap *bitmap)
 	if (bitmap->source_filename == NULL)
 		return TOOL_EXIT_DONE;
 	char problem[TOOL_IMAGE_OPTS_PROBLEM];
-	char *path = tool_image_opts_resolve(bitmap->source_filename, problem);
+	char *path = tool_image_opts_resolve(bitmap->source_filename, false, problem);
 	if (path == NULL) {
 		tool_message(NULL, "Could not open '%s': %s", bitmap->source_filename,
 			     problem);
@@ -189,8 +189,9 @@ static int open_source(struct bitmap *bitmap)
 static int edit_image(struct bitmap *bitmap, const char *filename)
 {
 	char problem[TOOL_IMAGE_OPTS_PROBLEM];
-	char *path = bitmap->image_opts ? tool_image_opts_parse(filename, problem)
-					: tool_image_opts_resolve(filename, problem);
+	char *path = bitmap->image_opts
+			     ? tool_image_opts_parse(filename, true, problem)
+			     : tool_image_opts_resolve(filename, true, problem);
 	if (path == NULL) {
 		tool_message(NULL, "Could not open '%s': %s", filename, problem);
 		return TOOL_EXIT_FAILED;

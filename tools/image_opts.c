@@ -2,6 +2,7 @@
 /* QEMU's ways to name an image by options: "driver=qcow2,file.filename=PATH" and "json:{...}". */
 #include "image_opts.h"
 
+#include "image_opts_known.h"
 #include "memory.h"
 
 #include <jansson.h>
@@ -104,7 +105,27 @@ static const char *look_at_level(const struct pairs *pairs, const char *prefix,
 	return NULL;
 }
 
-static char *find_file(const struct pairs *pairs, char *problem)
+/* Whether QEMU would open what lies `depth` levels below the qcow2 layer with these options. */
+static bool are_known(const struct pairs *pairs, unsigned depth, bool for_writing,
+		      char *problem)
+{
+	for (size_t i = 0; i < pairs->count; i++) {
+		const char *path = pairs->list[i].key, *key = path;
+		unsigned level = 0;
+		for (; level < depth && strncmp(key, "file.", 5) == 0; level++)
+			key += 5;
+		enum tool_image_opts_layer layer =
+			level == 0	 ? TOOL_IMAGE_OPTS_QCOW2
+			: level == depth ? TOOL_IMAGE_OPTS_FILE
+					 : TOOL_IMAGE_OPTS_RAW;
+		if (!tool_image_opts_is_known(layer, path, key, pairs->list[i].value,
+					      for_writing, problem))
+			return false;
+	}
+	return true;
+}
+
+static char *find_file(const struct pairs *pairs, bool for_writing, char *problem)
 {
 	char prefix[KEY_BYTES] = "";
 	const char *driver = find(pairs, "", "driver");
@@ -121,9 +142,14 @@ static char *find_file(const struct pairs *pairs, char *problem)
 		return NULL;
 	}
 	const char *filename = NULL;
-	while (filename == NULL && *problem == '\0' && descend(pairs, prefix, problem))
+	unsigned depth = 0;
+	while (filename == NULL && *problem == '\0' && descend(pairs, prefix, problem)) {
 		filename = look_at_level(pairs, prefix, problem);
-	return filename != NULL ? tool_memory_copy(filename, strlen(filename)) : NULL;
+		depth++;
+	}
+	if (filename == NULL || !are_known(pairs, depth, for_writing, problem))
+		return NULL;
+	return tool_memory_copy(filename, strlen(filename));
 }
 
 /* Copies a value up to a single comma; two commas stand for one. Moves *p behind it. */
@@ -140,7 +166,8 @@ static char *take_value(const char **p)
 	return value;
 }
 
-char *tool_image_opts_parse(const char *text, char problem[TOOL_IMAGE_OPTS_PROBLEM])
+char *tool_image_opts_parse(const char *text, bool for_writing,
+			    char problem[TOOL_IMAGE_OPTS_PROBLEM])
 {
 	struct pairs pairs = {0};
 	for (const char *p = text; *p != '\0';) {
@@ -158,13 +185,30 @@ char *tool_image_opts_parse(const char *text, char problem[TOOL_IMAGE_OPTS_PROBL
 			add_pair(&pairs, take_value(&p), tool_memory_copy("on", 2));
 		}
 	}
-	char *filename = find_file(&pairs, problem);
+	char *filename = find_file(&pairs, for_writing, problem);
 	free_pairs(&pairs);
 	return filename;
 }
 
-/* {"file": {"driver": "file"}} becomes file.driver=file; what is neither text nor object says
- * nothing about where the image is. */
+/* A value as it would stand behind an equals sign. */
+static char *value_text(json_t *value)
+{
+	if (json_is_string(value))
+		return tool_memory_copy(json_string_value(value),
+					json_string_length(value));
+	if (json_is_boolean(value))
+		return tool_memory_copy(json_is_true(value) ? "on" : "off",
+					json_is_true(value) ? 2 : 3);
+	char text[32] = "null";
+	if (json_is_integer(value))
+		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT,
+			 json_integer_value(value));
+	else if (!json_is_null(value))
+		snprintf(text, sizeof(text), "%s", json_is_array(value) ? "[]" : "?");
+	return tool_memory_copy(text, strlen(text));
+}
+
+/* {"file": {"driver": "file"}} becomes file.driver=file. */
 static void flatten(struct pairs *pairs, const char *prefix, json_t *object)
 {
 	const char *key;
@@ -176,16 +220,16 @@ static void flatten(struct pairs *pairs, const char *prefix, json_t *object)
 		if ((size_t)snprintf(path, sizeof(path), "%s%s%s", prefix, key,
 				     nested ? "." : "") >= sizeof(path))
 			continue;
-		const char *text = json_is_string(value) ? json_string_value(value) : "";
 		if (nested)
 			flatten(pairs, path, value);
 		else
 			add_pair(pairs, tool_memory_copy(path, strlen(path)),
-				 tool_memory_copy(text, strlen(text)));
+				 value_text(value));
 	}
 }
 
-char *tool_image_opts_parse_json(const char *json, char problem[TOOL_IMAGE_OPTS_PROBLEM])
+char *tool_image_opts_parse_json(const char *json, bool for_writing,
+				 char problem[TOOL_IMAGE_OPTS_PROBLEM])
 {
 	json_error_t error;
 	json_t *object = json_loads(json, JSON_REJECT_DUPLICATES, &error);
@@ -193,7 +237,7 @@ char *tool_image_opts_parse_json(const char *json, char problem[TOOL_IMAGE_OPTS_
 	char *filename = NULL;
 	if (json_is_object(object)) {
 		flatten(&pairs, "", object);
-		filename = find_file(&pairs, problem);
+		filename = find_file(&pairs, for_writing, problem);
 	} else {
 		snprintf(problem, TOOL_IMAGE_OPTS_PROBLEM, "not a JSON object: %.160s",
 			 object == NULL ? error.text : "json:");
@@ -203,10 +247,11 @@ char *tool_image_opts_parse_json(const char *json, char problem[TOOL_IMAGE_OPTS_
 	return filename;
 }
 
-char *tool_image_opts_resolve(const char *filename, char problem[TOOL_IMAGE_OPTS_PROBLEM])
+char *tool_image_opts_resolve(const char *filename, bool for_writing,
+			      char problem[TOOL_IMAGE_OPTS_PROBLEM])
 {
 	if (strncmp(filename, "json:", 5) == 0)
-		return tool_image_opts_parse_json(filename + 5, problem);
+		return tool_image_opts_parse_json(filename + 5, for_writing, problem);
 	if (strncmp(filename, "file:", 5) == 0)
 		filename += 5;
 	return tool_memory_copy(filename, strlen(filename));

@@ -9,14 +9,17 @@
 #define TOOL_IMAGE_OPTS_PROBLEM 256
 
 /* Each finds the local file that a qcow2 image is said to be in: through wrappers of driver raw
- * down to driver file or host_device. Options that do not say where the image is are accepted
- * and unused. Returns the file's name, which the caller frees, or NULL with a sentence. */
-char *tool_image_opts_parse(const char *text, char problem[TOOL_IMAGE_OPTS_PROBLEM]);
-char *tool_image_opts_parse_json(const char *json, char problem[TOOL_IMAGE_OPTS_PROBLEM]);
+ * down to driver file or host_device. Other options must be such as QEMU takes there, and are unused;
+ * those that forbid writing are refused when the file is to be written. Returns the file's name,
+ * which the caller frees, or NULL with a sentence. */
+char *tool_image_opts_parse(const char *text, bool for_writing,
+			    char problem[TOOL_IMAGE_OPTS_PROBLEM]);
+char *tool_image_opts_parse_json(const char *json, bool for_writing,
+				 char problem[TOOL_IMAGE_OPTS_PROBLEM]);
 
 /* The local file that `filename` means where QEMU takes a file name: a plain one, "file:PATH" or
  * "json:{...}". */
-char *tool_image_opts_resolve(const char *filename,
+char *tool_image_opts_resolve(const char *filename, bool for_writing,
 			      char problem[TOOL_IMAGE_OPTS_PROBLEM]);
 
 #endif

@@ -32,6 +32,8 @@ tools_sources = \
 	tools/edit.h \
 	tools/image_opts.c \
 	tools/image_opts.h \
+	tools/image_opts_known.c \
+	tools/image_opts_known.h \
 	tools/info.h \
 	tools/info_human.c \
 	tools/info_json.c \
