@@ -17,6 +17,7 @@ q2_headers = \
 	libqcow2bm/format/extension.h \
 	libqcow2bm/format/header.h \
 	libqcow2bm/format/mapping.h \
+	libqcow2bm/format/name.h \
 	libqcow2bm/format/refcount.h \
 	libqcow2bm/format/snapshot.h \
 	libqcow2bm/format/table.h \
@@ -61,6 +62,7 @@ q2_sources = \
 	libqcow2bm/format/extension.c \
 	libqcow2bm/format/header.c \
 	libqcow2bm/format/mapping.c \
+	libqcow2bm/format/name.c \
 	libqcow2bm/format/refcount.c \
 	libqcow2bm/format/snapshot.c \
 	libqcow2bm/format/table.c \

@@ -156,6 +156,7 @@ struct qcow2bm_bitmap {
 	unsigned granularity_bits; /* log2 of the granularity in bytes, 0 .. 63 when valid */
 	bool in_use;               /* directory flag bit 0 */
 	bool autoload;             /* directory flag bit 1, "auto": QEMU records into it */
+	bool temporary;            /* its name is one that libvirt gives for the time of a job */
 	enum qcow2bm_state state;
 	const char *problem;       /* why state is CORRUPT, else NULL */
 	uint64_t table_offset;     /* byte in the image file */

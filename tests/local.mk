@@ -55,6 +55,7 @@ unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
 unit_tests += tests/unit/test_switch
 unit_tests += tests/unit/test_table
+unit_tests += tests/unit/test_temporary
 unit_tests += tests/unit/test_undo
 unit_tests += tests/unit/test_uniform
 unit_tests += tests/unit/test_walk

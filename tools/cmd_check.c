@@ -11,12 +11,6 @@
 
 #include <string.h>
 
-enum {
-	EXIT_PROBLEMS = 2,
-	EXIT_LEAKS = 3,
-	EXIT_NOT_QCOW2 = 63 /* as qemu-img check */
-};
-
 struct check {
 	struct tool_options options;
 	unsigned flags;
@@ -44,7 +38,7 @@ static int open_image(const struct check *check, const char *filename,
 		qcow2bm_open(image, filename, flags, options->wait_seconds, &err);
 	if (code != QCOW2BM_OK) {
 		int status = tool_message_fail(filename, &err);
-		return code == QCOW2BM_ENOTQCOW2 ? EXIT_NOT_QCOW2 : status;
+		return code == QCOW2BM_ENOTQCOW2 ? TOOL_EXIT_NOT_QCOW2 : status;
 	}
 	if (options->force_share && !options->quiet)
 		tool_message(filename,
@@ -57,8 +51,8 @@ static int status_of(const struct qcow2bm_report *report)
 	struct qcow2bm_totals totals;
 	qcow2bm_report_totals(report, &totals);
 	if (totals.errors + totals.warnings != 0)
-		return EXIT_PROBLEMS;
-	return totals.leaked_clusters != 0 ? EXIT_LEAKS : TOOL_EXIT_DONE;
+		return TOOL_EXIT_PROBLEMS;
+	return totals.leaked_clusters != 0 ? TOOL_EXIT_LEAKS : TOOL_EXIT_DONE;
 }
 
 static int carve(struct check *check, const char *filename, struct qcow2bm_image *image,
@@ -145,23 +139,12 @@ static int check_image(struct check *check, const char *filename)
 	return status;
 }
 
-/* Of two images the one that needs more care. */
-static int worse(int a, int b)
-{
-	static const int order[] = {TOOL_EXIT_FAILED, TOOL_EXIT_BUSY, EXIT_NOT_QCOW2,
-				    EXIT_PROBLEMS, EXIT_LEAKS};
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (a == order[i] || b == order[i])
-			return order[i];
-	return TOOL_EXIT_DONE;
-}
-
 static int check_images(struct check *check, int count, char **filenames)
 {
 	int status = TOOL_EXIT_DONE;
 	check->images = check->options.json ? json_array() : NULL;
 	for (int i = 0; i < count; i++)
-		status = worse(status, check_image(check, filenames[i]));
+		status = tool_exit_worse(status, check_image(check, filenames[i]));
 	int printed = TOOL_EXIT_DONE;
 	if (check->images == NULL)
 		printed = tool_output_text(&check->text);
@@ -226,6 +209,6 @@ const struct tool_command tool_cmd_check = {
 		"  qcow2bm check --output=json *.qcow2 | jq '.images[].problems[].code'\n"
 		"\n"
 		"Exit status: 0 no problems, 1 could not check, 2 problems, 3 only leaks, 6 busy,\n"
-		"63 not a qcow2 image, 64 usage; of several images the worst.\n",
+		"63 not a qcow2 image, 64 usage; of several images the first of 2, 1, 6, 63, 3.\n",
 	.run = run,
 };

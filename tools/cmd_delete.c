@@ -67,21 +67,14 @@ static bool is_stale(const struct qcow2bm_bitmap *bitmap)
 	return bitmap->state == QCOW2BM_STATE_IN_USE_STALE;
 }
 
-/* What libvirt and backup programs on top of it leave behind when a job is cut off. */
 static bool is_temporary(const struct qcow2bm_bitmap *bitmap)
 {
-	static const char *const prefixes[] = {"libvirt-tmp-", "backup-"};
-	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++) {
-		size_t bytes = strlen(prefixes[i]);
-		if (bitmap->name_bytes >= bytes &&
-		    memcmp(bitmap->name, prefixes[i], bytes) == 0)
-			return true;
-	}
-	return false;
+	return bitmap->temporary;
 }
 
-static int mark_those(struct delete *delete, bool (*is)(const struct qcow2bm_bitmap *),
-		      const char *what)
+/* A pattern that somebody typed should match; that no bitmap has such a state is good news. */
+static void mark_those(struct delete *delete, bool (*is)(const struct qcow2bm_bitmap *),
+		       const char *what)
 {
 	bool found = false;
 	for (size_t i = 0; i < qcow2bm_count(delete->edit.image); i++) {
@@ -90,22 +83,18 @@ static int mark_those(struct delete *delete, bool (*is)(const struct qcow2bm_bit
 		if (is(&bitmap))
 			found = delete->marked[i] = true;
 	}
-	if (found)
-		return TOOL_EXIT_DONE;
-	tool_message(delete->edit.filename, "no bitmap is %s", what);
-	return TOOL_EXIT_FAILED;
+	if (!found && !delete->edit.options.quiet)
+		tool_message(delete->edit.filename, "no bitmap is %s", what);
 }
 
-static int mark_states(struct delete *delete)
+static void mark_states(struct delete *delete)
 {
-	int status = TOOL_EXIT_DONE;
 	if (delete->in_use)
-		status = mark_those(delete, is_in_use, "in-use");
-	if (delete->stale && status == TOOL_EXIT_DONE)
-		status = mark_those(delete, is_stale, "in-use and known to be stale");
-	if (delete->temporary && status == TOOL_EXIT_DONE)
-		status = mark_those(delete, is_temporary, "temporary by its name");
-	return status;
+		mark_those(delete, is_in_use, "in-use");
+	if (delete->stale)
+		mark_those(delete, is_stale, "in-use and known to be stale");
+	if (delete->temporary)
+		mark_those(delete, is_temporary, "temporary by its name");
 }
 
 static int mark(struct delete *delete, int count, char **names)
@@ -115,7 +104,9 @@ static int mark(struct delete *delete, int count, char **names)
 		status = mark_name(delete, names[i]);
 	for (size_t i = 0; i < delete->pattern_count && status == TOOL_EXIT_DONE; i++)
 		status = mark_pattern(delete, delete->patterns[i]);
-	return status == TOOL_EXIT_DONE ? mark_states(delete) : status;
+	if (status == TOOL_EXIT_DONE)
+		mark_states(delete);
+	return status;
 }
 
 static int stage(struct delete *delete)
@@ -214,7 +205,8 @@ const struct tool_command tool_cmd_delete = {
 		"                         * ? [abc] as in a shell; a backslash is a backslash\n"
 		"      --in-use           those that are marked in-use\n"
 		"      --stale            those of them that a crash is known to have left so\n"
-		"      --temporary        left-over temporary ones: libvirt-tmp-*, backup-*\n"
+		"      --temporary        left-over ones of libvirt's jobs: libvirt-tmp-* and\n"
+		"                         backup-TARGET (as backup-vda or backup-sdb)\n"
 		"      --all              every bitmap of the image\n" TOOL_HELP_EDIT
 		"\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"

@@ -138,10 +138,8 @@ static int list_images(const struct tool_options *options, int count, char **fil
 	int status = TOOL_EXIT_DONE, failures = 0;
 	for (int i = 0; i < count; i++) {
 		int one = list_image(options, filenames[i], count_bits, images, &text);
-		if (one == TOOL_EXIT_DONE)
-			continue;
-		failures++;
-		status = count == 1 ? one : TOOL_EXIT_FAILED;
+		failures += one != TOOL_EXIT_DONE;
+		status = tool_exit_worse(status, one);
 	}
 	int printed = TOOL_EXIT_DONE;
 	if (images == NULL)
@@ -199,6 +197,6 @@ const struct tool_command tool_cmd_list = {
 		"  qcow2bm list disk.qcow2\n"
 		"  qcow2bm list --output=json --no-count *.qcow2 | jq '.images[].bitmaps[].name'\n"
 		"\n"
-		"Exit status: 0 done, 1 failed (one of several images failed), 6 busy, 64 usage.\n",
+		"Exit status: 0 done, 1 failed, 6 busy, 64 usage; of several images the first of 1, 6.\n",
 	.run = run,
 };

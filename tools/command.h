@@ -6,12 +6,19 @@
 enum tool_exit {
 	TOOL_EXIT_DONE = 0,
 	TOOL_EXIT_FAILED = 1,  /* refused or failed: the image is as it was */
+	TOOL_EXIT_PROBLEMS = 2, /* check: errors or warnings were found */
+	TOOL_EXIT_LEAKS = 3,    /* check: nothing but leaks */
 	TOOL_EXIT_UNKNOWN = 4, /* I/O error at the switch: old or new, both whole */
 	TOOL_EXIT_LEAKED = 5,  /* done, but clusters were leaked, or the report is lost */
 	TOOL_EXIT_BUSY = 6,    /* another process has the image open */
+	TOOL_EXIT_NOT_QCOW2 = 63, /* check, as qemu-img check */
 	TOOL_EXIT_USAGE = 64,
 	TOOL_EXIT_SIGNAL = 128 /* plus the signal's number: the image is as it was */
 };
+
+/* What a command on several images exits with: of two statuses the one that matters more. An image
+ * that cannot be read hides no problems of another. */
+int tool_exit_worse(int a, int b);
 
 struct tool_command {
 	const char *name;

@@ -30,6 +30,7 @@ tools_sources = \
 	tools/digest.h \
 	tools/edit.c \
 	tools/edit.h \
+	tools/exit.c \
 	tools/image_opts.c \
 	tools/image_opts.h \
 	tools/image_opts_known.c \

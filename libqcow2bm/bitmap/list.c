@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Listing: what the directory says of each bitmap. */
+#include "../format/name.h"
 #include "../image/image.h"
 
 size_t qcow2bm_count(const struct qcow2bm_image *image)
@@ -38,6 +39,7 @@ void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 		.granularity_bits = entry->granularity_bits,
 		.in_use = entry->flags & Q2_DIRECTORY_FLAG_IN_USE,
 		.autoload = entry->flags & Q2_DIRECTORY_FLAG_AUTO,
+		.temporary = q2_name_is_temporary(entry->name, entry->name_bytes),
 		.state = state_of(image, committed),
 		.problem = committed->problem,
 		.table_offset = entry->table_off,

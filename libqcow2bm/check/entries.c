@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../base/checked.h"
+#include "../format/name.h"
 #include "../format/table.h"
 #include "problems.h"
 
@@ -83,12 +84,6 @@ static size_t find_bad_utf8(const uint8_t *name, size_t bytes)
 	return at;
 }
 
-static bool starts_with(const struct q2_directory_entry *entry, const char *start)
-{
-	size_t bytes = strlen(start);
-	return entry->name_bytes >= bytes && memcmp(entry->name, start, bytes) == 0;
-}
-
 static void check_name(struct qcow2bm_report *report, size_t idx,
 		       const struct q2_bitmap *bitmap)
 {
@@ -124,7 +119,7 @@ static void check_name(struct qcow2bm_report *report, size_t idx,
 				"its name is not valid UTF-8 from byte %zu on: programs "
 				"that speak JSON with QEMU cannot name it",
 				bad);
-	if (starts_with(entry, "libvirt-tmp-") || starts_with(entry, "backup-"))
+	if (q2_name_is_temporary(entry->name, bytes))
 		q2_problems_add(
 			report, Q2_PROBLEM_TEMPORARY, idx, name_off(bitmap),
 			"its name is one that libvirt gives to a bitmap of a running "

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Recovering a bitmap that a crash left in-use: which bits it gets, and what they promise. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "../base/error.h"
+#include "../format/name.h"
 #include "../format/table.h"
 #include "../image/edit.h"
 
@@ -91,12 +91,6 @@ static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
-static bool begins_with(const struct q2_directory_entry *entry, const char *prefix)
-{
-	size_t bytes = strlen(prefix);
-	return entry->name_bytes >= bytes && memcmp(entry->name, prefix, bytes) == 0;
-}
-
 /* Why the method promises nothing for this bitmap, or NULL. */
 static const char *find_doubt(const struct qcow2bm_image *image,
 			      const struct q2_bitmap *bitmap,
@@ -112,7 +106,7 @@ static const char *find_doubt(const struct qcow2bm_image *image,
 	if (entry->flags & Q2_DIRECTORY_FLAG_AUTO)
 		return "unsafe: it was recording, so its stored bits lack what the guest wrote "
 		       "in the session that crashed, and since";
-	if (begins_with(entry, "libvirt-tmp-") || begins_with(entry, "backup-"))
+	if (q2_name_is_temporary(entry->name, entry->name_bytes))
 		return "unsafe: programs write into temporary bitmaps of such a name while "
 		       "the guest runs, so its stored bits may be old";
 	return NULL;

@@ -17,7 +17,7 @@
 	((5u << 20) + 1536) /* the last clusters of table and data are part used */
 
 static const uint8_t granularity_bits[BITMAPS] = {9, 12, 10, 16};
-static const char *const names[BITMAPS] = {"a", "b", "backing", "backup-1"};
+static const char *const names[BITMAPS] = {"a", "b", "backing", "backup-vda"};
 static const uint32_t flags[BITMAPS] = {BUILD_FLAG_AUTO, 0, 0, 0};
 
 /* What the next run stages, for `wanted`, the bitmap's name. */
@@ -356,7 +356,7 @@ static void what_is_not_in_use_is_refused(void **state)
 	} refused[] = {{"b", QCOW2BM_EINVAL},
 		       {"none", QCOW2BM_ENOTFOUND},
 		       {"backing", QCOW2BM_EUNSUPPORTED},
-		       {"backup-1", QCOW2BM_EIMAGE}};
+		       {"backup-vda", QCOW2BM_EIMAGE}};
 	struct image image;
 	struct one_edit edit = {0};
 	build(&image, 54);
