@@ -130,6 +130,8 @@ cli_tests += tests/cli/output-fails
 cli_tests += tests/cli/recover-carved
 cli_tests += tests/cli/recover-report
 cli_tests += tests/cli/undo-repair
+cli_tests += tests/cli/undo-place
+cli_tests += tests/cli/undo-syncs
 cli_tests += tests/cli/repair-choices
 cli_tests += tests/cli/usage
 

@@ -11,8 +11,11 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 enum {
@@ -222,6 +225,14 @@ static int fail_plan(const struct repair *repair, const struct qcow2bm_error *er
 	return status;
 }
 
+/* Beside a device there is /dev, which a power cut empties: the place is for the user to choose. */
+static bool needs_place(const struct repair *repair)
+{
+	struct stat st;
+	return !repair->no_save && repair->save == NULL &&
+	       (stat(repair->edit.filename, &st) != 0 || !S_ISREG(st.st_mode));
+}
+
 /* Plans the edit to tell what it does; *nothing is set when that is nothing. */
 static int describe(struct repair *repair, bool *nothing)
 {
@@ -241,6 +252,9 @@ static int describe(struct repair *repair, bool *nothing)
 		tool_text_print(&repair->done, "  give back clusters: %" PRIu64 "\n",
 				plan.release_clusters);
 	describe_rest(repair);
+	if (!*nothing && repair->edit.options.dry_run && needs_place(repair))
+		tool_text_print(&repair->done, "  to be given as well: --save FILE, or "
+					       "--no-save (it is not a regular file)\n");
 	return TOOL_EXIT_DONE;
 }
 
@@ -259,12 +273,28 @@ static char *choose_undo_file(const char *filename)
 	return NULL;
 }
 
+static bool is_in_memory(const char *path)
+{
+	struct statfs fs;
+	if (statfs(path, &fs) != 0)
+		return false;
+	unsigned long type = (unsigned long)fs.f_type;
+	return type == TMPFS_MAGIC || type == RAMFS_MAGIC;
+}
+
 static int begin_saving(struct repair *repair)
 {
 	struct qcow2bm_error err = {0};
 	const char *filename = repair->edit.filename;
 	if (repair->no_save || repair->edit.options.dry_run)
 		return TOOL_EXIT_DONE;
+	if (needs_place(repair)) {
+		tool_message(filename,
+			     "not a regular file, so there is no place beside it for the "
+			     "undo file: choose one on a disk with --save FILE, or do "
+			     "without one with --no-save; the image is as it was");
+		return TOOL_EXIT_FAILED;
+	}
 	repair->undo_file = repair->save != NULL
 				    ? tool_memory_copy(repair->save, strlen(repair->save))
 				    : choose_undo_file(filename);
@@ -277,6 +307,10 @@ static int begin_saving(struct repair *repair)
 	}
 	if (qcow2bm_journal(repair->edit.image, repair->undo_file, &err) != QCOW2BM_OK)
 		return tool_message_fail(repair->undo_file, &err);
+	if (is_in_memory(repair->undo_file))
+		tool_message(repair->undo_file,
+			     "warning: this file system is in memory: after a power cut "
+			     "the undo file is gone");
 	return TOOL_EXIT_DONE;
 }
 
@@ -315,10 +349,16 @@ static int commit(struct repair *repair)
 	return printed == TOOL_EXIT_DONE ? status : TOOL_EXIT_LEAKED;
 }
 
+/* What an edit that was killed has left may not be on stable storage yet: the commit of nothing
+ * brings it there. */
 static int say_nothing_to_do(struct repair *repair)
 {
+	struct qcow2bm_error err = {0};
 	if (repair->edit.options.json)
 		return tool_commit_run(&repair->edit);
+	if (!repair->edit.options.dry_run &&
+	    qcow2bm_commit(repair->edit.edit, NULL, NULL, &err) != QCOW2BM_OK)
+		return tool_message_fail(repair->edit.filename, &err);
 	if (repair->edit.options.quiet)
 		return TOOL_EXIT_DONE;
 	struct tool_text text = {0};
@@ -433,7 +473,8 @@ const struct tool_command tool_cmd_repair = {
 		"      --drop-all         drop every bitmap\n"
 		"      --trust-bitmaps    set a lost autoclear bit again: you vouch that the guest's\n"
 		"                         disk was not written to since the bit was lost\n"
-		"      --save FILE        undo file to make (default: IMAGE.undo); see `undo`\n"
+		"      --save FILE        undo file to make (default: IMAGE.undo; for a device this or\n"
+		"                         --no-save must be given); see `undo`\n"
 		"      --no-save          make no undo file\n" TOOL_HELP_EDIT
 		"\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"

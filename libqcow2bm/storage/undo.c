@@ -208,9 +208,13 @@ static enum qcow2bm_code check_and_restore(struct run *run, struct qcow2bm_error
 	run->result->was_interrupted = !run->undo.has_end;
 	run->result->nothing = run->position.is_original;
 	run->result->file_bytes = run->undo.header.length_bytes;
-	if (run->position.is_original || (run->flags & QCOW2BM_UNDO_DRY_RUN))
+	if (run->flags & QCOW2BM_UNDO_DRY_RUN)
 		return QCOW2BM_OK;
-	return restore(run, err);
+	if (!run->position.is_original)
+		return restore(run, err);
+	/* An undo that was killed may have left it in the page cache alone. */
+	run->result->syncs++;
+	return q2_storage_sync(run->image, err);
 }
 
 enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *storage,

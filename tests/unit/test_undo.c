@@ -61,7 +61,9 @@ static void test_twice_is_once(void **state)
 	assert_int_equal(undone_edit_undo(&edit.image, &edit.undo, 0, &result, &log, NULL),
 			 QCOW2BM_OK);
 	assert_true(result.nothing);
-	assert_int_equal(log.count, 0);
+	/* What a killed undo left may be in memory alone: 0 is said for stable storage. */
+	assert_int_equal(log.count, 1);
+	assert_int_equal(log.ops[0].kind, RECORD_SYNC);
 	record_log_free(&log);
 	undone_edit_free(&edit);
 }
