@@ -203,7 +203,9 @@ typedef int qcow2bm_extent_fn(void *opaque, const struct qcow2bm_extent *extent)
 /*
  * Calls `fn` for each extent of bitmap `idx` inside the guest bytes [start, start+length), in
  * order, clean and dirty in turn, without gaps; `length` is cut at the end of the disk. Memory
- * is bounded whatever the size of the disk.
+ * is bounded whatever the size of the disk. The bits are those that are stored, whatever the
+ * state: unless it is VALID or DISABLED, what is clean here may be dirty in truth, and a backup
+ * that leaves it out may not restore. Ask qcow2bm_describe() first.
  *
  * Errors: EINVAL when start lies past the end of the disk; EIMAGE, ESYSTEM, ENOMEM as
  * qcow2bm_measure(); ESTOPPED when fn returned non-zero. Crash: changes nothing.

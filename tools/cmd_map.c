@@ -16,6 +16,7 @@
 struct map {
 	struct tool_options options;
 	bool totals;
+	bool untrusted; /* bits that are in-use or corrupt are printed all the same */
 	uint64_t start, length;
 	struct qcow2bm_image *image;
 	size_t idx;
@@ -132,25 +133,49 @@ static int print_totals(struct map *map, const char *filename)
 	return tool_output_text(&text);
 }
 
-/* The bits are shown as they are stored; whether they can be trusted is said. */
-static void warn(const struct map *map, const char *filename, const char *name)
+/* Why the bits are not to be trusted, and what to do then; false: they are. */
+static bool find_doubt(const struct qcow2bm_bitmap *bitmap, struct tool_text *why,
+		       const char **ways_out)
+{
+	if (bitmap->problem != NULL) {
+		tool_text_print(why, "is corrupt (%s)", bitmap->problem);
+		*ways_out = "qcow2bm check says what to do";
+	} else if (bitmap->state == QCOW2BM_STATE_IN_USE_LIVE) {
+		tool_text_print(why, "is in use by a running program, which has not "
+				     "stored its changes yet");
+		*ways_out = "wait until it ends, or ask that program";
+	} else if (bitmap->in_use) {
+		tool_text_print(why,
+				"is marked in-use, so changes may be missing from it");
+		*ways_out = "recover it (qcow2bm recover), or delete it (qcow2bm delete)";
+	}
+	return why->used != 0;
+}
+
+/* Ranges that are called clean and are not lose data in a backup: refused unless asked for. */
+static int judge(const struct map *map, const char *filename, const char *name)
 {
 	struct qcow2bm_bitmap bitmap;
+	struct tool_text why = {0};
+	const char *ways_out = NULL;
+	int status = TOOL_EXIT_DONE;
 	qcow2bm_describe(map->image, map->idx, &bitmap);
-	if (map->options.quiet)
-		return;
-	if (bitmap.problem != NULL)
+	if (!find_doubt(&bitmap, &why, &ways_out))
+		return TOOL_EXIT_DONE;
+	if (!map->untrusted) {
+		tool_message(filename,
+			     "bitmap '%s' %s; %s; --untrusted prints its bits as they "
+			     "are stored",
+			     name, why.bytes, ways_out);
+		status = TOOL_EXIT_FAILED;
+	} else if (!map->options.quiet) {
 		tool_message(
 			filename,
-			"warning: bitmap '%s' is corrupt (%s); its bits are shown as "
-			"they are stored, but cannot be trusted",
-			name, bitmap.problem);
-	else if (bitmap.in_use)
-		tool_message(
-			filename,
-			"warning: bitmap '%s' is marked in-use; its bits are shown as "
-			"they are stored, but changes may be missing from them",
-			name);
+			"warning: bitmap '%s' %s: what is printed as clean may be dirty",
+			name, why.bytes);
+	}
+	tool_text_free(&why);
+	return status;
 }
 
 static int map_bitmap(struct map *map, const char *filename, const char *name)
@@ -165,9 +190,10 @@ static int map_bitmap(struct map *map, const char *filename, const char *name)
 		tool_message(filename, "bitmap '%s' not found", name);
 		status = TOOL_EXIT_FAILED;
 	} else {
-		warn(map, filename, name);
-		status = map->totals ? print_totals(map, filename)
-				     : print_extents(map, filename);
+		status = judge(map, filename, name);
+		if (status == TOOL_EXIT_DONE)
+			status = map->totals ? print_totals(map, filename)
+					     : print_extents(map, filename);
 	}
 	tool_operand_free(&operand);
 	qcow2bm_close(map->image);
@@ -184,11 +210,12 @@ static int take_size(const struct map *map, const char *option, uint64_t *bytes)
 
 static int run(int argc, char **argv)
 {
-	enum { START = TOOL_OPT_OWN, LENGTH, TOTALS };
+	enum { START = TOOL_OPT_OWN, LENGTH, TOTALS, UNTRUSTED };
 	static const struct option long_options[] = {
 		{"start", required_argument, NULL, START},
 		{"length", required_argument, NULL, LENGTH},
 		{"totals", no_argument, NULL, TOTALS},
+		{"untrusted", no_argument, NULL, UNTRUSTED},
 		TOOL_OPTIONS_READ,
 	};
 	struct map map = {.options = {.command = &tool_cmd_map}, .length = UINT64_MAX};
@@ -202,6 +229,8 @@ static int run(int argc, char **argv)
 			status = take_size(&map, "--length", &map.length);
 		else if (opt == TOTALS)
 			map.totals = true;
+		else if (opt == UNTRUSTED)
+			map.untrusted = true;
 		else
 			status = tool_options_take(&map.options, opt, argv);
 		if (status != TOOL_OPTIONS_GO_ON)
@@ -224,6 +253,8 @@ const struct tool_command tool_cmd_map = {
 		"      --start SIZE       begin at this byte of the disk (512, 64k, 1.5G)\n"
 		"      --length SIZE      look at so many bytes only\n"
 		"      --totals           print how much is clean and dirty, as nbdinfo --totals\n"
+		"      --untrusted        print the bits of a bitmap that is in-use or corrupt, too:\n"
+		"                         what is clean there may be dirty\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ
 		"\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
