@@ -36,8 +36,17 @@ static double parse_fraction(const char *digits, const char **end)
 	return value / scale;
 }
 
+/* Where the digits begin: behind what strtoull(), and so QEMU, passes over. */
+static const char *skip_to_digits(const char *text)
+{
+	while (isspace((unsigned char)*text))
+		text++;
+	return text + (*text == '+');
+}
+
 bool tool_size_parse(const char *text, uint64_t *bytes)
 {
+	text = skip_to_digits(text);
 	if (!isdigit((unsigned char)*text))
 		return false;
 	bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');

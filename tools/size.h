@@ -8,8 +8,8 @@
 
 #define TOOL_SIZE_TEXT 24
 
-/* Reads "64k", "1.5G", "512", "0x200": digits, a fraction, then one of b k M G T P E in either
- * case. False when it is none of that or is more than 2^63-1; then *bytes is left alone. */
+/* Reads "64k", "1.5G", "512", "0x200": white space, a plus sign, digits, a fraction, then one of
+ * b k M G T P E in either case; only the digits must be there. False when it is none of that or is more than 2^63-1; then *bytes is left alone. */
 bool tool_size_parse(const char *text, uint64_t *bytes);
 
 /* Writes "64 KiB": three digits and the unit that leaves less than 1000 of it. */

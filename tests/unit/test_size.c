@@ -39,6 +39,13 @@ static void test_parse(void **state)
 		{"0x200", 512},
 		{"0x10k", 16384},
 		{"9223372036854775807", INT64_MAX},
+		/* What qemu-img passes over: */
+		{" 512", 512},
+		{"+512", 512},
+		{"\t\n\v\f\r 64k", 65536},
+		{" +0x200", 512},
+		{"+1.5k", 1536},
+		{" 010k", 10240},
 	};
 	for (size_t i = 0; i < COUNT(good); i++) {
 		uint64_t bytes = 12345;
@@ -52,9 +59,16 @@ static void test_parse_refuses(void **state)
 	(void)state;
 	static const char *const bad[] = {
 		"",
-		" 5",
-		"+5",
+		" ",
+		"+",
 		"-5",
+		" -5",
+		"-0",
+		"+-5",
+		"++5",
+		"+ 5",
+		"+.5k",
+		"+0x",
 		"k",
 		".5k",
 		"1.5",
