@@ -30,6 +30,7 @@ q2_headers = \
 	libqcow2bm/bits/within.h \
 	libqcow2bm/image/alloc.h \
 	libqcow2bm/image/apart.h \
+	libqcow2bm/image/backing.h \
 	libqcow2bm/image/clusters.h \
 	libqcow2bm/image/commit.h \
 	libqcow2bm/image/content.h \
@@ -69,6 +70,7 @@ q2_sources = \
 	libqcow2bm/image/alloc.c \
 	libqcow2bm/image/allocated.c \
 	libqcow2bm/image/apart.c \
+	libqcow2bm/image/backing.c \
 	libqcow2bm/image/carved.c \
 	libqcow2bm/image/clusters.c \
 	libqcow2bm/image/commit.c \

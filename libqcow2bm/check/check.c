@@ -2,10 +2,40 @@
 /* A check from beginning to end: extension, directory, tables, then who refers to what. */
 #include "check.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "../base/error.h"
+#include "../image/backing.h"
 #include "references.h"
+
+/* Earlier versions of this program put the name at the end of the first cluster. What QEMU wrote
+ * stands right behind the extensions, and cannot stand better. */
+static void check_backing_name(struct qcow2bm_report *report)
+{
+	const struct q2_header *header = &report->image->header;
+	uint64_t better;
+	enum q2_backing_place place = q2_backing_find(report->image, &better);
+	if (header->version < 3)
+		return;
+	if (place == Q2_BACKING_FAR)
+		q2_problems_add(report,
+				better != 0 ? Q2_PROBLEM_BACKING_FAR
+					    : Q2_PROBLEM_BACKING_FAR_FULL,
+				QCOW2BM_NOT_FOUND, Q2_HEADER_BACKING_OFF,
+				"the backing file's name ends at byte %" PRIu64
+				", and libvirt looks for it in the first %u: it would "
+				"start a guest without its backing file",
+				header->backing_file_off + header->backing_file_bytes,
+				Q2_BACKING_REACH_BYTES);
+	else if (place == Q2_BACKING_TIGHT && better != 0)
+		q2_problems_add(report, Q2_PROBLEM_BACKING_TIGHT, QCOW2BM_NOT_FOUND,
+				Q2_HEADER_BACKING_OFF,
+				"the backing file's name has no room behind it, where "
+				"XCP-ng's storage manager moves it by %u bytes: QEMU would "
+				"refuse the image then",
+				Q2_BACKING_SHIFT_BYTES);
+}
 
 /* What salvage.c found, and what the header says of the image as a whole. */
 static void check_image(struct qcow2bm_report *report)
@@ -24,6 +54,7 @@ static void check_image(struct qcow2bm_report *report)
 			report, Q2_PROBLEM_DIRTY_BIT, QCOW2BM_NOT_FOUND,
 			Q2_HEADER_INCOMPATIBLE_OFF,
 			"the image was not closed: its refcounts may be out of date");
+	check_backing_name(report);
 	report->guest_is_sound =
 		!(features & (Q2_INCOMPATIBLE_CORRUPT | Q2_INCOMPATIBLE_DIRTY));
 }

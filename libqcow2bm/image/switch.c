@@ -7,6 +7,8 @@
  *   first      the extension is written behind the old end marker, then over it; autoclear bit 0
  *              is the switch, together with the end marker where that is in the same sector;
  *   last       autoclear bit 0 is cleared, then, or together with it, the extension is ended.
+ * Before any of them the backing file's name is moved when it is in the way, or where not all who
+ * read the image find it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,7 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "backing.h"
 #include "commit.h"
 
 #define SECTOR_BYTES Q2_SWITCH_MAX_BYTES
@@ -75,33 +78,14 @@ static bool join(struct q2_switch *plan, const struct qcow2bm_image *image, uint
 	return true;
 }
 
-/* Makes sure that extensions may reach to `end`: the backing file name may have to move. */
-static enum qcow2bm_code make_room(struct q2_switch *plan,
-				   const struct qcow2bm_image *image, uint64_t end,
-				   struct qcow2bm_error *err)
+static enum qcow2bm_code check_end_marker(const struct qcow2bm_image *image,
+					  struct qcow2bm_error *err)
 {
-	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
-	uint64_t name_off = image->header.backing_file_off;
-	uint64_t name_bytes = image->header.backing_file_bytes;
 	if (!image->has_end_marker)
 		return q2_fail(err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
 			       "the header extensions have no end marker: there is no "
 			       "safe place "
 			       "for the bitmaps extension");
-	if (name_off == 0 && end <= cluster_bytes)
-		return QCOW2BM_OK;
-	if (name_off != 0 && end <= name_off)
-		return QCOW2BM_OK;
-	/* The new copy of the name must leave the old one whole until the header names it. */
-	uint64_t behind = name_off + name_bytes > end ? name_off + name_bytes : end;
-	if (name_off == 0 || name_bytes > cluster_bytes ||
-	    behind > cluster_bytes - name_bytes)
-		return q2_fail(
-			err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
-			"no room for the bitmaps extension in the header cluster (%llu "
-			"bytes)",
-			(unsigned long long)cluster_bytes);
-	plan->backing_off = cluster_bytes - name_bytes;
 	return QCOW2BM_OK;
 }
 
@@ -139,7 +123,7 @@ static enum qcow2bm_code plan_first(struct q2_switch *plan,
 	uint64_t end = place + HEAD + PAYLOAD + (padding != NULL ? 0 : HEAD);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (padding == NULL)
-		code = make_room(plan, image, end, err);
+		code = check_end_marker(image, err);
 	if (code == QCOW2BM_OK)
 		code = make_far(plan, near + HEAD, end, err);
 	if (code != QCOW2BM_OK)
@@ -175,7 +159,7 @@ static enum qcow2bm_code plan_relocated(struct q2_switch *plan,
 	uint64_t behind_bytes = image->end_marker_off - behind;
 	uint64_t place = place_extension(image->end_marker_off + HEAD);
 	uint64_t end = place + HEAD + PAYLOAD + behind_bytes + HEAD;
-	enum qcow2bm_code code = make_room(plan, image, end, err);
+	enum qcow2bm_code code = check_end_marker(image, err);
 	if (code == QCOW2BM_OK)
 		code = make_far(plan, place, end, err);
 	if (code != QCOW2BM_OK)
@@ -232,13 +216,14 @@ static enum qcow2bm_code plan_trusted(struct q2_switch *plan,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *edit_plan,
-				 struct qcow2bm_error *err)
+/* Everything but where the backing file's name is. */
+static enum qcow2bm_code plan_form(struct q2_switch *plan,
+				   const struct q2_plan *edit_plan,
+				   struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = edit_plan->edit->image;
 	const struct q2_extension *old =
 		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
-	memset(plan, 0, sizeof(*plan));
 	if (old == NULL && edit_plan->directory_bytes == 0) {
 		switch_autoclear(plan, image, false);
 		return QCOW2BM_OK;
@@ -262,6 +247,17 @@ enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *e
 	return QCOW2BM_OK;
 }
 
+enum qcow2bm_code q2_switch_plan(struct q2_switch *plan, const struct q2_plan *edit_plan,
+				 struct qcow2bm_error *err)
+{
+	memset(plan, 0, sizeof(*plan));
+	enum qcow2bm_code code = plan_form(plan, edit_plan, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	uint64_t end = plan->far_count == 0 ? 0 : plan->far_off + plan->far_count;
+	return q2_backing_plan(edit_plan->edit->image, end, &plan->backing_off, err);
+}
+
 void q2_switch_free(struct q2_switch *plan)
 {
 	free(plan->far_bytes);
@@ -280,12 +276,16 @@ static enum qcow2bm_code move_backing_name(const struct q2_switch *plan,
 						  plan->backing_off, err);
 	if (code == QCOW2BM_OK)
 		code = q2_commit_sync(commit, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	q2_be64_store(off_bytes, plan->backing_off);
-	if (code == QCOW2BM_OK)
-		code = q2_storage_write(image->storage, off_bytes, sizeof(off_bytes),
-					Q2_HEADER_BACKING_OFF, err);
+	code = q2_storage_write(image->storage, off_bytes, sizeof(off_bytes),
+				Q2_HEADER_BACKING_OFF, err);
 	if (code == QCOW2BM_OK)
 		code = q2_commit_sync(commit, err);
+	/* The next move must know where the name is: after a failure here nobody does. */
+	image->is_stale = code != QCOW2BM_OK;
+	image->header.backing_file_off = image->area_end = plan->backing_off;
 	return code;
 }
 

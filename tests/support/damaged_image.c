@@ -138,6 +138,16 @@ FIELD(extension_gone, image->payload_off - 8, 4, 0x12345678)
 FIELD(length_is_16, image->payload_off - 4, 4, 16)
 FIELD(length_is_huge, image->payload_off - 4, 4, 0x18000000)
 
+/* As an earlier version of the program left it. */
+static void name_at_end(struct damaged_image *image)
+{
+	static const char name[] = "base.qcow2";
+	uint64_t off = ((uint64_t)1 << image->cluster_bits) - (sizeof(name) - 1);
+	memcpy(image->file.bytes + off, name, sizeof(name) - 1);
+	store(image, 8, 8, off);
+	store(image, 16, 4, sizeof(name) - 1);
+}
+
 /* The end marker follows. */
 static void length_16(struct damaged_image *image)
 {
@@ -303,6 +313,12 @@ const struct damaged_case damaged_cases[] = {
 	 length_16,
 	 0,
 	 QCOW2BM_REPAIR_DROP_ALL,
+	 0},
+	{.name = "backing file name at the end",
+	 "backing-name-tight",
+	 name_at_end,
+	 ALL,
+	 0,
 	 0},
 	{.name = "autoclear lost, trust",
 	 "autoclear-lost",

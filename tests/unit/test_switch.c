@@ -14,6 +14,7 @@
 #define CLUSTER_BYTES 1024
 #define HEADER_BYTES 112
 #define NAME "/path/of/a/backing.qcow2"
+#define LIBVIRT_BYTES 33280 /* of an image it reads no more */
 
 static const struct build_bitmap one_bitmap[] = {
 	{.name = "a", .name_bytes = 1, .flags = 2, .granularity_bits = 16},
@@ -47,6 +48,11 @@ static enum qcow2bm_code add_a(struct qcow2bm_edit *edit, struct qcow2bm_error *
 static enum qcow2bm_code add_b(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	return qcow2bm_add(edit, "b", 1, 16, true, err);
+}
+
+static enum qcow2bm_code disable_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	return qcow2bm_disable(edit, "a", 1, err);
 }
 
 static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
@@ -267,6 +273,16 @@ static void last_leaves_padding_before_others_and_first_takes_it(void **state)
 	one_edit_free(&edit);
 }
 
+/* Whoever reads the image finds the name, and can move it on by the 16 bytes of an extension. */
+static void check_name(const struct one_edit *edit, const char *name, uint64_t off)
+{
+	assert_int_equal(edit->inspect.backing_off, off);
+	assert_memory_equal(edit->file.bytes + off, name, strlen(name));
+	uint64_t limit = one_edit_load(edit, 20, 4) < 16 ? 1u << one_edit_load(edit, 20, 4)
+							 : LIBVIRT_BYTES;
+	assert_in_range(off + strlen(name) + 16, 0, limit);
+}
+
 static void backing_name_moves_out_of_the_way(void **state)
 {
 	(void)state;
@@ -275,9 +291,25 @@ static void backing_name_moves_out_of_the_way(void **state)
 	build.backing_name = NAME;
 	build_image(&build, &edit.file);
 	run(&edit, add_a, 1);
-	assert_int_equal(edit.inspect.backing_off, CLUSTER_BYTES - strlen(NAME));
-	assert_memory_equal(edit.file.bytes + edit.inspect.backing_off, NAME,
-			    strlen(NAME));
+	/* Right behind the new end marker. */
+	check_name(&edit, NAME, HEADER_BYTES + 8 + 24 + 8);
+	run(&edit, delete_a, 0);
+	check_name(&edit, NAME, HEADER_BYTES + 8 + 24 + 8);
+	one_edit_free(&edit);
+}
+
+/* The copy must not touch the old name: until the header names it, that is the one that counts. */
+static void long_backing_name_moves_behind_its_old_place(void **state)
+{
+	(void)state;
+	static char name[301];
+	struct one_edit edit = {0};
+	struct build build = small(0);
+	memset(name, 'n', sizeof(name) - 1);
+	build.backing_name = name;
+	build_image(&build, &edit.file);
+	run(&edit, add_a, 1);
+	check_name(&edit, name, HEADER_BYTES + 8 + 304);
 	one_edit_free(&edit);
 }
 
@@ -291,6 +323,68 @@ static void backing_name_with_room_before_it_stays(void **state)
 	build_image(&build, &edit.file);
 	run(&edit, add_a, 1);
 	assert_int_equal(edit.inspect.backing_off, HEADER_BYTES + 8 + 32);
+	one_edit_free(&edit);
+}
+
+/* Where this program once put it: every edit brings it back. */
+static void backing_name_at_the_end_moves_back(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned before, after;
+		stage_fn *stage;
+	} cases[] = {{0, 1, add_a}, {1, 2, add_b}, {1, 1, disable_a}, {1, 0, delete_a}};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (unsigned bits = 10; bits <= 16; bits += 6) {
+			struct one_edit edit = {0};
+			struct build build = small(cases[i].before);
+			build.cluster_bits = bits;
+			build.virtual_bytes = 64 << 10;
+			build.guest_clusters = 1;
+			build.backing_name = NAME;
+			build.backing_gap = (1u << bits) - HEADER_BYTES - 8 -
+					    cases[i].before * 32 -
+					    (unsigned)strlen(NAME);
+			build_image(&build, &edit.file);
+			run(&edit, cases[i].stage, cases[i].after);
+			check_name(&edit, NAME, HEADER_BYTES + 8 + 24 + 8);
+			one_edit_free(&edit);
+		}
+	}
+}
+
+/* With 16 bytes behind it it is well where it is, however far from the extensions. */
+static void backing_name_with_room_behind_it_stays(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(1);
+	build.backing_name = NAME;
+	build.backing_gap = CLUSTER_BYTES - HEADER_BYTES - 40 - (unsigned)strlen(NAME) - 16;
+	build_image(&build, &edit.file);
+	run(&edit, add_b, 2);
+	check_name(&edit, NAME, CLUSTER_BYTES - strlen(NAME) - 16);
+	build.backing_gap++;
+	one_edit_free(&edit);
+	memset(&edit, 0, sizeof(edit));
+	build_image(&build, &edit.file);
+	run(&edit, add_b, 2);
+	check_name(&edit, NAME, HEADER_BYTES + 40);
+	one_edit_free(&edit);
+}
+
+/* What the end marker claims to have counts for QEMU: the name must not stand in it. */
+static void backing_name_stays_behind_the_end_markers_data(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct build build = small(1);
+	build.backing_name = NAME;
+	build.backing_gap = CLUSTER_BYTES - HEADER_BYTES - 40 - (unsigned)strlen(NAME);
+	build_image(&build, &edit.file);
+	one_edit_store(&edit, HEADER_BYTES + 36, 4, 100);
+	assert_int_equal(one_edit_run(&edit, add_b, 0), QCOW2BM_OK);
+	assert_int_equal(edit.inspect.backing_off, HEADER_BYTES + 40 + 100);
 	one_edit_free(&edit);
 }
 
@@ -318,8 +412,7 @@ static void check_refused(struct one_edit *edit, const char *words)
 	one_edit_free(edit);
 }
 
-/* Once the bitmaps extension is there its end marker is the last before the end of the cluster:
- * there the copy of the name would be. */
+/* Not behind the extensions, not beside the old name, not beyond libvirt's reach. */
 static void no_room_for_a_copy_of_the_name_is_refused(void **state)
 {
 	(void)state;
@@ -329,14 +422,28 @@ static void no_room_for_a_copy_of_the_name_is_refused(void **state)
 	build.before[0] = (struct build_extension){0x71000001u, 984 - 8 - HEADER_BYTES};
 	build.backing_name = "b.qcow2";
 	build_image(&build, &edit.file);
-	check_refused(&edit, "no room");
-	/* The old name and the copy would overlap. */
+	check_refused(&edit, "the header cluster");
+	/* 63 bytes would be left behind the copy; with a name of 416 there are 64 or more. */
 	memset(&edit, 0, sizeof(edit));
 	build = small(0);
-	memset(name, 'n', sizeof(name) - 1);
+	memset(name, 'n', 417);
 	build.backing_name = name;
 	build_image(&build, &edit.file);
-	check_refused(&edit, "no room");
+	check_refused(&edit, "(417 bytes) would have to move to byte 544");
+	memset(&edit, 0, sizeof(edit));
+	name[416] = '\0';
+	build_image(&build, &edit.file);
+	run(&edit, add_a, 1);
+	check_name(&edit, name, HEADER_BYTES + 8 + 416);
+	one_edit_free(&edit);
+	memset(&edit, 0, sizeof(edit));
+	build = small(0);
+	build.cluster_bits = 16;
+	build.before[0] = (struct build_extension){0x71000001u,
+						   LIBVIRT_BYTES - 100 - HEADER_BYTES};
+	build.backing_name = NAME;
+	build_image(&build, &edit.file);
+	check_refused(&edit, "where libvirt looks for it");
 }
 
 /* The backing file name ends the extensions as well. */
@@ -381,7 +488,11 @@ int main(void)
 		cmocka_unit_test(first_leaves_padding_that_crosses_a_sector),
 		cmocka_unit_test(last_leaves_padding_before_others_and_first_takes_it),
 		cmocka_unit_test(backing_name_moves_out_of_the_way),
+		cmocka_unit_test(long_backing_name_moves_behind_its_old_place),
 		cmocka_unit_test(backing_name_with_room_before_it_stays),
+		cmocka_unit_test(backing_name_at_the_end_moves_back),
+		cmocka_unit_test(backing_name_with_room_behind_it_stays),
+		cmocka_unit_test(backing_name_stays_behind_the_end_markers_data),
 		cmocka_unit_test(no_room_is_refused),
 		cmocka_unit_test(no_room_for_a_copy_of_the_name_is_refused),
 		cmocka_unit_test(extensions_without_an_end_marker_are_left_alone),
