@@ -2,6 +2,11 @@
 # The tests, one a line, in groups: `make check TESTS='$(cli_tests)'` runs one group,
 # `make check TESTS=tests/cli/rename-basic` one test.
 
+# Programs and libraries of the tests are built when a test that is run needs them: one test costs
+# one link. `make test-programs` builds all.
+test_programs =
+test_libraries =
+
 # Compiled tests: FOLDER/NAME is built from FOLDER/NAME.c, cmocka, all of the library and what
 # tests/support has for C.
 unit_tests =
@@ -205,11 +210,11 @@ EXTRA_DIST += $(script_tests) $(test_data) tests/functions.sh
 
 AM_DEFAULT_SOURCE_EXT = .c
 LDADD = tests/support/libsupport.la libqcow2bm/libq2.la $(CMOCKA_LIBS)
-check_LTLIBRARIES += tests/support/libsupport.la
+test_libraries += tests/support/libsupport.la
 tests_support_libsupport_la_SOURCES = $(support_sources)
 
 # Builds broken images from recipes, for scripts; shares no code with the library.
-check_PROGRAMS += tests/support/make_image
+test_programs += tests/support/make_image
 tests_support_make_image_SOURCES = \
 	tests/support/image_layout.c \
 	tests/support/image_place.c \
@@ -218,7 +223,7 @@ tests_support_make_image_SOURCES = \
 tests_support_make_image_LDADD =
 
 # Ends or interrupts a program at one of its system calls, for scripts.
-check_PROGRAMS += tests/support/kill_at
+test_programs += tests/support/kill_at
 tests_support_kill_at_LDADD =
 
 tests_unit_test_carve_SOURCES = tests/unit/test_carve.c \
@@ -246,9 +251,22 @@ tests_unit_test_size_SOURCES = tests/unit/test_size.c tools/size.c
 tests_unit_test_size_LDADD = $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA
-check_PROGRAMS += $(unit_tests)
+test_programs += $(unit_tests)
 TESTS += $(unit_tests)
 endif
+
+EXTRA_PROGRAMS += $(test_programs)
+EXTRA_LTLIBRARIES += $(test_libraries)
+CLEANFILES += $(test_programs)
+clean-local:
+	-$(LIBTOOL) $(AM_LIBTOOLFLAGS) --mode=clean rm -f $(test_libraries)
+test-programs: all $(test_programs) $(test_libraries)
+.PHONY: test-programs
+
+# What scripts call.
+$(addsuffix .log,$(script_tests)): tests/support/make_image tests/support/kill_at
+$(addsuffix .log,$(crash_tests)): tests/crash/judge_calls tests/support/preload_record.la
+$(addsuffix .log,$(hostile_tests)): tests/hostile/verdicts
 
 # A test that hangs is a failed test, and the others run on.
 LOG_COMPILER = timeout -k 10 900 ./run
@@ -271,7 +289,7 @@ include tests/hostile/local.mk
 # Every state, every call: what `make check` tries a part of, with the tables.
 EXTRA_DIST += tests/crash/every-state
 check-crash: all
-	$(MAKE) check TESTS=
+	$(MAKE) test-programs
 	./run tests/crash/every-state
 	./run tests/crash/test_faults
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-anywhere || test $$? -eq 77

@@ -12,8 +12,8 @@ bench_programs = \
 bench_plain = tests/bench/plain.c tests/bench/plain.h
 bench_ldflags = $(AM_LDFLAGS) -all-static
 
-EXTRA_PROGRAMS = $(bench_programs)
-CLEANFILES = $(bench_programs)
+EXTRA_PROGRAMS += $(bench_programs)
+CLEANFILES += $(bench_programs)
 tests_bench_digest_SOURCES = tests/bench/digest.c $(bench_plain)
 tests_bench_digest_LDADD =
 tests_bench_floor_SOURCES = tests/bench/floor.c $(bench_plain)

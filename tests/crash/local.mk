@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The states that a power cut leaves of `qemu-img bitmap`, recorded under the real program.
 
-check_PROGRAMS += tests/crash/judge_calls
+test_programs += tests/crash/judge_calls
 tests_crash_judge_calls_SOURCES = tests/crash/judge_calls.c
 
 # A shared object, for all that it is never installed: -rpath says so to libtool.
-check_LTLIBRARIES += tests/support/preload_record.la
+test_libraries += tests/support/preload_record.la
 tests_support_preload_record_la_SOURCES = \
 	tests/support/preload_record.c \
 	tests/support/preload_record.h

@@ -11,7 +11,7 @@ fault_tests += tests/fault/processes
 TESTS += $(fault_tests)
 EXTRA_DIST += $(fault_tests) tests/fault/scale
 
-check_PROGRAMS += tests/fault/matrix
+test_programs += tests/fault/matrix
 tests_fault_matrix_SOURCES = \
 	tests/fault/inject.c \
 	tests/fault/inject.h \
@@ -32,7 +32,7 @@ tests_fault_test_allocation_SOURCES = \
 tests_fault_test_allocation_LDFLAGS = $(AM_LDFLAGS) $(fail_memory_ldflags)
 
 # A shared object, for all that it is never installed: -rpath says so to libtool.
-check_LTLIBRARIES += tests/support/preload_fault.la
+test_libraries += tests/support/preload_fault.la
 tests_support_preload_fault_la_SOURCES = \
 	tests/support/preload_fault.c \
 	tests/support/preload_fault.h
@@ -44,8 +44,11 @@ if COVERAGE
 tests_support_preload_fault_la_CPPFLAGS += -DFAULT_SPARES_EXIT
 endif
 
+$(addsuffix .log,$(fault_tests)): tests/support/make_image tests/support/kill_at tests/fault/matrix \
+	tests/support/preload_fault.la
+
 check-fault: all
-	$(MAKE) check TESTS=
+	$(MAKE) test-programs
 	for test in $(fault_tests) tests/fault/test_allocation; do \
 		FAULT_ALL=1 ./run $$test || test $$? -eq 77 || exit 1; \
 	done

@@ -18,8 +18,8 @@ fuzz_programs += tests/fuzz/fuzz_undo
 fuzz_tests =
 fuzz_tests += tests/fuzz/replay-corpus
 
-check_PROGRAMS += $(fuzz_programs)
-check_LTLIBRARIES += tests/fuzz/libfuzz.la
+test_programs += $(fuzz_programs)
+test_libraries += tests/fuzz/libfuzz.la
 tests_fuzz_libfuzz_la_SOURCES = \
 	tests/fuzz/edit_script.c \
 	tests/fuzz/edit_script.h \
@@ -78,6 +78,8 @@ tests_fuzz_fuzz_undo_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 
 TESTS += $(fuzz_tests)
 EXTRA_DIST += $(fuzz_tests) tests/fuzz/make-fuzz tests/fuzz/seeds.sh
+
+$(addsuffix .log,$(fuzz_tests)): tests/support/make_image $(fuzz_programs)
 
 FUZZ_SECONDS = 60
 fuzz:

@@ -3,7 +3,7 @@
 # check-hostile` QEMU's view of the edits and the files opened too, and prints the table.
 
 # Runs commands on recipes, for commands-on-recipes.
-check_PROGRAMS += tests/hostile/verdicts
+test_programs += tests/hostile/verdicts
 tests_hostile_verdicts_SOURCES = \
 	tests/hostile/hostile.h \
 	tests/hostile/judge.c \
