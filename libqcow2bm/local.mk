@@ -6,7 +6,9 @@ q2_headers = \
 	libqcow2bm/base/checked.h \
 	libqcow2bm/base/endian.h \
 	libqcow2bm/base/error.h \
+	libqcow2bm/base/watch.h \
 	libqcow2bm/storage/holder.h \
+	libqcow2bm/storage/holes.h \
 	libqcow2bm/storage/journal.h \
 	libqcow2bm/storage/lock.h \
 	libqcow2bm/storage/spans.h \
@@ -50,8 +52,10 @@ q2_headers = \
 q2_sources = \
 	libqcow2bm/base/error.c \
 	libqcow2bm/base/version.c \
+	libqcow2bm/base/watch.c \
 	libqcow2bm/storage/file.c \
 	libqcow2bm/storage/holder.c \
+	libqcow2bm/storage/holes.c \
 	libqcow2bm/storage/journal.c \
 	libqcow2bm/storage/lock.c \
 	libqcow2bm/storage/spans.c \
@@ -89,6 +93,7 @@ q2_sources = \
 	libqcow2bm/image/refs.c \
 	libqcow2bm/image/release.c \
 	libqcow2bm/image/salvage.c \
+	libqcow2bm/image/settle.c \
 	libqcow2bm/image/snapshots.c \
 	libqcow2bm/image/source.c \
 	libqcow2bm/image/switch.c \
@@ -132,7 +137,7 @@ noinst_LTLIBRARIES += libqcow2bm/libq2bits.la libqcow2bm/libq2.la
 libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)
 libqcow2bm_libq2bits_la_CFLAGS = $(AM_CFLAGS) $(BITS_CFLAGS) $(COVERAGE_CFLAGS)
 libqcow2bm_libq2_la_SOURCES = $(q2_headers) $(q2_sources)
-libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la $(ZLIB_LIBS)
+libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la $(ZLIB_LIBS) $(PTHREAD_LIBS)
 
 lib_LTLIBRARIES += libqcow2bm/libqcow2bm.la
 libqcow2bm_libqcow2bm_la_SOURCES =

@@ -368,7 +368,7 @@ struct qcow2bm_plan {
 };
 
 enum {
-	QCOW2BM_COMMIT_TRUST_REFCOUNTS = 1u << 0, /* do not walk the L2 tables before release */
+	QCOW2BM_COMMIT_TRUST_REFCOUNTS = 1u << 0, /* do not read the L2 tables for a proof */
 	QCOW2BM_COMMIT_NO_DISCARD = 1u << 1       /* punch no holes where clusters are freed */
 };
 
@@ -385,7 +385,8 @@ void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
 
 struct qcow2bm_commit_options {
 	unsigned flags; /* QCOW2BM_COMMIT_... */
-	/* Called between reads and before the switch; true: roll back. May be NULL. */
+	/* Called ten times a second, proofs included, and before the switch, by the thread that
+	 * commits; true: roll back. May be NULL. */
 	bool (*interrupted)(void *opaque);
 	/* Called now and then with bytes done and in all. May be NULL. */
 	void (*progress)(void *opaque, uint64_t done_bytes, uint64_t total_bytes);

@@ -48,6 +48,7 @@ unit_tests += tests/unit/test_model
 unit_tests += tests/unit/test_name
 unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_prove
+unit_tests += tests/unit/test_readers
 unit_tests += tests/unit/test_record_storage
 unit_tests += tests/unit/test_recover
 unit_tests += tests/unit/test_recover_carved
@@ -65,6 +66,7 @@ unit_tests += tests/unit/test_temporary
 unit_tests += tests/unit/test_undo
 unit_tests += tests/unit/test_uniform
 unit_tests += tests/unit/test_walk
+unit_tests += tests/unit/test_watch
 unit_tests += tests/unit/test_within
 
 support_sources = \
@@ -233,6 +235,8 @@ tests_unit_test_recover_carved_SOURCES = tests/unit/test_recover_carved.c \
 tests_unit_test_file_SOURCES = tests/unit/test_file.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
 tests_unit_test_file_open_SOURCES = tests/unit/test_file_open.c \
+	tests/unit/file_fixture.c tests/unit/file_fixture.h
+tests_unit_test_readers_SOURCES = tests/unit/test_readers.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
 tests_unit_test_model_SOURCES = tests/unit/test_model.c \
 	tests/unit/model_world.c tests/unit/model_world.h

@@ -353,14 +353,12 @@ static int commit(struct repair *repair)
  * brings it there. */
 static int say_nothing_to_do(struct repair *repair)
 {
-	struct qcow2bm_error err = {0};
-	if (repair->edit.options.json)
-		return tool_commit_run(&repair->edit);
-	if (!repair->edit.options.dry_run &&
-	    qcow2bm_commit(repair->edit.edit, NULL, NULL, &err) != QCOW2BM_OK)
-		return tool_message_fail(repair->edit.filename, &err);
-	if (repair->edit.options.quiet)
-		return TOOL_EXIT_DONE;
+	const struct tool_options *options = &repair->edit.options;
+	int status = TOOL_EXIT_DONE;
+	if (options->json || !options->dry_run)
+		status = tool_commit_run(&repair->edit);
+	if (status != TOOL_EXIT_DONE || options->json || options->quiet)
+		return status;
 	struct tool_text text = {0};
 	tool_text_print(&text, "%s: nothing to repair\n%s", repair->edit.filename,
 			repair->done.used == 0 ? "" : repair->done.bytes);

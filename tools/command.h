@@ -62,7 +62,7 @@ extern const struct tool_command tool_cmd_recover;
 	"      --output FORMAT    human (default) or json\n"                                   \
 	"      --no-lock          take no locks: you vouch that nobody has the image open\n"   \
 	"      --wait SECONDS     retry for so long while the image is busy (default: fail)\n" \
-	"      --trust-refcounts  do not walk the L2 tables before clusters are released\n"    \
+	"      --trust-refcounts  do not read the L2 tables to prove what is free\n"    \
 	"      --discard          punch holes where clusters are released (default)\n"         \
 	"      --no-discard       punch no holes\n"                                            \
 	"      --progress         show progress (by itself on a terminal after a second)\n"    \

@@ -90,6 +90,29 @@ enum qcow2bm_code q2_clusters_sort(struct q2_clusters *set, struct q2_clusters *
 	return twice == NULL ? QCOW2BM_OK : q2_clusters_sort(twice, NULL, err);
 }
 
+enum qcow2bm_code q2_clusters_note(struct q2_clusters *set, uint64_t first, uint64_t count,
+				   struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (set->count == set->room && !set->is_sorted) {
+		code = q2_clusters_sort(set, NULL, err);
+		if (code == QCOW2BM_OK && set->count > set->room / 4 * 3)
+			code = reserve(set, set->room + 1, err);
+	}
+	return code != QCOW2BM_OK ? code : q2_clusters_add(set, first, count, err);
+}
+
+enum qcow2bm_code q2_clusters_append(struct q2_clusters *set,
+				     const struct q2_clusters *more,
+				     struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < more->count; i++)
+		code = q2_clusters_add(set, more->runs[i].first, more->runs[i].count,
+				       err);
+	return code;
+}
+
 /* The first run that ends behind `cluster`. */
 static size_t find_run(const struct q2_clusters *set, uint64_t cluster)
 {

@@ -25,6 +25,16 @@ void q2_clusters_free(struct q2_clusters *set);
 enum qcow2bm_code q2_clusters_add(struct q2_clusters *set, uint64_t first, uint64_t count,
 				  struct qcow2bm_error *err);
 
+/* As q2_clusters_add(), for clusters that come again and again in any order: those that are known
+ * need no room. Errors: ENOMEM. */
+enum qcow2bm_code q2_clusters_note(struct q2_clusters *set, uint64_t first, uint64_t count,
+				   struct qcow2bm_error *err);
+
+/* Adds all runs of `more`. Errors: ENOMEM. */
+enum qcow2bm_code q2_clusters_append(struct q2_clusters *set,
+				     const struct q2_clusters *more,
+				     struct qcow2bm_error *err);
+
 /* Sorts and joins the runs; clusters that were added more than once are added to `twice`
  * (NULL allowed), which is sorted too. Errors: ENOMEM. */
 enum qcow2bm_code q2_clusters_sort(struct q2_clusters *set, struct q2_clusters *twice,

@@ -20,11 +20,7 @@ enum qcow2bm_code q2_commit_sync(struct q2_commit *commit, struct qcow2bm_error 
 
 enum qcow2bm_code q2_commit_look_up(struct q2_commit *commit, struct qcow2bm_error *err)
 {
-	const struct qcow2bm_commit_options *options = commit->options;
-	if (options->interrupted != NULL && options->interrupted(options->opaque))
-		return q2_fail(err, QCOW2BM_EINTERRUPTED, QCOW2BM_NO_OFFSET,
-			       "interrupted; the image is as it was");
-	return QCOW2BM_OK;
+	return q2_watch_ask(commit->watch, err);
 }
 
 /* An unknown autoclear bit stands for something that does not know of our writes. */
@@ -250,10 +246,8 @@ static enum qcow2bm_code make_buffers(struct q2_commit *commit, struct qcow2bm_e
 	const struct q2_plan *plan = commit->plan;
 	uint64_t compute = 0,
 		 cluster_bytes = q2_header_cluster_bytes(&commit->image->header);
-	for (size_t i = 0; i < plan->content_count; i++) {
+	for (size_t i = 0; i < plan->content_count; i++)
 		compute += plan->contents[i].compute_count;
-		commit->total_bytes += plan->contents[i].read_bytes;
-	}
 	commit->batch_clusters =
 		cluster_bytes >= BATCH_BYTES ? 1 : BATCH_BYTES / cluster_bytes;
 	if (compute == 0)
@@ -297,6 +291,8 @@ static enum qcow2bm_code run_steps(struct q2_commit *commit, struct q2_switch *p
 	}
 	if (!nothing)
 		code = q2_switch_commit(plan, commit, err);
+	else
+		code = q2_settle(commit->image, commit->result, err);
 	if (code != QCOW2BM_OK) {
 		commit->image->is_stale = true;
 		return code;
@@ -322,6 +318,7 @@ static enum qcow2bm_code commit_plan(struct q2_plan *plan,
 		.plan = plan,
 		.image = plan->edit->image,
 		.options = options,
+		.watch = plan->watch,
 		.result = result,
 	};
 	struct q2_switch switch_plan;
@@ -357,12 +354,19 @@ enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the last commit left open what the image holds; open it "
 			       "again");
+	struct q2_watch watch = {
+		.interrupted = options->interrupted,
+		.progress = options->progress,
+		.opaque = options->opaque,
+		.state = "the image is as it was",
+	};
 	struct q2_plan plan;
-	enum qcow2bm_code code = q2_plan_make(&plan, edit, options->flags, err);
+	enum qcow2bm_code code =
+		q2_plan_make(&plan, edit, options->flags, &watch, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (q2_edit_is_nothing(edit))
-		result->switched = true;
+		code = q2_settle(edit->image, result, err);
 	else
 		code = commit_plan(&plan, options, result, err);
 	q2_plan_free(&plan);

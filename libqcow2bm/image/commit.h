@@ -16,7 +16,7 @@ struct q2_commit {
 	uint64_t batch_clusters;
 	struct q2_clusters written;    /* new clusters that hold something now */
 	struct q2_directory directory; /* the new one; becomes the image's at the end */
-	uint64_t total_bytes;          /* for progress */
+	struct q2_watch *watch;        /* for progress */
 	bool is_prepared;              /* step 1 is done */
 	bool growth_started;
 	bool table_replaced; /* the refcount table, by a longer one */
@@ -85,6 +85,13 @@ enum qcow2bm_code q2_switch_undo(struct q2_switch *plan, struct q2_commit *commi
 /* Step 3. Errors: EUNKNOWN. Crash: the old state or the new. */
 enum qcow2bm_code q2_switch_commit(struct q2_switch *plan, struct q2_commit *commit,
 				   struct qcow2bm_error *err);
+
+/* ---- settle.c ---- */
+
+/* Brings the state that the image has to stable storage, where an edit has nothing to do. Errors:
+ * EUNKNOWN. Crash: the state that is on disk, which may be that before an earlier edit, or this. */
+enum qcow2bm_code q2_settle(const struct qcow2bm_image *image,
+			    struct qcow2bm_result *result, struct qcow2bm_error *err);
 
 /* ---- release.c ---- */
 

@@ -130,15 +130,6 @@ static enum qcow2bm_code write_batch(const struct batch *batch, const bool *chan
 	return QCOW2BM_OK;
 }
 
-static void tell_progress(struct q2_commit *commit, uint64_t bytes)
-{
-	commit->result->data_bytes_read += bytes;
-	if (commit->options->progress != NULL)
-		commit->options->progress(commit->options->opaque,
-					  commit->result->data_bytes_read,
-					  commit->total_bytes);
-}
-
 static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 				       struct q2_content *content, uint64_t first,
 				       uint64_t clusters, bool *changed,
@@ -166,8 +157,9 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 	q2_uniform_clear_tail(commit->words, (size_t)clusters * batch.cluster_words,
 			      batch.bits);
 	code = write_batch(&batch, changed, err);
-	tell_progress(commit, read_bytes);
-	return code;
+	commit->result->data_bytes_read += read_bytes;
+	commit->watch->done += read_bytes;
+	return code != QCOW2BM_OK ? code : q2_watch_look(commit->watch, err);
 }
 
 static enum qcow2bm_code compute_entries(struct q2_commit *commit,

@@ -108,18 +108,33 @@ static enum qcow2bm_code avoid_uncounted(struct q2_plan *plan, struct qcow2bm_er
 	return code;
 }
 
+/* The L2 tables that the proof reads, and the bits that are computed then. */
+static void expect_work(struct q2_plan *plan)
+{
+	if (plan->watch == NULL)
+		return;
+	if (!(plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS))
+		plan->watch->total = q2_clusters_total(&plan->refs.l2_tables)
+				     << plan->edit->image->header.cluster_bits;
+	for (size_t i = 0; i < plan->content_count; i++)
+		plan->watch->total += plan->contents[i].read_bytes;
+}
+
 static enum qcow2bm_code plan_clusters(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	struct qcow2bm_edit *edit = plan->edit;
 	enum qcow2bm_code code = q2_refcounts_open(&plan->refcounts, edit->image, err);
 	if (code == QCOW2BM_OK)
-		code = q2_refs_load(&plan->refs, edit->image, &plan->refcounts, err);
+		code = q2_refs_load(&plan->refs, edit->image, &plan->refcounts,
+				    plan->watch, err);
 	if (code == QCOW2BM_OK)
 		code = plan_contents(plan, err);
 	if (code == QCOW2BM_OK)
 		code = q2_alloc_open(&plan->alloc, &plan->refcounts, err);
 	if (code == QCOW2BM_OK)
 		code = q2_carved_collect(plan, err);
+	if (code == QCOW2BM_OK)
+		expect_work(plan);
 	if (code == QCOW2BM_OK)
 		code = q2_prove_owned(plan, err);
 	if (code == QCOW2BM_OK && edit->repair.is_wanted)
@@ -147,10 +162,12 @@ static void plan_header_alone(struct q2_plan *plan, const struct qcow2bm_error *
 }
 
 enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
-			       unsigned flags, struct qcow2bm_error *err)
+			       unsigned flags, struct q2_watch *watch,
+			       struct qcow2bm_error *err)
 {
 	struct qcow2bm_error why = {0};
-	*plan = (struct q2_plan){.edit = edit, .flags = flags, .cut_off = UINT64_MAX};
+	*plan = (struct q2_plan){
+		.edit = edit, .flags = flags, .watch = watch, .cut_off = UINT64_MAX};
 	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
 	if (code == QCOW2BM_OK && edit->image->is_salvaged && edit->changed_count != 0 &&
 	    !edit->repair.is_wanted)
@@ -296,7 +313,7 @@ enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
 {
 	struct q2_plan internal;
 	struct q2_switch switch_plan;
-	enum qcow2bm_code code = q2_plan_make(&internal, edit, flags, err);
+	enum qcow2bm_code code = q2_plan_make(&internal, edit, flags, NULL, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	*plan = (struct qcow2bm_plan){.changes = edit->changed_count};

@@ -12,6 +12,7 @@
 struct q2_plan {
 	struct qcow2bm_edit *edit;
 	unsigned flags;
+	struct q2_watch *watch; /* NULL: nobody looks on */
 	struct q2_refcounts refcounts;
 	struct q2_refs refs;
 	struct q2_alloc alloc;
@@ -30,6 +31,7 @@ struct q2_plan {
 	 * nothing else, and how many clusters of it are not. */
 	struct q2_clusters old_table;
 	uint64_t old_table_unproven;
+	bool has_unread; /* a bitmap that stays cannot be read */
 	char leak_reason[256]; /* why owned is less than old */
 	/* The first byte past the end of the file that a bitmap which stays has lost there;
 	 * UINT64_MAX: none. */
@@ -41,9 +43,11 @@ struct q2_plan {
 	bool is_header_shared; /* its cluster is found to be something else, too */
 };
 
-/* Plans the edit. Writes nothing. Errors: EUNSUPPORTED, ELIMIT, EIMAGE, ESYSTEM, ENOMEM. */
+/* Plans the edit. Writes nothing. Errors: EUNSUPPORTED, ELIMIT, EIMAGE, ESYSTEM, ENOMEM,
+ * EINTERRUPTED. */
 enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
-			       unsigned flags, struct qcow2bm_error *err);
+			       unsigned flags, struct q2_watch *watch,
+			       struct qcow2bm_error *err);
 void q2_plan_free(struct q2_plan *plan);
 
 /* Fills edit->changed. Errors: ENOMEM. */

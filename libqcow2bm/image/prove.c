@@ -11,8 +11,8 @@
 #include "../base/error.h"
 #include "apart.h"
 
-/* L2 tables of so many bytes are read for every edit: with 64 KiB clusters they map 64 GiB. */
-#define CHEAP_WALK_BYTES (8u << 20)
+/* Tables of sound bitmaps never overlap. So many bytes are read although others have them too. */
+#define MAX_SHARED_BYTES (16u << 20)
 
 /* Whether the committed bitmap idx keeps its table and data whatever the edit does. */
 static bool is_kept(const struct qcow2bm_edit *edit, size_t idx)
@@ -27,35 +27,144 @@ static void explain(struct q2_plan *plan, const char *reason)
 		snprintf(plan->leak_reason, sizeof(plan->leak_reason), "%.255s", reason);
 }
 
-/* Tables and data of the bitmaps that are deleted or get a new content. */
+/* A committed bitmap, and where its table is. */
+struct place {
+	size_t idx;
+	const struct q2_directory_entry *entry;
+};
+
+static int by_table(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	if (x->entry->table_off != y->entry->table_off)
+		return x->entry->table_off < y->entry->table_off ? -1 : 1;
+	if (x->entry->table_entries != y->entry->table_entries)
+		return x->entry->table_entries < y->entry->table_entries ? -1 : 1;
+	return x->entry->granularity_bits - y->entry->granularity_bits;
+}
+
+static bool is_same_table(const struct place *x, const struct place *y)
+{
+	return by_table(x, y) == 0;
+}
+
+/* The committed bitmaps that stay, or those that do not, in the order of their tables. */
+static enum qcow2bm_code list_places(const struct q2_plan *plan, bool kept,
+				     struct place **places, size_t *count,
+				     struct qcow2bm_error *err)
+{
+	const struct q2_directory *directory = &plan->edit->image->directory;
+	*count = 0;
+	*places = malloc((directory->count + 1) * sizeof(**places));
+	if (*places == NULL)
+		return q2_fail_memory(err, "an edit");
+	for (size_t i = 0; i < directory->count; i++)
+		if (is_kept(plan->edit, i) == kept)
+			(*places)[(*count)++] =
+				(struct place){i, &directory->bitmaps[i].entry};
+	qsort(*places, *count, sizeof(**places), by_table);
+	return QCOW2BM_OK;
+}
+
+/* Reads of tables that overlap must come to an end, in a hostile image too. `end` is where those
+ * before it end. */
+static enum qcow2bm_code bound_shared(const struct place *place, uint64_t *end,
+				      uint64_t *shared_bytes, struct qcow2bm_error *err)
+{
+	uint64_t off = place->entry->table_off;
+	uint64_t bytes = (uint64_t)place->entry->table_entries * Q2_TABLE_ENTRY_BYTES;
+	if (off < *end)
+		*shared_bytes += q2_min_u64(bytes, *end - off);
+	if (*shared_bytes > MAX_SHARED_BYTES)
+		return q2_fail(err, QCOW2BM_EIMAGE, off,
+			       "the tables of bitmaps overlap, the one at %llu and many "
+			       "before it; run qcow2bm repair",
+			       (unsigned long long)off);
+	if (bytes <= UINT64_MAX - off)
+		*end = q2_max_u64(*end, off + bytes);
+	return QCOW2BM_OK;
+}
+
+/* Calls fn for each of them; of those with the same table only for `most`. */
+static enum qcow2bm_code
+each_place(struct q2_plan *plan, bool kept, size_t most,
+	   enum qcow2bm_code (*fn)(struct q2_plan *plan, size_t idx, void *opaque,
+				   struct qcow2bm_error *err),
+	   void *opaque, struct qcow2bm_error *err)
+{
+	struct place *places;
+	size_t count, same = 0;
+	uint64_t end = 0, shared_bytes = 0;
+	enum qcow2bm_code code = list_places(plan, kept, &places, &count, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < count; i++) {
+		same = i > 0 && is_same_table(&places[i - 1], &places[i]) ? same + 1 : 0;
+		if (same >= most)
+			continue;
+		code = q2_watch_look(plan->watch, err);
+		if (code == QCOW2BM_OK)
+			code = bound_shared(&places[i], &end, &shared_bytes, err);
+		if (code == QCOW2BM_OK)
+			code = fn(plan, places[i].idx, opaque, err);
+	}
+	free(places);
+	return code;
+}
+
+/* Adds the table and the data of a bitmap that is deleted or gets a new content. */
+static enum qcow2bm_code collect_bitmap(struct q2_plan *plan, size_t idx, void *opaque,
+					struct qcow2bm_error *err)
+{
+	struct q2_clusters *set = opaque;
+	struct qcow2bm_edit *edit = plan->edit;
+	const struct q2_staged *staged = &edit->staged[idx];
+	const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[idx];
+	struct qcow2bm_error problem = {0};
+	uint64_t *table;
+	enum qcow2bm_code code = q2_tables_load(edit->image, bitmap, &table, &problem);
+	if (code == QCOW2BM_OK) {
+		code = q2_refs_add_bitmap(set, edit->image, bitmap, table, err);
+		free(table);
+		return code;
+	}
+	if (code != QCOW2BM_EIMAGE || !(staged->is_deleted || staged->is_rebuilt))
+		return q2_fail(err, code, problem.offset, "%s", problem.sentence);
+	/* Which clusters it has cannot be told: not even how many are leaked, unless a repair
+	 * has seen that nothing refers to them. */
+	explain(plan, problem.sentence);
+	plan->has_lost_table |= !edit->repair.is_whole || staged->is_counted;
+	return QCOW2BM_OK;
+}
+
+/* Tables and data of the bitmaps that are deleted or get a new content. What two of them name is
+ * known as such after the second. */
 static enum qcow2bm_code collect_bitmaps(struct q2_plan *plan, struct q2_clusters *set,
 					 struct qcow2bm_error *err)
 {
-	struct qcow2bm_edit *edit = plan->edit;
-	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t i = 0; code == QCOW2BM_OK && i < edit->image->directory.count; i++) {
-		if (is_kept(edit, i))
-			continue;
-		const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[i];
-		struct qcow2bm_error problem = {0};
-		uint64_t *table;
-		code = q2_tables_load(edit->image, bitmap, &table, &problem);
-		if (code == QCOW2BM_OK) {
-			code = q2_refs_add_bitmap(set, edit->image, bitmap, table, err);
-			free(table);
-		} else if (code == QCOW2BM_EIMAGE &&
-			   (edit->staged[i].is_deleted || edit->staged[i].is_rebuilt)) {
-			/* Which clusters it has cannot be told: not even how many are leaked,
-			 * unless a repair has seen that nothing refers to them. */
-			explain(plan, problem.sentence);
-			plan->has_lost_table |= !edit->repair.is_whole ||
-						edit->staged[i].is_counted;
-			code = QCOW2BM_OK;
-		} else {
-			return q2_fail(err, code, problem.offset, "%s", problem.sentence);
-		}
-	}
-	return code;
+	return each_place(plan, false, 2, collect_bitmap, set, err);
+}
+
+struct look {
+	const struct q2_clusters *wanted;
+	struct q2_clusters *named;
+	bool *all;
+};
+
+static enum qcow2bm_code look_in_bitmap(struct q2_plan *plan, size_t idx, void *opaque,
+					struct qcow2bm_error *err)
+{
+	const struct look *look = opaque;
+	struct qcow2bm_image *image = plan->edit->image;
+	const struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
+	struct qcow2bm_error problem = {0};
+	enum qcow2bm_code code = q2_refs_find_in_bitmap(image, bitmap, look->wanted,
+							look->named, &problem);
+	if (code == QCOW2BM_OK)
+		return QCOW2BM_OK;
+	if (code != QCOW2BM_EIMAGE)
+		return q2_fail(err, code, problem.offset, "%s", problem.sentence);
+	explain(plan, "another bitmap is corrupt, so what it occupies is unknown");
+	*look->all = false;
+	return q2_refs_survey_bitmap(image, bitmap, look->named, &plan->cut_off, err);
 }
 
 /* Adds to `named` what other bitmaps name of `wanted`; *all is false when one of them cannot
@@ -65,38 +174,8 @@ static enum qcow2bm_code look_in_bitmaps(struct q2_plan *plan,
 					 struct q2_clusters *named, bool *all,
 					 struct qcow2bm_error *err)
 {
-	struct qcow2bm_image *image = plan->edit->image;
-	for (size_t i = 0; i < image->directory.count; i++) {
-		if (!is_kept(plan->edit, i))
-			continue;
-		struct qcow2bm_error problem = {0};
-		enum qcow2bm_code code = q2_refs_find_in_bitmap(
-			image, &image->directory.bitmaps[i], wanted, named, &problem);
-		if (code == QCOW2BM_EIMAGE) {
-			explain(plan, "another bitmap is corrupt, so what it occupies is "
-				      "unknown");
-			*all = false;
-			code = q2_refs_survey_bitmap(image, &image->directory.bitmaps[i],
-						     named, &plan->cut_off, err);
-			if (code != QCOW2BM_OK)
-				return code;
-		} else if (code != QCOW2BM_OK) {
-			return q2_fail(err, code, problem.offset, "%s", problem.sentence);
-		}
-	}
-	return QCOW2BM_OK;
-}
-
-static enum qcow2bm_code append(struct q2_clusters *set, const struct q2_clusters *more,
-				struct qcow2bm_error *err)
-{
-	for (size_t i = 0; i < more->count; i++) {
-		enum qcow2bm_code code = q2_clusters_add(set, more->runs[i].first,
-							 more->runs[i].count, err);
-		if (code != QCOW2BM_OK)
-			return code;
-	}
-	return QCOW2BM_OK;
+	struct look look = {wanted, named, all};
+	return each_place(plan, true, 1, look_in_bitmap, &look, err);
 }
 
 /* The clusters of `set` that something else names, or that are not counted exactly once, are
@@ -132,7 +211,7 @@ static enum qcow2bm_code look_everywhere(struct q2_plan *plan, bool walk,
 	enum qcow2bm_code code = look_in_bitmaps(plan, wanted, named, all, err);
 	if (code == QCOW2BM_OK && walk)
 		code = q2_walk_find(plan->edit->image, &plan->refs.l2_tables, wanted,
-				    named, err);
+				    named, plan->watch, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(named, NULL, err);
 	return code;
@@ -161,9 +240,9 @@ static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->bitmaps, &proof->twice, err);
 	if (code == QCOW2BM_OK)
-		code = append(&plan->old, &proof->directory, err);
+		code = q2_clusters_append(&plan->old, &proof->directory, err);
 	if (code == QCOW2BM_OK)
-		code = append(&plan->old, &proof->bitmaps, err);
+		code = q2_clusters_append(&plan->old, &proof->bitmaps, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&plan->old, &proof->twice, err);
 	if (code == QCOW2BM_OK)
@@ -171,38 +250,17 @@ static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 	if (code == QCOW2BM_OK)
 		code = q2_apart_collect(plan, &proof->in_place, err);
 	if (code == QCOW2BM_OK)
-		code = append(&proof->wanted, &proof->in_place, err);
+		code = q2_clusters_append(&proof->wanted, &proof->in_place, err);
 	/* What is free by its refcount is looked for as well: what is found there is in use. */
 	if (code == QCOW2BM_OK)
-		code = append(&proof->wanted, &plan->alloc.free_clusters, err);
+		code = q2_clusters_append(&proof->wanted, &plan->alloc.free_clusters, err);
 	if (code == QCOW2BM_OK)
-		code = append(&proof->wanted, &plan->old, err);
+		code = q2_clusters_append(&proof->wanted, &plan->old, err);
 	if (code == QCOW2BM_OK)
-		code = append(&proof->wanted, &plan->carved, err);
+		code = q2_clusters_append(&proof->wanted, &plan->carved, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->wanted, NULL, err);
 	return code;
-}
-
-/* Whether the L2 tables are read: to prove what may be released and, where that costs little or
- * the file cannot grow, to see that no guest cluster is counted as free. */
-static bool is_walk_due(const struct q2_plan *plan, const struct proof *proof)
-{
-	const struct qcow2bm_image *image = plan->edit->image;
-	uint64_t l2_bytes = q2_clusters_total(&plan->refs.l2_tables)
-			    << image->header.cluster_bits;
-	return plan->edit->repair.is_whole || proof->bitmaps.count != 0 ||
-	       l2_bytes <= CHEAP_WALK_BYTES || !image->storage->can_grow;
-}
-
-/* Without a walk only what lies behind the end of the file is sure not to be the guest's. */
-static enum qcow2bm_code stay_behind_end(struct q2_plan *plan, struct qcow2bm_error *err)
-{
-	const struct qcow2bm_image *image = plan->edit->image;
-	struct q2_run inside = {
-		0, q2_shift_up(image->file_bytes, image->header.cluster_bits)};
-	const struct q2_clusters file = {.runs = &inside, .count = 1, .is_sorted = true};
-	return q2_clusters_subtract(&plan->alloc.free_clusters, &file, err);
 }
 
 static enum qcow2bm_code keep_owned(struct q2_plan *plan, struct proof *proof,
@@ -214,9 +272,9 @@ static enum qcow2bm_code keep_owned(struct q2_plan *plan, struct proof *proof,
 		code = keep_proven(plan, &proof->bitmaps, &proof->named, &proof->twice,
 				   err);
 	if (code == QCOW2BM_OK)
-		code = append(&plan->owned, &proof->directory, err);
+		code = q2_clusters_append(&plan->owned, &proof->directory, err);
 	if (code == QCOW2BM_OK && proof->all)
-		code = append(&plan->owned, &proof->bitmaps, err);
+		code = q2_clusters_append(&plan->owned, &proof->bitmaps, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
 }
 
@@ -231,7 +289,7 @@ static enum qcow2bm_code keep_unnamed(struct q2_plan *plan,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&plan->old, named, err);
 	if (code == QCOW2BM_OK)
-		code = append(&plan->owned, &plan->old, err);
+		code = q2_clusters_append(&plan->owned, &plan->old, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
 }
 
@@ -241,9 +299,9 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 	enum qcow2bm_code code = collect(plan, proof, err);
 	bool is_whole = plan->edit->repair.is_whole;
 	bool trust = !is_whole && (plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS);
-	bool walk = plan->carved.count != 0 || (!trust && is_walk_due(plan, proof));
-	if (code == QCOW2BM_OK && !walk && !trust)
-		code = stay_behind_end(plan, err);
+	/* No refcount says whether the guest's tables name a cluster, free ones and those behind
+	 * the end of the file not left out. */
+	bool walk = plan->carved.count != 0 || !trust;
 	if (code == QCOW2BM_OK)
 		code = look_everywhere(plan, walk, &proof->wanted, &proof->named,
 				       &proof->all, err);
@@ -259,7 +317,7 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 	/* Clusters that are free by their refcount, but named, are not to be handed out; the
 	 * rest of the plan tells them from those that are only old. */
 	if (code == QCOW2BM_OK)
-		code = append(&plan->alloc.in_use, &proof->named, err);
+		code = q2_clusters_append(&plan->alloc.in_use, &proof->named, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->alloc.in_use, NULL, err)
 				  : code;
 }
@@ -268,6 +326,7 @@ enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err
 {
 	struct proof proof = {.all = true};
 	enum qcow2bm_code code = prove(plan, &proof, err);
+	plan->has_unread = !proof.all;
 	q2_clusters_free(&proof.directory);
 	q2_clusters_free(&proof.bitmaps);
 	q2_clusters_free(&proof.in_place);
@@ -332,13 +391,12 @@ enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)
 	return code;
 }
 
-/* keep_proven() cannot be asked: the table is part of the metadata itself. */
+/* That nothing else names the table was seen with all that is written in place: the edit would be
+ * refused. */
 enum qcow2bm_code q2_prove_old_table(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = plan->edit->image;
 	const struct q2_header *header = &image->header;
-	struct q2_clusters named = {0};
-	bool all = true;
 	if (plan->growth.table_clusters == 0)
 		return QCOW2BM_OK;
 	enum qcow2bm_code code = q2_refs_add_bytes(
@@ -349,17 +407,10 @@ enum qcow2bm_code q2_prove_old_table(struct q2_plan *plan, struct qcow2bm_error 
 		code = q2_clusters_subtract(&plan->old_table, &plan->old, err);
 	uint64_t before = q2_clusters_total(&plan->old_table);
 	if (code == QCOW2BM_OK)
-		code = look_everywhere(plan,
-				       !(plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS),
-				       &plan->old_table, &named, &all, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&plan->old_table, &named, err);
-	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&plan->old_table, &plan->refs.twice, err);
 	if (code == QCOW2BM_OK)
 		code = q2_refcounts_keep_ones(&plan->refcounts, &plan->old_table, err);
-	q2_clusters_free(&named);
-	if (!all)
+	if (plan->has_unread)
 		q2_clusters_free(&plan->old_table);
 	plan->old_table_unproven = before - q2_clusters_total(&plan->old_table);
 	if (plan->old_table_unproven != 0)

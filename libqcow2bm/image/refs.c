@@ -10,6 +10,9 @@
 #include "../base/error.h"
 #include "../format/mapping.h"
 #include "../format/table.h"
+#include "../storage/holes.h"
+
+#define L1_PART_BYTES (64u << 10)
 
 void q2_refs_free(struct q2_refs *refs)
 {
@@ -88,7 +91,7 @@ static enum qcow2bm_code add_l2_tables(struct q2_refs *refs, struct qcow2bm_imag
 				"an L1 table entry names an invalid place (%llu); run "
 				"qemu-img check",
 				(unsigned long long)off);
-		enum qcow2bm_code code = q2_clusters_add(
+		enum qcow2bm_code code = q2_clusters_note(
 			&refs->l2_tables, off >> image->header.cluster_bits, 1, err);
 		if (code != QCOW2BM_OK)
 			return code;
@@ -96,54 +99,83 @@ static enum qcow2bm_code add_l2_tables(struct q2_refs *refs, struct qcow2bm_imag
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code read_l1(struct q2_refs *refs, struct qcow2bm_image *image,
-				 const struct l1_table *table, struct qcow2bm_error *err)
+struct l1_reader {
+	struct q2_refs *refs;
+	struct qcow2bm_image *image;
+	struct q2_holes holes;
+	struct q2_watch *watch;
+	uint8_t part[L1_PART_BYTES];
+};
+
+static enum qcow2bm_code read_l1(struct l1_reader *reader, const struct l1_table *table,
+				 struct qcow2bm_error *err)
 {
-	const size_t room = 64 << 10;
 	uint64_t bytes = (uint64_t)table->entries * 8;
-	enum qcow2bm_code code = add_structure(&refs->metadata, image, "an L1 table",
-					       table->off, bytes, err);
-	uint8_t *part = malloc(room);
-	if (part == NULL)
-		code = q2_fail_memory(err, "an L1 table");
-	for (uint64_t at = 0; code == QCOW2BM_OK && at < bytes; at += room) {
-		size_t part_bytes = (size_t)q2_min_u64(room, bytes - at);
-		code = q2_storage_read(image->storage, part, part_bytes, table->off + at,
-				       err);
+	uint64_t off = table->off, end = off + bytes, stop;
+	enum qcow2bm_code code = add_structure(&reader->refs->metadata, reader->image,
+					       "an L1 table", off, bytes, err);
+	while (code == QCOW2BM_OK &&
+	       (off = q2_holes_skip(&reader->holes, off, end, &stop)) < end) {
+		size_t part_bytes = (size_t)q2_min_u64(L1_PART_BYTES, stop - off);
+		code = q2_watch_look(reader->watch, err);
 		if (code == QCOW2BM_OK)
-			code = add_l2_tables(refs, image, part, part_bytes / 8,
-					     table->off + at, err);
+			code = q2_storage_read(reader->image->storage, reader->part,
+					       part_bytes, off, err);
+		if (code == QCOW2BM_OK)
+			code = add_l2_tables(reader->refs, reader->image, reader->part,
+					     part_bytes / 8, off, err);
+		off += part_bytes;
 	}
-	free(part);
+	return code;
+}
+
+/* Tables at one place are read once; sound ones never overlap, so together they are no longer
+ * than the file. A hostile image would keep us busy for ever otherwise. */
+static enum qcow2bm_code read_each_l1(struct l1_reader *reader,
+				      const struct l1_list *list,
+				      struct qcow2bm_error *err)
+{
+	uint64_t end = 0;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < list->count; i++) {
+		const struct l1_table *table = &list->tables[i];
+		if (table->entries == 0 || (i > 0 && table[-1].off == table->off))
+			continue;
+		if (table->off < end)
+			return q2_fail(
+				err, QCOW2BM_EIMAGE, table->off,
+				"the L1 tables of the snapshots overlap; run qemu-img "
+				"check");
+		code = read_l1(reader, table, err);
+		end = table->off + (uint64_t)table->entries * 8;
+	}
 	return code;
 }
 
 static enum qcow2bm_code read_l1_tables(struct q2_refs *refs, struct qcow2bm_image *image,
-					struct qcow2bm_error *err)
+					struct q2_watch *watch, struct qcow2bm_error *err)
 {
 	struct l1_list list = {0};
-	enum qcow2bm_code code =
-		note_l1(&list, image->header.l1_table_off, image->header.l1_entries, err);
+	struct l1_reader *reader = malloc(sizeof(*reader));
+	enum qcow2bm_code code = reader == NULL ? q2_fail_memory(err, "an L1 table")
+						: QCOW2BM_OK;
+	if (code == QCOW2BM_OK)
+		code = note_l1(&list, image->header.l1_table_off,
+			       image->header.l1_entries, err);
 	if (code == QCOW2BM_OK)
 		code = q2_snapshots_each_l1(image, note_l1, &list, err);
 	if (code == QCOW2BM_OK && list.count > 1)
 		qsort(list.tables, list.count, sizeof(*list.tables), by_place);
-	/* Tables at one place are read once; sound ones never overlap, so together they are no
-	 * longer than the file. A hostile image would keep us busy for ever otherwise. */
-	uint64_t total = 0;
-	for (size_t i = 0; code == QCOW2BM_OK && i < list.count; i++) {
-		const struct l1_table *table = &list.tables[i];
-		if (table->entries == 0 || (i > 0 && table[-1].off == table->off))
-			continue;
-		total += (uint64_t)table->entries * 8;
-		if (total > image->file_bytes)
-			code = q2_fail(
-				err, QCOW2BM_EIMAGE, table->off,
-				"the L1 tables of the snapshots overlap; run qemu-img "
-				"check");
-		else
-			code = read_l1(refs, image, table, err);
+	if (code == QCOW2BM_OK) {
+		*reader = (struct l1_reader){
+			.refs = refs,
+			.image = image,
+			.holes = {.storage = image->storage, .length = image->file_bytes},
+			.watch = watch,
+		};
+		code = read_each_l1(reader, &list, err);
 	}
+	free(reader);
 	free(list.tables);
 	return code;
 }
@@ -183,14 +215,14 @@ static enum qcow2bm_code add_encryption(struct q2_refs *refs, struct qcow2bm_ima
 
 enum qcow2bm_code q2_refs_load(struct q2_refs *refs, struct qcow2bm_image *image,
 			       const struct q2_refcounts *refcounts,
-			       struct qcow2bm_error *err)
+			       struct q2_watch *watch, struct qcow2bm_error *err)
 {
 	memset(refs, 0, sizeof(*refs));
 	enum qcow2bm_code code = q2_clusters_add(&refs->metadata, 0, 1, err);
 	if (code == QCOW2BM_OK)
 		code = add_refcounts(refs, image, refcounts, err);
 	if (code == QCOW2BM_OK)
-		code = read_l1_tables(refs, image, err);
+		code = read_l1_tables(refs, image, watch, err);
 	if (code == QCOW2BM_OK && image->snapshot_table != NULL)
 		code = add_structure(&refs->metadata, image, "the snapshot table",
 				     image->header.snapshots_off,
@@ -199,9 +231,8 @@ enum qcow2bm_code q2_refs_load(struct q2_refs *refs, struct qcow2bm_image *image
 		code = add_encryption(refs, image, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&refs->l2_tables, NULL, err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < refs->l2_tables.count; i++)
-		code = q2_clusters_add(&refs->metadata, refs->l2_tables.runs[i].first,
-				       refs->l2_tables.runs[i].count, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_append(&refs->metadata, &refs->l2_tables, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&refs->metadata, &refs->twice, err);
 	if (code != QCOW2BM_OK)

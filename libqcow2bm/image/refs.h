@@ -3,6 +3,7 @@
 #ifndef Q2_IMAGE_REFS_H
 #define Q2_IMAGE_REFS_H
 
+#include "../base/watch.h"
 #include "clusters.h"
 #include "image.h"
 #include "refcounts.h"
@@ -16,10 +17,11 @@ struct q2_refs {
 };
 
 /* Reads the L1 tables, not the L2 tables. Errors: EIMAGE when one of these structures lies
- * past the end of the file: then nothing can be told free. ESYSTEM, ENOMEM. */
+ * past the end of the file, or L1 tables overlap: then nothing can be told free. ESYSTEM,
+ * ENOMEM, EINTERRUPTED. */
 enum qcow2bm_code q2_refs_load(struct q2_refs *refs, struct qcow2bm_image *image,
 			       const struct q2_refcounts *refcounts,
-			       struct qcow2bm_error *err);
+			       struct q2_watch *watch, struct qcow2bm_error *err);
 void q2_refs_free(struct q2_refs *refs);
 
 /* Adds to `set` the clusters of the table of a committed bitmap and of its data. */
@@ -49,10 +51,12 @@ enum qcow2bm_code q2_refs_survey_bitmap(struct qcow2bm_image *image,
 					struct qcow2bm_error *err);
 
 /* Adds to `named` each cluster of `wanted` that an L2 entry of the disk or of a snapshot names:
- * reads every L2 table once, in the order of their places. */
+ * reads every L2 table once, in the order of their places, several at a time. Errors: EIMAGE,
+ * ESYSTEM, ENOMEM, EINTERRUPTED. */
 enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image,
 			       const struct q2_clusters *l2_tables,
 			       const struct q2_clusters *wanted,
-			       struct q2_clusters *named, struct qcow2bm_error *err);
+			       struct q2_clusters *named, struct q2_watch *watch,
+			       struct qcow2bm_error *err);
 
 #endif

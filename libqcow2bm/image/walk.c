@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The L2 walk: which of some clusters belong to the guest. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "../base/checked.h"
@@ -7,9 +11,12 @@
 #include "../base/error.h"
 #include "../bits/within.h"
 #include "../format/mapping.h"
+#include "../storage/holes.h"
 #include "refs.h"
 
-#define READ_BYTES (1u << 20)
+#define READ_BYTES (256u << 10)
+#define MAX_READERS 8u
+#define LEAST_BYTES_PER_READER (4u << 20)
 #define FILTER_BYTES (4u << 20)
 
 /* A last run of so many clusters is what lies behind the file. */
@@ -29,11 +36,31 @@ struct filter {
 };
 
 struct walk {
+	struct qcow2bm_image *image;
+	const struct q2_clusters *l2_tables;
 	const struct q2_clusters *wanted;
-	struct q2_clusters *named;
 	struct filter filter;
 	unsigned cluster_bits;
 	size_t stride; /* bytes of an L2 entry */
+	uint64_t begun_bytes; /* done when it began */
+
+	/* What the readers share: how far they are, and the first failure. */
+	pthread_mutex_t lock;
+	size_t run;
+	uint64_t at; /* byte in the file, in this run or before it */
+	struct q2_holes holes;
+	uint64_t done_bytes;
+	enum qcow2bm_code code;
+	struct qcow2bm_error err;
+};
+
+/* A thread that reads. */
+struct reader {
+	struct walk *walk;
+	uint8_t *buf;
+	struct q2_clusters named;
+	pthread_t thread;
+	bool is_started;
 };
 
 static enum qcow2bm_code make_filter(struct filter *filter,
@@ -77,14 +104,15 @@ static inline bool may_be_wanted(const struct filter *filter, uint64_t cluster)
 	return filter->bits[place / 64] >> (place % 64) & 1;
 }
 
-static enum qcow2bm_code note_range(struct walk *walk, struct q2_mapping_range range,
+static enum qcow2bm_code note_range(struct reader *reader, struct q2_mapping_range range,
 				    struct qcow2bm_error *err)
 {
+	const struct walk *walk = reader->walk;
 	uint64_t first = range.off >> walk->cluster_bits;
 	uint64_t end = q2_shift_up(range.off + range.bytes, walk->cluster_bits);
 	uint64_t hit;
 	while (q2_clusters_overlap(walk->wanted, first, end - first, &hit)) {
-		enum qcow2bm_code code = q2_clusters_add(walk->named, hit, 1, err);
+		enum qcow2bm_code code = q2_clusters_note(&reader->named, hit, 1, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		first = hit + 1;
@@ -92,9 +120,10 @@ static enum qcow2bm_code note_range(struct walk *walk, struct q2_mapping_range r
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code look_closely(struct walk *walk, const uint8_t *l2, size_t bytes,
-				      struct qcow2bm_error *err)
+static enum qcow2bm_code look_closely(struct reader *reader, const uint8_t *l2,
+				      size_t bytes, struct qcow2bm_error *err)
 {
+	const struct walk *walk = reader->walk;
 	for (size_t at = 0; at < bytes; at += walk->stride) {
 		uint64_t entry = q2_be64_load(l2 + at);
 		if (entry == 0)
@@ -106,7 +135,7 @@ static enum qcow2bm_code look_closely(struct walk *walk, const uint8_t *l2, size
 			continue;
 		struct q2_mapping_range range =
 			q2_mapping_l2_range(entry, walk->cluster_bits);
-		enum qcow2bm_code code = note_range(walk, range, err);
+		enum qcow2bm_code code = note_range(reader, range, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
@@ -116,9 +145,11 @@ static enum qcow2bm_code look_closely(struct walk *walk, const uint8_t *l2, size
 /* Most parts of most tables name nothing between the lowest and the highest wanted cluster: the
  * range of the filter, tested many entries at a time. Of extended entries it tests the
  * subclusters' bits too, and looks closely once too often. */
-static enum qcow2bm_code look_through(struct walk *walk, const uint8_t *l2, size_t bytes,
+static enum qcow2bm_code look_through(struct reader *reader, size_t bytes,
 				      struct qcow2bm_error *err)
 {
+	const struct walk *walk = reader->walk;
+	const uint8_t *l2 = reader->buf;
 	uint64_t lowest_off = walk->filter.lowest << walk->cluster_bits;
 	uint64_t span_bytes = walk->filter.span << walk->cluster_bits;
 	if (walk->filter.open_first != UINT64_MAX)
@@ -128,55 +159,150 @@ static enum qcow2bm_code look_through(struct walk *walk, const uint8_t *l2, size
 		if (!q2_within_any(l2 + at, part / 8, Q2_MAPPING_L2_OFFSET_MASK, lowest_off,
 				   span_bytes, Q2_MAPPING_COMPRESSED))
 			continue;
-		enum qcow2bm_code code = look_closely(walk, l2 + at, part, err);
+		enum qcow2bm_code code = look_closely(reader, l2 + at, part, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code walk_run(struct walk *walk, struct qcow2bm_image *image,
-				  const struct q2_run *run, uint8_t *buf,
-				  size_t buf_bytes, struct qcow2bm_error *err)
+/* The next part to read; false when there is none, or a reader has failed. */
+static bool take_part(struct walk *walk, uint64_t *off, size_t *bytes)
 {
-	uint64_t off = run->first << walk->cluster_bits;
-	uint64_t left = run->count << walk->cluster_bits;
-	while (left != 0) {
-		size_t bytes = (size_t)q2_min_u64(left, buf_bytes);
-		enum qcow2bm_code code =
-			q2_storage_read(image->storage, buf, bytes, off, err);
-		if (code == QCOW2BM_OK)
-			code = look_through(walk, buf, bytes, err);
-		if (code != QCOW2BM_OK)
-			return code;
-		off += bytes;
-		left -= bytes;
+	while (walk->code == QCOW2BM_OK && walk->run < walk->l2_tables->count) {
+		const struct q2_run *run = &walk->l2_tables->runs[walk->run];
+		uint64_t end = (run->first + run->count) << walk->cluster_bits;
+		uint64_t at = q2_max_u64(walk->at, run->first << walk->cluster_bits);
+		uint64_t stop;
+		*off = q2_holes_skip(&walk->holes, at, end, &stop);
+		*bytes = (size_t)q2_min_u64(stop - *off, READ_BYTES);
+		walk->at = *off + *bytes;
+		walk->done_bytes += walk->at - at;
+		if (*bytes != 0)
+			return true;
+		walk->run++;
 	}
-	return QCOW2BM_OK;
+	return false;
+}
+
+/* One of those who read: takes part after part until nothing is left. Only the caller's own
+ * thread has a watch. */
+static void read_parts(struct reader *reader, struct q2_watch *watch)
+{
+	struct walk *walk = reader->walk;
+	struct qcow2bm_error err = {0};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	uint64_t off;
+	size_t bytes;
+	pthread_mutex_lock(&walk->lock);
+	while (take_part(walk, &off, &bytes)) {
+		uint64_t done_bytes = walk->done_bytes;
+		pthread_mutex_unlock(&walk->lock);
+		if (watch != NULL)
+			watch->done = walk->begun_bytes + done_bytes;
+		code = q2_watch_look(watch, &err);
+		if (code == QCOW2BM_OK)
+			code = q2_storage_read(walk->image->storage, reader->buf, bytes, off,
+					       &err);
+		if (code == QCOW2BM_OK)
+			code = look_through(reader, bytes, &err);
+		pthread_mutex_lock(&walk->lock);
+		/* The first failure stops all of them. */
+		if (code != QCOW2BM_OK && walk->code == QCOW2BM_OK) {
+			walk->code = code;
+			walk->err = err;
+		}
+	}
+	pthread_mutex_unlock(&walk->lock);
+}
+
+static void *help(void *opaque)
+{
+	read_parts(opaque, NULL);
+	return NULL;
+}
+
+/* As many as the disk can serve at once; a short walk needs none, nor does one whose storage is
+ * not for several threads. */
+static unsigned count_readers(const struct walk *walk)
+{
+	uint64_t parts = (q2_clusters_total(walk->l2_tables) << walk->cluster_bits) /
+			 LEAST_BYTES_PER_READER;
+	if (!walk->image->storage->is_parallel || parts < 1)
+		return 1;
+	return (unsigned)q2_min_u64(parts, MAX_READERS);
+}
+
+/* Where no thread can be had the others do its work. Signals are the business of the caller's own
+ * threads. */
+static void start_helpers(struct reader *readers, unsigned count)
+{
+	sigset_t all, old;
+	sigfillset(&all);
+	if (pthread_sigmask(SIG_SETMASK, &all, &old) != 0)
+		return;
+	for (unsigned i = 1; i < count; i++)
+		readers[i].is_started = pthread_create(&readers[i].thread, NULL, help,
+						       &readers[i]) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static enum qcow2bm_code run_readers(struct walk *walk, struct q2_clusters *named,
+				     struct q2_watch *watch, struct qcow2bm_error *err)
+{
+	struct reader readers[MAX_READERS] = {0};
+	unsigned count = count_readers(walk);
+	uint8_t *bufs = malloc(count * (size_t)READ_BYTES);
+	if (bufs == NULL)
+		return q2_fail_memory(err, "the L2 walk");
+	for (unsigned i = 0; i < count; i++) {
+		readers[i].walk = walk;
+		readers[i].buf = bufs + i * (size_t)READ_BYTES;
+	}
+	start_helpers(readers, count);
+	read_parts(&readers[0], watch);
+	for (unsigned i = 1; i < count; i++)
+		if (readers[i].is_started)
+			pthread_join(readers[i].thread, NULL);
+	free(bufs);
+	if (walk->code != QCOW2BM_OK && err != NULL)
+		*err = walk->err;
+	enum qcow2bm_code code = walk->code;
+	for (unsigned i = 0; i < count; i++) {
+		if (code == QCOW2BM_OK)
+			code = q2_clusters_append(named, &readers[i].named, err);
+		q2_clusters_free(&readers[i].named);
+	}
+	return code;
 }
 
 enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image,
 			       const struct q2_clusters *l2_tables,
 			       const struct q2_clusters *wanted,
-			       struct q2_clusters *named, struct qcow2bm_error *err)
+			       struct q2_clusters *named, struct q2_watch *watch,
+			       struct qcow2bm_error *err)
 {
 	uint64_t features = image->header.incompatible_features;
 	/* The guest's clusters are in another file. */
 	if (wanted->count == 0 || features & Q2_INCOMPATIBLE_DATA_FILE)
 		return QCOW2BM_OK;
 	struct walk walk = {
+		.image = image,
+		.l2_tables = l2_tables,
 		.wanted = wanted,
-		.named = named,
 		.cluster_bits = image->header.cluster_bits,
 		.stride = (size_t)1 << q2_mapping_entry_shift(
 				  features & Q2_INCOMPATIBLE_EXTENDED_L2),
+		.holes = {.storage = image->storage, .length = image->file_bytes},
+		.begun_bytes = watch == NULL ? 0 : watch->done,
 	};
-	uint8_t *buf = malloc(READ_BYTES);
-	enum qcow2bm_code code = buf == NULL ? q2_fail_memory(err, "the L2 walk")
-					     : make_filter(&walk.filter, wanted, err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < l2_tables->count; i++)
-		code = walk_run(&walk, image, &l2_tables->runs[i], buf, READ_BYTES, err);
+	enum qcow2bm_code code = make_filter(&walk.filter, wanted, err);
+	if (code == QCOW2BM_OK && pthread_mutex_init(&walk.lock, NULL) != 0)
+		code = q2_fail_memory(err, "the L2 walk");
+	if (code == QCOW2BM_OK) {
+		code = run_readers(&walk, named, watch, err);
+		pthread_mutex_destroy(&walk.lock);
+	}
 	free(walk.filter.bits);
-	free(buf);
 	return code;
 }

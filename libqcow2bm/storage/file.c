@@ -409,6 +409,7 @@ enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
 	file->storage.ops = &file_ops;
 	file->storage.writable = writable;
 	file->storage.can_grow = S_ISREG(st.st_mode);
+	file->storage.is_parallel = true;
 	if (S_ISREG(st.st_mode))
 		file->storage.allocated_bytes = (uint64_t)st.st_blocks * 512;
 	code = lock(file, flags, &deadline, err);

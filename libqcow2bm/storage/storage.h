@@ -44,6 +44,7 @@ struct q2_storage {
 	const struct q2_storage_ops *ops;
 	bool writable;
 	bool can_grow;         /* a regular file, not a device of fixed size */
+	bool is_parallel;      /* several threads may read at once */
 	enum q2_writer writer; /* seen when the storage was opened */
 	uint64_t allocated_bytes; /* st_blocks * 512 when it was opened; 0 for a device */
 };

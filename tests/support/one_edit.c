@@ -52,11 +52,26 @@ void one_edit_free(struct one_edit *edit)
 	memory_file_free(&edit->file);
 }
 
-bool one_edit_is_untouched(const struct one_edit *edit)
+static bool has_same_bytes(const struct one_edit *edit)
 {
-	return edit->log.count == 0 && edit->file.length == edit->before.length &&
+	return edit->file.length == edit->before.length &&
 	       memcmp(edit->file.bytes, edit->before.bytes, (size_t)edit->file.length) ==
 		       0;
+}
+
+bool one_edit_is_untouched(const struct one_edit *edit)
+{
+	return edit->log.count == 0 && has_same_bytes(edit);
+}
+
+bool one_edit_is_settled(const struct one_edit *edit)
+{
+	size_t count = edit->log.count;
+	const struct record_op *ops = edit->log.ops;
+	bool is_written = false;
+	for (size_t i = 0; i < count; i++)
+		is_written |= ops[i].kind == RECORD_WRITE && ops[i].off == 0;
+	return has_same_bytes(edit) && is_written && ops[count - 1].kind == RECORD_SYNC;
 }
 
 void one_edit_store(struct one_edit *edit, uint64_t off, unsigned bytes, uint64_t value)

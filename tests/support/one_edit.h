@@ -31,6 +31,9 @@ void one_edit_free(struct one_edit *edit);
 /* Whether the file is still what it was before the last run. */
 bool one_edit_is_untouched(const struct one_edit *edit);
 
+/* Whether the last run changed no byte and brought the header, written again, to the disk. */
+bool one_edit_is_settled(const struct one_edit *edit);
+
 /* A word of `bytes` bytes in the image file, big-endian. */
 void one_edit_store(struct one_edit *edit, uint64_t off, unsigned bytes, uint64_t value);
 

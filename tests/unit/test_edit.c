@@ -239,7 +239,7 @@ static void what_changes_nothing_writes_nothing(void **state)
 		build_four(&edit);
 		assert_int_equal(one_edit_run(&edit, stages[i], 0), QCOW2BM_OK);
 		assert_true(edit.result.switched);
-		assert_true(one_edit_is_untouched(&edit));
+		assert_true(one_edit_is_settled(&edit));
 		assert_int_equal(edit.plan.release_clusters, 0);
 		one_edit_free(&edit);
 	}
@@ -260,7 +260,7 @@ static void the_second_merge_of_a_source_writes_nothing(void **state)
 	assert_false(one_edit_is_untouched(&edit));
 	assert_int_equal(one_edit_run(&edit, merge_d, 0), QCOW2BM_OK);
 	assert_true(edit.result.data_bytes_read > 0);
-	assert_true(one_edit_is_untouched(&edit));
+	assert_true(one_edit_is_settled(&edit));
 	one_edit_free(&edit);
 }
 

@@ -142,7 +142,7 @@ static enum next edit_once(struct world *world)
 	for (uint64_t n = random_between(&world->random, 1, 5); n > 0; n--)
 		stage_one(world, edit);
 	model_resolve(&world->staged, &world->disk.model, &world->other.model);
-	if (plan_and_commit(world, edit, &outcome) && outcome.result.syncs == 0 &&
+	if (plan_and_commit(world, edit, &outcome) && outcome.result.syncs == 1 &&
 	    !outcome.has_fault)
 		CHECK(world, model_is_same(&world->staged, &world->disk.model),
 		      "something changed, nothing was written");

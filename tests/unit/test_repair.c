@@ -62,7 +62,7 @@ static void check_again(struct damaged_image *image)
 	qcow2bm_close(opened);
 }
 
-/* A second repair writes nothing. Without a bitmap it has no autoclear bit to trust. */
+/* A second repair writes nothing new. Without a bitmap it has no autoclear bit to trust. */
 static void repair_again(struct damaged_image *image)
 {
 	struct record_log log = {.count = 0};
@@ -73,7 +73,9 @@ static void repair_again(struct damaged_image *image)
 		&(struct damaged_case){.code = ""}, NULL, &result, &err);
 	REQUIRE(code == QCOW2BM_OK && result.switched, "a second repair: %s",
 		err.sentence);
-	REQUIRE(log.count == 0, "a second repair does %zu operations", log.count);
+	REQUIRE(result.written_clusters == 0 && result.released_clusters == 0 &&
+			result.syncs == 1,
+		"a second repair does %zu operations", log.count);
 	record_log_free(&log);
 }
 
