@@ -118,8 +118,12 @@ q2_sources = \
 	libqcow2bm/check/metadata.c \
 	libqcow2bm/check/owners.c \
 	libqcow2bm/check/problems.c \
+	libqcow2bm/check/promise.c \
+	libqcow2bm/check/promise.h \
 	libqcow2bm/check/recover.c \
 	libqcow2bm/check/recover_carved.c \
+	libqcow2bm/check/traces.c \
+	libqcow2bm/check/traces.h \
 	libqcow2bm/check/references.c \
 	libqcow2bm/check/remains.c \
 	libqcow2bm/check/repair.c \

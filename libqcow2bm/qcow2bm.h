@@ -293,17 +293,34 @@ enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name, siz
 enum qcow2bm_recovery {
 	QCOW2BM_RECOVER_STORED, /* its own, as they are stored */
 	QCOW2BM_RECOVER_ALLOCATED, /* its own, and all that this layer holds data or zeros for */
-	QCOW2BM_RECOVER_FULL,  /* all dirty */
-	QCOW2BM_RECOVER_CARVED /* qcow2bm_recover_carved() alone: those of a deleted one */
+	QCOW2BM_RECOVER_FULL,   /* all dirty */
+	QCOW2BM_RECOVER_CARVED, /* qcow2bm_recover_carved() alone: those of a deleted one */
+	QCOW2BM_RECOVER_AUTO    /* the best of the first three whose conditions are all assumed */
 };
 
 enum qcow2bm_guarantee {
-	/* The bits are right, unless somebody changed the bitmap itself (enabled it, merged into
-	 * it, cleared it) through QMP in the session that crashed. */
-	QCOW2BM_GUARANTEE_EXACT,
+	QCOW2BM_GUARANTEE_EXACT,    /* the bits are right */
 	QCOW2BM_GUARANTEE_SUPERSET, /* no change is missing; more than changed may be dirty */
 	QCOW2BM_GUARANTEE_UNSAFE    /* changes may be missing */
 };
+
+/* What no image can prove, and a guarantee may rest on. Sets of them are made of the bits
+ * 1u << condition. */
+enum qcow2bm_condition {
+	/* No bitmap was enabled, merged into, cleared or deleted through QMP in the session that
+	 * crashed: QEMU stores that only when it closes the image. */
+	QCOW2BM_CONDITION_NOT_CHANGED_BY_QMP,
+	QCOW2BM_CONDITION_NOT_RESIZED, /* the disk was not resized in that session */
+	/* The layer was not emptied into its backing file in that session, or since. */
+	QCOW2BM_CONDITION_NOT_COMMITTED,
+	/* No program but QEMU, which keeps a cluster that the guest discards as one of zeros, has
+	 * written to the image since that session began. */
+	QCOW2BM_CONDITION_NOT_WRITTEN_BY_OTHERS,
+	QCOW2BM_CONDITION_COUNT
+};
+
+/* The stable code of a condition, of small letters and dashes: "not-resized". NULL for none. */
+const char *qcow2bm_condition_name(enum qcow2bm_condition condition);
 
 enum qcow2bm_recording { QCOW2BM_RECORDING_KEEP, QCOW2BM_RECORDING_ON, QCOW2BM_RECORDING_OFF };
 
@@ -311,26 +328,47 @@ struct qcow2bm_recover_options {
 	enum qcow2bm_recovery method;
 	enum qcow2bm_recording recording; /* the auto flag afterwards */
 	bool accept_unsafe;
+	unsigned assumed; /* set of the conditions that the user vouches for */
+};
+
+/* What the bits of a recovered bitmap promise. */
+struct qcow2bm_promise {
+	enum qcow2bm_recovery method; /* for AUTO the one that was chosen */
+	enum qcow2bm_guarantee guarantee;
+	unsigned conditions; /* under which it holds; 0 for UNSAFE, and for FULL */
+	unsigned assumed;    /* those of them that the user vouches for */
+	bool all_dirty;      /* the whole disk is, whatever the method */
+	/* Unless better_conditions is 0: if these were assumed, too, this method would promise more
+	 * or mark less. */
+	enum qcow2bm_recovery better;
+	unsigned better_conditions;
 };
 
 /*
  * Recovers a bitmap that is marked in-use: it gets bits by the method, of the size that the disk
- * has now, and the mark is taken off. What the bits promise goes to *guarantee (NULL allowed),
- * also when it is refused for being unsafe. STORED is exact for a bitmap that was not recording,
- * unless its name is that of a temporary one, and unsafe else. ALLOCATED is a superset in an
- * overlay that was begun with the checkpoint or after it, as long as nobody has emptied it
- * since ("commit" to its backing file); with internal snapshots it is unsafe. FULL is always a
- * superset, and reads nothing of the old table and bits.
+ * has now, and the mark is taken off. What the bits promise goes to *promise (NULL allowed), also
+ * when it is refused for being unsafe.
+ *
+ * STORED is exact for a bitmap that was not recording and has no temporary name, if
+ * NOT_CHANGED_BY_QMP and NOT_RESIZED hold. ALLOCATED is a superset in an overlay if all conditions
+ * hold. FULL is always a superset, and reads nothing of the old table and bits. AUTO is never
+ * UNSAFE, and rests on nothing that is not assumed; with nothing assumed it is FULL.
+ *
+ * What the image disproves is UNSAFE whatever is assumed: ALLOCATED with internal snapshots, with a
+ * bitmap whose table is that of a disk of another size, or in a layer that holds nothing although
+ * bits of in-use bitmaps are set. What only looks like it is UNSAFE unless all conditions of the
+ * method are assumed: ALLOCATED where the layer holds nothing for a bit that is set; STORED where a
+ * bitmap CHILD^PARENT is there without its PARENT, or no bitmap is recording.
  *
  * Errors: EINUSE when the result is unsafe and that is not accepted; EINVAL for a bitmap that is
  * not in-use, and for ALLOCATED without a backing file; EBUSY for one in use by a live program;
  * EIMAGE when the stored bits cannot be read, or, for STORED, are those of a disk of another
- * size; ELIMIT when the disk has outgrown the bitmap's granularity.
+ * size; ELIMIT when the disk has outgrown the bitmap's granularity; ESYSTEM.
  */
 enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
 				  size_t name_bytes,
 				  const struct qcow2bm_recover_options *options,
-				  enum qcow2bm_guarantee *guarantee,
+				  struct qcow2bm_promise *promise,
 				  struct qcow2bm_error *err);
 
 enum qcow2bm_change_kind {
@@ -352,9 +390,8 @@ struct qcow2bm_change {
 	bool enabled;         /* the auto flag afterwards */
 	bool content_changed; /* cleared, merged into or recovered with more bits */
 	size_t sources;       /* bitmaps whose bits are read for the new content */
-	bool recovered; /* was in-use or deleted; the next two say how it is recovered */
-	enum qcow2bm_recovery recovery;
-	enum qcow2bm_guarantee guarantee;
+	bool recovered; /* was in-use or deleted; the next says how it is recovered */
+	struct qcow2bm_promise promise;
 };
 
 /* What a commit would do. Nothing has been written. */

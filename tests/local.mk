@@ -47,6 +47,7 @@ unit_tests += tests/unit/test_mapping
 unit_tests += tests/unit/test_model
 unit_tests += tests/unit/test_name
 unit_tests += tests/unit/test_or
+unit_tests += tests/unit/test_promise
 unit_tests += tests/unit/test_prove
 unit_tests += tests/unit/test_readers
 unit_tests += tests/unit/test_record_storage
@@ -168,6 +169,7 @@ oracle_tests += tests/oracle/merge-granularities
 oracle_tests += tests/oracle/random-differential
 oracle_tests += tests/oracle/recover-after-kill
 oracle_tests += tests/oracle/recover-carved
+oracle_tests += tests/oracle/recover-sessions
 oracle_tests += tests/oracle/rename-bitmap
 oracle_tests += tests/oracle/repair-killed-qemu-img
 

@@ -335,9 +335,9 @@ static void add_commands(struct human *human)
 	add_repair(human);
 	add_names(
 		human, QCOW2BM_CURE_RECOVER,
-		"left in use: all dirty is always safe (see --help for less); or delete them and "
-		"make a full backup",
-		"qcow2bm recover --full");
+		"left in use: what is not sure becomes all dirty, which is always safe (-n tells "
+		"what would do with less); or delete them and make a full backup",
+		"qcow2bm recover --auto");
 	add_names(human, QCOW2BM_CURE_RENAME, "the name can be changed",
 		  "qcow2bm rename");
 	add_names(human, QCOW2BM_CURE_DELETE, "if no backup job needs them any more",

@@ -6,13 +6,24 @@
 #include "name.h"
 #include "operand.h"
 #include "output.h"
-#include "plan.h"
+#include "promise.h"
 #include "recover_carved.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { STORED = TOOL_OPT_OWN, ALLOCATED, FULL, CARVED, AS, UNSAFE, ENABLE, DISABLE };
+enum {
+	STORED = TOOL_OPT_OWN,
+	ALLOCATED,
+	FULL,
+	AUTO,
+	ASSUME,
+	CARVED,
+	AS,
+	UNSAFE,
+	ENABLE,
+	DISABLE
+};
 
 struct recover {
 	struct tool_edit edit;
@@ -23,30 +34,43 @@ struct recover {
 };
 
 static void add_to_report(struct recover *recover, const char *name, size_t name_bytes,
-			  enum qcow2bm_guarantee guarantee)
+			  const struct qcow2bm_promise *promise)
 {
 	char *filename = tool_name_escape_text(recover->edit.filename, TOOL_NAME_HUMAN);
 	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
-	tool_text_print(&recover->report, "%s: '%s' recovered, %s\n", filename, shown,
-			tool_plan_promise(recover->options.method, guarantee));
+	tool_text_print(&recover->report, "%s: '%s' recovered, ", filename, shown);
+	tool_promise_add(&recover->report, promise);
 	free(shown);
 	free(filename);
+}
+
+/* What can be done about a bitmap that is refused for being unsafe. */
+static void say_ways_out(const struct recover *recover,
+			 const struct qcow2bm_promise *promise)
+{
+	struct tool_text text = {0};
+	tool_text_print(&text, "--full makes it all dirty, which is always safe; ");
+	if (promise->better_conditions != 0) {
+		tool_promise_add_assume(&text, promise->better_conditions);
+		tool_text_print(&text, " says that you know better (see --help); ");
+	}
+	tool_text_print(&text, "--unsafe recovers it this way all the same");
+	tool_message(recover->edit.filename, "%s", text.bytes);
+	tool_text_free(&text);
 }
 
 static int stage(struct recover *recover, const char *name, size_t name_bytes)
 {
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_guarantee guarantee;
+	struct qcow2bm_promise promise = {0};
 	if (qcow2bm_recover(recover->edit.edit, name, name_bytes, &recover->options,
-			    &guarantee, &err) == QCOW2BM_OK) {
-		add_to_report(recover, name, name_bytes, guarantee);
+			    &promise, &err) == QCOW2BM_OK) {
+		add_to_report(recover, name, name_bytes, &promise);
 		return TOOL_EXIT_DONE;
 	}
 	int status = tool_edit_refuse(&recover->edit, "recover", name, name_bytes, &err);
 	if (err.code == QCOW2BM_EINUSE)
-		tool_message(recover->edit.filename,
-			     "--full makes it all dirty, which is always safe; --unsafe "
-			     "recovers it this way all the same");
+		say_ways_out(recover, &promise);
 	return status;
 }
 
@@ -64,12 +88,16 @@ static int stage_names(struct recover *recover, int count, char **names)
 
 static int stage_carved(struct recover *recover)
 {
+	static const struct qcow2bm_promise promise = {
+		.method = QCOW2BM_RECOVER_CARVED,
+		.guarantee = QCOW2BM_GUARANTEE_UNSAFE,
+	};
 	const struct tool_carved *carved = &recover->carved;
 	int status = tool_carved_stage(&recover->edit, carved, recover->options.recording,
 				       recover->options.accept_unsafe);
 	for (size_t i = 0; status == TOOL_EXIT_DONE && i < carved->count; i++)
 		add_to_report(recover, carved->all[i].name, strlen(carved->all[i].name),
-			      QCOW2BM_GUARANTEE_UNSAFE);
+			      &promise);
 	return status;
 }
 
@@ -117,7 +145,13 @@ static int check_usage(const struct recover *recover, int count)
 	if (recover->methods != 1)
 		return tool_message_usage(
 			&tool_cmd_recover,
-			"one of --stored, --allocated, --full and --carved is wanted");
+			"one of --auto, --full, --allocated, --stored and --carved is "
+			"wanted");
+	if (recover->options.assumed != 0 &&
+	    (is_carved || recover->options.method == QCOW2BM_RECOVER_FULL))
+		return tool_message_usage(&tool_cmd_recover,
+					  "--assume goes with --auto, --allocated and "
+					  "--stored: the others rest on nothing");
 	if (!tool_carved_is_named(&recover->carved))
 		return tool_message_usage(&tool_cmd_recover,
 					  "--carved wants --as NAME behind it");
@@ -164,6 +198,17 @@ static int take_option(struct recover *recover, int opt, char **argv)
 	case FULL:
 		choose(recover, QCOW2BM_RECOVER_FULL);
 		break;
+	case AUTO:
+		choose(recover, QCOW2BM_RECOVER_AUTO);
+		break;
+	case ASSUME:
+		if (!tool_promise_take_conditions(&recover->options.assumed, optarg))
+			return tool_message_usage(
+				&tool_cmd_recover,
+				"option --assume: '%s' is not made of the "
+				"codes that --help lists",
+				optarg);
+		break;
 	case CARVED:
 		if (recover->carved.count == 0)
 			choose(recover, QCOW2BM_RECOVER_CARVED);
@@ -200,6 +245,8 @@ static int run(int argc, char **argv)
 		{"stored", no_argument, NULL, STORED},
 		{"allocated", no_argument, NULL, ALLOCATED},
 		{"full", no_argument, NULL, FULL},
+		{"auto", no_argument, NULL, AUTO},
+		{"assume", required_argument, NULL, ASSUME},
 		{"carved", required_argument, NULL, CARVED},
 		{"as", required_argument, NULL, AS},
 		{"unsafe", no_argument, NULL, UNSAFE},
@@ -222,45 +269,61 @@ static int run(int argc, char **argv)
 const struct tool_command tool_cmd_recover = {
 	.name = "recover",
 	.synopsis =
-		"[OPTION]... --stored|--allocated|--full IMAGE [NAME]...\n"
-		"       qcow2bm recover [OPTION]... --unsafe {--carved OFFSET:INDEX --as NAME}... "
-		"IMAGE",
+		"[OPTION]... --auto|--full|--allocated|--stored IMAGE\n"
+		"                       [NAME]...\n"
+		"       qcow2bm recover [OPTION]... --unsafe {--carved OFFSET:INDEX --as NAME}...\n"
+		"                       IMAGE",
 	.summary = "Make bitmaps usable that a crash left in-use, or bring one back",
-	.help = "A bitmap is marked in-use while a QEMU has the image open. After a crash the mark\n"
-		"stays, nobody may use the bitmap, and what the guest wrote in that session is in\n"
-		"the disk but not in the bitmap. Without NAME, all bitmaps that are in-use are\n"
-		"recovered: all, or none. What each one promises then is printed:\n"
+	.help = "A bitmap is marked in-use while a QEMU has the image open. After a crash the\n"
+		"mark stays, nobody may use the bitmap, and what the guest wrote in that session\n"
+		"is on the disk but not in the bitmap. Without NAME, all bitmaps that are in-use\n"
+		"are recovered: all, or none. What each one promises then is printed, and on\n"
+		"which conditions, since no image can prove them:\n"
 		"  exact     the bits are right\n"
 		"  superset  no change is missing, but more than what changed may be dirty\n"
 		"  unsafe    changes may be missing: a backup made by it may not restore\n"
 		"\n"
 		"How (one is wanted):\n"
-		"      --full             all dirty: a superset, always. The next backup copies the\n"
-		"                         whole disk once, and the chain of bitmaps lives on\n"
-		"      --allocated        its stored bits, and every cluster that this image holds\n"
-		"                         data or zeros for: a superset in an overlay (an image with\n"
-		"                         a backing file) that was begun with the checkpoint or later\n"
-		"                         and was not emptied since (the monitor's commit)\n"
+		"      --auto             for each bitmap the best of the next three, bottom up,\n"
+		"                         whose conditions are all named by --assume; with none\n"
+		"                         named that is --full, and what would do better is said\n"
+		"      --full             all dirty: a superset, on no condition. The next backup\n"
+		"                         copies the whole disk once, and the chain lives on\n"
+		"      --allocated        its stored bits, and all that this image holds data or\n"
+		"                         zeros for: a superset in an overlay (an image with a\n"
+		"                         backing file) on all four conditions\n"
 		"      --stored           its bits as they are stored: exact for one that was not\n"
-		"                         recording, if nobody changed the bitmap itself (enabled it,\n"
-		"                         merged into it) while the guest ran; unsafe for others\n"
+		"                         recording, on the first two conditions; else unsafe\n"
 		"      --carved OFFSET:INDEX\n"
-		"                         a deleted bitmap that check --carve lists there, as the new\n"
-		"                         bitmap NAME. Always unsafe: the clusters that it is read from\n"
-		"                         were nobody's, so anything may have written over them, and\n"
-		"                         changes since it was deleted are missing. Bring back all that\n"
-		"                         are wanted at once: they are read before anything is written,\n"
-		"                         and the next edit may write over what is left\n"
+		"                         a deleted bitmap that check --carve lists there, as the\n"
+		"                         new bitmap NAME. Always unsafe: the clusters that it is\n"
+		"                         read from were nobody's, so anything may have written\n"
+		"                         over them, and changes since it was deleted are not in\n"
+		"                         it. Bring back all that are wanted at once: they are\n"
+		"                         read before anything is written, and the next edit may\n"
+		"                         write over what is left\n"
 		"      --as NAME          the name for it, behind each --carved\n"
 		"\n"
 		"Options:\n"
+		"      --assume CODE[,CODE]...\n"
+		"                         you know that this holds; a wrong answer loses data in\n"
+		"                         the next backup:\n"
+		"          not-changed-by-qmp     in the session that crashed no bitmap was\n"
+		"                                 enabled, merged into, cleared or deleted through\n"
+		"                                 QMP (by libvirt or a backup program)\n"
+		"          not-resized            the disk was not resized in that session\n"
+		"          not-committed          nobody has committed this overlay to its\n"
+		"                                 backing file in that session, or since\n"
+		"          not-written-by-others  no program but QEMU has written to the image\n"
+		"                                 since that session began\n"
 		"      --unsafe           recover even what promises nothing\n"
 		"      --enable           let QEMU record into it (default: as it was)\n"
 		"      --disable          do not\n" TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES
 		"\n"
 		"Examples:\n"
-		"  qcow2bm recover --full disk.qcow2\n"
-		"  qcow2bm recover -n --allocated overlay.qcow2 chk-7\n"
+		"  qcow2bm recover --auto disk.qcow2\n"
+		"  qcow2bm recover -n --auto --assume not-changed-by-qmp,not-resized disk.qcow2\n"
+		"  qcow2bm recover --full disk.qcow2 chk-7\n"
 		"  qcow2bm recover --unsafe --carved 5636096:0 --as old-chk-7 disk.qcow2\n"
 		"\n" TOOL_HELP_EDIT_EXITS,
 	.run = run,

@@ -59,6 +59,8 @@ tools_sources = \
 	tools/plan.h \
 	tools/progress.c \
 	tools/progress.h \
+	tools/promise.c \
+	tools/promise.h \
 	tools/recover_carved.c \
 	tools/recover_carved.h \
 	tools/signals.c \

@@ -3,6 +3,7 @@
 #include "plan.h"
 
 #include "name.h"
+#include "promise.h"
 #include "size.h"
 
 #include <inttypes.h>
@@ -14,45 +15,6 @@ static bool is_renamed(const struct qcow2bm_change *change)
 	return change->kind == QCOW2BM_CHANGE_UPDATE &&
 	       (change->old_name_bytes != change->new_name_bytes ||
 		memcmp(change->old_name, change->new_name, change->new_name_bytes) != 0);
-}
-
-const char *tool_plan_promise(enum qcow2bm_recovery method,
-			      enum qcow2bm_guarantee guarantee)
-{
-	if (method == QCOW2BM_RECOVER_CARVED)
-		return "unsafe: bits of a deleted bitmap, read from clusters that anything may "
-		       "have written since; changes since it was deleted are missing";
-	if (method == QCOW2BM_RECOVER_FULL)
-		return "superset: all dirty, the next backup copies the whole disk";
-	if (method == QCOW2BM_RECOVER_STORED)
-		return guarantee == QCOW2BM_GUARANTEE_EXACT
-			       ? "exact: its stored bits, unless the bitmap itself was "
-				 "changed (enabled, merged into, cleared) while the guest ran"
-			       : "unsafe: its stored bits, changes may be missing";
-	return guarantee == QCOW2BM_GUARANTEE_SUPERSET
-		       ? "superset: its stored bits and all that this overlay holds"
-		       : "unsafe: its stored bits and all that this overlay holds, changes "
-			 "may be missing";
-}
-
-static void add_recovery(json_t *object, const struct qcow2bm_change *change)
-{
-	static const char *const methods[] = {
-		[QCOW2BM_RECOVER_STORED] = "stored",
-		[QCOW2BM_RECOVER_ALLOCATED] = "allocated",
-		[QCOW2BM_RECOVER_FULL] = "full",
-		[QCOW2BM_RECOVER_CARVED] = "carved",
-	};
-	static const char *const guarantees[] = {
-		[QCOW2BM_GUARANTEE_EXACT] = "exact",
-		[QCOW2BM_GUARANTEE_SUPERSET] = "superset",
-		[QCOW2BM_GUARANTEE_UNSAFE] = "unsafe",
-	};
-	if (!change->recovered)
-		return;
-	json_object_set_new(object, "recovered", json_string(methods[change->recovery]));
-	json_object_set_new(object, "guarantee",
-			    json_string(guarantees[change->guarantee]));
 }
 
 static json_t *change_json(const struct qcow2bm_change *change)
@@ -83,7 +45,8 @@ static json_t *change_json(const struct qcow2bm_change *change)
 	json_object_set_new(
 		object, "sources",
 		tool_json_number(change->content_changed ? change->sources : 0));
-	add_recovery(object, change);
+	if (change->recovered)
+		tool_promise_json(object, &change->promise);
 	return object;
 }
 
@@ -135,18 +98,22 @@ json_t *tool_plan_result(const char *filename, json_t *changes,
 	return object;
 }
 
+/* The rest of the line. */
 static void add_content(struct tool_text *text, const struct qcow2bm_change *change)
 {
-	if (change->recovered)
-		tool_text_print(text,
-				change->kind == QCOW2BM_CHANGE_ADD ? ", %s"
-								   : ", recover, %s",
-				tool_plan_promise(change->recovery, change->guarantee));
-	else if (change->content_changed && change->sources != 0)
+	if (change->recovered) {
+		tool_text_print(text, "%s",
+				change->kind == QCOW2BM_CHANGE_ADD ? ", "
+								   : ", recover, ");
+		tool_promise_add(text, &change->promise);
+		return;
+	}
+	if (change->content_changed && change->sources != 0)
 		tool_text_print(text, ", bits of %zu bitmap%s", change->sources,
 				change->sources == 1 ? "" : "s");
 	else if (change->content_changed && change->kind == QCOW2BM_CHANGE_UPDATE)
 		tool_text_print(text, ", clear");
+	tool_text_add(text, "\n", 1);
 }
 
 static void add_change(struct tool_text *text, const struct qcow2bm_change *change)
@@ -176,7 +143,6 @@ static void add_change(struct tool_text *text, const struct qcow2bm_change *chan
 	if (change->kind == QCOW2BM_CHANGE_UPDATE && change->flag_changed)
 		tool_text_print(text, ", %s", change->enabled ? "enable" : "disable");
 	add_content(text, change);
-	tool_text_add(text, "\n", 1);
 }
 
 void tool_plan_human(struct tool_text *text, const char *filename,

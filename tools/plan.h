@@ -15,10 +15,6 @@ void tool_plan_human(struct tool_text *text, const char *filename,
 		     const struct qcow2bm_edit *edit, const struct qcow2bm_plan *plan,
 		     uint64_t cluster_bytes);
 
-/* What a recovered bitmap promises, beginning with the guarantee's name. */
-const char *tool_plan_promise(enum qcow2bm_recovery method,
-			      enum qcow2bm_guarantee guarantee);
-
 /* What was done; takes `changes`. */
 json_t *tool_plan_result(const char *filename, json_t *changes,
 			 const struct qcow2bm_result *result);

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "../base/error.h"
-#include "../format/name.h"
 #include "../format/table.h"
 #include "../image/edit.h"
+#include "promise.h"
 
 static enum qcow2bm_code refuse(struct qcow2bm_error *err, enum qcow2bm_code code,
 				const struct q2_bitmap *bitmap, const char *sentence)
@@ -40,7 +40,8 @@ static enum qcow2bm_code find_in_use(const struct qcow2bm_edit *edit, const char
 	if (*staged == NULL || (idx != Q2_EDIT_NO_ORIGIN && !(*staged)->is_recovered))
 		code = q2_edit_check_usable(image, idx, name, name_bytes, &why);
 	if (code == QCOW2BM_EINUSE ||
-	    (code == QCOW2BM_EIMAGE && method == QCOW2BM_RECOVER_FULL &&
+	    (code == QCOW2BM_EIMAGE &&
+	     (method == QCOW2BM_RECOVER_FULL || method == QCOW2BM_RECOVER_AUTO) &&
 	     is_sound_without_table(image, &image->directory.bitmaps[idx])))
 		return QCOW2BM_OK;
 	if (code != QCOW2BM_OK)
@@ -68,72 +69,6 @@ static enum qcow2bm_code check_shape(const struct qcow2bm_image *image,
 			"allows %llu; delete it",
 			(unsigned long long)shape->bytes, Q2_TABLE_MAX_BITMAP_BYTES);
 	return QCOW2BM_OK;
-}
-
-/* Whether the stored bits can be read at all: an edit that keeps them would not notice. */
-static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
-				      const struct q2_bitmap *bitmap,
-				      struct qcow2bm_error *err)
-{
-	struct qcow2bm_error why = {0};
-	uint64_t *table;
-	enum qcow2bm_code code = q2_tables_load(image, bitmap, &table, &why);
-	if (code == QCOW2BM_OK)
-		free(table);
-	else if (code == QCOW2BM_EIMAGE)
-		return q2_fail(
-			err, code, why.offset,
-			"its stored bits cannot be read, so it can only be recovered "
-			"as all dirty (%.300s)",
-			why.sentence);
-	else
-		return q2_fail(err, code, why.offset, "%s", why.sentence);
-	return QCOW2BM_OK;
-}
-
-/* Why the method promises nothing for this bitmap, or NULL. */
-static const char *find_doubt(const struct qcow2bm_image *image,
-			      const struct q2_bitmap *bitmap,
-			      enum qcow2bm_recovery method)
-{
-	const struct q2_directory_entry *entry = &bitmap->entry;
-	/* QEMU refuses to go back to a snapshot while there are bitmaps; old versions did not. */
-	if (method == QCOW2BM_RECOVER_ALLOCATED && image->header.nb_snapshots != 0)
-		return "unsafe: the image has internal snapshots, and going back to one takes "
-		       "clusters out of this layer without a trace";
-	if (method != QCOW2BM_RECOVER_STORED)
-		return NULL;
-	if (entry->flags & Q2_DIRECTORY_FLAG_AUTO)
-		return "unsafe: it was recording, so its stored bits lack what the guest wrote "
-		       "in the session that crashed, and since";
-	if (q2_name_is_temporary(entry->name, entry->name_bytes))
-		return "unsafe: programs write into temporary bitmaps of such a name while "
-		       "the guest runs, so its stored bits may be old";
-	return NULL;
-}
-
-static enum qcow2bm_code check_method(struct qcow2bm_image *image,
-				      const struct q2_bitmap *bitmap,
-				      enum qcow2bm_recovery method,
-				      const struct q2_table_shape *shape,
-				      struct qcow2bm_error *err)
-{
-	if (method == QCOW2BM_RECOVER_FULL)
-		return QCOW2BM_OK;
-	if (method == QCOW2BM_RECOVER_ALLOCATED && image->header.backing_file_off == 0)
-		return refuse(
-			err, QCOW2BM_EINVAL, bitmap,
-			"the image has no backing file, so it is no overlay that holds "
-			"only what was written since; recover it as all dirty");
-	enum qcow2bm_code code = check_stored(image, bitmap, err);
-	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_STORED &&
-	    bitmap->entry.table_entries != shape->entries)
-		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "its stored bits are those of a disk of another size (the "
-			       "table has %u entries, the disk needs %llu)",
-			       bitmap->entry.table_entries,
-			       (unsigned long long)shape->entries);
-	return code;
 }
 
 static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
@@ -171,39 +106,40 @@ static uint32_t new_flags(uint32_t flags, enum qcow2bm_recording recording)
 	return flags;
 }
 
-static enum qcow2bm_guarantee guarantee_of(enum qcow2bm_recovery method,
-					   const char *doubt)
+static enum qcow2bm_code decide(struct qcow2bm_edit *edit, struct q2_staged *staged,
+				const struct qcow2bm_recover_options *options,
+				struct qcow2bm_promise *promise,
+				struct qcow2bm_error *err)
 {
-	if (doubt != NULL)
-		return QCOW2BM_GUARANTEE_UNSAFE;
-	return method == QCOW2BM_RECOVER_STORED ? QCOW2BM_GUARANTEE_EXACT
-						: QCOW2BM_GUARANTEE_SUPERSET;
+	const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[staged->origin];
+	const char *doubt = NULL;
+	enum qcow2bm_code code =
+		options->method == QCOW2BM_RECOVER_AUTO
+			? q2_promise_choose(edit, staged, options->assumed, promise, err)
+			: q2_promise_judge(edit, staged, options->method,
+					   options->assumed, promise, &doubt, err);
+	if (code == QCOW2BM_OK && doubt != NULL && !options->accept_unsafe)
+		return refuse(err, QCOW2BM_EINUSE, bitmap, doubt);
+	return code;
 }
 
 static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *staged,
 			       const struct qcow2bm_recover_options *options,
-			       enum qcow2bm_guarantee *guarantee,
-			       struct qcow2bm_error *err)
+			       struct qcow2bm_promise *promise, struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = edit->image;
-	const struct q2_bitmap *bitmap = &image->directory.bitmaps[staged->origin];
 	struct q2_table_shape shape;
-	enum qcow2bm_code code = check_shape(image, bitmap, &shape, err);
+	enum qcow2bm_code code = check_shape(
+		image, &image->directory.bitmaps[staged->origin], &shape, err);
 	if (code == QCOW2BM_OK)
-		code = check_method(image, bitmap, options->method, &shape, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	const char *doubt = find_doubt(image, bitmap, options->method);
-	*guarantee = guarantee_of(options->method, doubt);
-	if (doubt != NULL && !options->accept_unsafe)
-		return refuse(err, QCOW2BM_EINUSE, bitmap, doubt);
-	code = stage_content(edit, staged, &shape, options->method, err);
+		code = decide(edit, staged, options, promise, err);
+	if (code == QCOW2BM_OK)
+		code = stage_content(edit, staged, &shape, promise->method, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	staged->is_recovered = true;
-	staged->is_rebuilt = options->method == QCOW2BM_RECOVER_FULL;
-	staged->recovery = options->method;
-	staged->guarantee = *guarantee;
+	staged->is_rebuilt = promise->method == QCOW2BM_RECOVER_FULL;
+	staged->promise = *promise;
 	staged->flags = new_flags(staged->flags, options->recording);
 	return QCOW2BM_OK;
 }
@@ -211,12 +147,13 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *stag
 enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
 				  size_t name_bytes,
 				  const struct qcow2bm_recover_options *options,
-				  enum qcow2bm_guarantee *guarantee,
+				  struct qcow2bm_promise *promise,
 				  struct qcow2bm_error *err)
 {
-	enum qcow2bm_guarantee unwanted;
+	struct qcow2bm_promise unwanted;
 	struct q2_staged *staged;
-	if (options->method > QCOW2BM_RECOVER_FULL)
+	if (options->method > QCOW2BM_RECOVER_FULL &&
+	    options->method != QCOW2BM_RECOVER_AUTO)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "there is no such way to recover a bitmap that is in-use");
 	if (edit->image->storage->writer == Q2_WRITER_LIVE)
@@ -226,5 +163,5 @@ enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
 		find_in_use(edit, name, name_bytes, options->method, &staged, err);
 	return code != QCOW2BM_OK ? code
 				  : stage(edit, staged, options,
-					  guarantee != NULL ? guarantee : &unwanted, err);
+					  promise != NULL ? promise : &unwanted, err);
 }

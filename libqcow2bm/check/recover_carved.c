@@ -117,8 +117,10 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit,
 	staged->granularity_bits = source.granularity_bits;
 	staged->flags = is_enabled ? Q2_DIRECTORY_FLAG_AUTO : 0;
 	staged->is_recovered = true;
-	staged->recovery = QCOW2BM_RECOVER_CARVED;
-	staged->guarantee = QCOW2BM_GUARANTEE_UNSAFE;
+	staged->promise = (struct qcow2bm_promise){
+		.method = QCOW2BM_RECOVER_CARVED,
+		.guarantee = QCOW2BM_GUARANTEE_UNSAFE,
+	};
 	return QCOW2BM_OK;
 }
 

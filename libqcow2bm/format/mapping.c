@@ -27,3 +27,10 @@ struct q2_mapping_range q2_mapping_l2_range(uint64_t entry, unsigned cluster_bit
 		range.bytes = (uint64_t)1 << cluster_bits;
 	return range;
 }
+
+uint32_t q2_mapping_subclusters(uint64_t entry, uint64_t bitmap)
+{
+	if ((entry & ~(Q2_MAPPING_L2_OFFSET_MASK | Q2_MAPPING_COPIED)) != 0)
+		return UINT32_MAX;
+	return (uint32_t)(bitmap | bitmap >> Q2_MAPPING_SUBCLUSTERS);
+}

@@ -11,6 +11,11 @@
 #define Q2_MAPPING_COPIED (1ull << 63)
 #define Q2_MAPPING_ZERO (1ull << 0) /* standard entries without extended L2 */
 
+/* The second half of an extended entry: a bit for each subcluster that has data, in its lower half,
+ * and for each that reads as zeros, in its upper one. */
+#define Q2_MAPPING_SUBCLUSTERS 32
+#define Q2_MAPPING_SUBCLUSTER_BITS 5
+
 /* The host range that an L2 entry names: a whole cluster, or, compressed, the sectors of its
  * data. bytes is 0 when it names none. */
 struct q2_mapping_range {
@@ -23,6 +28,10 @@ static inline unsigned q2_mapping_entry_shift(bool extended_l2)
 {
 	return extended_l2 ? 4 : 3;
 }
+
+/* Of an extended (host-order) entry, a bit for each subcluster that it has data or zeros for. All
+ * of them when the entry is of a compressed cluster, or not understood. */
+uint32_t q2_mapping_subclusters(uint64_t entry, uint64_t bitmap);
 
 /* The range of a (host-order) L2 entry; of an extended one, its first 8 bytes. */
 struct q2_mapping_range q2_mapping_l2_range(uint64_t entry, unsigned cluster_bits);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which clusters of the guest's disk the active layer says anything of, as bits. */
+/* Which clusters or subclusters of the guest's disk the active layer holds, as bits. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "../base/checked.h"
 #include "../base/endian.h"
@@ -9,7 +8,7 @@
 #include "../format/mapping.h"
 #include "source.h"
 
-#define PART_BYTES (64u << 10) /* a multiple of 64 extended entries */
+#define PART_BYTES (64u << 10) /* 4096 extended entries */
 
 /* Keeps the places of the L2 tables that the disk has; those behind it map the state of a
  * machine. */
@@ -48,7 +47,12 @@ enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
 	    header->autoclear_features & Q2_AUTOCLEAR_RAW_DATA)
 		return QCOW2BM_OK;
 	source->origin = Q2_SOURCE_ALLOCATED;
-	source->l2_bits = header->cluster_bits - q2_mapping_entry_shift(extended);
+	source->entry_bits = extended ? Q2_MAPPING_SUBCLUSTER_BITS : 0;
+	source->l2_bits = header->cluster_bits - q2_mapping_entry_shift(extended) +
+			  source->entry_bits;
+	source->granularity_bits = header->cluster_bits - source->entry_bits;
+	source->shape = q2_table_shape(header->virtual_bytes, source->granularity_bits,
+				       header->cluster_bits);
 	enum qcow2bm_code code = load_l1(source, err);
 	if (code != QCOW2BM_OK)
 		q2_source_close(source);
@@ -65,43 +69,68 @@ enum q2_source_kind q2_allocated_classify(const struct q2_source *source, uint64
 	return Q2_SOURCE_ZEROS;
 }
 
-/* An entry is all zero, the bitmap of its subclusters included, or it says something. */
-static bool says_anything(const uint8_t *entry, size_t bytes)
-{
-	uint64_t halves[2] = {0};
-	memcpy(halves, entry, bytes);
-	return (halves[0] | halves[1]) != 0;
-}
-
 /* Sets bits from number `at` of words on for `count` entries. */
-static void set_bits(uint64_t *words, uint64_t at, const uint8_t *entries, size_t bytes,
-		     uint64_t count)
+static void set_clusters(uint64_t *words, uint64_t at, const uint8_t *entries,
+			 uint64_t count)
 {
 	uint8_t *bits = (uint8_t *)words;
 	for (uint64_t i = 0; i < count; i++)
-		if (says_anything(entries + i * bytes, bytes))
+		if (q2_be64_load(entries + i * 8) != 0)
 			bits[(at + i) / 8] |= (uint8_t)(1u << ((at + i) % 8));
+}
+
+/* The same for extended entries; `at` is a multiple of 32. */
+static void set_subclusters(uint64_t *words, uint64_t at, const uint8_t *entries,
+			    uint64_t count)
+{
+	uint8_t *bits = (uint8_t *)words + at / 8;
+	for (uint64_t i = 0; i < count; i++, bits += 4) {
+		uint32_t held =
+			q2_mapping_subclusters(q2_be64_load(entries + i * 16),
+					       q2_be64_load(entries + i * 16 + 8));
+		for (unsigned byte = 0; byte < 4; byte++)
+			bits[byte] = (uint8_t)(held >> (8 * byte));
+	}
+}
+
+/* Reads `bits` bits, which one L2 table has from its bit `at` on. */
+static enum qcow2bm_code read_entries(const struct q2_source *source, uint64_t off,
+				      uint64_t at, uint64_t bits, uint64_t *words,
+				      uint64_t word_bit, struct qcow2bm_error *err)
+{
+	bool extended = source->entry_bits != 0;
+	unsigned shift = q2_mapping_entry_shift(extended);
+	uint64_t count = q2_shift_up(bits, source->entry_bits);
+	enum qcow2bm_code code = q2_storage_read(
+		source->image->storage, source->l2_part, (size_t)(count << shift),
+		off + (at >> source->entry_bits << shift), err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (extended)
+		set_subclusters(words, word_bit, source->l2_part, count);
+	else
+		set_clusters(words, word_bit, source->l2_part, count);
+	return QCOW2BM_OK;
 }
 
 enum qcow2bm_code q2_allocated_read(const struct q2_source *source, uint64_t first,
 				    uint64_t bits, uint64_t *words,
 				    struct qcow2bm_error *err)
 {
-	unsigned shift = source->image->header.cluster_bits - source->l2_bits;
-	uint64_t table_entries = (uint64_t)1 << source->l2_bits;
+	uint64_t table_bits = (uint64_t)1 << source->l2_bits;
+	uint64_t most = (uint64_t)(PART_BYTES >> q2_mapping_entry_shift(true))
+			<< source->entry_bits;
 	uint64_t done = 0;
 	while (done < bits) {
 		uint64_t off = source->l1[(first + done) >> source->l2_bits];
-		uint64_t idx = (first + done) & (table_entries - 1);
-		uint64_t part = q2_min_u64(table_entries - idx, bits - done);
+		uint64_t at = (first + done) & (table_bits - 1);
+		uint64_t part = q2_min_u64(table_bits - at, bits - done);
 		if (off != 0) {
-			part = q2_min_u64(part, PART_BYTES >> shift);
-			enum qcow2bm_code code = q2_storage_read(
-				source->image->storage, source->l2_part,
-				(size_t)(part << shift), off + (idx << shift), err);
+			part = q2_min_u64(part, most);
+			enum qcow2bm_code code =
+				read_entries(source, off, at, part, words, done, err);
 			if (code != QCOW2BM_OK)
 				return code;
-			set_bits(words, done, source->l2_part, (size_t)1 << shift, part);
 		}
 		done += part;
 	}

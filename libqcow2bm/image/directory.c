@@ -240,8 +240,8 @@ enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
 	return code;
 }
 
-size_t q2_directory_find(const struct q2_directory *directory, const void *name,
-			 size_t name_bytes, size_t *same)
+size_t q2_directory_lower_bound(const struct q2_directory *directory, const void *name,
+				size_t name_bytes)
 {
 	size_t low = 0, high = directory->count;
 	while (low < high) {
@@ -252,6 +252,13 @@ size_t q2_directory_find(const struct q2_directory *directory, const void *name,
 		else
 			high = middle;
 	}
+	return low;
+}
+
+size_t q2_directory_find(const struct q2_directory *directory, const void *name,
+			 size_t name_bytes, size_t *same)
+{
+	size_t low = q2_directory_lower_bound(directory, name, name_bytes);
 	size_t end = low;
 	while (end < directory->count &&
 	       compare_names(&directory->bitmaps[directory->by_name[end]].entry, name,

@@ -41,8 +41,8 @@ struct q2_staged {
 	bool is_recovered; /* its origin is in-use, and it shall not be */
 	bool is_rebuilt;   /* its origin's table is not needed, and may be unreadable */
 	bool is_counted;   /* a repair that deletes it has seen what its table names as in use */
-	enum qcow2bm_recovery recovery;
-	enum qcow2bm_guarantee guarantee;
+	struct qcow2bm_promise promise; /* of a recovered one */
+	bool fills_disk; /* its bits and what the layer holds are all of it: see edit->layer */
 	struct q2_edit_source *sources;
 	size_t source_count;
 	const struct q2_staged
@@ -61,6 +61,21 @@ struct q2_edit_repair {
 	struct q2_clusters leaked; /* to 0, at the end */
 };
 
+/* What the active layer tells of what was done to it: bitmaps that are in-use are compared with
+ * what it holds. */
+struct q2_edit_layer {
+	bool is_judged;
+	bool is_emptied; /* it holds nothing, although bits are set */
+	bool lacks_bits; /* it holds nothing for some part of the disk whose bit is set */
+};
+
+/* What names and flags tell of bitmaps that a running QEMU changed. */
+struct q2_edit_qmp {
+	bool is_judged;
+	bool lacks_parent;  /* CHILD^PARENT is there, and PARENT is not */
+	bool has_recording; /* a bitmap has its auto flag */
+};
+
 /* The committed bitmaps in their order, then the added ones. */
 struct qcow2bm_edit {
 	struct qcow2bm_image *image;
@@ -72,6 +87,8 @@ struct qcow2bm_edit {
 	size_t *changed; /* indexes into staged, for qcow2bm_describe_change() */
 	size_t changed_count;
 	struct q2_edit_repair repair;
+	struct q2_edit_layer layer;
+	struct q2_edit_qmp qmp;
 };
 
 /* Whether there is nothing to do. Asks what q2_plan_list_changes() found. */

@@ -99,6 +99,11 @@ enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
 				    struct qcow2bm_error *err);
 void q2_directory_free(struct q2_directory *directory);
 
+/* Where in by_name the first name stands that is not less than this one, byte by byte; count when
+ * all are less. */
+size_t q2_directory_lower_bound(const struct q2_directory *directory, const void *name,
+				size_t name_bytes);
+
 /* The first index with this name, or QCOW2BM_NOT_FOUND; how many have it in *same. */
 size_t q2_directory_find(const struct q2_directory *directory, const void *name,
 			 size_t name_bytes, size_t *same);

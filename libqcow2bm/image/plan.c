@@ -348,8 +348,7 @@ void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
 		.content_changed = q2_edit_changes_content(staged),
 		.sources = count_bitmaps(staged),
 		.recovered = staged->is_recovered,
-		.recovery = staged->recovery,
-		.guarantee = staged->guarantee,
+		.promise = staged->promise,
 	};
 	if (staged->origin != Q2_EDIT_NO_ORIGIN) {
 		const struct q2_directory_entry *entry =

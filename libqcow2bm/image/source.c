@@ -8,6 +8,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../bits/uniform.h"
+#include "../format/mapping.h"
 
 #define VISIT_WORDS 32768 /* 256 KiB: fits the second level cache */
 
@@ -177,7 +178,8 @@ uint64_t q2_source_read_bytes(const struct q2_source *source, uint64_t bits)
 	if (source->origin == Q2_SOURCE_ALL)
 		return 0;
 	if (source->origin == Q2_SOURCE_ALLOCATED)
-		return bits << (source->image->header.cluster_bits - source->l2_bits);
+		return q2_shift_up(bits, source->entry_bits)
+		       << q2_mapping_entry_shift(source->entry_bits != 0);
 	return q2_shift_up(bits, 3);
 }
 

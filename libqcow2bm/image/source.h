@@ -23,7 +23,8 @@ struct q2_source {
 	/* Q2_SOURCE_ALLOCATED: */
 	uint64_t *l1; /* places of the L2 tables; 0: none */
 	uint32_t l1_entries;
-	unsigned l2_bits; /* log2 of the entries of an L2 table */
+	unsigned l2_bits;    /* log2 of the bits that an L2 table stands for */
+	unsigned entry_bits; /* and an L2 entry: 5 where clusters have subclusters, else 0 */
 	uint8_t *l2_part;
 };
 
@@ -37,9 +38,10 @@ enum qcow2bm_code q2_source_open_carved(struct q2_source *source,
 					uint32_t table_entries, uint8_t granularity_bits,
 					struct qcow2bm_error *err);
 
-/* One bit for each cluster of the guest's disk, set when an L2 entry of the active layer says
- * anything of it: allocated, compressed, preallocated, zero, or a subcluster that is. All are
- * set with a raw external data file, which is whole without L2 tables. Errors: EIMAGE, ESYSTEM,
+/* One bit for each cluster of the guest's disk, or for each subcluster, set when the active layer
+ * holds it: data, compressed data, or zeros. A cluster without subclusters counts as soon as its
+ * L2 entry says anything; room that was only allocated ahead for subclusters does not. All are set
+ * with a raw external data file, which is whole without L2 tables. Errors: EIMAGE, ESYSTEM,
  * ENOMEM. */
 enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
 					   struct qcow2bm_image *image,

@@ -61,6 +61,20 @@ static uint64_t guest_entry(const struct build *build, struct place *place, bool
 	return build->snapshots == 0 ? entry | COPIED : entry;
 }
 
+/* The second half of an extended entry: all data, none (room allocated ahead), or of each
+ * subcluster data, zeros or nothing. A compressed cluster has none. */
+static uint64_t subclusters(struct place *place, uint64_t entry)
+{
+	uint64_t kind = random_below(&place->random, 4);
+	if ((entry & COMPRESSED) != 0 || kind == 0)
+		return 0;
+	if (kind == 1)
+		return 0xffffffffu;
+	uint64_t data = random_below(&place->random, (uint64_t)1 << 32);
+	uint64_t zeros = random_below(&place->random, (uint64_t)1 << 32) & ~data;
+	return data | zeros << 32;
+}
+
 /* The L2 table that covers guest cluster `guest`; it is made when it is missing. */
 static uint64_t l2_table(const struct build *build, struct place *place, uint64_t l1_off,
 			 uint64_t l1_idx)
@@ -93,10 +107,11 @@ static void write_guest(const struct build *build, struct place *place,
 		uint64_t slot = l2 + ((guest & (((uint64_t)1 << l2_bits) - 1)) << shift);
 		if (place_load(place, slot) != 0)
 			continue;
-		place_store(place, slot, 8,
-			    guest_entry(build, place, i + 1 == build->guest_clusters));
+		uint64_t entry =
+			guest_entry(build, place, i + 1 == build->guest_clusters);
+		place_store(place, slot, 8, entry);
 		if (build->extended_l2)
-			place_store(place, slot + 8, 8, 0xffffffffu);
+			place_store(place, slot + 8, 8, subclusters(place, entry));
 	}
 }
 
