@@ -84,9 +84,25 @@ static void test_compressed_all_cluster_sizes(void **state)
 	}
 }
 
+static void subclusters_with_data_or_zeros(void **state)
+{
+	(void)state;
+	const uint64_t off = 0x50000, copied = (uint64_t)1 << 63;
+	assert_int_equal(q2_mapping_subclusters(0, 0), 0);
+	assert_int_equal(q2_mapping_subclusters(copied | off, 0),
+			 0); /* allocated ahead */
+	assert_int_equal(q2_mapping_subclusters(copied | off, 0x80000001), 0x80000001);
+	assert_int_equal(q2_mapping_subclusters(0, (uint64_t)0xff00 << 32), 0xff00);
+	assert_int_equal(q2_mapping_subclusters(off, (uint64_t)0xff00 << 32 | 0xff),
+			 0xffff);
+	assert_int_equal(q2_mapping_subclusters((uint64_t)1 << 62 | off, 0), UINT32_MAX);
+	assert_int_equal(q2_mapping_subclusters(off | 1, 0), UINT32_MAX); /* reserved */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(subclusters_with_data_or_zeros),
 		cmocka_unit_test(test_entry_shift),
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_standard),
