@@ -291,6 +291,7 @@ include tests/fuzz/local.mk
 include tests/crash/local.mk
 include tests/fault/local.mk
 include tests/hostile/local.mk
+include tests/property/local.mk
 
 # Every state, every call: what `make check` tries a part of, with the tables.
 EXTRA_DIST += tests/crash/every-state
