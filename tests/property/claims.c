@@ -111,6 +111,20 @@ bool claims_of_image(const char *label, struct disk *disk, const char *name)
 	return right;
 }
 
+bool claims_has_in_use(const struct disk *disk)
+{
+	struct view view;
+	struct view_entry entries[MAX_ENTRIES];
+	bool found = false;
+	if (!view_open(&view, disk->path))
+		return false;
+	int count = view_entries(&view, entries);
+	for (int i = 0; i < count; i++)
+		found |= (entries[i].flags & FLAG_IN_USE) != 0;
+	view_close(&view);
+	return found;
+}
+
 /* 0, and 3 for leaks alone, say that all bitmaps are sound. */
 static bool judge_check(const char *label, struct disk *disk)
 {

@@ -13,8 +13,11 @@ bool claims_of_readers(const char *label, struct disk *disk);
  * `name` where it is not NULL. */
 bool claims_of_image(const char *label, struct disk *disk, const char *name);
 
+/* Whether a crash has left a bitmap in the image. */
+bool claims_has_in_use(const struct disk *disk);
+
 /* repair, recover, merge, undo and more, each on a copy of a layer. */
-bool claims_of_edits(struct world *world, unsigned layer, struct random *random);
+bool claims_of_edits(const struct world *world, unsigned layer, struct random *random);
 
 /* One edit that stays: world is what it is from now on. */
 bool claims_adopt(struct world *world, unsigned layer, struct random *random);

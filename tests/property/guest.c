@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Sessions with a real QEMU: writes, checkpoints, snapshots, and how they end. */
+#define _POSIX_C_SOURCE 200809L
 #include "guest.h"
 
 #include "qemu.h"
@@ -7,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const names[] = {"alpha",   "bravo", "charlie",
 				    "chk-one", "delta", "echo-7"};
@@ -331,4 +333,24 @@ void guest_begin(struct world *world, struct random *random, const char *folder)
 			world->count++;
 		steps_add("overlay: layer %u", world->count - 1);
 	}
+}
+
+void guest_verify(struct world *world)
+{
+	static uint64_t sums[MAX_SECTORS];
+	struct disk *disk = world_top(world);
+	struct view view;
+	char path[MAX_PATH + 8];
+	snprintf(path, sizeof(path), "%s.raw", disk->path);
+	char *const words[] = {"qemu-img", "convert", "-O", "raw",
+			       disk->path, path,      NULL};
+	/* QEMU does not open what is damaged. */
+	if (guest_run(words) != 0 || !view_open(&view, path))
+		return;
+	memset(sums, 0, sizeof(sums));
+	view_raw_content(&view, sums);
+	view_close(&view);
+	unlink(path);
+	if (memcmp(sums, disk->content, disk->sectors * sizeof(sums[0])) != 0)
+		steps_stop("QEMU reads something else than the record has");
 }

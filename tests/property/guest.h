@@ -24,6 +24,9 @@ bool foreign_write_in_place(const char *path, struct random *random);
 /* A random damage of metadata that can be seen. */
 void damage_metadata(struct world *world, struct random *random);
 
+/* QEMU reads from the disk what the record says that it holds. */
+void guest_verify(struct world *world);
+
 /* Runs a program without output; its exit status. */
 int guest_run(char *const *words);
 

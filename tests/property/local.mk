@@ -11,6 +11,7 @@ EXTRA_DIST += $(property_tests)
 # Shares no code with the library.
 check_PROGRAMS += tests/property/sessions
 tests_property_sessions_SOURCES = \
+	tests/property/change.c \
 	tests/property/claims.c \
 	tests/property/claims.h \
 	tests/property/damage.c \

@@ -19,7 +19,7 @@ static void happen(struct world *world, struct random *random)
 {
 	uint64_t kind = random_below(random, 100);
 	bool suspicious = world_top(world)->suspicious;
-	if (kind < 55 && (!suspicious || kind < 8))
+	if (kind < 50 && (!suspicious || kind < 8))
 		guest_session(world, random);
 	else if (kind < 70 && !suspicious)
 		guest_offline(world, random);
@@ -57,6 +57,7 @@ static void run_session(uint64_t seed, const char *folder)
 		    !claims_adopt(&world, world.count - 1, &random))
 			break;
 	}
+	guest_verify(&world);
 	if (getenv("QCOW2BM_STEPS") != NULL)
 		steps_print("end of the session");
 	for (unsigned i = 0; i < MAX_DISKS; i++)

@@ -261,6 +261,12 @@ void view_content(const struct view *view, uint64_t sums[MAX_SECTORS],
 	}
 }
 
+void view_raw_content(const struct view *view, uint64_t sums[MAX_SECTORS])
+{
+	for (uint64_t i = 0; i < view->length / SECTOR_BYTES && i < MAX_SECTORS; i++)
+		sums[i] = sum_sector(view, i * SECTOR_BYTES);
+}
+
 /* Where the refcount of the cluster stands: the byte, and the shift in it. */
 static uint64_t refcount_place(const struct view *view, uint64_t cluster, unsigned *bits,
 			       unsigned *shift)

@@ -84,6 +84,9 @@ unsigned view_l2_bytes(const struct view *view);
 void view_content(const struct view *view, uint64_t sums[MAX_SECTORS],
 		  const uint64_t *below, uint64_t below_sectors);
 
+/* The same of a file that is no qcow2 image. */
+void view_raw_content(const struct view *view, uint64_t sums[MAX_SECTORS]);
+
 uint64_t view_refcount(const struct view *view, uint64_t cluster);
 /* Does nothing where no refcount block counts the cluster. */
 void view_set_refcount(struct view *view, uint64_t cluster, uint64_t count);
