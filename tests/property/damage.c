@@ -186,7 +186,7 @@ void damage_metadata(struct world *world, struct random *random)
 		field = of_extension(&view, random);
 	else if (kind < 14 && entry != NULL)
 		field = of_entry(entry, random);
-	else if (entry != NULL)
+	else if (entry != NULL && entry->table_off >= view.cluster_bytes)
 		field = of_table(&view, entry, random);
 	damage_field(disk, &view, random, kind < 8 ? NULL : entry, &field);
 	view_close(&view);

@@ -200,6 +200,8 @@ bool foreign_write(struct world *world, struct random *random)
 	write_with_trace(&view, random);
 	view_close(&view);
 	disk->suspicious = true;
+	for (unsigned i = 0; i < disk->truth_count; i++)
+		disk->truths[i].written_by_others = true;
 	return truth_observe(world, world->count - 1, BY_FOREIGN);
 }
 

@@ -219,6 +219,7 @@ void guest_session(struct world *world, struct random *random)
 		steps_add("QEMU refuses: %s", qemu_refusal());
 		return;
 	}
+	truth_match_image(disk);
 	steps_add("QEMU opens layer %u", world->count - 1);
 	if (writer == BY_QEMU)
 		forget_foreign(disk);
@@ -344,8 +345,8 @@ void guest_verify(struct world *world)
 	snprintf(path, sizeof(path), "%s.raw", disk->path);
 	char *const words[] = {"qemu-img", "convert", "-O", "raw",
 			       disk->path, path,      NULL};
-	/* QEMU does not open what is damaged. */
-	if (guest_run(words) != 0 || !view_open(&view, path))
+	/* What is damaged, QEMU may not open, or read otherwise. */
+	if (disk->suspicious || guest_run(words) != 0 || !view_open(&view, path))
 		return;
 	memset(sums, 0, sizeof(sums));
 	view_raw_content(&view, sums);

@@ -23,6 +23,7 @@ tests_property_sessions_SOURCES = \
 	tests/property/program.h \
 	tests/property/qemu.c \
 	tests/property/qemu.h \
+	tests/property/recover.c \
 	tests/property/sessions.c \
 	tests/property/steps.c \
 	tests/property/steps.h \

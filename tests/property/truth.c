@@ -139,7 +139,8 @@ static void match_entry(struct truth *truth, const struct view_entry *entry)
 {
 	truth->recording = (entry->flags & FLAG_AUTO) != 0;
 	if ((entry->flags & FLAG_IN_USE) == 0)
-		truth->changed_by_qmp = truth->resized = truth->committed = false;
+		truth->changed_by_qmp = truth->resized = truth->committed =
+			truth->written_by_others = false;
 }
 
 void truth_match_image(struct disk *disk)

@@ -20,7 +20,7 @@ struct truth {
 	/* Nobody may be held to it: somebody vouched for it, or a damage cannot be seen. */
 	bool unclaimed;
 	/* Since it was last sound and closed: what the guarantees of recover exclude. */
-	bool changed_by_qmp, resized, committed;
+	bool changed_by_qmp, resized, committed, written_by_others;
 
 	uint8_t must[MAX_SECTORS]; /* changed through QEMU while the bitmap recorded */
 	uint8_t foreign
