@@ -111,16 +111,17 @@ bool claims_of_image(const char *label, struct disk *disk, const char *name)
 	return right;
 }
 
-bool claims_has_in_use(const struct disk *disk)
+unsigned claims_in_use(const struct disk *disk, char names[MAX_ENTRIES][MAX_NAME])
 {
 	struct view view;
 	struct view_entry entries[MAX_ENTRIES];
-	bool found = false;
+	unsigned found = 0;
 	if (!view_open(&view, disk->path))
-		return false;
+		return 0;
 	int count = view_entries(&view, entries);
 	for (int i = 0; i < count; i++)
-		found |= (entries[i].flags & FLAG_IN_USE) != 0;
+		if ((entries[i].flags & FLAG_IN_USE) != 0)
+			memcpy(names[found++], entries[i].name, MAX_NAME);
 	view_close(&view);
 	return found;
 }

@@ -13,8 +13,8 @@ bool claims_of_readers(const char *label, struct disk *disk);
  * `name` where it is not NULL. */
 bool claims_of_image(const char *label, struct disk *disk, const char *name);
 
-/* Whether a crash has left a bitmap in the image. */
-bool claims_has_in_use(const struct disk *disk);
+/* The names of the bitmaps that a crash has left in the image; how many they are. */
+unsigned claims_in_use(const struct disk *disk, char names[MAX_ENTRIES][MAX_NAME]);
 
 /* repair, recover, merge, undo and more, each on a copy of a layer. */
 bool claims_of_edits(const struct world *world, unsigned layer, struct random *random);

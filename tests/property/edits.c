@@ -170,11 +170,13 @@ static bool edit_copy(const struct world *world, unsigned layer, struct random *
 
 bool claims_of_edits(const struct world *world, unsigned layer, struct random *random)
 {
+	char names[MAX_ENTRIES][MAX_NAME];
 	bool right = true;
 	for (unsigned i = 0; i < EDITS; i++) {
 		unsigned times = 1;
 		/* There are more ways to recover than one, and more that must not be taken. */
-		if (edits[i] == edit_recover && claims_has_in_use(&world->disks[layer]))
+		if (edits[i] == edit_recover &&
+		    claims_in_use(&world->disks[layer], names) > 0)
 			times = 4;
 		for (; times > 0; times--)
 			right &= edit_copy(world, layer, random, i);

@@ -99,10 +99,15 @@ bool edit_recover(struct world *world, unsigned layer, struct random *random)
 	struct disk *disk = &world->disks[layer];
 	char *method = methods[random_below(random, 4)];
 	char *unsafe = random_percent(random, 10) ? "--unsafe" : "";
-	char *name = "", assumed[96];
-	if (disk->truth_count > 0 && random_percent(random, 50))
-		name = disk->truths[random_below(random, disk->truth_count)].name;
+	char names[MAX_ENTRIES][MAX_NAME], assumed[96];
+	unsigned in_use = claims_in_use(disk, names);
+	char *name = "";
+	if (in_use > 0 && random_percent(random, 70))
+		name = names[random_below(random, in_use)];
 	assume(disk, random, assumed);
+	/* A full one rests on nothing. */
+	if (random_percent(random, 50) || strcmp(method, "--full") == 0)
+		assumed[0] = '\0';
 	char label[40];
 	int status;
 	size_t i;
