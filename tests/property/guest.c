@@ -64,7 +64,7 @@ static bool add_bitmap(struct disk *disk, struct random *random)
 {
 	const char *name = random_name(random);
 	uint64_t granularity = UINT64_C(512) << random_below(random, 9);
-	bool disabled = random_percent(random, 15);
+	bool disabled = random_percent(random, 25);
 	if (truth_find(disk, name) != NULL ||
 	    !qemu_command("block-dirty-bitmap-add", "{s:s, s:s, s:b, s:b, s:I}", "node",
 			  qemu_node(), "name", name, "persistent", 1, "disabled",
@@ -328,7 +328,7 @@ void guest_begin(struct world *world, struct random *random, const char *folder)
 	if (guest_run(words) != 0)
 		steps_stop("qemu-img create fails");
 	steps_add("create %s %s", option, size);
-	if (random_percent(random, 50)) {
+	if (random_percent(random, 65)) {
 		guest_session(world, random);
 		if (create_overlay(world) != NULL)
 			world->count++;
