@@ -135,6 +135,8 @@ static void resize(struct world *world, struct random *random, enum writer write
 /* A layer above that this one is the backing file of; its record begins. */
 static struct disk *create_overlay(struct world *world)
 {
+	if (world->count == MAX_DISKS)
+		return NULL;
 	struct disk *below = world_top(world), *disk = below + 1;
 	memset(disk, 0, sizeof(*disk));
 	int length = snprintf(disk->path, MAX_PATH, "%s-%u", world->disks[0].path,
@@ -164,7 +166,7 @@ static void snapshot(struct world *world, struct random *random, enum writer wri
 			steps_add("    internal snapshot");
 		return;
 	}
-	if (world->count == MAX_DISKS || create_overlay(world) == NULL)
+	if (create_overlay(world) == NULL)
 		return;
 	if (qemu_snapshot(world->disks[world->count].path)) {
 		world->count++;
@@ -287,7 +289,7 @@ void guest_offline(struct world *world, struct random *random)
 	uint64_t kind = random_below(random, 10);
 	if (kind < 4 && world->count > 1) {
 		commit_layer(world, random);
-	} else if (kind < 6 && world->count < MAX_DISKS) {
+	} else if (kind < 6) {
 		if (create_overlay(world) != NULL) {
 			world->count++;
 			steps_add("qemu-img create -b: layer %u", world->count - 1);

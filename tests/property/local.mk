@@ -5,7 +5,6 @@
 property_tests =
 property_tests += tests/property/sessions-hold
 
-TESTS += $(property_tests)
 EXTRA_DIST += $(property_tests)
 
 # Shares no code with the library.
