@@ -252,6 +252,10 @@ static enum qcow2bm_code run_readers(struct walk *walk, struct q2_clusters *name
 {
 	struct reader readers[MAX_READERS] = {0};
 	unsigned count = count_readers(walk);
+	/* The helpers may have read all before this thread comes to it. */
+	enum qcow2bm_code code = q2_watch_look(watch, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	uint8_t *bufs = malloc(count * (size_t)READ_BYTES);
 	if (bufs == NULL)
 		return q2_fail_memory(err, "the L2 walk");
@@ -265,9 +269,11 @@ static enum qcow2bm_code run_readers(struct walk *walk, struct q2_clusters *name
 		if (readers[i].is_started)
 			pthread_join(readers[i].thread, NULL);
 	free(bufs);
-	if (walk->code != QCOW2BM_OK && err != NULL)
+	if (watch != NULL)
+		watch->done = walk->begun_bytes + walk->done_bytes;
+	code = walk->code;
+	if (code != QCOW2BM_OK && err != NULL)
 		*err = walk->err;
-	enum qcow2bm_code code = walk->code;
 	for (unsigned i = 0; i < count; i++) {
 		if (code == QCOW2BM_OK)
 			code = q2_clusters_append(named, &readers[i].named, err);
