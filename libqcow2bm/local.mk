@@ -37,8 +37,10 @@ q2_headers = \
 	libqcow2bm/image/commit.h \
 	libqcow2bm/image/content.h \
 	libqcow2bm/image/edit.h \
+	libqcow2bm/image/entry.h \
 	libqcow2bm/image/grow.h \
 	libqcow2bm/image/image.h \
+	libqcow2bm/image/in_place.h \
 	libqcow2bm/image/plan.h \
 	libqcow2bm/image/refcounts.h \
 	libqcow2bm/image/refs.h \
@@ -84,7 +86,9 @@ q2_sources = \
 	libqcow2bm/image/describe.c \
 	libqcow2bm/image/directory.c \
 	libqcow2bm/image/edit.c \
+	libqcow2bm/image/entry.c \
 	libqcow2bm/image/grow.c \
+	libqcow2bm/image/in_place.c \
 	libqcow2bm/image/journal.c \
 	libqcow2bm/image/open.c \
 	libqcow2bm/image/plan.c \

@@ -2,12 +2,14 @@
 /* The commit: the one path by which the library changes an image. DESIGN.md, section 4. */
 #include "commit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "entry.h"
 
 /* Small enough for the second level cache, large enough for the disk. */
 #define BATCH_BYTES (512u << 10)
@@ -102,47 +104,6 @@ enum qcow2bm_code q2_commit_write(struct q2_commit *commit, const void *buf,
 	return code;
 }
 
-static struct q2_content *find_content(const struct q2_plan *plan,
-				       const struct q2_staged *staged)
-{
-	/* Contents stand in the order of the staged bitmaps. */
-	size_t low = 0, high = plan->content_count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (plan->contents[middle].staged < staged)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == plan->content_count || plan->contents[low].staged != staged)
-		return NULL;
-	return &plan->contents[low];
-}
-
-static struct q2_directory_entry make_entry(const struct q2_plan *plan,
-					    const struct q2_staged *staged)
-{
-	const struct qcow2bm_edit *edit = plan->edit;
-	struct q2_directory_entry entry = {.type = Q2_DIRECTORY_TYPE_DIRTY};
-	if (staged->origin != Q2_EDIT_NO_ORIGIN)
-		entry = edit->image->directory.bitmaps[staged->origin].entry;
-	size_t name_bytes;
-	entry.name = q2_edit_name(edit, staged, &name_bytes);
-	entry.name_bytes = (uint16_t)name_bytes;
-	entry.flags = staged->flags;
-	/* QEMU takes it for a reserved one; without extra data it says nothing. */
-	if (edit->repair.is_wanted && entry.extra_bytes == 0)
-		entry.flags &= ~(uint32_t)Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE;
-	entry.granularity_bits = staged->granularity_bits;
-	const struct q2_content *content = find_content(plan, staged);
-	if (content != NULL && !content->is_unchanged) {
-		entry.table_off = content->table_first
-				  << edit->image->header.cluster_bits;
-		entry.table_entries = (uint32_t)content->shape.entries;
-	}
-	return entry;
-}
-
 /* Whatever was staged, and however: no bitmap that an edit made is written unless it keeps all
  * rules of the format. */
 static enum qcow2bm_code check_directory(const struct q2_commit *commit,
@@ -174,13 +135,15 @@ static enum qcow2bm_code make_directory(struct q2_commit *commit,
 	if (bytes == NULL)
 		return q2_fail_memory(err, "the bitmap directory");
 	size_t at = 0;
-	for (size_t i = 0; i < edit->count; i++) {
+	for (size_t i = 0; plan->in_place.bytes == NULL && i < edit->count; i++) {
 		if (edit->staged[i].is_deleted)
 			continue;
-		struct q2_directory_entry entry = make_entry(plan, &edit->staged[i]);
+		struct q2_directory_entry entry = q2_entry_make(plan, &edit->staged[i]);
 		q2_directory_entry_encode(&entry, bytes + at);
 		at += q2_directory_entry_bytes(&entry);
 	}
+	if (plan->in_place.bytes != NULL)
+		memcpy(bytes, plan->in_place.bytes, (size_t)plan->directory_bytes);
 	struct q2_header header = commit->image->header;
 	header.autoclear_features |= Q2_AUTOCLEAR_BITMAPS;
 	enum qcow2bm_code code = q2_directory_parse(
@@ -197,12 +160,28 @@ static bool is_same_directory(const struct q2_commit *commit)
 	       (old->size == 0 || memcmp(old->bytes, new->bytes, old->size) == 0);
 }
 
+/* The old directory with its entries in another order. From then on the image object does not
+ * know where they are, unless the commit gets through. */
+static enum qcow2bm_code write_in_place(struct q2_commit *commit,
+					struct qcow2bm_error *err)
+{
+	const struct q2_in_place *in_place = &commit->plan->in_place;
+	if (in_place->count == 0 || in_place->is_switch)
+		return QCOW2BM_OK;
+	commit->image->is_stale = true;
+	return q2_storage_write(commit->image->storage,
+				in_place->bytes + in_place->first, in_place->count,
+				commit->image->directory.off + in_place->first, err);
+}
+
 static enum qcow2bm_code write_directory(struct q2_commit *commit,
 					 struct qcow2bm_error *err)
 {
 	const struct q2_plan *plan = commit->plan;
 	if (plan->directory_bytes == 0)
 		return QCOW2BM_OK;
+	if (plan->in_place.bytes != NULL)
+		return write_in_place(commit, err);
 	uint8_t *clusters =
 		calloc((size_t)plan->directory_clusters,
 		       (size_t)q2_header_cluster_bytes(&commit->image->header));
@@ -336,6 +315,34 @@ static enum qcow2bm_code commit_plan(struct q2_plan *plan,
 	return code;
 }
 
+static enum qcow2bm_code commit_once(struct qcow2bm_edit *edit, unsigned flags,
+				     const struct qcow2bm_commit_options *options,
+				     struct qcow2bm_result *result,
+				     struct qcow2bm_error *err)
+{
+	struct q2_watch watch = {
+		.interrupted = options->interrupted,
+		.progress = options->progress,
+		.opaque = options->opaque,
+		.state = "the image is as it was",
+	};
+	struct q2_plan plan;
+	enum qcow2bm_code code = q2_plan_make(&plan, edit, flags, &watch, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (q2_edit_is_nothing(edit))
+		code = q2_settle(edit->image, result, err);
+	else
+		code = commit_plan(&plan, options, result, err);
+	q2_plan_free(&plan);
+	return code;
+}
+
+static bool is_want_of_room(int sys_errno)
+{
+	return sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG;
+}
+
 enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 				 const struct qcow2bm_commit_options *options,
 				 struct qcow2bm_result *result, struct qcow2bm_error *err)
@@ -354,21 +361,22 @@ enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the last commit left open what the image holds; open it "
 			       "again");
-	struct q2_watch watch = {
-		.interrupted = options->interrupted,
-		.progress = options->progress,
-		.opaque = options->opaque,
-		.state = "the image is as it was",
-	};
-	struct q2_plan plan;
+	struct qcow2bm_error failures[2] = {{0}};
 	enum qcow2bm_code code =
-		q2_plan_make(&plan, edit, options->flags, &watch, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	if (q2_edit_is_nothing(edit))
-		code = q2_settle(edit->image, result, err);
-	else
-		code = commit_plan(&plan, options, result, err);
-	q2_plan_free(&plan);
+		commit_once(edit, options->flags, options, result, &failures[0]);
+	size_t told = 0;
+	/* The file system may be full where the file could grow: the plan could not know. */
+	if (code == QCOW2BM_ESYSTEM && is_want_of_room(failures[0].sys_errno) &&
+	    !edit->image->is_stale) {
+		enum qcow2bm_code again =
+			commit_once(edit, options->flags | Q2_PLAN_IN_PLACE, options,
+				    result, &failures[1]);
+		/* Of two that leave the image as it was the first says why. */
+		told = again == QCOW2BM_EUNKNOWN || again == QCOW2BM_EINTERRUPTED;
+		if (again == QCOW2BM_OK || told != 0)
+			code = again;
+	}
+	if (code != QCOW2BM_OK && err != NULL && err->code == QCOW2BM_OK)
+		*err = failures[told];
 	return code;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Planning an edit: limits, contents, ownership, new clusters. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "commit.h"
+#include "in_place.h"
 
 enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
@@ -74,7 +76,7 @@ static enum qcow2bm_code plan_contents(struct q2_plan *plan, struct qcow2bm_erro
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err)
+static enum qcow2bm_code reserve_new(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = plan->edit->image->header.cluster_bits;
 	enum qcow2bm_code code = QCOW2BM_OK;
@@ -90,6 +92,54 @@ static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err
 		code = q2_grow_plan(&plan->growth, &plan->refcounts, &plan->alloc, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&plan->alloc.taken, NULL, err);
+	return code;
+}
+
+/* The last bitmap of the directory can always be deleted, see in_place.h, and all of them: that makes
+ * room for the others. */
+static enum qcow2bm_code tell_ways_out(const struct q2_plan *plan,
+				       const struct qcow2bm_error *full,
+				       struct qcow2bm_error *err)
+{
+	const struct qcow2bm_image *image = plan->edit->image;
+	const struct q2_directory *directory = &image->directory;
+	const char *grow = "make the device larger (lvextend, for a logical volume)";
+	if (image->storage->can_grow) {
+		if (err != NULL)
+			*err = *full;
+		return full->code;
+	}
+	if (directory->count == 0)
+		return q2_fail_errno(err, ENOSPC, QCOW2BM_NO_OFFSET, "%.*s; %s",
+				     (int)strcspn(full->sentence, ":"), full->sentence,
+				     grow);
+	const struct q2_directory_entry *last =
+		&directory->bitmaps[directory->count - 1].entry;
+	return q2_fail_errno(
+		err, ENOSPC, QCOW2BM_NO_OFFSET,
+		"%.*s; %s, or delete a bitmap first: no room is needed to delete the last "
+		"one of the directory ('%.*s') or all of them (delete --all, repair "
+		"--drop-all)",
+		(int)strcspn(full->sentence, ":"), full->sentence, grow,
+		last->name_bytes > 200 ? 200 : (int)last->name_bytes,
+		(const char *)last->name);
+}
+
+static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err)
+{
+	struct qcow2bm_error full = {0};
+	bool is_asked = plan->flags & Q2_PLAN_IN_PLACE;
+	enum qcow2bm_code code = is_asked ? q2_fail_errno(&full, ENOSPC, QCOW2BM_NO_OFFSET,
+							  "no room in the image")
+					  : reserve_new(plan, &full);
+	if (code != QCOW2BM_ESYSTEM || full.sys_errno != ENOSPC) {
+		if (code != QCOW2BM_OK && err != NULL)
+			*err = full;
+		return code;
+	}
+	code = q2_in_place_plan(plan, err);
+	if (code == QCOW2BM_OK && plan->in_place.bytes == NULL)
+		code = tell_ways_out(plan, &full, err);
 	return code;
 }
 
@@ -198,6 +248,7 @@ void q2_plan_free(struct q2_plan *plan)
 	for (size_t i = 0; i < plan->content_count; i++)
 		q2_content_free(&plan->contents[i]);
 	free(plan->contents);
+	free(plan->in_place.bytes);
 	q2_grow_free(&plan->growth);
 	q2_alloc_close(&plan->alloc);
 	q2_refs_free(&plan->refs);

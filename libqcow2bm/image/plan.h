@@ -9,6 +9,17 @@
 #include "grow.h"
 #include "refs.h"
 
+/* Among the flags of a commit: do with the clusters that the image has. */
+#define Q2_PLAN_IN_PLACE (1u << 31)
+
+/* A new directory in the place of the old one: in_place.h. */
+struct q2_in_place {
+	uint8_t *bytes; /* as many as the old directory has; NULL: it is written elsewhere */
+	size_t first;   /* the part of them that is not on disk, inside one sector */
+	size_t count;
+	bool is_switch; /* writing that is the switch; the header stays as it is */
+};
+
 struct q2_plan {
 	struct qcow2bm_edit *edit;
 	unsigned flags;
@@ -22,6 +33,7 @@ struct q2_plan {
 	uint64_t directory_bytes; /* of the new directory; 0 when no bitmap is left */
 	uint64_t directory_first; /* cluster that is reserved for it */
 	uint64_t directory_clusters;
+	struct q2_in_place in_place;
 	struct q2_clusters old; /* what the edit may no longer use: sorted */
 	/* What the edit reads though nobody uses it: never handed out. */
 	struct q2_clusters carved;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The switch from the old directory to the new one. Four forms:
+ * The switch from the old directory to the new one. Five forms:
  *   in place   the extension's payload, when it stands inside one sector;
  *   relocated  a second extension is written behind the end marker, and the old one's head is
  *              turned into padding that reaches to it;
  *   first      the extension is written behind the old end marker, then over it; autoclear bit 0
  *              is the switch, together with the end marker where that is in the same sector;
  *   last       autoclear bit 0 is cleared, then, or together with it, the extension is ended.
+ *   directory  the directory stays where it is, and one sector of it changes.
  * Before any of them the backing file's name is moved when it is in the way, or where not all who
  * read the image find it.
  */
@@ -216,6 +217,15 @@ static enum qcow2bm_code plan_trusted(struct q2_switch *plan,
 	return QCOW2BM_OK;
 }
 
+/* The directory is where it was, and as long: its one sector that changes is the switch. */
+static void plan_directory(struct q2_switch *plan, const struct q2_plan *edit_plan)
+{
+	const struct q2_in_place *in_place = &edit_plan->in_place;
+	plan->off = edit_plan->edit->image->directory.off + in_place->first;
+	plan->count = in_place->count;
+	memcpy(plan->bytes, in_place->bytes + in_place->first, in_place->count);
+}
+
 /* Everything but where the backing file's name is. */
 static enum qcow2bm_code plan_form(struct q2_switch *plan,
 				   const struct q2_plan *edit_plan,
@@ -232,6 +242,10 @@ static enum qcow2bm_code plan_form(struct q2_switch *plan,
 		return plan_first(plan, edit_plan, err);
 	if (edit_plan->directory_bytes == 0) {
 		plan_last(plan, image, old);
+		return QCOW2BM_OK;
+	}
+	if (edit_plan->in_place.is_switch) {
+		plan_directory(plan, edit_plan);
 		return QCOW2BM_OK;
 	}
 	if (!(image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS))

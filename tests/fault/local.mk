@@ -5,6 +5,7 @@
 fault_tests =
 fault_tests += tests/fault/commands
 fault_tests += tests/fault/files
+fault_tests += tests/fault/full-device
 fault_tests += tests/fault/full-disk
 fault_tests += tests/fault/processes
 

@@ -84,6 +84,16 @@ const struct edit_case edit_cases[] = {
 	{"device-none", "add n"},
 	{"device-one", "delete a"},
 	{"device-block", "merge a b"},
+	/* No cluster is free: the directory changes where it is. */
+	{"device-full", "delete a"},
+	{"device-full", "delete b"},
+	{"device-full", "delete c"},
+	{"device-full", "delete c, delete a"},
+	{"device-full", "delete a, delete b, delete c"},
+	{"device-full", "disable a"},
+	{"device-full", "rename b n, enable c"},
+	{"device-full-autoclear", "delete a"},
+	{"device-full-at-504", "delete b"},
 	/* Refcounts that must grow, of all widths. */
 	{"block", "add n"},
 	{"block", "merge a b"},
@@ -206,6 +216,11 @@ static const struct shape shapes[] = {
 	 3,
 	 {.seed = 37, .cluster_bits = 10, .before = {{0x11223344, 376}}}},
 	{"device", 3, {.seed = 38, .gap_percent = 30, .free_at_end = 60}},
+	{"device-full", 3, {.seed = 52}},
+	{"device-full-autoclear", 3, {.seed = 53, .autoclear = (uint64_t)1 << 40}},
+	{"device-full-at-504",
+	 3,
+	 {.seed = 55, .cluster_bits = 10, .before = {{0x11223344, 376}}}},
 	{"device-none", 0, {.seed = 39, .free_at_end = 60}},
 	{"device-one", 1, {.seed = 40, .free_at_end = 60}},
 	{"device-block",
@@ -321,15 +336,15 @@ static void leak_the_rest(struct memory_file *file)
 }
 
 /* The same for the clusters of the refcount blocks that there are: the next one needs another
- * block. */
-static void leak_the_blocks(struct memory_file *file, unsigned order)
+ * block, or there is none. */
+static void leak_the_blocks(struct memory_file *file, unsigned cluster_bits, unsigned order)
 {
-	enum { CLUSTER = 512 };
+	uint64_t cluster = (uint64_t)1 << cluster_bits;
 	uint64_t table = q2_be64_load(file->bytes + Q2_HEADER_REFTABLE_OFF);
-	uint64_t counts = (uint64_t)CLUSTER * 8 >> order, blocks = 0;
+	uint64_t counts = cluster * 8 >> order, blocks = 0;
 	while (q2_be64_load(file->bytes + table + blocks * 8) != 0)
 		blocks++;
-	memory_file_resize(file, blocks * counts * CLUSTER);
+	memory_file_resize(file, blocks * counts * cluster);
 	for (uint64_t i = 0; i < blocks * counts; i++) {
 		uint64_t off = q2_be64_load(file->bytes + table + i / counts * 8);
 		uint8_t *block = file->bytes + off;
@@ -386,8 +401,9 @@ static void build_shape(const struct shape *shape, struct memory_file *file)
 	build_image(&build, file);
 	if (strcmp(shape->name, "table") == 0)
 		leak_the_rest(file);
-	if (strncmp(shape->name, "block-order-", 12) == 0)
-		leak_the_blocks(file, build.refcount_order);
+	if (strncmp(shape->name, "block-order-", 12) == 0 ||
+	    strncmp(shape->name, "device-full", 11) == 0)
+		leak_the_blocks(file, build.cluster_bits, build.refcount_order);
 	if (strstr(shape->name, "carved") != NULL)
 		delete_a(file);
 	if (strstr(shape->name, "-junk") != NULL)

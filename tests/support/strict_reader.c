@@ -376,6 +376,20 @@ bool strict_same_bitmaps(const struct strict_image *a, const struct strict_image
 	return true;
 }
 
+bool strict_same_set(const struct strict_image *a, const struct strict_image *b)
+{
+	if (a->bitmap_count != b->bitmap_count)
+		return false;
+	for (size_t i = 0; i < a->bitmap_count; i++) {
+		size_t j = 0;
+		while (j < b->bitmap_count && !same_bitmap(&a->bitmaps[i], &b->bitmaps[j]))
+			j++;
+		if (j == b->bitmap_count)
+			return false;
+	}
+	return true;
+}
+
 const struct strict_bitmap *strict_find(const struct strict_image *image,
 					const char *name)
 {

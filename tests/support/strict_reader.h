@@ -59,6 +59,8 @@ void strict_free(struct strict_image *image);
 
 /* The same bitmaps in the same order: names, flags, granularities, extra data, bits. */
 bool strict_same_bitmaps(const struct strict_image *a, const struct strict_image *b);
+/* The same, in any order; names are there once. */
+bool strict_same_set(const struct strict_image *a, const struct strict_image *b);
 
 /* The bitmap with this name, or NULL. */
 const struct strict_bitmap *strict_find(const struct strict_image *image,
