@@ -48,6 +48,10 @@ struct qcow2bm_error {
 	char sentence[512]; /* lower case, no final dot, no path */
 };
 
+/* Stands in a sentence where the cure depends on what else is wrong with the image: a caller who
+ * shows it to people may put its own way to qcow2bm_check() there. */
+#define QCOW2BM_SEE_CHECK "; check tells what to do"
+
 /* The library's version, "1.2.3". */
 const char *qcow2bm_version(void);
 
@@ -400,6 +404,7 @@ struct qcow2bm_plan {
 	uint64_t write_clusters;   /* at most so many new clusters are written */
 	uint64_t release_clusters; /* proven to be free afterwards, at least */
 	uint64_t leak_clusters;    /* no longer used, but not proven to be the bitmaps' own */
+	bool leaks_more;           /* and more, which cannot be counted */
 	uint64_t refcount_clusters; /* refcount blocks and tables that must be added */
 	uint64_t read_bytes;       /* bitmap data (and L2 tables) that must be read, at most */
 };
@@ -477,7 +482,9 @@ enum qcow2bm_cure {
 	QCOW2BM_CURE_RECOVER, /* recover or delete the bitmap */
 	QCOW2BM_CURE_DELETE,  /* delete the bitmap, if nobody needs it */
 	QCOW2BM_CURE_RENAME,  /* rename the bitmap */
-	QCOW2BM_CURE_QEMU     /* not the bitmaps' matter: qemu-img check */
+	QCOW2BM_CURE_QEMU,    /* not the bitmaps' matter: QEMU mends it */
+	QCOW2BM_CURE_COPY,    /* nothing mends it, but QEMU can copy the disk to a new image */
+	QCOW2BM_CURE_NOBODY   /* nothing mends it: what is lost can only come from a backup */
 };
 
 /* One finding. Pointers live as long as the report. */
@@ -549,6 +556,9 @@ struct qcow2bm_repair_options {
  * bitmaps stay bit for bit, damaged ones are dropped or mended as their cures say, sizes and
  * counts are made right, refcounts of bitmap clusters are corrected. Leaked clusters are given
  * back when the report comes of a whole reference walk. The report must outlive the edit.
+ *
+ * In an image that is marked dirty or corrupt the header alone can be changed, which drops all
+ * bitmaps.
  *
  * Errors: EINVAL when a choice is needed that was not made, or an index is wrong; EUNSUPPORTED
  * for what it cannot mend; ENOMEM. Crash: changes nothing (qcow2bm_commit() does).

@@ -5,6 +5,7 @@
 #include "check.h"
 #include "json.h"
 #include "name.h"
+#include "word.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -119,7 +120,7 @@ static void add_end(const struct carve *carve, const char *filename, bool has_mo
 			"punch holes there\n");
 	tool_text_print(carve->text,
 			"    qcow2bm recover --unsafe --carved OFFSET:INDEX --as NAME");
-	tool_check_add_filename(carve->text, filename);
+	tool_word_add_file(carve->text, filename);
 	tool_text_print(carve->text, "\n");
 }
 

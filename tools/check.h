@@ -10,15 +10,12 @@
 
 /* Appends what is wrong, whether the guest's data is safe, and what to type next. */
 void tool_check_human(struct tool_text *text, const char *filename,
-		      const struct qcow2bm_image *image,
+		      struct qcow2bm_image *image,
 		      const struct qcow2bm_report *report);
 
 /* The keys of `qemu-img check --output=json`, and "problems". */
-json_t *tool_check_json(const char *filename, const struct qcow2bm_image *image,
+json_t *tool_check_json(const char *filename, struct qcow2bm_image *image,
 			const struct qcow2bm_report *report);
-
-/* A space and the file's name, as a shell takes it. */
-void tool_check_add_filename(struct tool_text *text, const char *filename);
 
 /* Whether the problem is one of the guest's part of the image. */
 bool tool_check_is_guest(const struct qcow2bm_problem *problem);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The report of a check for the administrator: what is wrong, is the data safe, what to type. */
 #include "check.h"
-#include "memory.h"
+
+#include "advice.h"
 #include "name.h"
 #include "table.h"
 
@@ -13,10 +14,9 @@
 struct human {
 	struct tool_text *text;
 	const char *filename;
-	const struct qcow2bm_image *image;
+	struct qcow2bm_image *image;
 	const struct qcow2bm_report *report;
 	struct qcow2bm_totals totals;
-	bool *is_dropped; /* by repair; one for each bitmap */
 };
 
 bool tool_check_is_guest(const struct qcow2bm_problem *problem)
@@ -74,22 +74,6 @@ static void add_problems(struct human *human)
 
 /* ---- Is the data safe? ---- */
 
-static bool has_cure(const struct human *human, enum qcow2bm_cure cure)
-{
-	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++)
-		if (qcow2bm_report_problem(human->report, i)->cure == cure)
-			return true;
-	return false;
-}
-
-static bool has_any_cure(const struct human *human)
-{
-	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++)
-		if (qcow2bm_report_problem(human->report, i)->cure != QCOW2BM_CURE_NONE)
-			return true;
-	return false;
-}
-
 static bool has_problem(const struct human *human, const char *code)
 {
 	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++)
@@ -98,13 +82,36 @@ static bool has_problem(const struct human *human, const char *code)
 	return false;
 }
 
+/* After a crash refcounts are behind, by design, in an image that is marked dirty. */
+static bool is_expected(const struct human *human, const struct qcow2bm_problem *problem)
+{
+	struct qcow2bm_image_info info;
+	qcow2bm_describe_image(human->image, &info);
+	return info.dirty && !info.corrupt &&
+	       (strcmp(problem->code, "guest-refcount-low") == 0 ||
+		strcmp(problem->code, "guest-copied-flag") == 0);
+}
+
 static bool has_guest_errors(const struct human *human)
 {
 	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++) {
 		const struct qcow2bm_problem *problem =
 			qcow2bm_report_problem(human->report, i);
 		if (tool_check_is_guest(problem) &&
-		    problem->severity == QCOW2BM_SEVERITY_ERROR)
+		    problem->severity == QCOW2BM_SEVERITY_ERROR &&
+		    !is_expected(human, problem))
+			return true;
+	}
+	return false;
+}
+
+static bool has_other_errors(const struct human *human)
+{
+	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(human->report, i);
+		if (problem->severity == QCOW2BM_SEVERITY_ERROR &&
+		    !is_expected(human, problem))
 			return true;
 	}
 	return false;
@@ -129,6 +136,9 @@ static void add_safety(struct human *human)
 			"a backup";
 	else if (!human->totals.walked)
 		safety = "not looked at (--quick)";
+	else if (has_problem(human, "image-dirty") && !has_other_errors(human))
+		safety = "safe; refcounts are behind, as lazy refcounts are after a crash: the "
+			 "next QEMU that\n       opens the image for writing counts them anew";
 	else if (human->totals.errors == 0)
 		safety = "safe";
 	tool_text_print(human->text, "Guest data: %s.\n", safety);
@@ -136,214 +146,14 @@ static void add_safety(struct human *human)
 
 /* ---- What to type ---- */
 
-/* A word as a shell takes it. */
-static void add_word(struct tool_text *text, const char *word)
+static void add_to_do(struct human *human)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789_./+:@%=,-";
-	if (*word != '\0' && word[strspn(word, plain)] == '\0') {
-		tool_text_print(text, " %s", word);
-		return;
-	}
-	tool_text_print(text, " '");
-	for (; *word != '\0'; word++)
-		tool_text_print(text, *word == '\'' ? "'\\''" : "%c", *word);
-	tool_text_print(text, "'");
-}
-
-void tool_check_add_filename(struct tool_text *text, const char *filename)
-{
-	char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
-	struct tool_text word = {0};
-	tool_text_print(&word, "%s%s", shown[0] == '-' ? "./" : "", shown);
-	add_word(text, word.bytes);
-	tool_text_free(&word);
-	free(shown);
-}
-
-static void add_filename(struct human *human)
-{
-	tool_check_add_filename(human->text, human->filename);
-}
-
-static void add_command(struct human *human, const char *command)
-{
-	tool_text_print(human->text, "  %s", command);
-	add_filename(human);
-}
-
-/* Whether bitmap idx has a problem with this cure, and repair does not drop it. */
-static bool needs(const struct human *human, size_t idx, enum qcow2bm_cure cure)
-{
-	for (size_t i = 0;
-	     !human->is_dropped[idx] && i < qcow2bm_report_count(human->report); i++) {
-		const struct qcow2bm_problem *problem =
-			qcow2bm_report_problem(human->report, i);
-		if (problem->idx == idx && problem->cure == cure)
-			return true;
-	}
-	return false;
-}
-
-/* One command with the names of all bitmaps that need it, and why in the line above. */
-static void add_names(struct human *human, enum qcow2bm_cure cure, const char *why,
-		      const char *command)
-{
-	bool begun = false;
-	for (size_t i = 0; i < qcow2bm_count(human->image); i++) {
-		if (!needs(human, i, cure))
-			continue;
-		if (!begun) {
-			tool_text_print(human->text, "  # %s\n", why);
-			add_command(human, command);
-		}
-		begun = true;
-		char *name = name_of(human, i);
-		if (name[0] == '-')
-			tool_text_print(human->text, " --");
-		add_word(human->text, name);
-		free(name);
-		if (cure == QCOW2BM_CURE_RENAME) {
-			tool_text_print(human->text, " NEW-NAME\n");
-			begun = false;
-		}
-	}
-	if (begun)
-		tool_text_print(human->text, "\n");
-}
-
-static void add_duplicates(struct human *human)
-{
-	if (!has_problem(human, "name-duplicate"))
-		return;
-	tool_text_print(human->text,
-			"  # of bitmaps with one name repair keeps none, unless you name "
-			"those that are to go\n");
-	add_command(human, "qcow2bm repair --drop-index N");
-	tool_text_print(human->text, "\n");
-}
-
-/* Whether something is to be mended without which QEMU does not even open the image. */
-static bool keeps_qemu_out(const struct human *human)
-{
-	static const char *const harmless[] = {"refcount-zero", "directory-refcount-zero",
-					       "directory-overlap",
-					       "directory-overlap-bitmap"};
-	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++) {
-		const struct qcow2bm_problem *problem =
-			qcow2bm_report_problem(human->report, i);
-		bool opens = problem->severity != QCOW2BM_SEVERITY_ERROR;
-		for (size_t k = 0; k < sizeof(harmless) / sizeof(harmless[0]); k++)
-			opens |= strcmp(problem->code, harmless[k]) == 0;
-		if (problem->cure == QCOW2BM_CURE_MEND && !opens)
-			return true;
-	}
-	return false;
-}
-
-static void add_repair_effect(struct human *human)
-{
-	size_t dropped = 0, all = qcow2bm_count(human->image);
-	for (size_t i = 0; i < all; i++)
-		dropped += human->is_dropped[i];
-	if (all == 0)
-		tool_text_print(human->text, "  # gives back the leaked clusters");
-	else if (dropped == 0)
-		tool_text_print(human->text, "  # keeps %s bit for bit",
-				all == 1 ? "the bitmap" : "all bitmaps");
-	else if (dropped == all)
-		tool_text_print(human->text, "  # drops %s",
-				all == 1 ? "the bitmap" : "all bitmaps");
-	else
-		tool_text_print(human->text,
-				"  # drops %zu of %zu bitmaps, keeps the others bit for "
-				"bit",
-				dropped, all);
-	tool_text_print(human->text, " (-n shows the plan)\n");
-}
-
-static void add_repair(struct human *human)
-{
-	struct qcow2bm_image_info info;
-	qcow2bm_describe_image(human->image, &info);
-	if (info.version == 2 && has_problem(human, "autoclear-lost")) {
-		tool_text_print(
-			human->text,
-			"  # a version 2 image cannot have bitmaps: this drops what is "
-			"left of them\n");
-		add_command(human, "qemu-img amend -f qcow2 -o compat=v3");
-	} else if (has_problem(human, "autoclear-lost")) {
-		tool_text_print(
-			human->text,
-			"  # the bitmaps may miss what another program wrote: drop "
-			"them, or, if the guest's disk\n  # was surely not written, "
-			"keep them with --trust-bitmaps instead of --drop-all\n");
-		add_command(human, "qcow2bm repair --drop-all");
-	} else if (has_cure(human, QCOW2BM_CURE_CHOOSE) &&
-		   !has_problem(human, "name-duplicate")) {
-		tool_text_print(
-			human->text,
-			"  # no bitmap can be found: remove what is left of them\n");
-		add_command(human, "qcow2bm repair --drop-all");
-	} else if (has_cure(human, QCOW2BM_CURE_MEND) ||
-		   has_cure(human, QCOW2BM_CURE_DROP)) {
-		add_repair_effect(human);
-		add_command(human, "qcow2bm repair");
-	} else {
-		return;
-	}
-	tool_text_print(human->text, "\n");
-}
-
-static void add_qemu(struct human *human)
-{
-	if (!has_cure(human, QCOW2BM_CURE_QEMU))
-		return;
-	if (has_problem(human, "second-extension")) {
-		tool_text_print(
-			human->text,
-			"  # two bitmaps extensions: nothing here mends that; convert "
-			"the disk to a new image\n");
-		add_command(human, "qemu-img convert -O qcow2");
-		tool_text_print(human->text, " NEW-IMAGE\n");
-		return;
-	}
-	bool only_leaks = !has_guest_errors(human) &&
-			  !has_problem(human, "image-dirty") &&
-			  !has_problem(human, "image-corrupt");
-	tool_text_print(human->text, "  # for what is not the bitmaps' (copy the image "
-				     "first)\n");
-	add_command(human,
-		    only_leaks ? "qemu-img check -r leaks" : "qemu-img check -r all");
-	tool_text_print(human->text, "\n");
-}
-
-static void add_commands(struct human *human)
-{
-	if (!has_any_cure(human))
-		return;
-	tool_text_print(human->text, "To do:\n");
-	/* Where QEMU opens the image as it is. */
-	bool qemu_first =
-		has_problem(human, "image-dirty") ||
-		has_problem(human, "image-corrupt") ||
-		(has_guest_errors(human) && !has_cure(human, QCOW2BM_CURE_DROP) &&
-		 !has_cure(human, QCOW2BM_CURE_CHOOSE) && !keeps_qemu_out(human));
-	if (qemu_first)
-		add_qemu(human);
-	add_duplicates(human);
-	add_repair(human);
-	add_names(
-		human, QCOW2BM_CURE_RECOVER,
-		"left in use: what is not sure becomes all dirty, which is always safe (-n tells "
-		"what would do with less); or delete them and make a full backup",
-		"qcow2bm recover --auto");
-	add_names(human, QCOW2BM_CURE_RENAME, "the name can be changed",
-		  "qcow2bm rename");
-	add_names(human, QCOW2BM_CURE_DELETE, "if no backup job needs them any more",
-		  "qcow2bm delete");
-	if (!qemu_first)
-		add_qemu(human);
+	struct tool_advice advice;
+	tool_advice_make(&advice, human->filename, human->image, human->report);
+	if (advice.count != 0)
+		tool_text_print(human->text, "To do:\n");
+	tool_advice_print(human->text, &advice);
+	tool_advice_free(&advice);
 }
 
 static void add_count(struct tool_text *text, uint64_t count, const char *what)
@@ -354,19 +164,12 @@ static void add_count(struct tool_text *text, uint64_t count, const char *what)
 }
 
 void tool_check_human(struct tool_text *text, const char *filename,
-		      const struct qcow2bm_image *image,
+		      struct qcow2bm_image *image,
 		      const struct qcow2bm_report *report)
 {
 	struct human human = {
 		.text = text, .filename = filename, .image = image, .report = report};
 	size_t count = qcow2bm_count(image);
-	human.is_dropped = tool_memory_zeroed(count + 1, sizeof(bool));
-	for (size_t i = 0; i < qcow2bm_report_count(report); i++) {
-		const struct qcow2bm_problem *problem = qcow2bm_report_problem(report, i);
-		if (problem->cure == QCOW2BM_CURE_DROP &&
-		    problem->idx != QCOW2BM_NOT_FOUND)
-			human.is_dropped[problem->idx] = true;
-	}
 	qcow2bm_report_totals(report, &human.totals);
 	char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
 	tool_text_print(text, "%s%s: %zu bitmap%s", text->used != 0 ? "\n" : "", shown,
@@ -383,7 +186,6 @@ void tool_check_human(struct tool_text *text, const char *filename,
 	add_problems(&human);
 	if (!clean) {
 		add_safety(&human);
-		add_commands(&human);
+		add_to_do(&human);
 	}
-	free(human.is_dropped);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The report of a check as JSON: what qemu-img check prints, and our findings. */
 #include "check.h"
+
+#include "advice.h"
 #include "json.h"
 
 static const char *const severities[] = {
@@ -15,6 +17,7 @@ static const char *const cures[] = {
 	[QCOW2BM_CURE_DROP] = "drop",       [QCOW2BM_CURE_CHOOSE] = "choose",
 	[QCOW2BM_CURE_RECOVER] = "recover", [QCOW2BM_CURE_DELETE] = "delete",
 	[QCOW2BM_CURE_RENAME] = "rename",   [QCOW2BM_CURE_QEMU] = "qemu-img",
+	[QCOW2BM_CURE_COPY] = "copy",       [QCOW2BM_CURE_NOBODY] = "nobody",
 };
 
 static json_t *problem_json(const struct qcow2bm_image *image,
@@ -39,6 +42,28 @@ static json_t *problem_json(const struct qcow2bm_image *image,
 	return object;
 }
 
+/* A file's name may be any bytes: what JSON cannot say stands as \\xHH in the command. */
+static json_t *to_do_json(const char *filename, struct qcow2bm_image *image,
+			  const struct qcow2bm_report *report)
+{
+	struct tool_advice advice;
+	json_t *array = json_array();
+	tool_advice_make(&advice, filename, image, report);
+	for (size_t i = 0; i < advice.count; i++) {
+		const struct tool_step *step = &advice.steps[i];
+		json_t *object = json_object();
+		json_object_set_new(object, "why", tool_json_text(step->why));
+		if (step->command != NULL)
+			json_object_set_new(object, "command",
+					    tool_json_text(step->command));
+		if (step->is_alternative)
+			json_object_set_new(object, "alternative", json_true());
+		json_array_append_new(array, object);
+	}
+	tool_advice_free(&advice);
+	return array;
+}
+
 /* qemu-img leaves these keys out when they are 0. */
 static void set_number(json_t *object, const char *key, uint64_t number)
 {
@@ -46,7 +71,7 @@ static void set_number(json_t *object, const char *key, uint64_t number)
 		json_object_set_new(object, key, tool_json_number(number));
 }
 
-json_t *tool_check_json(const char *filename, const struct qcow2bm_image *image,
+json_t *tool_check_json(const char *filename, struct qcow2bm_image *image,
 			const struct qcow2bm_report *report)
 {
 	struct qcow2bm_totals totals;
@@ -68,5 +93,6 @@ json_t *tool_check_json(const char *filename, const struct qcow2bm_image *image,
 		json_array_append_new(
 			problems, problem_json(image, qcow2bm_report_problem(report, i)));
 	json_object_set_new(object, "problems", problems);
+	json_object_set_new(object, "to-do", to_do_json(filename, image, report));
 	return object;
 }

@@ -9,6 +9,7 @@
 #include "output.h"
 #include "progress.h"
 #include "text.h"
+#include "word.h"
 
 #include <inttypes.h>
 #include <linux/magic.h>
@@ -197,32 +198,19 @@ static void describe_rest(struct repair *repair)
 		const struct qcow2bm_problem *problem =
 			qcow2bm_report_problem(repair->report, i);
 		in_use += problem->cure == QCOW2BM_CURE_RECOVER;
-		others += problem->cure == QCOW2BM_CURE_QEMU;
+		others += problem->cure >= QCOW2BM_CURE_QEMU;
 	}
-	if (in_use != 0 &&
-	    !(repair->flags & (QCOW2BM_REPAIR_DROP_IN_USE | QCOW2BM_REPAIR_DROP_ALL)))
-		tool_text_print(&repair->done,
-				"  bitmaps in use stay: %zu (see qcow2bm recover, or "
-				"qcow2bm delete --in-use)\n",
-				in_use);
+	if (repair->flags & (QCOW2BM_REPAIR_DROP_IN_USE | QCOW2BM_REPAIR_DROP_ALL))
+		in_use = 0;
+	if (in_use != 0)
+		tool_text_print(&repair->done, "  bitmaps in use stay: %zu\n", in_use);
 	if (others != 0)
-		tool_text_print(
-			&repair->done,
-			"  not the bitmaps' matter: %zu (run qemu-img check -r all; "
-			"then qcow2bm check again)\n",
-			others);
-}
-
-/* Where the image's own structures stand in the way, QEMU mends them, but may refuse to as long
- * as there are bitmaps. */
-static int fail_plan(const struct repair *repair, const struct qcow2bm_error *err)
-{
-	int status = tool_message_fail(repair->edit.filename, err);
-	if (err->code == QCOW2BM_EIMAGE && !(repair->flags & QCOW2BM_REPAIR_DROP_ALL))
-		tool_message(repair->edit.filename,
-			     "should QEMU not open the image for that, give up the "
-			     "bitmaps first: qcow2bm repair --drop-all");
-	return status;
+		tool_text_print(&repair->done, "  not the bitmaps' matter: %zu\n", others);
+	if (in_use + others == 0)
+		return;
+	tool_text_print(&repair->done, "  what to do about that: qcow2bm check");
+	tool_word_add_file(&repair->done, repair->edit.filename);
+	tool_text_print(&repair->done, "\n");
 }
 
 /* Beside a device there is /dev, which a power cut empties: the place is for the user to choose. */
@@ -241,7 +229,7 @@ static int describe(struct repair *repair, bool *nothing)
 	struct qcow2bm_error err = {0};
 	if (qcow2bm_plan_edit(repair->edit.edit, repair->edit.options.commit_flags, &plan,
 			      &err) != QCOW2BM_OK)
-		return fail_plan(repair, &err);
+		return tool_message_fail(repair->edit.filename, &err);
 	qcow2bm_report_totals(repair->report, &totals);
 	describe_drops(repair, &plan);
 	describe_unfound(repair);
@@ -337,10 +325,12 @@ static int commit(struct repair *repair)
 	end_saving(repair);
 	if (repair->edit.options.json || repair->edit.options.quiet)
 		return status;
-	if (repair->undo_file != NULL)
-		tool_text_print(&repair->done,
-				"  to take this back: qcow2bm undo %s %s\n",
-				repair->edit.filename, repair->undo_file);
+	if (repair->undo_file != NULL) {
+		tool_text_print(&repair->done, "  to take this back: qcow2bm undo");
+		tool_word_add_file(&repair->done, repair->edit.filename);
+		tool_word_add_file(&repair->done, repair->undo_file);
+		tool_text_print(&repair->done, "\n");
+	}
 	struct tool_text text = {0};
 	tool_text_print(&text, "%s: %s\n%s", repair->edit.filename,
 			repair->edit.options.dry_run ? "would be repaired" : "repaired",

@@ -5,6 +5,7 @@
 
 #include "memory.h"
 #include "message.h"
+#include "name.h"
 #include "output.h"
 #include "plan.h"
 #include "progress.h"
@@ -30,6 +31,42 @@ static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_byte
 	tool_progress_update(&watch->progress, done_bytes, total_bytes);
 }
 
+/* Whether the edit, of so many changes, deletes the bitmap; changes come in the bitmaps' order. */
+static bool is_deleted(const struct tool_edit *edit, const struct qcow2bm_bitmap *entry,
+		       size_t *next, size_t changes)
+{
+	struct qcow2bm_change change;
+	if (*next >= changes)
+		return false;
+	qcow2bm_describe_change(edit->edit, *next, &change);
+	if (change.old_name != entry->name)
+		return false;
+	++*next;
+	return change.kind == QCOW2BM_CHANGE_DELETE;
+}
+
+/* Whoever starts the machine next is to learn now that another bitmap keeps QEMU out. `changes`:
+ * of the edit that is still to be done. */
+static void warn_of_damage(const struct tool_edit *edit, size_t changes)
+{
+	size_t next = 0;
+	for (size_t i = 0; i < qcow2bm_count(edit->image) && !edit->options.quiet; i++) {
+		struct qcow2bm_bitmap entry;
+		qcow2bm_describe(edit->image, i, &entry);
+		if (is_deleted(edit, &entry, &next, changes) ||
+		    entry.state != QCOW2BM_STATE_CORRUPT)
+			continue;
+		char *shown =
+			tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
+		tool_message(edit->filename,
+			     "warning: QEMU does not open this image while it has bitmap "
+			     "%zu, '%s' (%s)" QCOW2BM_SEE_CHECK,
+			     i, shown, entry.problem);
+		free(shown);
+		return;
+	}
+}
+
 static int print_plan(struct tool_edit *edit)
 {
 	struct qcow2bm_plan plan;
@@ -37,6 +74,7 @@ static int print_plan(struct tool_edit *edit)
 	if (qcow2bm_plan_edit(edit->edit, edit->options.commit_flags, &plan, &err) !=
 	    QCOW2BM_OK)
 		return tool_message_fail(edit->filename, &err);
+	warn_of_damage(edit, plan.changes);
 	if (edit->options.json)
 		return tool_output_json(
 			tool_plan_json(edit->filename, edit->edit, &plan));
@@ -83,6 +121,7 @@ static int report_success(const struct tool_edit *edit,
 			edit->filename,
 			"done, but clusters may be leaked, how many is not known: %s",
 			result->leak_reason);
+	warn_of_damage(edit, 0);
 	if (changes == NULL)
 		return status;
 	if (tool_output_json(tool_plan_result(edit->filename, changes, result)) ==

@@ -2,6 +2,11 @@
 # The program. It sees the library through qcow2bm.h only.
 
 tools_sources = \
+	tools/advice.c \
+	tools/advice.h \
+	tools/advice_names.c \
+	tools/advice_repair.c \
+	tools/advice_steps.c \
 	tools/cmd_add.c \
 	tools/carve.c \
 	tools/carve.h \
@@ -76,7 +81,9 @@ tools_sources = \
 	tools/text.c \
 	tools/text.h \
 	tools/utf8.c \
-	tools/utf8.h
+	tools/utf8.h \
+	tools/word.c \
+	tools/word.h
 
 bin_PROGRAMS += qcow2bm
 qcow2bm_SOURCES = $(tools_sources)

@@ -6,11 +6,13 @@
 
 #include "memory.h"
 #include "name.h"
+#include "word.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static char *format_escaped(const char *fmt, va_list args)
 {
@@ -22,11 +24,26 @@ static char *format_escaped(const char *fmt, va_list args)
 	return text;
 }
 
+/* The library cannot know by which command people ask for a check. Frees `sentence`. */
+static char *name_check(char *sentence, const char *filename)
+{
+	struct tool_text text = {0};
+	const char *place = strstr(sentence, QCOW2BM_SEE_CHECK);
+	if (place == NULL || filename == NULL)
+		return sentence;
+	tool_text_add(&text, sentence, (size_t)(place - sentence));
+	tool_text_print(&text, "; what to do: qcow2bm check");
+	tool_word_add_file(&text, filename);
+	tool_text_print(&text, "%s", place + strlen(QCOW2BM_SEE_CHECK));
+	free(sentence);
+	return text.bytes;
+}
+
 void tool_message(const char *filename, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	char *sentence = format_escaped(fmt, args);
+	char *sentence = name_check(format_escaped(fmt, args), filename);
 	va_end(args);
 	if (filename != NULL) {
 		char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);

@@ -8,7 +8,7 @@
 #include <qcow2bm.h>
 
 /* Prints "qcow2bm: FILENAME: sentence"; without the file name when it is NULL. Bytes that a
- * terminal must not see are escaped. */
+ * terminal must not see are escaped, and QCOW2BM_SEE_CHECK becomes the command for that file. */
 void tool_message(const char *filename, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

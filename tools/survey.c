@@ -29,7 +29,7 @@ static const char *state_problem(const struct qcow2bm_bitmap *entry)
 	case QCOW2BM_STATE_IN_USE_STALE:
 		return "left in use by a crash: its bits cannot be trusted";
 	case QCOW2BM_STATE_IN_USE_UNKNOWN:
-		return "in use, and locks cannot tell whether a program still runs";
+		return "in use: a program still has the image open, or locks cannot tell";
 	case QCOW2BM_STATE_CORRUPT:
 		return entry->problem != NULL ? entry->problem : "breaks the format";
 	default:

@@ -18,8 +18,7 @@ enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 	if (same > 1)
 		return q2_fail(err, QCOW2BM_EINVAL,
 			       edit->image->directory.bitmaps[idx].off,
-			       "%zu bitmaps have the name '%.*s'; run qcow2bm repair "
-			       "with --drop-index to choose",
+			       "%zu bitmaps have the name '%.*s'" QCOW2BM_SEE_CHECK,
 			       same, name_bytes > 200 ? 200 : (int)name_bytes, name);
 	if (staged == NULL || staged->origin != Q2_EDIT_NO_ORIGIN) {
 		enum qcow2bm_code code =

@@ -22,6 +22,7 @@ static enum qcow2bm_state state_of(const struct qcow2bm_image *image,
 		return QCOW2BM_STATE_IN_USE_LIVE;
 	case Q2_WRITER_NONE:
 		return QCOW2BM_STATE_IN_USE_STALE;
+	case Q2_WRITER_IDLE:
 	case Q2_WRITER_UNKNOWN:
 		break;
 	}

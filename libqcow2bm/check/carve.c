@@ -254,7 +254,7 @@ static enum qcow2bm_code begin(struct carve *carve, struct qcow2bm_error *err)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
 			"refcounts of the image are wrong, so which clusters are free is "
-			"not known: nothing was carved (qemu-img check)");
+			"not known: nothing was carved" QCOW2BM_SEE_CHECK);
 	enum qcow2bm_code code = q2_refcounts_open(&carve->refcounts, carve->image, err);
 	return code == QCOW2BM_OK ? q2_remains_open(&carve->remains, carve->image,
 						    carve->report, err)
@@ -302,7 +302,7 @@ static enum qcow2bm_code explain_missing(const struct wanted *wanted,
 		return q2_fail(
 			err, QCOW2BM_ENOTFOUND, wanted->directory_off,
 			"no old bitmap directory begins at byte %llu, in clusters that "
-			"are free or leaked; look with qcow2bm check --carve",
+			"are free or leaked; what carving finds can be brought back",
 			(unsigned long long)wanted->directory_off);
 	return q2_fail(
 		err, QCOW2BM_ENOTFOUND, wanted->directory_off,

@@ -181,6 +181,12 @@ static void check_in_use(struct qcow2bm_report *report, size_t idx,
 			"it was left in use by a crash: its bits may miss changes, "
 			"and QEMU will not use them");
 		break;
+	case Q2_WRITER_IDLE:
+		q2_problems_add(
+			report, Q2_PROBLEM_IN_USE_IDLE, idx, off,
+			"it is in use, and a program has the image open that does not write "
+			"now, as the source of a migration that is done: quit it first");
+		break;
 	case Q2_WRITER_UNKNOWN:
 		q2_problems_add(
 			report, Q2_PROBLEM_IN_USE_UNKNOWN, idx, off,

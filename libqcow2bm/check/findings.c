@@ -91,6 +91,7 @@ static const char *const guest_sentences[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST] =
 #define SENTENCE(id, text) [Q2_PROBLEM_GUEST_##id - Q2_PROBLEM_FIRST_GUEST] = (text)
 	SENTENCE(L1_PLACE, "L1 tables of the disk or of snapshots are misplaced"),
 	SENTENCE(L1_ENTRY, "L1 entries are invalid"),
+	SENTENCE(L2_PLACE, "L2 tables lie where something else is, too"),
 	SENTENCE(L2_ENTRY, "L2 entries are invalid"),
 	SENTENCE(DATA_PAST_END, "L2 entries name data past the end of the file"),
 	SENTENCE(COPIED,

@@ -195,6 +195,18 @@ bool q2_guest_is_l2(const struct q2_walk *walk, uint64_t cluster)
 	       bsearch(&key, walk->l2_tables, walk->l2_count, sizeof(key), l2_by_place);
 }
 
+void q2_guest_check_places(struct q2_walk *walk)
+{
+	struct q2_tally *bad = q2_references_guest(walk, Q2_PROBLEM_GUEST_L2_PLACE);
+	for (size_t i = 0; i < walk->l2_count; i++) {
+		const struct q2_walk_l2 *table = &walk->l2_tables[i];
+		uint64_t at = table->cluster - walk->first;
+		if (at < walk->window_clusters &&
+		    (walk->counts[at] & Q2_REFERENCES_OTHERS) > table->times)
+			q2_tally_add(bad, table->cluster << walk->cluster_bits);
+	}
+}
+
 /* What one look at the entries of a table needs to know. */
 struct scan {
 	struct q2_walk *walk;

@@ -40,6 +40,7 @@ static const struct kind kinds[Q2_PROBLEMS] = {
 	[Q2_PROBLEM_PADDING] = {"padding-nonzero", WARNING, QCOW2BM_CURE_MEND},
 	[Q2_PROBLEM_IN_USE_LIVE] = {"in-use-live", NOTE, QCOW2BM_CURE_NONE},
 	[Q2_PROBLEM_IN_USE_STALE] = {"in-use-stale", WARNING, QCOW2BM_CURE_RECOVER},
+	[Q2_PROBLEM_IN_USE_IDLE] = {"in-use-unknown", NOTE, QCOW2BM_CURE_NONE},
 	[Q2_PROBLEM_IN_USE_UNKNOWN] = {"in-use-unknown", WARNING, QCOW2BM_CURE_RECOVER},
 	[Q2_PROBLEM_TEMPORARY] = {"temporary", WARNING, QCOW2BM_CURE_DELETE},
 	[Q2_PROBLEM_TABLE_SIZE] = {"table-size", ERROR, QCOW2BM_CURE_DROP},
@@ -69,16 +70,17 @@ static const struct kind kinds[Q2_PROBLEMS] = {
 	[Q2_PROBLEM_CORRUPT_BIT] = {"image-corrupt", ERROR, QCOW2BM_CURE_QEMU},
 	[Q2_PROBLEM_DIRTY_BIT] = {"image-dirty", WARNING, QCOW2BM_CURE_QEMU},
 	[Q2_PROBLEM_BACKING_FAR] = {"backing-name-far", WARNING, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_BACKING_FAR_FULL] = {"backing-name-far", WARNING, QCOW2BM_CURE_NONE},
+	[Q2_PROBLEM_BACKING_FAR_FULL] = {"backing-name-far", WARNING, QCOW2BM_CURE_NOBODY},
 	[Q2_PROBLEM_BACKING_TIGHT] = {"backing-name-tight", WARNING, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_GUEST_L1_PLACE] = {"guest-l1-table", ERROR, QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_GUEST_L1_ENTRY] = {"guest-l1-entry", ERROR, QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_GUEST_L2_ENTRY] = {"guest-l2-entry", ERROR, QCOW2BM_CURE_QEMU},
+	[Q2_PROBLEM_GUEST_L1_PLACE] = {"guest-l1-table", ERROR, QCOW2BM_CURE_NOBODY},
+	[Q2_PROBLEM_GUEST_L1_ENTRY] = {"guest-l1-entry", ERROR, QCOW2BM_CURE_NOBODY},
+	[Q2_PROBLEM_GUEST_L2_PLACE] = {"guest-l2-table", ERROR, QCOW2BM_CURE_NOBODY},
+	[Q2_PROBLEM_GUEST_L2_ENTRY] = {"guest-l2-entry", ERROR, QCOW2BM_CURE_NOBODY},
 	[Q2_PROBLEM_GUEST_DATA_PAST_END] = {"guest-data-past-end", ERROR,
-					    QCOW2BM_CURE_QEMU},
+					    QCOW2BM_CURE_NOBODY},
 	[Q2_PROBLEM_GUEST_COPIED] = {"guest-copied-flag", ERROR, QCOW2BM_CURE_QEMU},
 	[Q2_PROBLEM_GUEST_SNAPSHOTS] = {"guest-snapshots", ERROR, QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_GUEST_ENCRYPTION] = {"guest-encryption", ERROR, QCOW2BM_CURE_QEMU},
+	[Q2_PROBLEM_GUEST_ENCRYPTION] = {"guest-encryption", ERROR, QCOW2BM_CURE_NOBODY},
 	[Q2_PROBLEM_GUEST_REFCOUNT_TABLE] = {"guest-refcount-table", ERROR,
 					     QCOW2BM_CURE_QEMU},
 	[Q2_PROBLEM_GUEST_REFCOUNT_LOW] = {"guest-refcount-low", ERROR,
@@ -170,7 +172,7 @@ static void count_corruptions(struct qcow2bm_report *report)
 	for (size_t i = 0; i < report->count; i++) {
 		const struct qcow2bm_problem *problem = &report->findings[i].problem;
 		bool is_overlap = strstr(problem->code, "overlap") != NULL;
-		if (problem->severity != ERROR || problem->cure == QCOW2BM_CURE_QEMU ||
+		if (problem->severity != ERROR || problem->cure >= QCOW2BM_CURE_QEMU ||
 		    strstr(problem->code, "refcount") != NULL)
 			continue;
 		overlaps += is_overlap;

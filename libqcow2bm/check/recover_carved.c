@@ -26,7 +26,7 @@ static enum qcow2bm_code check_report(const struct qcow2bm_edit *edit,
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
 			"the image has errors, so what its free clusters hold is not "
-			"known; run qcow2bm check, and repair it first");
+			"known" QCOW2BM_SEE_CHECK);
 	return QCOW2BM_OK;
 }
 
@@ -37,7 +37,7 @@ static const char *find_loss(const struct qcow2bm_carved *carved)
 		return NULL;
 	case QCOW2BM_CARVED_BLANK:
 		return "its table reads as zeros: no bit was ever set, or its room was given "
-		       "back; there is nothing to bring back (qcow2bm add makes an empty one)";
+		       "back; there is nothing to bring back (a new bitmap is the same)";
 	case QCOW2BM_CARVED_TABLE_PAST_END:
 		return "its table lies past the end of the file";
 	case QCOW2BM_CARVED_TABLE_REUSED:

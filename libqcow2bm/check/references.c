@@ -48,6 +48,7 @@ static enum qcow2bm_code walk_window(struct q2_walk *walk, struct qcow2bm_error 
 		code = q2_owners_count_bitmaps(walk, err);
 	walk->has_ranges = true;
 	if (code == QCOW2BM_OK && !walk->is_quick) {
+		q2_guest_check_places(walk);
 		q2_stored_check_blocks(walk);
 		code = q2_stored_compare(walk, err);
 	}

@@ -152,6 +152,9 @@ bool q2_guest_is_l2(const struct q2_walk *walk, uint64_t cluster);
 /* Counts what the L2 tables name in this window. In the first pass it looks at all of them. */
 enum qcow2bm_code q2_guest_count(struct q2_walk *walk, struct qcow2bm_error *err);
 
+/* Before the comparison: whether something else is where L2 tables of the window are. */
+void q2_guest_check_places(struct q2_walk *walk);
+
 /* After the comparison: whether flags that promise a refcount of 1 are right. */
 enum qcow2bm_code q2_guest_check_copied(struct q2_walk *walk, struct qcow2bm_error *err);
 

@@ -19,12 +19,18 @@ static enum qcow2bm_code check_damages(const struct repair *repair,
 {
 	const struct qcow2bm_image *image = repair->report->image;
 	unsigned flags = repair->options->flags;
+	enum qcow2bm_code code = flags & QCOW2BM_REPAIR_DROP_ALL
+					 ? QCOW2BM_OK
+					 : q2_edit_check_bits(image, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	bool is_set = image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS;
 	for (size_t i = 0; i < image->damage_count; i++) {
 		const struct q2_damage *damage = &image->damages[i];
-		if (damage->cure == QCOW2BM_CURE_QEMU)
+		if (damage->cure == QCOW2BM_CURE_COPY)
 			return q2_fail(err, QCOW2BM_EUNSUPPORTED, damage->off,
-				       "%s; this cannot be repaired", damage->sentence);
+				       "%s; this cannot be repaired" QCOW2BM_SEE_CHECK,
+				       damage->sentence);
 		if (damage->cure != QCOW2BM_CURE_CHOOSE ||
 		    (flags & QCOW2BM_REPAIR_DROP_ALL))
 			continue;
@@ -106,8 +112,7 @@ static enum qcow2bm_code check_low(const struct repair *repair, struct qcow2bm_e
 					(low->runs[i].first + c)
 						<< image->header.cluster_bits,
 					"a bitmap uses a cluster that no refcount block "
-					"counts; run qemu-img check -r all first, or drop "
-					"all bitmaps with --drop-all");
+					"counts" QCOW2BM_SEE_CHECK);
 	q2_refcounts_close(&refcounts);
 	return code;
 }

@@ -23,8 +23,7 @@ static enum qcow2bm_code load_l1(struct q2_source *source, struct qcow2bm_error 
 		return q2_fail_memory(err, "an L1 table");
 	if (source->l1_entries < wanted)
 		return q2_fail(err, QCOW2BM_EIMAGE, header->l1_table_off,
-			       "the L1 table has %u entries, too few for the disk; run "
-			       "qemu-img check",
+			       "the L1 table has %u entries, too few for the disk" QCOW2BM_SEE_CHECK,
 			       header->l1_entries);
 	/* Read and decoded in place. */
 	enum qcow2bm_code code = q2_storage_read(source->image->storage, source->l1,

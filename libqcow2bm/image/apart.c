@@ -13,7 +13,7 @@ static enum qcow2bm_code refuse(const struct q2_plan *plan, uint64_t cluster,
 	uint64_t off = cluster << plan->edit->image->header.cluster_bits;
 	return q2_fail(err, QCOW2BM_EIMAGE, off,
 		       "the cluster at %llu would be written as part of the header or the "
-		       "refcounts, but is in use by %s too; run qemu-img check -r all",
+		       "refcounts, but is in use by %s too" QCOW2BM_SEE_CHECK,
 		       (unsigned long long)off, what);
 }
 

@@ -83,7 +83,7 @@ enum qcow2bm_code q2_carved_check(const struct q2_plan *plan,
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
 			"another bitmap is corrupt, so whether it has the clusters of "
-			"the old bitmap is not known; run qcow2bm repair first");
+			"the old bitmap is not known" QCOW2BM_SEE_CHECK);
 	enum qcow2bm_code code =
 		check_unused(plan, &plan->refs.metadata, "the image's metadata", err);
 	if (code == QCOW2BM_OK)

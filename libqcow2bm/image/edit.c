@@ -7,6 +7,20 @@
 
 #include "../base/error.h"
 
+enum qcow2bm_code q2_edit_check_bits(const struct qcow2bm_image *image,
+				     struct qcow2bm_error *err)
+{
+	uint64_t features = image->header.incompatible_features;
+	if (features & Q2_INCOMPATIBLE_CORRUPT)
+		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			       "the image is marked corrupt" QCOW2BM_SEE_CHECK);
+	if (features & Q2_INCOMPATIBLE_DIRTY)
+		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			       "the image is marked dirty: its refcounts are not up to "
+			       "date" QCOW2BM_SEE_CHECK);
+	return QCOW2BM_OK;
+}
+
 static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 					struct qcow2bm_error *err)
 {
@@ -16,22 +30,18 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
 			"a version 2 image cannot have bitmaps; upgrade it with qemu-img "
 			"amend -o compat=v3");
-	if (header->incompatible_features & Q2_INCOMPATIBLE_CORRUPT)
-		return q2_fail(
-			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			"the image is marked corrupt; run qemu-img check -r all first");
-	if (header->incompatible_features & Q2_INCOMPATIBLE_DIRTY)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "the image is marked dirty: its refcounts are not up to "
-			       "date; run "
-			       "qemu-img check -r all first");
+	/* A repair may change the header, and looks at these bits itself. */
+	enum qcow2bm_code code =
+		image->is_salvaged ? QCOW2BM_OK : q2_edit_check_bits(image, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	if (image->has_bitmaps_extension && !image->is_salvaged &&
 	    !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
 			"autoclear bit 0 is unset although there are bitmaps: a program "
 			"without bitmap support wrote to the image, or an edit was cut "
-			"off; run qcow2bm repair first");
+			"off" QCOW2BM_SEE_CHECK);
 	return QCOW2BM_OK;
 }
 
@@ -169,15 +179,14 @@ enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t
 			shown, name);
 	if (bitmap->problem != NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "bitmap '%.*s' is corrupt (%s); delete it, or run qcow2bm "
-			       "repair",
+			       "bitmap '%.*s' is corrupt (%s)" QCOW2BM_SEE_CHECK,
 			       shown, name, bitmap->problem);
 	if (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE)
 		return q2_fail(
 			err, QCOW2BM_EINUSE, bitmap->off,
 			"bitmap '%.*s' is inconsistent and cannot be used: it is marked "
-			"in-use, so changes may be missing from it; recover it (qcow2bm "
-			"recover), or delete it and let the next backup be a full one",
+			"in-use, so changes may be missing from it; recover it, or delete "
+			"it and let the next backup be a full one" QCOW2BM_SEE_CHECK,
 			shown, name);
 	return QCOW2BM_OK;
 }

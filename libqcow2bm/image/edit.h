@@ -105,6 +105,11 @@ const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit,
 struct q2_staged *q2_edit_find(const struct qcow2bm_edit *edit, const void *name,
 			       size_t name_bytes);
 
+/* Whether the header lets more than itself be changed. Errors: EUNSUPPORTED for an image that is
+ * marked corrupt or dirty. */
+enum qcow2bm_code q2_edit_check_bits(const struct qcow2bm_image *image,
+				     struct qcow2bm_error *err);
+
 /* As q2_edit_find(), for one that may be changed or read: ENOTFOUND, EIMAGE for a corrupt one,
  * EINUSE, EUNSUPPORTED for extra data that must not be ignored. */
 enum qcow2bm_code q2_edit_find_usable(const struct qcow2bm_edit *edit, const char *name,

@@ -22,7 +22,7 @@ struct q2_bitmap {
 struct q2_damage {
 	const char *code; /* as in struct qcow2bm_problem */
 	uint64_t off;
-	enum qcow2bm_cure cure; /* MEND, CHOOSE, or QEMU: none of ours */
+	enum qcow2bm_cure cure; /* MEND, CHOOSE, or COPY: nothing mends it */
 	char sentence[256];
 };
 

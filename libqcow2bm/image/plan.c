@@ -211,6 +211,13 @@ static void plan_header_alone(struct q2_plan *plan, const struct qcow2bm_error *
 	*plan = alone;
 }
 
+/* Refcounts that QEMU is to count anew are let alone: a repair may drop all bitmaps even so. */
+static bool may_change_refcounts(const struct q2_plan *plan, struct qcow2bm_error *why)
+{
+	return !plan->edit->image->is_salvaged ||
+	       q2_edit_check_bits(plan->edit->image, why) == QCOW2BM_OK;
+}
+
 enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 			       unsigned flags, struct q2_watch *watch,
 			       struct qcow2bm_error *err)
@@ -230,6 +237,8 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 	code = measure_directory(plan, err);
 	if (code == QCOW2BM_OK)
 		code = plan_clusters(plan, &why);
+	if (code == QCOW2BM_OK && !may_change_refcounts(plan, &why))
+		code = QCOW2BM_EIMAGE;
 	if (code == QCOW2BM_EIMAGE && edit->repair.is_wanted && edit->live == 0 &&
 	    !plan->is_header_shared) {
 		plan_header_alone(plan, &why);
@@ -336,6 +345,7 @@ static enum qcow2bm_code estimate_repair(struct q2_plan *internal,
 static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan *plan,
 				  struct qcow2bm_error *err)
 {
+	plan->leaks_more = internal->has_lost_table;
 	if (internal->is_header_alone)
 		return QCOW2BM_OK;
 	plan->refcount_clusters = q2_grow_clusters(&internal->growth);

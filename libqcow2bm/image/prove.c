@@ -78,7 +78,7 @@ static enum qcow2bm_code bound_shared(const struct place *place, uint64_t *end,
 	if (*shared_bytes > MAX_SHARED_BYTES)
 		return q2_fail(err, QCOW2BM_EIMAGE, off,
 			       "the tables of bitmaps overlap, the one at %llu and many "
-			       "before it; run qcow2bm repair",
+			       "before it" QCOW2BM_SEE_CHECK,
 			       (unsigned long long)off);
 	if (bytes <= UINT64_MAX - off)
 		*end = q2_max_u64(*end, off + bytes);
@@ -350,7 +350,7 @@ static enum qcow2bm_code check_apart(const struct q2_plan *plan,
 		return q2_fail(err, QCOW2BM_EIMAGE, off,
 			       "refcounts are wrong: the cluster at %llu is in use by "
 			       "%s, but its "
-			       "refcount is 0; run qemu-img check -r all",
+			       "refcount is 0" QCOW2BM_SEE_CHECK,
 			       (unsigned long long)off, what);
 	}
 	return QCOW2BM_OK;

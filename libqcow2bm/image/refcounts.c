@@ -27,8 +27,7 @@ static enum qcow2bm_code decode_table(struct q2_refcounts *refcounts,
 		if (off != entry || !q2_is_aligned(off, cluster_bytes(refcounts)))
 			return q2_fail(
 				err, QCOW2BM_EIMAGE, table_off + i * 8,
-				"refcount table entry %llu is invalid (%#llx); run "
-				"qemu-img check",
+				"refcount table entry %llu is invalid (%#llx)" QCOW2BM_SEE_CHECK,
 				(unsigned long long)i, (unsigned long long)entry);
 		refcounts->table[i] = off;
 	}
@@ -52,8 +51,7 @@ enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
 	if (!q2_checked_within(header->refcount_table_off, bytes, image->file_bytes))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, Q2_HEADER_REFTABLE_OFF,
-			"the refcount table lies past the end of the file; run qemu-img "
-			"check");
+			"the refcount table lies past the end of the file" QCOW2BM_SEE_CHECK);
 	refcounts->table = malloc(bytes == 0 ? 1 : (size_t)bytes);
 	refcounts->block = malloc((size_t)q2_header_cluster_bytes(header));
 	enum qcow2bm_code code = QCOW2BM_OK;
@@ -213,8 +211,7 @@ static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_
 			return q2_fail(
 				err, QCOW2BM_EIMAGE,
 				at << refcounts->image->header.cluster_bits,
-				"cluster %llu has the refcount %llu, not %llu; run "
-				"qemu-img check",
+				"cluster %llu has the refcount %llu, not %llu" QCOW2BM_SEE_CHECK,
 				(unsigned long long)at,
 				(unsigned long long)value, (unsigned long long)from);
 		}

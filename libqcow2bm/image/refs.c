@@ -39,8 +39,7 @@ static enum qcow2bm_code add_structure(struct q2_clusters *set,
 	if (!q2_checked_within(off, bytes, image->file_bytes))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, off,
-			"%s (%llu bytes at %llu) lies past the end of the file; run "
-			"qemu-img check",
+			"%s (%llu bytes at %llu) lies past the end of the file" QCOW2BM_SEE_CHECK,
 			what, (unsigned long long)bytes, (unsigned long long)off);
 	return q2_refs_add_bytes(set, image, off, bytes, err);
 }
@@ -88,8 +87,7 @@ static enum qcow2bm_code add_l2_tables(struct q2_refs *refs, struct qcow2bm_imag
 		if (!q2_is_aligned(off, cluster_bytes) || off >= image->file_bytes)
 			return q2_fail(
 				err, QCOW2BM_EIMAGE, l1_off + i * 8,
-				"an L1 table entry names an invalid place (%llu); run "
-				"qemu-img check",
+				"an L1 table entry names an invalid place (%llu)" QCOW2BM_SEE_CHECK,
 				(unsigned long long)off);
 		enum qcow2bm_code code = q2_clusters_note(
 			&refs->l2_tables, off >> image->header.cluster_bits, 1, err);
@@ -144,8 +142,7 @@ static enum qcow2bm_code read_each_l1(struct l1_reader *reader,
 		if (table->off < end)
 			return q2_fail(
 				err, QCOW2BM_EIMAGE, table->off,
-				"the L1 tables of the snapshots overlap; run qemu-img "
-				"check");
+				"the L1 tables of the snapshots overlap" QCOW2BM_SEE_CHECK);
 		code = read_l1(reader, table, err);
 		end = table->off + (uint64_t)table->entries * 8;
 	}

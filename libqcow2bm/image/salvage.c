@@ -338,7 +338,7 @@ enum qcow2bm_code q2_salvage_load(struct qcow2bm_image *image, struct qcow2bm_er
 				      "autoclear bit 0 is set, but there is no bitmaps "
 				      "extension");
 	if (image->has_second_extension)
-		code = note(image, err, "second-extension", QCOW2BM_CURE_QEMU,
+		code = note(image, err, "second-extension", QCOW2BM_CURE_COPY,
 			    extension->head_off,
 			    "there are two bitmaps extensions; nobody can tell which one "
 			    "counts");

@@ -366,7 +366,7 @@ static enum qcow2bm_code lock(struct file *file, unsigned flags,
 	if (code == QCOW2BM_EUNSUPPORTED)
 		return QCOW2BM_OK; /* reading goes on, with an unknown writer */
 	if (code == QCOW2BM_OK)
-		file->storage.writer = Q2_WRITER_NONE;
+		file->storage.writer = q2_lock_find_writer(file->fd);
 	else if (err != NULL && err->code == QCOW2BM_OK)
 		*err = refusal;
 	return code;

@@ -17,6 +17,7 @@
  * is 0 for consistent read, 1 write, 2 unchanged write, 3 resize. */
 #define FIRST_BYTE 100
 #define LAST_BYTE 203
+#define READ_BYTE 100
 #define WRITE_BYTE 101
 
 /* Lists of bytes that end in 0. */
@@ -153,12 +154,12 @@ enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_er
 
 enum q2_writer q2_lock_find_writer(int fd)
 {
-	switch (probe(fd, WRITE_BYTE)) {
-	case PROBE_FREE:
-		return Q2_WRITER_NONE;
-	case PROBE_HELD:
+	enum probe found = probe(fd, WRITE_BYTE);
+	if (found == PROBE_HELD)
 		return Q2_WRITER_LIVE;
-	default:
-		return Q2_WRITER_UNKNOWN;
-	}
+	if (found == PROBE_FREE)
+		found = probe(fd, READ_BYTE);
+	if (found == PROBE_HELD)
+		return Q2_WRITER_IDLE;
+	return found == PROBE_FREE ? Q2_WRITER_NONE : Q2_WRITER_UNKNOWN;
 }

@@ -11,7 +11,8 @@
 struct q2_storage;
 
 /* Whether another program has the image open for writing (QEMU's lock byte 101 is held). */
-enum q2_writer { Q2_WRITER_NONE, Q2_WRITER_LIVE, Q2_WRITER_UNKNOWN };
+/* IDLE: a program has the image open and does not write now, but may later. */
+enum q2_writer { Q2_WRITER_NONE, Q2_WRITER_LIVE, Q2_WRITER_IDLE, Q2_WRITER_UNKNOWN };
 
 struct q2_storage_ops {
 	/* Reads exactly `bytes` at `off`. Bytes past the end of the file are an EIMAGE error. */

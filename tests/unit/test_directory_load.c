@@ -200,6 +200,7 @@ static void states_tell_who_is_writing(void **state)
 	} cases[] = {
 		{Q2_WRITER_NONE, QCOW2BM_STATE_IN_USE_STALE},
 		{Q2_WRITER_LIVE, QCOW2BM_STATE_IN_USE_LIVE},
+		{Q2_WRITER_IDLE, QCOW2BM_STATE_IN_USE_UNKNOWN},
 		{Q2_WRITER_UNKNOWN, QCOW2BM_STATE_IN_USE_UNKNOWN},
 	};
 	struct one_edit edit = {0};
