@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm check: what is wrong with the bitmaps of images, and what to do about it. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "carve.h"
 #include "check.h"
 #include "command.h"
@@ -8,6 +10,7 @@
 #include "options.h"
 #include "output.h"
 #include "progress.h"
+#include "signals.h"
 
 #include <string.h>
 
@@ -17,11 +20,23 @@ struct check {
 	bool carve;
 	json_t *images; /* NULL for people */
 	struct tool_text text;
+	struct tool_signals signals;
+	struct tool_progress progress;
+	bool has_printed;  /* the report of an image */
+	int signal_number; /* that cut the checks off; 0: none */
 };
 
 static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
 {
-	tool_progress_update(opaque, done_bytes, total_bytes);
+	struct check *check = opaque;
+	tool_progress_update(&check->progress, done_bytes, total_bytes);
+}
+
+static bool is_interrupted(void *opaque)
+{
+	struct check *check = opaque;
+	check->signal_number = tool_signals_pending(&check->signals);
+	return check->signal_number != 0;
 }
 
 static int open_image(const struct check *check, const char *filename,
@@ -80,17 +95,31 @@ static int report_image(struct check *check, const char *filename,
 	return status;
 }
 
+/* A signal ends this check, and the program when the reports that are finished are printed. */
+static enum qcow2bm_code watch_check(struct check *check, struct qcow2bm_image *image,
+				     struct qcow2bm_report **report,
+				     struct qcow2bm_error *err)
+{
+	const struct qcow2bm_check_options options = {.flags = check->flags,
+						      .interrupted = is_interrupted,
+						      .progress = show_progress,
+						      .opaque = check};
+	tool_signals_block(&check->signals);
+	tool_progress_begin(&check->progress, check->options.progress,
+			    check->options.quiet);
+	enum qcow2bm_code code = qcow2bm_check(image, &options, report, err);
+	tool_progress_end(&check->progress);
+	if (!is_interrupted(check))
+		tool_signals_unblock(&check->signals);
+	return code;
+}
+
 static int run_check(struct check *check, const char *filename,
 		     struct qcow2bm_image *image, json_t **value)
 {
-	struct tool_progress progress;
-	const struct qcow2bm_check_options options = {
-		.flags = check->flags, .progress = show_progress, .opaque = &progress};
 	struct qcow2bm_report *report = NULL;
 	struct qcow2bm_error err = {0};
-	tool_progress_begin(&progress, check->options.progress, check->options.quiet);
-	enum qcow2bm_code code = qcow2bm_check(image, &options, &report, &err);
-	tool_progress_end(&progress);
+	enum qcow2bm_code code = watch_check(check, image, &report, &err);
 	if (code != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	int status = report_image(check, filename, image, report, value);
@@ -139,19 +168,39 @@ static int check_image(struct check *check, const char *filename)
 	return status;
 }
 
-static int check_images(struct check *check, int count, char **filenames)
+static int print_json(struct check *check)
+{
+	if (json_array_size(check->images) != 0)
+		return tool_output_json(json_pack("{s:o}", "images", check->images));
+	json_decref(check->images);
+	return TOOL_EXIT_DONE;
+}
+
+/* Of one image, with an empty line between two. */
+static int print_report(struct check *check)
 {
 	int status = TOOL_EXIT_DONE;
+	if (check->text.used != 0 && check->has_printed)
+		status = tool_output_bytes("\n", 1);
+	check->has_printed |= check->text.used != 0;
+	return status == TOOL_EXIT_DONE ? tool_output_text(&check->text) : status;
+}
+
+static int check_images(struct check *check, int count, char **filenames)
+{
+	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;
 	check->images = check->options.json ? json_array() : NULL;
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count && check->signal_number == 0; i++) {
 		status = tool_exit_worse(status, check_image(check, filenames[i]));
-	int printed = TOOL_EXIT_DONE;
-	if (check->images == NULL)
-		printed = tool_output_text(&check->text);
-	else if (json_array_size(check->images) != 0)
-		printed = tool_output_json(json_pack("{s:o}", "images", check->images));
-	else
-		json_decref(check->images);
+		/* What is finished is out before the next check, whatever becomes of that. */
+		if (printed == TOOL_EXIT_DONE)
+			printed = print_report(check);
+	}
+	if (check->images != NULL)
+		printed = print_json(check);
+	tool_text_free(&check->text);
+	if (check->signal_number != 0)
+		return TOOL_EXIT_SIGNAL + check->signal_number;
 	return printed != TOOL_EXIT_DONE ? printed : status;
 }
 
@@ -209,6 +258,7 @@ const struct tool_command tool_cmd_check = {
 		"  qcow2bm check --output=json *.qcow2 | jq '.images[].problems[].code'\n"
 		"\n"
 		"Exit status: 0 no problems, 1 could not check, 2 problems, 3 only leaks, 6 busy,\n"
-		"63 not a qcow2 image, 64 usage; of several images the first of 2, 1, 6, 63, 3.\n",
+		"63 not a qcow2 image, 64 usage, 128+n interrupted by signal n, the reports that were\n"
+		"finished printed; of several images the first of 2, 1, 6, 63, 3.\n",
 	.run = run,
 };

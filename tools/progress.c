@@ -25,6 +25,7 @@ void tool_progress_begin(struct tool_progress *progress, bool asked, bool quiet)
 	progress->shown = false;
 	progress->begun_ms = now_ms();
 	progress->last_ms = progress->begun_ms - INTERVAL_MS;
+	progress->last_permille = -1;
 }
 
 void tool_progress_update(struct tool_progress *progress, uint64_t done, uint64_t total)
@@ -32,15 +33,18 @@ void tool_progress_update(struct tool_progress *progress, uint64_t done, uint64_
 	if (!progress->wanted && !progress->automatic)
 		return;
 	int64_t now = now_ms();
-	if (!progress->wanted && now - progress->begun_ms < PATIENCE_MS)
+	if (total == 0 || (!progress->wanted && now - progress->begun_ms < PATIENCE_MS))
 		return;
-	if (now - progress->last_ms < INTERVAL_MS && done < total)
+	double part = done < total ? (double)done / (double)total : 1.0;
+	int permille = (int)(1000.0 * part);
+	/* Only what is new, and never backwards: more work may turn up on the way. */
+	if (permille <= progress->last_permille ||
+	    (now - progress->last_ms < INTERVAL_MS && done < total))
 		return;
 	progress->last_ms = now;
+	progress->last_permille = permille;
 	progress->shown = true;
-	double percent =
-		total != 0 && done < total ? 100.0 * (double)done / (double)total : 100.0;
-	fprintf(stderr, "\rqcow2bm: %5.1f %%", percent);
+	fprintf(stderr, "\rqcow2bm: %3d.%d %%", permille / 10, permille % 10);
 }
 
 void tool_progress_end(struct tool_progress *progress)

@@ -12,6 +12,7 @@ struct tool_progress {
 	bool shown;
 	int64_t begun_ms; /* monotonic clock */
 	int64_t last_ms;
+	int last_permille; /* what the line says; -1: nothing */
 };
 
 /* `asked`: --progress; `quiet`: -q. Otherwise it is shown by itself on a terminal. */

@@ -23,6 +23,11 @@ void tool_signals_block(struct tool_signals *signals)
 	sigprocmask(SIG_BLOCK, &signals->watched, NULL);
 }
 
+void tool_signals_unblock(const struct tool_signals *signals)
+{
+	sigprocmask(SIG_UNBLOCK, &signals->watched, NULL);
+}
+
 int tool_signals_pending(const struct tool_signals *signals)
 {
 	sigset_t pending;

@@ -14,6 +14,9 @@ struct tool_signals {
  * signal that came after the switch would tell the wrong one. */
 void tool_signals_block(struct tool_signals *signals);
 
+/* For work that changes nothing, and whose report ends the program when a signal is pending. */
+void tool_signals_unblock(const struct tool_signals *signals);
+
 /* The number of a watched signal that came, or 0. */
 int tool_signals_pending(const struct tool_signals *signals);
 

@@ -26,17 +26,31 @@ enum qcow2bm_code q2_watch_ask(struct q2_watch *watch, struct qcow2bm_error *err
 	return QCOW2BM_OK;
 }
 
+static void tell(const struct q2_watch *watch, uint64_t done)
+{
+	if (watch->progress != NULL)
+		watch->progress(watch->opaque, done < watch->total ? done : watch->total,
+				watch->total);
+}
+
 enum qcow2bm_code q2_watch_look(struct q2_watch *watch, struct qcow2bm_error *err)
 {
 	if (watch == NULL)
 		return QCOW2BM_OK;
 	int64_t now = now_ms();
-	if (now < watch->next_ms)
+	/* How much there is to do may be known only now: the first time it is told at once. */
+	bool is_news = watch->total != 0 && !watch->has_told;
+	if (now < watch->next_ms && !is_news)
 		return QCOW2BM_OK;
 	watch->next_ms = now + INTERVAL_MS;
-	if (watch->progress != NULL && watch->total != 0)
-		watch->progress(watch->opaque,
-				watch->done < watch->total ? watch->done : watch->total,
-				watch->total);
+	watch->has_told |= is_news;
+	if (watch->total != 0)
+		tell(watch, watch->done);
 	return q2_watch_ask(watch, err);
+}
+
+void q2_watch_end(const struct q2_watch *watch)
+{
+	if (watch->total != 0)
+		tell(watch, watch->total);
 }

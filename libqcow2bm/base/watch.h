@@ -12,6 +12,7 @@ struct q2_watch {
 	const char *state; /* what an interruption leaves: "the image is as it was" */
 	uint64_t done, total; /* bytes */
 	int64_t next_ms;      /* of the monotonic clock, when to ask again; 0: at once */
+	bool has_told;
 };
 
 /* Asks now. Errors: EINTERRUPTED. */
@@ -22,5 +23,8 @@ enum qcow2bm_code q2_watch_ask(struct q2_watch *watch, struct qcow2bm_error *err
  * a second has passed since. watch is NULL where nobody looks on. Errors: EINTERRUPTED.
  */
 enum qcow2bm_code q2_watch_look(struct q2_watch *watch, struct qcow2bm_error *err);
+
+/* All is done: tells that. */
+void q2_watch_end(const struct q2_watch *watch);
 
 #endif

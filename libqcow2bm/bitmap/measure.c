@@ -61,11 +61,40 @@ static enum qcow2bm_code count_dirty(const struct q2_source *source,
 	return QCOW2BM_OK;
 }
 
+static bool is_same_table(const struct q2_directory_entry *a,
+			  const struct q2_directory_entry *b)
+{
+	return a->table_entries != 0 && a->table_off == b->table_off &&
+	       a->table_entries == b->table_entries &&
+	       a->granularity_bits == b->granularity_bits;
+}
+
+/* What the bitmap before this one has, when both have the same table. */
+static bool find_measured(const struct qcow2bm_image *image, size_t idx, bool count_bits,
+			  struct qcow2bm_measure *measure)
+{
+	if (!is_same_table(&image->measured_entry, &image->directory.bitmaps[idx].entry) ||
+	    image->measured_bits != count_bits)
+		return false;
+	*measure = image->measured;
+	return true;
+}
+
+static void keep_measured(struct qcow2bm_image *image, size_t idx, bool count_bits,
+			  const struct qcow2bm_measure *measure)
+{
+	image->measured_entry = image->directory.bitmaps[idx].entry;
+	image->measured_bits = count_bits;
+	image->measured = *measure;
+}
+
 enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx,
 				  bool count_bits, struct qcow2bm_measure *measure,
 				  struct qcow2bm_error *err)
 {
 	struct q2_source source;
+	if (find_measured(image, idx, count_bits, measure))
+		return QCOW2BM_OK;
 	enum qcow2bm_code code = q2_source_open(&source, image, idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
@@ -73,5 +102,7 @@ enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx,
 	if (count_bits)
 		code = count_dirty(&source, &measure->dirty_bytes, err);
 	q2_source_close(&source);
+	if (code == QCOW2BM_OK)
+		keep_measured(image, idx, count_bits, measure);
 	return code;
 }

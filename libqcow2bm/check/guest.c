@@ -116,17 +116,17 @@ static enum qcow2bm_code add_l2_tables(struct q2_walk *walk, const struct q2_wal
 static enum qcow2bm_code read_l1(struct q2_walk *walk, const struct q2_walk_l1 *l1,
 				 struct qcow2bm_error *err)
 {
-	uint64_t bytes = (uint64_t)l1->entries * 8;
+	uint64_t off = l1->off, end = off + (uint64_t)l1->entries * 8, stop;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (uint64_t at = 0; code == QCOW2BM_OK && at < bytes; at += PART_BYTES) {
-		size_t part = (size_t)q2_min_u64(PART_BYTES, bytes - at);
+	while (code == QCOW2BM_OK &&
+	       (off = q2_holes_skip(&walk->holes, off, end, &stop)) < end) {
+		size_t part = (size_t)q2_min_u64(PART_BYTES, stop - off);
 		code = q2_references_look_up(walk, err);
 		if (code == QCOW2BM_OK)
-			code = q2_references_read(walk, walk->buf, part, l1->off + at,
-						  err);
+			code = q2_references_read(walk, walk->buf, part, off, err);
 		if (code == QCOW2BM_OK)
-			code = add_l2_tables(walk, l1, walk->buf, part, l1->off + at,
-					     err);
+			code = add_l2_tables(walk, l1, walk->buf, part, off, err);
+		off += part;
 	}
 	return code;
 }
@@ -345,6 +345,14 @@ static bool matters(const struct q2_walk *walk, const struct q2_walk_l2 *table)
 	return !walk->has_ranges || (table->lowest <= window && window <= table->highest);
 }
 
+/* A table in a hole of the file names nothing. */
+static bool is_in_hole(struct q2_walk *walk, const struct q2_walk_l2 *table)
+{
+	uint64_t off = table->cluster << walk->cluster_bits;
+	return q2_holes_is_empty(&walk->holes, off,
+				 off + ((uint64_t)1 << walk->cluster_bits));
+}
+
 /* Reads all tables that matter, those that lie side by side at once, and calls fn for each. */
 static enum qcow2bm_code visit_tables(struct q2_walk *walk,
 				      void (*fn)(struct q2_walk *, struct q2_walk_l2 *,
@@ -355,7 +363,8 @@ static enum qcow2bm_code visit_tables(struct q2_walk *walk,
 	size_t most = Q2_REFERENCES_READ_BYTES >> walk->cluster_bits;
 	size_t i = 0;
 	while (i < walk->l2_count) {
-		if (!matters(walk, &tables[i]) || (only_active && !tables[i].is_active)) {
+		if (!matters(walk, &tables[i]) || (only_active && !tables[i].is_active) ||
+		    is_in_hole(walk, &tables[i])) {
 			i++;
 			continue;
 		}

@@ -24,15 +24,9 @@ enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t byt
 
 enum qcow2bm_code q2_references_look_up(struct q2_walk *walk, struct qcow2bm_error *err)
 {
-	const struct qcow2bm_check_options *options = walk->options;
-	if (options->interrupted != NULL && options->interrupted(options->opaque))
-		return q2_fail(err, QCOW2BM_EINTERRUPTED, QCOW2BM_NO_OFFSET,
-			       "interrupted; nothing was changed");
-	if (options->progress != NULL)
-		options->progress(options->opaque,
-				  q2_min_u64(walk->done_bytes, walk->total_bytes),
-				  walk->total_bytes);
-	return QCOW2BM_OK;
+	walk->watch.done = walk->done_bytes;
+	walk->watch.total = walk->total_bytes;
+	return q2_watch_look(&walk->watch, err);
 }
 
 static enum qcow2bm_code walk_window(struct q2_walk *walk, struct qcow2bm_error *err)
@@ -135,13 +129,12 @@ enum qcow2bm_code q2_references_collect(struct qcow2bm_image *image,
 					struct q2_clusters *areas,
 					struct qcow2bm_error *err)
 {
-	static const struct qcow2bm_check_options options;
 	/* Nobody asks for what is found on the way; without a window nothing is counted. */
 	struct qcow2bm_report report = {.image = image};
 	struct q2_walk walk = {
 		.image = image,
 		.report = &report,
-		.options = &options,
+		.holes = {.storage = image->storage, .length = image->file_bytes},
 		.cluster_bits = image->header.cluster_bits,
 		.clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits),
 		.window_shift = Q2_REFERENCES_WINDOW_SHIFT,
@@ -172,7 +165,11 @@ enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 	struct q2_walk walk = {
 		.image = image,
 		.report = report,
-		.options = options,
+		.watch = {.interrupted = options->interrupted,
+			  .progress = options->progress,
+			  .opaque = options->opaque,
+			  .state = "nothing was changed"},
+		.holes = {.storage = image->storage, .length = image->file_bytes},
 		.layouts = layouts,
 		.is_quick = options->flags & QCOW2BM_CHECK_QUICK,
 		.cluster_bits = image->header.cluster_bits,
@@ -180,6 +177,8 @@ enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 		.window_shift = window_shift,
 	};
 	enum qcow2bm_code code = run(&walk, err);
+	if (code == QCOW2BM_OK)
+		q2_watch_end(&walk.watch);
 	forget(&walk);
 	return code;
 }

@@ -7,6 +7,8 @@
 #ifndef Q2_CHECK_REFERENCES_H
 #define Q2_CHECK_REFERENCES_H
 
+#include "../base/watch.h"
+#include "../storage/holes.h"
 #include "entries.h"
 #include "problems.h"
 
@@ -49,7 +51,8 @@ struct q2_walk_bitmap {
 struct q2_walk {
 	struct qcow2bm_image *image;
 	struct qcow2bm_report *report;
-	const struct qcow2bm_check_options *options; /* never NULL */
+	struct q2_watch watch;
+	struct q2_holes holes;
 	const struct q2_layout *layouts;
 	bool is_quick;
 	unsigned cluster_bits;
@@ -140,7 +143,7 @@ enum qcow2bm_code q2_references_collect(struct qcow2bm_image *image,
 enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t bytes,
 				     uint64_t off, struct qcow2bm_error *err);
 
-/* To be called before each large read. Errors: EINTERRUPTED. */
+/* To be called in every turn of a loop that reads. Errors: EINTERRUPTED. */
 enum qcow2bm_code q2_references_look_up(struct q2_walk *walk, struct qcow2bm_error *err);
 
 /* ---- guest.c ---- */

@@ -246,6 +246,7 @@ static void adopt(struct q2_commit *commit)
 	struct qcow2bm_image *image = commit->image;
 	q2_directory_free(&image->directory);
 	image->directory = commit->directory;
+	image->measured_entry = (struct q2_directory_entry){0};
 	memset(&commit->directory, 0, sizeof(commit->directory));
 	image->damage_count = 0;
 	image->is_stale = q2_image_load_header(image, NULL) != QCOW2BM_OK ||
@@ -334,6 +335,8 @@ static enum qcow2bm_code commit_once(struct qcow2bm_edit *edit, unsigned flags,
 		code = q2_settle(edit->image, result, err);
 	else
 		code = commit_plan(&plan, options, result, err);
+	if (code == QCOW2BM_OK)
+		q2_watch_end(&watch);
 	q2_plan_free(&plan);
 	return code;
 }

@@ -58,6 +58,10 @@ struct qcow2bm_image {
 	uint8_t *snapshot_table; /* loaded when first asked for */
 	size_t snapshot_table_bytes;
 	char *snapshot_id, *snapshot_name;
+	/* The last bitmap that was measured: a hostile image has one table for all of them. */
+	struct q2_directory_entry measured_entry;
+	bool measured_bits;
+	struct qcow2bm_measure measured;
 };
 
 /* Opens the image in `storage`, which the image owns from then on, also after a failure.
