@@ -12,9 +12,13 @@ q2_headers = \
 	libqcow2bm/storage/journal.h \
 	libqcow2bm/storage/lock.h \
 	libqcow2bm/storage/spans.h \
+	libqcow2bm/storage/stamp.h \
 	libqcow2bm/storage/storage.h \
 	libqcow2bm/storage/undo.h \
+	libqcow2bm/storage/undo_kept.h \
 	libqcow2bm/storage/undo_record.h \
+	libqcow2bm/storage/undo_view.h \
+	libqcow2bm/storage/undo_write.h \
 	libqcow2bm/format/directory.h \
 	libqcow2bm/format/extension.h \
 	libqcow2bm/format/header.h \
@@ -41,10 +45,12 @@ q2_headers = \
 	libqcow2bm/image/grow.h \
 	libqcow2bm/image/image.h \
 	libqcow2bm/image/in_place.h \
+	libqcow2bm/image/journal.h \
 	libqcow2bm/image/plan.h \
 	libqcow2bm/image/refcounts.h \
 	libqcow2bm/image/refs.h \
 	libqcow2bm/image/source.h \
+	libqcow2bm/image/undo.h \
 	libqcow2bm/check/carve.h \
 	libqcow2bm/check/check.h \
 	libqcow2bm/check/entries.h \
@@ -61,10 +67,14 @@ q2_sources = \
 	libqcow2bm/storage/journal.c \
 	libqcow2bm/storage/lock.c \
 	libqcow2bm/storage/spans.c \
+	libqcow2bm/storage/stamp.c \
 	libqcow2bm/storage/undo.c \
+	libqcow2bm/storage/undo_kept.c \
 	libqcow2bm/storage/undo_load.c \
 	libqcow2bm/storage/undo_position.c \
 	libqcow2bm/storage/undo_record.c \
+	libqcow2bm/storage/undo_view.c \
+	libqcow2bm/storage/undo_write.c \
 	libqcow2bm/format/directory.c \
 	libqcow2bm/format/extension.c \
 	libqcow2bm/format/header.c \
@@ -102,6 +112,8 @@ q2_sources = \
 	libqcow2bm/image/source.c \
 	libqcow2bm/image/switch.c \
 	libqcow2bm/image/tables.c \
+	libqcow2bm/image/undo.c \
+	libqcow2bm/image/undo_room.c \
 	libqcow2bm/image/walk.c \
 	libqcow2bm/bitmap/add.c \
 	libqcow2bm/bitmap/clear.c \

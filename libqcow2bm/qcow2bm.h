@@ -599,7 +599,10 @@ enum {
 	QCOW2BM_UNDO_NO_LOCK = 1u << 1, /* take no locks: the caller vouches for it */
 	/* After an interrupted edit, and only then: also when a sector is neither as it was nor as
 	 * it was to become. */
-	QCOW2BM_UNDO_FORCE = 1u << 2
+	QCOW2BM_UNDO_FORCE = 1u << 2,
+	/* Put the bitmaps back marked as in use: nobody trusts them. For an image that the guest may
+	 * have written to since. */
+	QCOW2BM_UNDO_IN_USE = 1u << 3
 };
 
 struct qcow2bm_undo_result {
@@ -609,15 +612,21 @@ struct qcow2bm_undo_result {
 	uint64_t restored_bytes; /* written */
 	uint64_t file_bytes;     /* length of the image before the edit */
 	unsigned syncs;
+	bool proven;             /* nothing has written to the file since the edit ended */
+	uint64_t marked_bitmaps; /* put back marked as in use */
 };
 
 /*
  * Puts back, byte for byte, what the image file held before the edit that `undo_filename` was
- * written for, its length included. The image may be a copy, or renamed. It is looked at first:
- * nothing but the edit, or an undoing that was interrupted, must have changed it since. Doing it
- * twice does nothing the second time. `result` may be NULL.
+ * written for, its length included. It is looked at first: nothing but the edit, or an undoing
+ * that was interrupted, must have changed what the edit changed. A guest that wrote elsewhere
+ * leaves no trace there: unless the file's times prove that nothing has written since the edit
+ * ended, bitmaps that the image does not have now come back only with QCOW2BM_UNDO_IN_USE, and only
+ * where what they occupied is still theirs or nobody's. Doing it twice does nothing the second time
+ * but a sync. `result` may be NULL.
  *
- * Errors: EINVAL when something else has written since, or for an undo file of another image;
+ * Errors: EINVAL when something else has written since, or may have and QCOW2BM_UNDO_IN_USE is not
+ * given, or for an undo file of another image;
  * EIMAGE, ELIMIT, EUNSUPPORTED for an undo file that is damaged or none; ENOMEM, ESYSTEM, EBUSY:
  * nothing was changed. EUNKNOWN: a write failed on the way back; do it again.
  * Crash: a state that a power cut could have left of the edit itself; do it again.

@@ -97,6 +97,19 @@ static enum qcow2bm_code free_leaked(struct q2_plan *plan, struct qcow2bm_error 
 	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
 }
 
+/* An undo file wants the bytes of what is about to be free, before anybody can write there. */
+static enum qcow2bm_code keep_owned(struct q2_commit *commit, struct qcow2bm_error *err)
+{
+	const struct q2_clusters *owned = &commit->plan->owned;
+	unsigned cluster_bits = commit->image->header.cluster_bits;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < owned->count; i++)
+		code = q2_storage_keep(commit->image->storage,
+				       owned->runs[i].first << cluster_bits,
+				       owned->runs[i].count << cluster_bits, err);
+	return code;
+}
+
 void q2_release(struct q2_commit *commit)
 {
 	struct q2_plan *plan = commit->plan;
@@ -125,9 +138,11 @@ void q2_release(struct q2_commit *commit)
 	}
 	uint64_t unproven = commit->table_replaced ? plan->old_table_unproven : 0;
 	tell_leaks(commit, q2_clusters_total(&plan->old) + unproven, plan->leak_reason);
+	code = keep_owned(commit, &err);
 	/* The old directory may be among those that are counted too often. */
-	code = q2_refcounts_change(&plan->refcounts, &plan->edit->repair.high,
-				   Q2_REFCOUNTS_TO_ONE, &err);
+	if (code == QCOW2BM_OK)
+		code = q2_refcounts_change(&plan->refcounts, &plan->edit->repair.high,
+					   Q2_REFCOUNTS_TO_ONE, &err);
 	if (code == QCOW2BM_OK)
 		code = q2_refcounts_change(&plan->refcounts, &plan->owned,
 					   plan->edit->repair.is_whole

@@ -7,6 +7,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "lock.h"
+#include "stamp.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -195,6 +196,11 @@ static void file_find_data(struct q2_storage *storage, uint64_t off, uint64_t en
 		*data_end = q2_min_u64((uint64_t)hole, end);
 }
 
+static void file_stamp(struct q2_storage *storage, bool settle, struct q2_stamp *stamp)
+{
+	q2_stamp_take(file_of(storage)->fd, settle, stamp);
+}
+
 static void file_close(struct q2_storage *storage)
 {
 	/* Gives the locks back. Its result tells nothing: what matters was synced before.
@@ -211,6 +217,7 @@ static const struct q2_storage_ops file_ops = {
 	.discard = file_discard,
 	.length = file_length,
 	.find_data = file_find_data,
+	.stamp = file_stamp,
 	.close = file_close,
 };
 

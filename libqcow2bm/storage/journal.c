@@ -5,10 +5,9 @@
 #include "journal.h"
 
 #include "../base/checked.h"
-#include "../base/endian.h"
 #include "../base/error.h"
 #include "spans.h"
-#include "undo_record.h"
+#include "undo_write.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,27 +15,21 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Room in the undo file that is allocated before it is needed. A full disk is met when the
- * room ahead is to be made: then what is left is enough to note the way back. */
-#define ROOM_AHEAD (256u << 10)
+/* So many old bytes of what is let go are kept; of more, the sums. */
+#define KEEP_MAX_BYTES (256u << 20)
 
 struct journal {
 	struct q2_storage storage; /* first: a storage pointer is a journal pointer */
 	struct q2_storage *inner;
-	struct q2_storage *undo;
+	struct q2_undo_writer undo;
 	char *path; /* of the undo file; NULL when it is not ours to remove */
-	uint64_t id;
-	uint64_t at;        /* where the next record goes */
-	uint64_t batch_off; /* where `at` was when the undo file was last synced */
-	uint64_t room;      /* the undo file's length; zeros from `at` on */
-	bool is_short;      /* the room ahead could not be made */
-	uint64_t number;
-	uint32_t stretch;
+	bool has_changes;
+	uint64_t kept_bytes;
 	struct q2_spans noted; /* sectors that this stretch has the old bytes of */
-	struct q2_spans ever;  /* sectors that any record is about */
+	struct q2_spans ever;  /* sectors that any change is about */
+	struct q2_spans kept;  /* sectors that were let go without one */
 	uint8_t old[Q2_UNDO_MAX_RANGE];
 	uint8_t new[Q2_UNDO_MAX_RANGE];
-	uint8_t record[Q2_UNDO_MAX_RECORD];
 };
 
 static struct journal *journal_of(struct q2_storage *storage)
@@ -44,87 +37,7 @@ static struct journal *journal_of(struct q2_storage *storage)
 	return (struct journal *)(void *)storage;
 }
 
-static bool has_records(const struct journal *journal)
-{
-	return journal->at > Q2_UNDO_SECTOR_BYTES;
-}
-
-/* An error of the undo file must not look like one of the image. */
-static enum qcow2bm_code blame_undo(const struct qcow2bm_error *cause,
-				    struct qcow2bm_error *err)
-{
-	bool was_free = err != NULL && err->code == QCOW2BM_OK;
-	q2_fail(err, cause->code, QCOW2BM_NO_OFFSET, "the undo file: %.400s",
-		cause->sentence);
-	if (was_free)
-		err->sys_errno = cause->sys_errno;
-	return cause->code;
-}
-
-/* ---- The undo file ------------------------------------------------------------------ */
-
-static enum qcow2bm_code make_room(struct journal *journal, uint32_t bytes,
-				   struct qcow2bm_error *err)
-{
-	static const uint8_t zeros[ROOM_AHEAD];
-	while (journal->room < journal->at + bytes + ROOM_AHEAD) {
-		enum qcow2bm_code code = q2_storage_write(
-			journal->undo, zeros, sizeof(zeros), journal->room, err);
-		if (code != QCOW2BM_OK)
-			return code;
-		journal->room += sizeof(zeros);
-	}
-	return QCOW2BM_OK;
-}
-
-/* Writes one record behind the last one. It counts from the next sync on. */
-static enum qcow2bm_code append(struct journal *journal, struct q2_undo_record *record,
-				struct qcow2bm_error *err)
-{
-	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
-	uint32_t payload = q2_undo_record_payload(record),
-		 bytes = q2_undo_record_bytes(record);
-	if (!journal->is_short && make_room(journal, bytes, &cause) != QCOW2BM_OK) {
-		journal->is_short = true;
-		return blame_undo(&cause, err);
-	}
-	record->id = journal->id;
-	record->number = journal->number;
-	record->stretch = journal->stretch;
-	record->batch_off = journal->batch_off;
-	record->payload_crc =
-		q2_undo_crc(0, journal->record + Q2_UNDO_HEAD_BYTES, payload);
-	q2_undo_record_encode(record, journal->record);
-	memset(journal->record + Q2_UNDO_HEAD_BYTES + payload, 0,
-	       bytes - Q2_UNDO_HEAD_BYTES - payload);
-	if (q2_storage_write(journal->undo, journal->record, bytes, journal->at,
-			     &cause) != QCOW2BM_OK)
-		return blame_undo(&cause, err);
-	journal->at += bytes;
-	journal->room = q2_max_u64(journal->room, journal->at);
-	journal->number++;
-	return QCOW2BM_OK;
-}
-
-static enum qcow2bm_code sync_undo(struct journal *journal, struct qcow2bm_error *err)
-{
-	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
-	if (q2_storage_sync(journal->undo, &cause) != QCOW2BM_OK)
-		return blame_undo(&cause, err);
-	return QCOW2BM_OK;
-}
-
 /* ---- Noting a change ---------------------------------------------------------------- */
-
-/* Sums of `sectors` sectors of `bytes`, in the place where a record has them. */
-static void put_sums(struct journal *journal, const uint8_t *bytes, size_t sectors)
-{
-	uint8_t *sums = journal->record + Q2_UNDO_HEAD_BYTES;
-	for (size_t i = 0; i < sectors; i++)
-		q2_be32_store(sums + 4 * i,
-			      q2_undo_crc(0, bytes + i * Q2_UNDO_SECTOR_BYTES,
-					  Q2_UNDO_SECTOR_BYTES));
-}
 
 /* Reads a range; what lies behind the end is zeros. *inside is what lies before it. */
 static enum qcow2bm_code read_padded(struct journal *journal, uint8_t *buf,
@@ -160,10 +73,12 @@ static enum qcow2bm_code note_range(struct journal *journal, uint64_t off, uint3
 		if (!is_noted && inside > from)
 			record.old_bytes =
 				(uint32_t)q2_min_u64(record.bytes, inside - from);
-		put_sums(journal, journal->new + from, (size_t)(stop - first));
-		memcpy(journal->record + Q2_UNDO_HEAD_BYTES + 4 * (stop - first),
-		       journal->old + from, record.old_bytes);
-		enum qcow2bm_code code = append(journal, &record, err);
+		q2_undo_write_sums(&journal->undo, journal->new + from,
+				   (size_t)(stop - first));
+		q2_undo_write_old(&journal->undo, journal->old + from, record.old_bytes,
+				  (size_t)(stop - first));
+		enum qcow2bm_code code =
+			q2_undo_write_append(&journal->undo, &record, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		first = stop;
@@ -200,7 +115,7 @@ static enum qcow2bm_code append_change(struct journal *journal,
 	if (change->bytes == 0) {
 		struct q2_undo_record record = {.kind = Q2_UNDO_CHANGE,
 						.length_bytes = change->length_after};
-		return append(journal, &record, err);
+		return q2_undo_write_append(&journal->undo, &record, err);
 	}
 	while (off < end) {
 		uint32_t bytes = (uint32_t)q2_min_u64(end - off, Q2_UNDO_MAX_RANGE),
@@ -222,22 +137,97 @@ static enum qcow2bm_code append_change(struct journal *journal,
 static enum qcow2bm_code note_change(struct journal *journal, const struct change *change,
 				     struct qcow2bm_error *err)
 {
-	journal->batch_off = journal->at;
+	journal->undo.batch_off = journal->undo.at;
 	uint64_t first = change->off / Q2_UNDO_SECTOR_BYTES;
 	uint64_t end = q2_shift_up(change->off + change->bytes, 9);
 	enum qcow2bm_code code = append_change(journal, change, err);
 	if (code == QCOW2BM_OK)
-		code = sync_undo(journal, err);
+		code = q2_undo_write_sync(&journal->undo, err);
 	/* In `ever` first: a range that is in `noted` only would have no sum at the end. */
 	if (code == QCOW2BM_OK && change->bytes != 0)
 		code = q2_spans_add(&journal->ever, first, end, err);
 	if (code == QCOW2BM_OK && change->bytes != 0)
 		code = q2_spans_add(&journal->noted, first, end, err);
+	journal->has_changes |= code == QCOW2BM_OK;
 	if (code != QCOW2BM_OK) {
 		/* Nobody knows whether they are on the disk: the next ones replace them, and
 		 * have higher numbers than what may be left of these. */
-		journal->at = journal->batch_off;
+		journal->undo.at = journal->undo.batch_off;
 	}
+	return code;
+}
+
+/* ---- Keeping what is let go ---------------------------------------------------------- */
+
+static enum qcow2bm_code keep_range(struct journal *journal, uint64_t first, uint64_t end,
+				    uint64_t length, struct qcow2bm_error *err)
+{
+	uint64_t off = first * Q2_UNDO_SECTOR_BYTES, stop = end * Q2_UNDO_SECTOR_BYTES;
+	while (off < stop) {
+		uint32_t bytes = (uint32_t)q2_min_u64(stop - off, Q2_UNDO_MAX_RANGE),
+			 stored;
+		size_t sectors = bytes / Q2_UNDO_SECTOR_BYTES;
+		struct q2_undo_record record = {.kind = Q2_UNDO_KEPT,
+						.off = off,
+						.bytes = bytes,
+						.length_bytes = length};
+		enum qcow2bm_code code = read_padded(journal, journal->old, bytes, off,
+						     length, &stored, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		while (stored > 0 && journal->old[stored - 1] == 0)
+			stored--;
+		record.has_old = journal->kept_bytes + stored <= KEEP_MAX_BYTES;
+		record.old_bytes = record.has_old ? stored : 0;
+		journal->kept_bytes += record.old_bytes;
+		q2_undo_write_sums(&journal->undo, journal->old, sectors);
+		q2_undo_write_old(&journal->undo, journal->old, record.old_bytes,
+				  sectors);
+		code = q2_undo_write_append(&journal->undo, &record, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		off += bytes;
+	}
+	return QCOW2BM_OK;
+}
+
+/* What was written to has its old bytes in the file already. */
+static enum qcow2bm_code keep_new(struct journal *journal, uint64_t first, uint64_t end,
+				  uint64_t length, struct qcow2bm_error *err)
+{
+	while (first < end) {
+		bool is_kept, is_changed;
+		uint64_t stop = q2_spans_part(&journal->kept, first, end, &is_kept);
+		stop = q2_spans_part(&journal->ever, first, stop, &is_changed);
+		if (!is_kept && !is_changed) {
+			enum qcow2bm_code code =
+				keep_range(journal, first, stop, length, err);
+			if (code != QCOW2BM_OK)
+				return code;
+		}
+		first = stop;
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code journal_keep(struct q2_storage *storage, uint64_t off,
+				      uint64_t bytes, struct qcow2bm_error *err)
+{
+	struct journal *journal = journal_of(storage);
+	uint64_t length, before = journal->undo.at;
+	enum qcow2bm_code code = q2_storage_length(journal->inner, &length, err);
+	if (code != QCOW2BM_OK || bytes == 0 || off >= length)
+		return code;
+	uint64_t first = off / Q2_UNDO_SECTOR_BYTES;
+	uint64_t end = q2_shift_up(off + q2_min_u64(bytes, length - off), 9);
+	journal->undo.batch_off = before;
+	code = keep_new(journal, first, end, length, err);
+	if (code == QCOW2BM_OK && journal->undo.at != before)
+		code = q2_undo_write_sync(&journal->undo, err);
+	if (code == QCOW2BM_OK)
+		code = q2_spans_add(&journal->kept, first, end, err);
+	if (code != QCOW2BM_OK)
+		journal->undo.at = before;
 	return code;
 }
 
@@ -279,7 +269,7 @@ static enum qcow2bm_code journal_sync(struct q2_storage *storage,
 	if (code != QCOW2BM_OK || journal->noted.count == 0)
 		return code;
 	q2_spans_empty(&journal->noted);
-	journal->stretch++;
+	journal->undo.stretch++;
 	return QCOW2BM_OK;
 }
 
@@ -318,10 +308,11 @@ static enum qcow2bm_code journal_length(struct q2_storage *storage, uint64_t *by
 
 static void release(struct journal *journal)
 {
-	q2_storage_close(journal->undo);
-	if (journal->path != NULL && !has_records(journal))
+	q2_storage_close(journal->undo.file);
+	if (journal->path != NULL && !journal->has_changes)
 		unlink(journal->path);
 	free(journal->path);
+	q2_spans_free(&journal->kept);
 	q2_spans_free(&journal->noted);
 	q2_spans_free(&journal->ever);
 	free(journal);
@@ -340,6 +331,7 @@ static const struct q2_storage_ops journal_ops = {
 	.resize = journal_resize,
 	.discard = journal_discard,
 	.length = journal_length,
+	.keep = journal_keep,
 	.close = journal_close,
 };
 
@@ -357,9 +349,7 @@ static uint64_t make_id(void)
 
 static enum qcow2bm_code write_header(struct journal *journal, struct qcow2bm_error *err)
 {
-	struct q2_undo_header header = {.id = journal->id};
-	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
-	uint8_t sector[Q2_UNDO_SECTOR_BYTES];
+	struct q2_undo_header header = {0};
 	enum qcow2bm_code code =
 		q2_storage_length(journal->inner, &header.length_bytes, err);
 	if (code != QCOW2BM_OK)
@@ -371,14 +361,7 @@ static enum qcow2bm_code write_header(struct journal *journal, struct qcow2bm_er
 	if (code != QCOW2BM_OK)
 		return code;
 	header.start_crc = q2_undo_crc(0, journal->old, header.start_bytes);
-	q2_undo_header_encode(&header, sector);
-	code = q2_storage_write(journal->undo, sector, sizeof(sector), 0, &cause);
-	journal->at = journal->room = sizeof(sector);
-	if (code == QCOW2BM_OK)
-		code = make_room(journal, 0, &cause);
-	if (code == QCOW2BM_OK)
-		code = q2_storage_sync(journal->undo, &cause);
-	return code == QCOW2BM_OK ? code : blame_undo(&cause, err);
+	return q2_undo_write_header(&journal->undo, &header, err);
 }
 
 /* *journal owns neither storage after a failure. */
@@ -392,8 +375,8 @@ static enum qcow2bm_code begin(struct journal **result, struct q2_storage *inner
 	journal->storage = *inner;
 	journal->storage.ops = &journal_ops;
 	journal->inner = inner;
-	journal->undo = undo;
-	journal->id = make_id();
+	journal->undo.file = undo;
+	journal->undo.id = make_id();
 	enum qcow2bm_code code = write_header(journal, err);
 	if (code != QCOW2BM_OK) {
 		free(journal);
@@ -427,7 +410,7 @@ enum qcow2bm_code q2_journal_open(struct q2_storage **storage, struct q2_storage
 		return q2_fail_memory(err, "an undo file");
 	if (q2_file_create(&undo, path, &cause) != QCOW2BM_OK) {
 		free(copy);
-		return blame_undo(&cause, err);
+		return q2_undo_write_blame(&cause, err);
 	}
 	enum qcow2bm_code code = begin(&journal, inner, undo, err);
 	if (code != QCOW2BM_OK) {
@@ -465,8 +448,9 @@ static enum qcow2bm_code note_standing(struct journal *journal,
 						     length, &inside, err);
 		if (code != QCOW2BM_OK)
 			return code;
-		put_sums(journal, journal->old, bytes / Q2_UNDO_SECTOR_BYTES);
-		code = append(journal, &record, err);
+		q2_undo_write_sums(&journal->undo, journal->old,
+				   bytes / Q2_UNDO_SECTOR_BYTES);
+		code = q2_undo_write_append(&journal->undo, &record, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		off += bytes;
@@ -477,19 +461,24 @@ static enum qcow2bm_code note_standing(struct journal *journal,
 static enum qcow2bm_code note_end(struct journal *journal, struct qcow2bm_error *err)
 {
 	struct q2_undo_record end = {.kind = Q2_UNDO_END};
-	journal->batch_off = journal->at;
+	journal->undo.batch_off = journal->undo.at;
 	enum qcow2bm_code code =
 		q2_storage_length(journal->inner, &end.length_bytes, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < journal->ever.count; i++)
 		code = note_standing(journal, &journal->ever.items[i], end.length_bytes,
 				     err);
+	/* What was written through a mapping gets its time when it is synced. */
 	if (code == QCOW2BM_OK)
-		code = append(journal, &end, err);
+		code = q2_storage_sync(journal->inner, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	q2_storage_stamp(journal->inner, true, &end.stamp);
+	code = q2_undo_write_append(&journal->undo, &end, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	/* Zeros behind the end do no harm; where they cannot be cut off, they stay. */
-	(void)q2_storage_resize(journal->undo, journal->at, NULL);
-	return sync_undo(journal, err);
+	(void)q2_storage_resize(journal->undo.file, journal->undo.at, NULL);
+	return q2_undo_write_sync(&journal->undo, err);
 }
 
 enum qcow2bm_code q2_journal_end(struct q2_storage *storage, struct q2_storage **inner,
@@ -498,7 +487,7 @@ enum qcow2bm_code q2_journal_end(struct q2_storage *storage, struct q2_storage *
 	struct journal *journal = journal_of(storage);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	*inner = journal->inner;
-	if (has_records(journal))
+	if (journal->has_changes)
 		code = note_end(journal, err);
 	release(journal);
 	return code;

@@ -14,6 +14,16 @@ struct q2_storage;
 /* IDLE: a program has the image open and does not write now, but may later. */
 enum q2_writer { Q2_WRITER_NONE, Q2_WRITER_LIVE, Q2_WRITER_IDLE, Q2_WRITER_UNKNOWN };
 
+/* When a file was last changed. A write that came after it was taken gives another one. */
+struct q2_stamp {
+	bool is_known;
+	const char *why_unknown; /* else: a clause */
+	uint64_t boot;		 /* this run of the system */
+	uint64_t device, inode;
+	int64_t mtime_s, ctime_s;
+	uint32_t mtime_ns, ctime_ns;
+};
+
 struct q2_storage_ops {
 	/* Reads exactly `bytes` at `off`. Bytes past the end of the file are an EIMAGE error. */
 	enum qcow2bm_code (*read)(struct q2_storage *storage, void *buf, size_t bytes,
@@ -37,6 +47,12 @@ struct q2_storage_ops {
 	 * not known may hold something. NULL: all may. */
 	void (*find_data)(struct q2_storage *storage, uint64_t off, uint64_t end,
 			  uint64_t *data_off, uint64_t *data_end);
+	/* Tells when the file was last changed; `settle`: waits until a later write will have another
+	 * time. NULL: that is not known. */
+	void (*stamp)(struct q2_storage *storage, bool settle, struct q2_stamp *stamp);
+	/* The bytes are about to be nobody's: an undo file keeps them. NULL: nobody keeps any. */
+	enum qcow2bm_code (*keep)(struct q2_storage *storage, uint64_t off, uint64_t bytes,
+				  struct qcow2bm_error *err);
 	void (*close)(struct q2_storage *storage);
 };
 
@@ -115,6 +131,19 @@ static inline void q2_storage_find_data(struct q2_storage *s, uint64_t off, uint
 	*data_end = end;
 	if (s->ops->find_data != NULL)
 		s->ops->find_data(s, off, end, data_off, data_end);
+}
+
+static inline void q2_storage_stamp(struct q2_storage *s, bool settle, struct q2_stamp *stamp)
+{
+	*stamp = (struct q2_stamp){.why_unknown = "nothing tells when it was written"};
+	if (s->ops->stamp != NULL)
+		s->ops->stamp(s, settle, stamp);
+}
+
+static inline enum qcow2bm_code q2_storage_keep(struct q2_storage *s, uint64_t off,
+						uint64_t bytes, struct qcow2bm_error *err)
+{
+	return s->ops->keep == NULL ? QCOW2BM_OK : s->ops->keep(s, off, bytes, err);
 }
 
 static inline void q2_storage_close(struct q2_storage *s)

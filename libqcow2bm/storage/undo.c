@@ -4,50 +4,69 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "undo_kept.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct run {
-	struct q2_undo undo;
+	const struct q2_undo *undo;
 	struct q2_storage *image;
 	unsigned flags;
 	uint64_t length; /* of the image now */
-	struct q2_undo_position position;
 	struct qcow2bm_undo_result *result;
 	uint8_t buf[Q2_UNDO_MAX_RANGE];
 };
 
-static enum qcow2bm_code read_old(struct run *run, const struct q2_undo_entry *entry,
-				  struct qcow2bm_error *err)
+enum qcow2bm_code q2_undo_read_old(const struct q2_undo *undo,
+				   const struct q2_undo_entry *entry, uint8_t *buf,
+				   struct qcow2bm_error *err)
 {
 	const struct q2_undo_record *record = &entry->record;
-	return q2_storage_read(run->undo.storage, run->buf, record->old_bytes,
-			       entry->payload_off +
-				       (uint64_t)record->bytes / Q2_UNDO_SECTOR_BYTES * 4,
-			       err);
+	uint64_t sums = (uint64_t)record->bytes / Q2_UNDO_SECTOR_BYTES * 4;
+	memset(buf + record->old_bytes, 0, record->bytes - record->old_bytes);
+	if (record->old_bytes == 0)
+		return QCOW2BM_OK;
+	return q2_storage_read(undo->storage, buf, record->old_bytes,
+			       entry->payload_off + sums, err);
+}
+
+bool q2_undo_mark(const struct q2_undo *undo, uint8_t *buf, size_t bytes, uint64_t off)
+{
+	size_t low = 0, high = undo->mark_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (undo->marks[middle] < off)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	size_t first = low;
+	for (; low < undo->mark_count && undo->marks[low] - off < bytes; low++)
+		buf[undo->marks[low] - off] |= 1;
+	return low > first;
 }
 
 /* The first bytes of the image as they were before, all old bytes put back. */
 static enum qcow2bm_code make_start(struct run *run, uint8_t *start,
 				    struct qcow2bm_error *err)
 {
-	uint32_t bytes = run->undo.header.start_bytes;
+	uint32_t bytes = run->undo->header.start_bytes;
 	uint32_t inside = (uint32_t)q2_min_u64(bytes, run->length);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	memset(start, 0, bytes);
 	if (inside != 0)
 		code = q2_storage_read(run->image, start, inside, 0, err);
-	for (size_t i = run->undo.count; code == QCOW2BM_OK && i-- > 0;) {
-		const struct q2_undo_entry *entry = &run->undo.entries[i];
+	for (size_t i = run->undo->count; code == QCOW2BM_OK && i-- > 0;) {
+		const struct q2_undo_entry *entry = &run->undo->entries[i];
 		uint64_t off = entry->record.off;
-		if (entry->record.old_bytes == 0 || off >= bytes)
+		if (!entry->record.has_old || off >= bytes)
 			continue;
-		code = read_old(run, entry, err);
+		code = q2_undo_read_old(run->undo, entry, run->buf, err);
 		if (code == QCOW2BM_OK)
 			memcpy(start + off, run->buf,
-			       (size_t)q2_min_u64(entry->record.old_bytes, bytes - off));
+			       (size_t)q2_min_u64(entry->record.bytes, bytes - off));
 	}
 	return code;
 }
@@ -55,7 +74,7 @@ static enum qcow2bm_code make_start(struct run *run, uint8_t *start,
 /* A copy of the image is as good; another image is not. */
 static enum qcow2bm_code check_identity(struct run *run, struct qcow2bm_error *err)
 {
-	const struct q2_undo_header *header = &run->undo.header;
+	const struct q2_undo_header *header = &run->undo->header;
 	uint8_t *start = malloc(Q2_UNDO_MAX_START);
 	if (start == NULL)
 		return q2_fail_memory(err, "the start of the image");
@@ -74,7 +93,7 @@ static enum qcow2bm_code check_identity(struct run *run, struct qcow2bm_error *e
 /* While an edit or its undoing is under way the image has one of many lengths. */
 static enum qcow2bm_code check_length(struct run *run, struct qcow2bm_error *err)
 {
-	const struct q2_undo *undo = &run->undo;
+	const struct q2_undo *undo = run->undo;
 	uint64_t least = undo->least_bytes, most = undo->most_bytes;
 	if (undo->has_end) {
 		least = q2_min_u64(undo->end_bytes, undo->header.length_bytes);
@@ -91,17 +110,18 @@ static enum qcow2bm_code check_length(struct run *run, struct qcow2bm_error *err
 		       undo->has_end ? "" : ", and the edit was interrupted (--force)");
 }
 
-static enum qcow2bm_code check_position(struct run *run, struct qcow2bm_error *err)
+static enum qcow2bm_code check_position(struct run *run,
+					struct q2_undo_position *position,
+					struct qcow2bm_error *err)
 {
-	struct q2_undo_position *position = &run->position;
 	enum qcow2bm_code code =
-		q2_undo_find_position(&run->undo, run->image, position, err);
+		q2_undo_find_position(run->undo, run->image, position, err);
 	if (code != QCOW2BM_OK || position->is_known)
 		return code;
-	bool may_force = !run->undo.has_end;
+	bool may_force = !run->undo->has_end;
 	if (may_force && (run->flags & QCOW2BM_UNDO_FORCE)) {
-		position->stretch = run->undo.stretches;
-		run->result->forced = true;
+		position->stretch = run->undo->stretches;
+		position->forced = true;
 		return QCOW2BM_OK;
 	}
 	const char *advice =
@@ -132,11 +152,11 @@ static enum qcow2bm_code put_back_entry(struct run *run,
 	if (code == QCOW2BM_OK && length > record->off)
 		bytes = q2_max_u64(bytes,
 				   q2_min_u64(length - record->off, record->bytes));
-	if (code == QCOW2BM_OK && record->old_bytes != 0)
-		code = read_old(run, entry, err);
+	if (code == QCOW2BM_OK)
+		code = q2_undo_read_old(run->undo, entry, run->buf, err);
 	if (code != QCOW2BM_OK || bytes == 0)
 		return code;
-	memset(run->buf + record->old_bytes, 0, (size_t)bytes - record->old_bytes);
+	q2_undo_mark(run->undo, run->buf, (size_t)bytes, record->off);
 	run->result->restored_bytes += bytes;
 	return q2_storage_write(run->image, run->buf, (size_t)bytes, record->off, err);
 }
@@ -147,10 +167,11 @@ static enum qcow2bm_code put_back(struct run *run, uint32_t stretch, size_t *end
 				  struct qcow2bm_error *err)
 {
 	uint64_t before = run->result->restored_bytes;
-	while (*end > 0 && run->undo.entries[*end - 1].record.stretch >= stretch) {
-		const struct q2_undo_entry *entry = &run->undo.entries[--*end];
+	while (*end > 0 && run->undo->entries[*end - 1].record.stretch >= stretch) {
+		const struct q2_undo_entry *entry = &run->undo->entries[--*end];
 		const struct q2_undo_record *record = &entry->record;
-		if (record->stretch != stretch || !record->has_old)
+		if (record->stretch != stretch || !record->has_old ||
+		    record->kind == Q2_UNDO_KEPT)
 			continue;
 		enum qcow2bm_code code = put_back_entry(run, entry, err);
 		if (code != QCOW2BM_OK)
@@ -164,7 +185,7 @@ static enum qcow2bm_code put_back(struct run *run, uint32_t stretch, size_t *end
 
 static enum qcow2bm_code put_back_length(struct run *run, struct qcow2bm_error *err)
 {
-	uint64_t old = run->undo.header.length_bytes;
+	uint64_t old = run->undo->header.length_bytes;
 	enum qcow2bm_code code = q2_storage_length(run->image, &run->length, err);
 	if (code != QCOW2BM_OK || run->length == old)
 		return code;
@@ -173,14 +194,28 @@ static enum qcow2bm_code put_back_length(struct run *run, struct qcow2bm_error *
 	return code == QCOW2BM_OK ? q2_storage_sync(run->image, err) : code;
 }
 
-static enum qcow2bm_code restore(struct run *run, struct qcow2bm_error *err)
+/* While nothing refers to it: a crash leaves it in free clusters. The marks are there before the
+ * header leads to them again. */
+static enum qcow2bm_code put_back_kept(struct run *run, struct qcow2bm_error *err)
+{
+	uint64_t before = run->result->restored_bytes;
+	enum qcow2bm_code code = q2_undo_put_back_kept(run->undo, run->image,
+						       &run->result->restored_bytes, err);
+	if (code != QCOW2BM_OK || run->result->restored_bytes == before)
+		return code;
+	run->result->syncs++;
+	return q2_storage_sync(run->image, err);
+}
+
+static enum qcow2bm_code restore(struct run *run, const struct q2_undo_position *position,
+				 struct qcow2bm_error *err)
 {
 	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
-	enum qcow2bm_code code = QCOW2BM_OK;
-	size_t entry_end = run->undo.count;
+	enum qcow2bm_code code = put_back_kept(run, &cause);
+	size_t entry_end = run->undo->count;
 	/* At the end of the last stretch it is the last that goes first. */
-	uint32_t end = (uint32_t)q2_min_u64((uint64_t)run->position.stretch + 1,
-					    run->undo.stretches);
+	uint32_t end = (uint32_t)q2_min_u64((uint64_t)position->stretch + 1,
+					    run->undo->stretches);
 	while (code == QCOW2BM_OK && end-- > 0)
 		code = put_back(run, end, &entry_end, &cause);
 	if (code == QCOW2BM_OK)
@@ -194,70 +229,39 @@ static enum qcow2bm_code restore(struct run *run, struct qcow2bm_error *err)
 	return QCOW2BM_EUNKNOWN;
 }
 
-static enum qcow2bm_code check_and_restore(struct run *run, struct qcow2bm_error *err)
+enum qcow2bm_code q2_undo_look(const struct q2_undo *undo, struct q2_storage *image,
+			       unsigned flags, struct q2_undo_position *position,
+			       struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = q2_storage_length(run->image, &run->length, err);
+	struct run *run = calloc(1, sizeof(*run));
+	if (run == NULL)
+		return q2_fail_memory(err, "an undo file");
+	run->undo = undo;
+	run->image = image;
+	run->flags = flags;
+	enum qcow2bm_code code = q2_storage_length(image, &run->length, err);
 	if (code == QCOW2BM_OK)
 		code = check_identity(run, err);
 	if (code == QCOW2BM_OK)
 		code = check_length(run, err);
 	if (code == QCOW2BM_OK)
-		code = check_position(run, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	run->result->was_interrupted = !run->undo.has_end;
-	run->result->nothing = run->position.is_original;
-	run->result->file_bytes = run->undo.header.length_bytes;
-	if (run->flags & QCOW2BM_UNDO_DRY_RUN)
-		return QCOW2BM_OK;
-	if (!run->position.is_original)
-		return restore(run, err);
-	/* An undo that was killed may have left it in the page cache alone. */
-	run->result->syncs++;
-	return q2_storage_sync(run->image, err);
-}
-
-enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *storage,
-			      unsigned flags, struct qcow2bm_undo_result *result,
-			      struct qcow2bm_error *err)
-{
-	struct qcow2bm_undo_result unwanted = {0};
-	struct run *run = calloc(1, sizeof(*run));
-	if (run == NULL)
-		return q2_fail_memory(err, "an undo file");
-	run->image = image;
-	run->flags = flags;
-	run->result = result == NULL ? &unwanted : result;
-	memset(run->result, 0, sizeof(*run->result));
-	enum qcow2bm_code code = q2_undo_load(&run->undo, storage, err);
-	if (code == QCOW2BM_OK) {
-		code = check_and_restore(run, err);
-		q2_undo_free(&run->undo);
-	}
+		code = check_position(run, position, err);
 	free(run);
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename,
-			       unsigned flags, unsigned wait_seconds,
-			       struct qcow2bm_undo_result *result,
-			       struct qcow2bm_error *err)
+enum qcow2bm_code q2_undo_restore(const struct q2_undo *undo, struct q2_storage *image,
+				  const struct q2_undo_position *position,
+				  struct qcow2bm_undo_result *result,
+				  struct qcow2bm_error *err)
 {
-	struct q2_storage *image, *undo;
-	unsigned image_flags = (flags & QCOW2BM_UNDO_DRY_RUN ? 0u : Q2_STORAGE_WRITE) |
-			       (flags & QCOW2BM_UNDO_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
-	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
-	enum qcow2bm_code code =
-		q2_file_open(&undo, undo_filename, Q2_STORAGE_NO_LOCK, 0, &cause);
-	if (code != QCOW2BM_OK)
-		return q2_fail(err, code, QCOW2BM_NO_OFFSET,
-			       "the undo file '%.200s': %.200s", undo_filename,
-			       cause.sentence);
-	code = q2_file_open(&image, filename, image_flags, wait_seconds, err);
-	if (code == QCOW2BM_OK) {
-		code = q2_undo_run(image, undo, flags, result, err);
-		q2_storage_close(image);
-	}
-	q2_storage_close(undo);
+	struct run *run = calloc(1, sizeof(*run));
+	if (run == NULL)
+		return q2_fail_memory(err, "an undo file");
+	run->undo = undo;
+	run->image = image;
+	run->result = result;
+	enum qcow2bm_code code = restore(run, position, err);
+	free(run);
 	return code;
 }

@@ -3,6 +3,7 @@
 #ifndef Q2_STORAGE_UNDO_H
 #define Q2_STORAGE_UNDO_H
 
+#include "spans.h"
 #include "storage.h"
 #include "undo_record.h"
 
@@ -22,6 +23,13 @@ struct q2_undo {
 	uint64_t end_bytes;    /* of the image then */
 	uint64_t least_bytes;  /* the image was never shorter ... */
 	uint64_t most_bytes;   /* ... nor longer */
+	struct q2_stamp end_stamp; /* of the image when the edit had ended */
+	struct q2_spans changed;   /* sectors that the edit wrote to */
+	struct q2_spans kept;      /* sectors that it did not, and that are in the file */
+	/* Bytes of the image, in its order, whose lowest bit may be set, and is to be set when
+	 * they are put back: in-use flags. Not owned. */
+	const uint64_t *marks;
+	size_t mark_count;
 };
 
 /*
@@ -33,12 +41,21 @@ enum qcow2bm_code q2_undo_load(struct q2_undo *undo, struct q2_storage *storage,
 			       struct qcow2bm_error *err);
 void q2_undo_free(struct q2_undo *undo);
 
+/* The old bytes of an entry that has them, up to the end of its range. Errors: ESYSTEM. */
+enum qcow2bm_code q2_undo_read_old(const struct q2_undo *undo,
+				   const struct q2_undo_entry *entry, uint8_t *buf,
+				   struct qcow2bm_error *err);
+
+/* Sets the marks in bytes of the image from `off` on. Returns whether there is any. */
+bool q2_undo_mark(const struct q2_undo *undo, uint8_t *buf, size_t bytes, uint64_t off);
+
 /* Where the image stands between the first change and the last. */
 struct q2_undo_position {
 	bool is_known;    /* it is a state that the edit, or its undoing, can have left */
 	uint32_t stretch; /* of that state; undo->stretches when the edit was through */
 	bool is_original; /* nothing is to be put back */
 	uint64_t off;     /* when not known: the first sector that something else has changed */
+	bool forced;      /* it is not known, and taken for the end of the edit */
 };
 
 /* Compares the image with all that the undo file knows of it. Errors: ESYSTEM, ENOMEM, EIMAGE. */
@@ -46,9 +63,17 @@ enum qcow2bm_code q2_undo_find_position(const struct q2_undo *undo, struct q2_st
 					struct q2_undo_position *position,
 					struct qcow2bm_error *err);
 
-/* All of qcow2bm_undo() with both files open. */
-enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *storage,
-			      unsigned flags, struct qcow2bm_undo_result *result,
-			      struct qcow2bm_error *err);
+/* The same, and refuses another image, one of a wrong length, and a position that is not known,
+ * unless `flags` forces it. Errors: EINVAL as well. */
+enum qcow2bm_code q2_undo_look(const struct q2_undo *undo, struct q2_storage *image,
+			       unsigned flags, struct q2_undo_position *position,
+			       struct qcow2bm_error *err);
+
+/* Puts everything back from that position on, with the marks. Adds to result->restored_bytes and
+ * syncs. Errors: EUNKNOWN. */
+enum qcow2bm_code q2_undo_restore(const struct q2_undo *undo, struct q2_storage *image,
+				  const struct q2_undo_position *position,
+				  struct qcow2bm_undo_result *result,
+				  struct qcow2bm_error *err);
 
 #endif

@@ -99,6 +99,18 @@ static enum qcow2bm_code add(struct load *load, const struct q2_undo_record *rec
 	return QCOW2BM_OK;
 }
 
+static enum qcow2bm_code note_range(struct q2_undo *undo,
+				    const struct q2_undo_record *record,
+				    struct qcow2bm_error *err)
+{
+	uint64_t first = record->off / Q2_UNDO_SECTOR_BYTES;
+	uint64_t end = first + record->bytes / Q2_UNDO_SECTOR_BYTES;
+	if (record->bytes == 0 || record->kind == Q2_UNDO_STANDS)
+		return QCOW2BM_OK;
+	return q2_spans_add(record->kind == Q2_UNDO_KEPT ? &undo->kept : &undo->changed,
+			    first, end, err);
+}
+
 static enum qcow2bm_code take(struct load *load, const struct q2_undo_record *record,
 			      struct qcow2bm_error *err)
 {
@@ -110,9 +122,10 @@ static enum qcow2bm_code take(struct load *load, const struct q2_undo_record *re
 	    (undo->count != 0 &&
 	     record->stretch < undo->entries[undo->count - 1].record.stretch))
 		return fail_damaged(load->at, "its records are not in order", err);
-	if (load->has_standing && record->kind == Q2_UNDO_CHANGE)
+	bool is_end = record->kind == Q2_UNDO_STANDS || record->kind == Q2_UNDO_END;
+	if (load->has_standing && !is_end)
 		return fail_damaged(load->at, "a change stands behind the end", err);
-	load->has_standing |= record->kind != Q2_UNDO_CHANGE;
+	load->has_standing |= is_end;
 	if (record->kind == Q2_UNDO_CHANGE) {
 		undo->stretches = record->stretch + 1;
 		undo->least_bytes = q2_min_u64(undo->least_bytes, record->length_bytes);
@@ -120,7 +133,9 @@ static enum qcow2bm_code take(struct load *load, const struct q2_undo_record *re
 	}
 	undo->has_end = record->kind == Q2_UNDO_END;
 	undo->end_bytes = record->length_bytes;
-	return add(load, record, err);
+	undo->end_stamp = record->stamp;
+	enum qcow2bm_code code = note_range(undo, record, err);
+	return code == QCOW2BM_OK ? add(load, record, err) : code;
 }
 
 static enum qcow2bm_code read_records(struct load *load, struct qcow2bm_error *err)
@@ -180,5 +195,7 @@ enum qcow2bm_code q2_undo_load(struct q2_undo *undo, struct q2_storage *storage,
 void q2_undo_free(struct q2_undo *undo)
 {
 	free(undo->entries);
+	q2_spans_free(&undo->changed);
+	q2_spans_free(&undo->kept);
 	memset(undo, 0, sizeof(*undo));
 }

@@ -49,20 +49,17 @@ static void count_fit(struct search *search, uint32_t first, uint32_t last)
 	search->deltas[last + 1]--;
 }
 
-/* Whether sector `i` of the range is as it was before the change. */
+/* Whether sector `i` of the range is as it was before the change, but for marks. */
 static bool is_old(const struct search *search, const struct q2_undo_record *record,
 		   const uint8_t *content, size_t i)
 {
-	size_t from = i * Q2_UNDO_SECTOR_BYTES, stored = 0;
-	if (record->old_bytes > from)
-		stored = (size_t)q2_min_u64(record->old_bytes - from,
-					    Q2_UNDO_SECTOR_BYTES);
-	if (memcmp(content, search->old + from, stored) != 0)
-		return false;
-	for (size_t at = stored; at < Q2_UNDO_SECTOR_BYTES; at++)
-		if (content[at] != 0)
-			return false;
-	return true;
+	uint8_t marked[Q2_UNDO_SECTOR_BYTES];
+	memcpy(marked, search->old + i * Q2_UNDO_SECTOR_BYTES, sizeof(marked));
+	if (memcmp(content, marked, sizeof(marked)) == 0)
+		return true;
+	return q2_undo_mark(search->undo, marked, sizeof(marked),
+			    record->off + i * Q2_UNDO_SECTOR_BYTES) &&
+	       memcmp(content, marked, sizeof(marked)) == 0;
 }
 
 /* A record that knows the sector's content before this stretch. */
@@ -115,9 +112,8 @@ static enum qcow2bm_code weigh_entry(struct search *search,
 	struct q2_storage *file = search->undo->storage;
 	enum qcow2bm_code code =
 		q2_storage_read(file, search->sums, 4 * sectors, entry->payload_off, err);
-	if (code == QCOW2BM_OK && record->old_bytes != 0)
-		code = q2_storage_read(file, search->old, record->old_bytes,
-				       entry->payload_off + 4 * sectors, err);
+	if (code == QCOW2BM_OK && record->has_old)
+		code = q2_undo_read_old(search->undo, entry, search->old, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < sectors; i++) {
 		uint64_t off = record->off + i * Q2_UNDO_SECTOR_BYTES;
 		if (off < search->start || off - search->start >= Q2_UNDO_MAX_RANGE)
@@ -256,7 +252,8 @@ static enum qcow2bm_code prepare(struct search *search, struct qcow2bm_error *er
 	if (search->order == NULL || search->near == NULL || search->deltas == NULL)
 		return q2_fail_memory(err, "the records of an undo file");
 	for (size_t i = 0; i < undo->count; i++)
-		if (undo->entries[i].record.bytes != 0)
+		if (undo->entries[i].record.bytes != 0 &&
+		    undo->entries[i].record.kind != Q2_UNDO_KEPT)
 			search->order[search->count++] = (uint32_t)i;
 	sort(search);
 	return q2_storage_length(search->image, &search->length, err);

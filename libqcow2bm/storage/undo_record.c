@@ -13,8 +13,12 @@
 #define MAGIC \
 	"qcow2bm undo\n\r\n" /* with its NUL 16 bytes; a text transfer would break it */
 #define MAGIC_BYTES 16u
-#define UNDO_VERSION 1u
+#define UNDO_VERSION 2u
 #define RECORD_MAGIC 0x71326475u
+
+#define STAMP_OFF 72u /* in a head */
+#define FLAG_HAS_OLD 1u
+#define FLAG_HAS_STAMP 2u
 
 /* Where the sum of a header or head stands: at its end. */
 #define SUM_OFF(bytes) ((bytes)-4u)
@@ -65,6 +69,28 @@ enum qcow2bm_code q2_undo_header_decode(struct q2_undo_header *header,
 	return QCOW2BM_OK;
 }
 
+static void encode_stamp(const struct q2_stamp *stamp, uint8_t *buf)
+{
+	q2_be64_store(buf, stamp->boot);
+	q2_be64_store(buf + 8, stamp->device);
+	q2_be64_store(buf + 16, stamp->inode);
+	q2_be64_store(buf + 24, (uint64_t)stamp->mtime_s);
+	q2_be64_store(buf + 32, (uint64_t)stamp->ctime_s);
+	q2_be32_store(buf + 40, stamp->mtime_ns);
+	q2_be32_store(buf + 44, stamp->ctime_ns);
+}
+
+static void decode_stamp(struct q2_stamp *stamp, const uint8_t *buf)
+{
+	stamp->boot = q2_be64_load(buf);
+	stamp->device = q2_be64_load(buf + 8);
+	stamp->inode = q2_be64_load(buf + 16);
+	stamp->mtime_s = (int64_t)q2_be64_load(buf + 24);
+	stamp->ctime_s = (int64_t)q2_be64_load(buf + 32);
+	stamp->mtime_ns = q2_be32_load(buf + 40);
+	stamp->ctime_ns = q2_be32_load(buf + 44);
+}
+
 void q2_undo_record_encode(const struct q2_undo_record *record,
 			   uint8_t head[Q2_UNDO_HEAD_BYTES])
 {
@@ -74,13 +100,16 @@ void q2_undo_record_encode(const struct q2_undo_record *record,
 	q2_be64_store(head + 8, record->id);
 	q2_be64_store(head + 16, record->number);
 	q2_be32_store(head + 24, record->stretch);
-	q2_be32_store(head + 28, record->has_old);
+	q2_be32_store(head + 28, (record->has_old ? FLAG_HAS_OLD : 0u) |
+					 (record->stamp.is_known ? FLAG_HAS_STAMP : 0u));
 	q2_be64_store(head + 32, record->off);
 	q2_be32_store(head + 40, record->bytes);
 	q2_be32_store(head + 44, record->old_bytes);
 	q2_be64_store(head + 48, record->length_bytes);
 	q2_be32_store(head + 56, record->payload_crc);
 	q2_be64_store(head + 64, record->batch_off);
+	if (record->stamp.is_known)
+		encode_stamp(&record->stamp, head + STAMP_OFF);
 	q2_be32_store(head + SUM_OFF(Q2_UNDO_HEAD_BYTES),
 		      q2_undo_crc(0, head, SUM_OFF(Q2_UNDO_HEAD_BYTES)));
 }
@@ -92,7 +121,8 @@ static bool has_sane_range(const struct q2_undo_record *record)
 	    record->bytes > Q2_UNDO_MAX_RANGE || record->old_bytes > record->bytes ||
 	    (record->old_bytes != 0 && !record->has_old))
 		return false;
-	if (record->kind != Q2_UNDO_CHANGE && record->has_old)
+	if (record->kind != Q2_UNDO_CHANGE && record->kind != Q2_UNDO_KEPT &&
+	    record->has_old)
 		return false;
 	return q2_checked_within(record->off, record->bytes, INT64_MAX) &&
 	       record->length_bytes <= INT64_MAX;
@@ -105,10 +135,14 @@ bool q2_undo_record_decode(struct q2_undo_record *record,
 	uint32_t sum = q2_be32_load(head + SUM_OFF(Q2_UNDO_HEAD_BYTES));
 	if (q2_be32_load(head) != RECORD_MAGIC ||
 	    sum != q2_undo_crc(0, head, SUM_OFF(Q2_UNDO_HEAD_BYTES)) ||
-	    kind < Q2_UNDO_CHANGE || kind > Q2_UNDO_END || flags > 1)
+	    kind < Q2_UNDO_CHANGE || kind > Q2_UNDO_KEPT ||
+	    (flags & ~(FLAG_HAS_OLD | FLAG_HAS_STAMP)) != 0)
 		return false;
 	record->kind = (enum q2_undo_kind)kind;
-	record->has_old = flags != 0;
+	record->has_old = (flags & FLAG_HAS_OLD) != 0;
+	record->stamp = (struct q2_stamp){.is_known = (flags & FLAG_HAS_STAMP) != 0};
+	if (record->stamp.is_known)
+		decode_stamp(&record->stamp, head + STAMP_OFF);
 	record->id = q2_be64_load(head + 8);
 	record->number = q2_be64_load(head + 16);
 	record->stretch = q2_be32_load(head + 24);

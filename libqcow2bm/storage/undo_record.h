@@ -6,14 +6,14 @@
  *   record   a head of 128 bytes; the CRC-32 of each sector of its range as it is after the
  *            change; the range's old bytes as far as they lay inside the file; zeros up to the
  *            next sector
- *   ...
- *   end      a record of kind Q2_UNDO_END: nothing is changed any more
+ *   ...      (the old bytes of a range that is kept lack the zeros at their end)
+ *   end      a record of kind Q2_UNDO_END: nothing is changed any more, and when that was
  *   zeros    room that was never used
  */
 #ifndef Q2_STORAGE_UNDO_RECORD_H
 #define Q2_STORAGE_UNDO_RECORD_H
 
-#include "../qcow2bm.h"
+#include "storage.h"
 
 #define Q2_UNDO_SECTOR_BYTES 512u    /* what a disk writes whole */
 #define Q2_UNDO_HEAD_BYTES 128u      /* of a record */
@@ -34,7 +34,9 @@ struct q2_undo_header {
 enum q2_undo_kind {
 	Q2_UNDO_CHANGE = 1, /* the range, the length or both are about to change */
 	Q2_UNDO_STANDS = 2, /* the sums are those of the range as the edit left it */
-	Q2_UNDO_END = 3
+	Q2_UNDO_END = 3,
+	/* The range is not written to, but let go: its sums, and old bytes if has_old is set. */
+	Q2_UNDO_KEPT = 4
 };
 
 struct q2_undo_record {
@@ -49,6 +51,7 @@ struct q2_undo_record {
 	uint64_t length_bytes; /* of the image, after */
 	uint64_t batch_off;    /* where the records begin that were synced together with it */
 	uint32_t payload_crc;
+	struct q2_stamp stamp; /* of the end: of the image then */
 };
 
 void q2_undo_header_encode(const struct q2_undo_header *header,

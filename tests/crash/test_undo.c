@@ -19,8 +19,9 @@ struct trial {
 	struct undone_edit edit;
 	struct memory_file undo; /* the undo file of the states that are looked at */
 	size_t stretch;
+	bool is_marking; /* the undo whose states are looked at */
 	struct strict_image before;
-	size_t states, undo_states, wrong;
+	size_t states, undo_states, marked, wrong;
 };
 
 static void complain(struct trial *trial, const char *what, const char *detail)
@@ -36,11 +37,11 @@ static void expect_undone(struct trial *trial, const struct memory_file *file,
 {
 	struct memory_file copy = {0};
 	struct qcow2bm_error err = {0};
+	bool was_marked;
 	memory_file_fill(&copy, file->bytes, file->length);
-	if (undone_edit_undo(&copy, undo, 0, NULL, NULL, &err) != QCOW2BM_OK)
+	if (!undone_edit_put_back(&copy, undo, &trial->edit.log.before, &was_marked, &err))
 		complain(trial, what, err.sentence);
-	else if (!undone_edit_same(&copy, &trial->edit.log.before))
-		complain(trial, what, "the image is another one than before");
+	trial->marked += was_marked;
 	memory_file_free(&copy);
 }
 
@@ -66,6 +67,18 @@ static void judge_edit(void *opaque, const struct crash_state *shown)
 	expect_undone(trial, shown->file, &trial->undo, "the edit was cut off");
 }
 
+/* What leads to the old bitmaps again leads to marked ones. */
+static void expect_marks(struct trial *trial, const struct memory_file *file)
+{
+	struct memory_file state = {0}, old = {0};
+	memory_file_fill(&state, file->bytes, file->length);
+	memory_file_fill(&old, trial->edit.log.before.bytes, trial->edit.log.before.length);
+	if (undone_edit_same_directory(&state, &old) && undone_edit_has_valid(&state))
+		complain(trial, "the undo was cut off", "a bitmap is back without a mark");
+	memory_file_free(&state);
+	memory_file_free(&old);
+}
+
 static void judge_undo(void *opaque, const struct crash_state *shown)
 {
 	struct trial *trial = opaque;
@@ -77,6 +90,8 @@ static void judge_undo(void *opaque, const struct crash_state *shown)
 	else if (state.guest_sum != trial->before.guest_sum)
 		complain(trial, "the undo was cut off", "the guest's data changed");
 	strict_free(&state);
+	if (trial->is_marking)
+		expect_marks(trial, shown->file);
 	expect_undone(trial, shown->file, &trial->undo, "the undo was cut off");
 }
 
@@ -113,13 +128,19 @@ static void try_case(struct trial *trial, const struct crash_limits *limits)
 	crash_states_visit(&trial->edit.log, limits, judge_edit, trial);
 	try_torn_records(trial);
 	memory_file_fill(&trial->undo, trial->edit.undo.bytes, trial->edit.undo.length);
-	memory_file_fill(&copy, trial->edit.image.bytes, trial->edit.image.length);
-	struct qcow2bm_error err = {0};
-	if (undone_edit_undo(&copy, &trial->undo, 0, NULL, &log, &err) != QCOW2BM_OK)
-		fail_msg("%s: %s: %s", trial->edit_case->image, trial->edit_case->edit,
-			 err.sentence);
-	crash_states_visit(&log, limits, judge_undo, trial);
-	record_log_free(&log);
+	/* With its times it is proven that nothing has written since; without them it is not. */
+	for (unsigned flags = 0; flags <= QCOW2BM_UNDO_IN_USE; flags += QCOW2BM_UNDO_IN_USE) {
+		struct qcow2bm_error err = {0};
+		memory_file_fill(&copy, trial->edit.image.bytes, trial->edit.image.length);
+		copy.writes = flags == 0 ? trial->edit.image.writes : 0;
+		trial->is_marking = flags != 0;
+		if (undone_edit_undo(&copy, &trial->undo, flags, NULL, &log, &err) !=
+		    QCOW2BM_OK)
+			fail_msg("%s: %s: %s", trial->edit_case->image,
+				 trial->edit_case->edit, err.sentence);
+		crash_states_visit(&log, limits, judge_undo, trial);
+		record_log_free(&log);
+	}
 	memory_file_free(&copy);
 	memory_file_free(&trial->undo);
 	strict_free(&trial->before);
@@ -130,7 +151,7 @@ static void test_every_state_is_undone(void **state)
 {
 	(void)state;
 	struct crash_limits limits = {.all = 40, .sample = 10};
-	size_t states = 0, undo_states = 0, wrong = 0;
+	size_t states = 0, undo_states = 0, marked = 0, wrong = 0;
 	const char *all = getenv("QCOW2BM_CRASH_ALL");
 	if (all != NULL)
 		limits.all = limits.sample = strtoull(all, NULL, 10);
@@ -139,10 +160,12 @@ static void test_every_state_is_undone(void **state)
 		try_case(&trial, &limits);
 		states += trial.states;
 		undo_states += trial.undo_states;
+		marked += trial.marked;
 		wrong += trial.wrong;
 	}
-	print_message("%zu states of edits, %zu of undos, %zu wrong\n", states, undo_states,
-		      wrong);
+	print_message("%zu states of edits, %zu of undos, %zu marked, %zu wrong\n", states,
+		      undo_states, marked, wrong);
+	assert_true(marked > 0);
 	assert_int_equal(wrong, 0);
 }
 

@@ -16,7 +16,7 @@
 #define MAX_RECORDS 256
 
 enum {
-	OPTION_FLAGS = QCOW2BM_UNDO_DRY_RUN | QCOW2BM_UNDO_FORCE,
+	OPTION_FLAGS = QCOW2BM_UNDO_DRY_RUN | QCOW2BM_UNDO_FORCE | QCOW2BM_UNDO_IN_USE,
 	/* Which image it is put back into: as the edit left it, or */
 	OPTION_IMAGE = 3u << 4,
 	IMAGE_BEFORE = 1u << 4, /* as it was before the edit */
@@ -212,6 +212,8 @@ static void make_image(struct memory_file *image, unsigned options)
 	unsigned kind = options & OPTION_IMAGE;
 	const struct memory_file *from = kind == IMAGE_BEFORE ? before : &edit->image;
 	memory_file_fill(image, from->bytes, from->length);
+	/* As if nothing had written to it since. */
+	image->writes = edit->image.writes;
 	if (kind == IMAGE_MIXED)
 		memcpy(image->bytes + before->length / 2, before->bytes + before->length / 2,
 		       before->length - before->length / 2);
@@ -246,9 +248,16 @@ static void judge(struct memory_file *image, struct memory_file *file, unsigned 
 	fuzz_require(image->length == result->file_bytes, "%llu bytes are left, not %llu",
 		     (unsigned long long)image->length,
 		     (unsigned long long)result->file_bytes);
-	if (undone_edit_same(file, &edit->undo))
-		fuzz_require(undone_edit_same(image, &edit->log.before),
+	if (undone_edit_same(file, &edit->undo)) {
+		struct memory_file before = {0};
+		const struct memory_file *old = &edit->log.before;
+		memory_file_fill(&before, old->bytes, old->length);
+		if (result->marked_bitmaps != 0)
+			undone_edit_mark(&before);
+		fuzz_require(undone_edit_same(image, &before),
 			     "the right undo file does not put back what was there");
+		memory_file_free(&before);
+	}
 	memory_file_fill(&again, image->bytes, image->length);
 	undo(&again, file, flags, &unwanted);
 	fuzz_require(undone_edit_same(&again, image), "undoing twice is not undoing once");

@@ -107,6 +107,11 @@ static void fault_close(struct q2_storage *storage)
 	free(storage);
 }
 
+static void fault_stamp(struct q2_storage *storage, bool settle, struct q2_stamp *stamp)
+{
+	q2_storage_stamp(fault_of(storage)->below, settle, stamp);
+}
+
 static const struct q2_storage_ops fault_ops = {
 	.read = fault_read,
 	.write = fault_write,
@@ -114,6 +119,7 @@ static const struct q2_storage_ops fault_ops = {
 	.resize = fault_resize,
 	.discard = fault_discard,
 	.length = fault_length,
+	.stamp = fault_stamp,
 	.close = fault_close,
 };
 

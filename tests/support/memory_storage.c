@@ -117,6 +117,7 @@ static enum qcow2bm_code memory_write(struct q2_storage *storage, const void *bu
 	if (!q2_checked_add(off, bytes, &end))
 		end = UINT64_MAX;
 	enum qcow2bm_code code = grow(storage, end, err);
+	file_of(storage)->writes++;
 	if (code == QCOW2BM_OK)
 		memcpy(file_of(storage)->bytes + off, buf, bytes);
 	return code;
@@ -138,6 +139,7 @@ static enum qcow2bm_code memory_resize(struct q2_storage *storage, uint64_t byte
 		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
 			       "a block device cannot be made %" PRIu64 " bytes long",
 			       bytes);
+	file_of(storage)->writes++;
 	enum qcow2bm_code code = grow(storage, bytes, err);
 	if (code == QCOW2BM_OK)
 		memory_file_resize(file_of(storage), bytes);
@@ -163,6 +165,14 @@ static enum qcow2bm_code memory_length(struct q2_storage *storage, uint64_t *byt
 	return QCOW2BM_OK;
 }
 
+static void memory_stamp(struct q2_storage *storage, bool settle, struct q2_stamp *stamp)
+{
+	(void)settle;
+	*stamp = (struct q2_stamp){.is_known = storage->can_grow,
+				   .why_unknown = "a device does not tell",
+				   .ctime_s = (int64_t)file_of(storage)->writes};
+}
+
 static void memory_close(struct q2_storage *storage)
 {
 	free(storage);
@@ -175,6 +185,7 @@ static const struct q2_storage_ops memory_ops = {
 	.resize = memory_resize,
 	.discard = memory_discard,
 	.length = memory_length,
+	.stamp = memory_stamp,
 	.close = memory_close,
 };
 

@@ -14,6 +14,7 @@ struct memory_file {
 	uint8_t *bytes;
 	uint64_t length;
 	uint64_t limit;
+	uint64_t writes; /* so many changes were made through a storage: its time */
 	uint64_t room; /* bytes that are allocated already; see memory_file_reserve() */
 };
 

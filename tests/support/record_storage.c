@@ -99,6 +99,11 @@ static void record_close(struct q2_storage *storage)
 	free(storage);
 }
 
+static void record_stamp(struct q2_storage *storage, bool settle, struct q2_stamp *stamp)
+{
+	q2_storage_stamp(record_of(storage)->below, settle, stamp);
+}
+
 static const struct q2_storage_ops record_ops = {
 	.read = record_read,
 	.write = record_write,
@@ -106,6 +111,7 @@ static const struct q2_storage_ops record_ops = {
 	.resize = record_resize,
 	.discard = record_discard,
 	.length = record_length,
+	.stamp = record_stamp,
 	.close = record_close,
 };
 

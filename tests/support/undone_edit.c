@@ -2,8 +2,10 @@
 /* An edit in memory that was noted in an undo file, and the undoing of it. */
 #include "undone_edit.h"
 
+#include "image/journal.h"
 #include "storage/journal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +70,11 @@ static enum qcow2bm_code clock_length(struct q2_storage *storage, uint64_t *byte
 	return q2_storage_length(clock_of(storage)->below, bytes, err);
 }
 
+static void clock_stamp(struct q2_storage *storage, bool settle, struct q2_stamp *stamp)
+{
+	q2_storage_stamp(clock_of(storage)->below, settle, stamp);
+}
+
 static void clock_close(struct q2_storage *storage)
 {
 	q2_storage_close(clock_of(storage)->below);
@@ -81,6 +88,7 @@ static const struct q2_storage_ops clock_ops = {
 	.resize = clock_resize,
 	.discard = clock_discard,
 	.length = clock_length,
+	.stamp = clock_stamp,
 	.close = clock_close,
 };
 
@@ -120,6 +128,10 @@ bool undone_edit_run(struct undone_edit *edit, const struct edit_case *edit_case
 		q2_storage_close(inner);
 		return false;
 	}
+	if (q2_journal_keep_structures(journal, &edit->err) != QCOW2BM_OK) {
+		q2_storage_close(journal);
+		return false;
+	}
 	struct q2_storage_ops ops = *journal->ops;
 	if (ends) {
 		ops.close = end_and_close;
@@ -155,4 +167,72 @@ enum qcow2bm_code undone_edit_undo(struct memory_file *image, struct memory_file
 bool undone_edit_same(const struct memory_file *a, const struct memory_file *b)
 {
 	return a->length == b->length && memcmp(a->bytes, b->bytes, a->length) == 0;
+}
+
+static struct qcow2bm_image *must_open(struct memory_file *file)
+{
+	struct qcow2bm_image *image;
+	if (q2_image_open_damaged(&image, memory_storage_open(file), NULL) != QCOW2BM_OK)
+		abort();
+	return image;
+}
+
+void undone_edit_mark(struct memory_file *file)
+{
+	struct qcow2bm_image *image = must_open(file);
+	for (size_t i = 0; i < image->directory.count; i++)
+		file->bytes[image->directory.bitmaps[i].off + Q2_DIRECTORY_FLAGS_OFF + 3] |=
+			Q2_DIRECTORY_FLAG_IN_USE;
+	qcow2bm_close(image);
+}
+
+bool undone_edit_same_directory(struct memory_file *a, struct memory_file *b)
+{
+	struct qcow2bm_image *x = must_open(a), *y = must_open(b);
+	bool same = x->directory.off == y->directory.off &&
+		    x->directory.size == y->directory.size &&
+		    x->has_bitmaps_extension == y->has_bitmaps_extension &&
+		    x->header.autoclear_features == y->header.autoclear_features;
+	qcow2bm_close(x);
+	qcow2bm_close(y);
+	return same;
+}
+
+bool undone_edit_has_valid(struct memory_file *file)
+{
+	struct qcow2bm_image *image = must_open(file);
+	bool has = false;
+	for (size_t i = 0; i < image->directory.count; i++)
+		has |= !(image->directory.bitmaps[i].entry.flags & Q2_DIRECTORY_FLAG_IN_USE);
+	qcow2bm_close(image);
+	return has;
+}
+
+bool undone_edit_put_back(struct memory_file *image, struct memory_file *undo,
+			  const struct memory_file *before, bool *was_marked,
+			  struct qcow2bm_error *err)
+{
+	struct memory_file old = {0};
+	struct qcow2bm_undo_result result;
+	memory_file_fill(&old, before->bytes, before->length);
+	bool may_revive = undone_edit_same_directory(image, &old) || !undone_edit_has_valid(&old);
+	enum qcow2bm_code code = undone_edit_undo(image, undo, 0, &result, NULL, err);
+	bool is_right = code != QCOW2BM_OK || result.proven || may_revive;
+	*was_marked = code == QCOW2BM_EINVAL;
+	if (*was_marked) {
+		*err = (struct qcow2bm_error){0};
+		code = undone_edit_undo(image, undo, QCOW2BM_UNDO_IN_USE, &result, NULL, err);
+	}
+	/* An undo that was cut off may have set the marks before. */
+	if (*was_marked || !undone_edit_same(image, &old))
+		undone_edit_mark(&old);
+	if (code == QCOW2BM_OK && !is_right)
+		snprintf(err->sentence, sizeof(err->sentence), "a bitmap came back unproven");
+	else if (code == QCOW2BM_OK && !undone_edit_same(image, &old))
+		snprintf(err->sentence, sizeof(err->sentence),
+			 "the image is another one than before%s",
+			 *was_marked ? ", marks aside" : "");
+	bool done = code == QCOW2BM_OK && is_right && undone_edit_same(image, &old);
+	memory_file_free(&old);
+	return done;
 }

@@ -5,7 +5,7 @@
 
 #include "edit_cases.h"
 #include "record_storage.h"
-#include "storage/undo.h"
+#include "image/undo.h"
 
 struct undone_edit {
 	struct memory_file image;   /* after the edit */
@@ -27,6 +27,25 @@ void undone_edit_free(struct undone_edit *edit);
 enum qcow2bm_code undone_edit_undo(struct memory_file *image, struct memory_file *undo,
 				   unsigned flags, struct qcow2bm_undo_result *result,
 				   struct record_log *log, struct qcow2bm_error *err);
+
+/* Sets the in-use flag of each bitmap. */
+void undone_edit_mark(struct memory_file *image);
+
+/* Whether any bitmap is not in use. */
+bool undone_edit_has_valid(struct memory_file *image);
+
+/* Whether the two lead to their bitmaps by the same directory. */
+bool undone_edit_same_directory(struct memory_file *a, struct memory_file *b);
+
+/*
+ * Undoes `image`, which was `before`. Where that is refused since a bitmap could be falsely clean,
+ * it is done with marks. False, with the reason in *err, unless the image is then what it was, with
+ * all marks or without; without them only when the edit is over and nothing has written since, or
+ * the image led to these bitmaps all the time.
+ */
+bool undone_edit_put_back(struct memory_file *image, struct memory_file *undo,
+			  const struct memory_file *before, bool *was_marked,
+			  struct qcow2bm_error *err);
 
 bool undone_edit_same(const struct memory_file *a, const struct memory_file *b);
 
