@@ -66,6 +66,7 @@ unit_tests += tests/unit/test_switch
 unit_tests += tests/unit/test_table
 unit_tests += tests/unit/test_temporary
 unit_tests += tests/unit/test_undo
+unit_tests += tests/unit/test_undo_between
 unit_tests += tests/unit/test_uniform
 unit_tests += tests/unit/test_walk
 unit_tests += tests/unit/test_watch

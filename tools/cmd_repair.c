@@ -7,7 +7,9 @@
 #include "name.h"
 #include "operand.h"
 #include "output.h"
+#include "plan.h"
 #include "progress.h"
+#include "size.h"
 #include "text.h"
 #include "word.h"
 
@@ -43,6 +45,7 @@ struct repair {
 	bool no_save;
 	const char *save; /* of --save */
 	char *undo_file;  /* what is used */
+	struct qcow2bm_plan plan;
 	struct tool_text done;
 };
 
@@ -224,21 +227,21 @@ static bool needs_place(const struct repair *repair)
 /* Plans the edit to tell what it does; *nothing is set when that is nothing. */
 static int describe(struct repair *repair, bool *nothing)
 {
-	struct qcow2bm_plan plan;
+	struct qcow2bm_plan *plan = &repair->plan;
 	struct qcow2bm_totals totals;
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_plan_edit(repair->edit.edit, repair->edit.options.commit_flags, &plan,
+	if (qcow2bm_plan_edit(repair->edit.edit, repair->edit.options.commit_flags, plan,
 			      &err) != QCOW2BM_OK)
 		return tool_message_fail(repair->edit.filename, &err);
 	qcow2bm_report_totals(repair->report, &totals);
-	describe_drops(repair, &plan);
+	describe_drops(repair, plan);
 	describe_unfound(repair);
 	describe_mended(repair);
 	describe_trust(repair);
-	*nothing = repair->done.used == 0 && plan.release_clusters == 0;
-	if (plan.release_clusters != 0)
+	*nothing = repair->done.used == 0 && plan->release_clusters == 0;
+	if (plan->release_clusters != 0)
 		tool_text_print(&repair->done, "  give back clusters: %" PRIu64 "\n",
-				plan.release_clusters);
+				plan->release_clusters);
 	describe_rest(repair);
 	if (!*nothing && repair->edit.options.dry_run && needs_place(repair))
 		tool_text_print(&repair->done, "  to be given as well: --save FILE, or "
@@ -315,8 +318,38 @@ static void end_saving(struct repair *repair)
 			err.sentence);
 }
 
+static int print_plan(const struct repair *repair)
+{
+	struct qcow2bm_image_info info;
+	struct tool_text text = {0};
+	qcow2bm_describe_image(repair->edit.image, &info);
+	tool_text_print(&text, "%s: would be repaired (dry run: nothing is changed now)\n%s",
+			repair->edit.filename, repair->done.bytes);
+	tool_plan_clusters(&text, &repair->plan, info.cluster_bytes);
+	return tool_output_text(&text);
+}
+
+/* How to get back, and what room that takes meanwhile. */
+static void describe_undo(struct repair *repair)
+{
+	struct stat st;
+	char size[TOOL_SIZE_TEXT];
+	if (repair->undo_file == NULL)
+		return;
+	tool_text_print(&repair->done, "  to take this back: qcow2bm undo");
+	tool_word_add_file(&repair->done, repair->edit.filename);
+	tool_word_add_file(&repair->done, repair->undo_file);
+	tool_text_print(&repair->done, "\n");
+	if (stat(repair->undo_file, &st) != 0)
+		return;
+	tool_size_format((uint64_t)st.st_size, size);
+	tool_text_print(&repair->done, "  room that the undo file takes: %s\n", size);
+}
+
 static int commit(struct repair *repair)
 {
+	if (repair->edit.options.dry_run && !repair->edit.options.json)
+		return print_plan(repair);
 	int status = begin_saving(repair);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_commit_run(&repair->edit);
@@ -325,18 +358,42 @@ static int commit(struct repair *repair)
 	end_saving(repair);
 	if (repair->edit.options.json || repair->edit.options.quiet)
 		return status;
-	if (repair->undo_file != NULL) {
-		tool_text_print(&repair->done, "  to take this back: qcow2bm undo");
-		tool_word_add_file(&repair->done, repair->edit.filename);
-		tool_word_add_file(&repair->done, repair->undo_file);
-		tool_text_print(&repair->done, "\n");
-	}
+	describe_undo(repair);
 	struct tool_text text = {0};
-	tool_text_print(&text, "%s: %s\n%s", repair->edit.filename,
-			repair->edit.options.dry_run ? "would be repaired" : "repaired",
+	tool_text_print(&text, "%s: repaired\n%s", repair->edit.filename,
 			repair->done.bytes);
 	int printed = tool_output_text(&text);
 	return printed == TOOL_EXIT_DONE ? status : TOOL_EXIT_LEAKED;
+}
+
+/* What the repair settles: a choice that was needed was made, or it is refused. */
+static bool is_mended(const struct qcow2bm_problem *problem)
+{
+	return problem->cure == QCOW2BM_CURE_MEND || problem->cure == QCOW2BM_CURE_DROP ||
+	       problem->cure == QCOW2BM_CURE_CHOOSE;
+}
+
+static void add_to_report(void *opaque, json_t *report)
+{
+	const struct repair *repair = opaque;
+	json_t *mended = json_array();
+	for (size_t i = 0; i < qcow2bm_report_count(repair->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(repair->report, i);
+		if (!is_mended(problem))
+			continue;
+		json_t *object = json_object();
+		json_object_set_new(object, "code", json_string(problem->code));
+		json_object_set_new(object, "sentence", tool_json_text(problem->sentence));
+		if (problem->idx != QCOW2BM_NOT_FOUND)
+			json_object_set_new(object, "index",
+					    tool_json_number(problem->idx));
+		json_array_append_new(mended, object);
+	}
+	json_object_set_new(report, "mended", mended);
+	json_object_set_new(report, "undo-file",
+			    repair->undo_file == NULL ? json_null()
+						      : tool_json_text(repair->undo_file));
 }
 
 /* What an edit that was killed has left may not be on stable storage yet: the commit of nothing
@@ -427,7 +484,9 @@ static int run(int argc, char **argv)
 		{"no-save", no_argument, NULL, NO_SAVE},
 		TOOL_OPTIONS_EDIT,
 	};
-	struct repair repair = {.edit = {.options = {.command = &tool_cmd_repair}}};
+	struct repair repair = {.edit = {.options = {.command = &tool_cmd_repair},
+					 .add_to_report = add_to_report}};
+	repair.edit.opaque = &repair;
 	repair.names = tool_memory_zeroed((size_t)argc, sizeof(char *));
 	repair.drop = tool_memory_zeroed((size_t)argc, sizeof(size_t));
 	int opt, status = TOOL_OPTIONS_GO_ON;

@@ -67,6 +67,13 @@ static void warn_of_damage(const struct tool_edit *edit, size_t changes)
 	}
 }
 
+static int print_report(const struct tool_edit *edit, json_t *report)
+{
+	if (edit->add_to_report != NULL)
+		edit->add_to_report(edit->opaque, report);
+	return tool_output_json(report);
+}
+
 static int print_plan(struct tool_edit *edit)
 {
 	struct qcow2bm_plan plan;
@@ -76,8 +83,8 @@ static int print_plan(struct tool_edit *edit)
 		return tool_message_fail(edit->filename, &err);
 	warn_of_damage(edit, plan.changes);
 	if (edit->options.json)
-		return tool_output_json(
-			tool_plan_json(edit->filename, edit->edit, &plan));
+		return print_report(edit,
+				    tool_plan_json(edit->filename, edit->edit, &plan));
 	struct qcow2bm_image_info info;
 	qcow2bm_describe_image(edit->image, &info);
 	struct tool_text text = {0};
@@ -124,7 +131,7 @@ static int report_success(const struct tool_edit *edit,
 	warn_of_damage(edit, 0);
 	if (changes == NULL)
 		return status;
-	if (tool_output_json(tool_plan_result(edit->filename, changes, result)) ==
+	if (print_report(edit, tool_plan_result(edit->filename, changes, result)) ==
 	    TOOL_EXIT_DONE)
 		return status;
 	tool_message(edit->filename, "the edit is done, only its report is lost");

@@ -5,6 +5,8 @@
 
 #include "options.h"
 
+struct json_t;
+
 struct tool_edit {
 	struct tool_options options;
 	const char *filename;
@@ -12,6 +14,9 @@ struct tool_edit {
 	struct qcow2bm_edit *edit;
 	struct qcow2bm_image **sources; /* other images that bits are read from */
 	size_t source_count;
+	/* Adds to the JSON report what only this command knows. May be NULL. */
+	void (*add_to_report)(void *opaque, struct json_t *report);
+	void *opaque;
 };
 
 /* Opens the image, for writing unless --dry-run, and begins an edit. Prints what fails; returns

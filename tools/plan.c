@@ -159,6 +159,12 @@ void tool_plan_human(struct tool_text *text, const char *filename,
 		qcow2bm_describe_change(edit, i, &change);
 		add_change(text, &change);
 	}
+	tool_plan_clusters(text, plan, cluster_bytes);
+}
+
+void tool_plan_clusters(struct tool_text *text, const struct qcow2bm_plan *plan,
+			uint64_t cluster_bytes)
+{
 	char size[TOOL_SIZE_TEXT], data[TOOL_SIZE_TEXT];
 	tool_size_format(plan->write_clusters * cluster_bytes, size);
 	tool_size_format(plan->read_bytes, data);

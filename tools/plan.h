@@ -15,6 +15,10 @@ void tool_plan_human(struct tool_text *text, const char *filename,
 		     const struct qcow2bm_edit *edit, const struct qcow2bm_plan *plan,
 		     uint64_t cluster_bytes);
 
+/* Its last lines: how many clusters it writes and gives back. */
+void tool_plan_clusters(struct tool_text *text, const struct qcow2bm_plan *plan,
+			uint64_t cluster_bytes);
+
 /* What was done; takes `changes`. */
 json_t *tool_plan_result(const char *filename, json_t *changes,
 			 const struct qcow2bm_result *result);

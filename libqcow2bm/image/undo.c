@@ -191,10 +191,14 @@ static enum qcow2bm_code undo_edit(struct undoing *undoing, struct qcow2bm_error
 		code = decide(undoing, err);
 	if (code != QCOW2BM_OK || is_dry)
 		return code;
-	if (!result->nothing)
-		return q2_undo_restore(&undoing->undo, undoing->image, &undoing->position,
-				       result, err);
-	/* An undo that was killed may have left it in the page cache alone. */
+	/* An undo that was killed, or whose sync failed, may have left it in the page cache alone:
+	 * from the end on it is written again. */
+	if (result->nothing)
+		undoing->position.stretch = undoing->undo.stretches;
+	code = q2_undo_restore(&undoing->undo, undoing->image, &undoing->position, result,
+			       err);
+	if (code != QCOW2BM_OK || result->syncs != 0)
+		return code;
 	result->syncs++;
 	return q2_storage_sync(undoing->image, err);
 }

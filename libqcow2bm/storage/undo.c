@@ -14,6 +14,7 @@ struct run {
 	const struct q2_undo *undo;
 	struct q2_storage *image;
 	unsigned flags;
+	bool rewrites; /* what is back already is written once more */
 	uint64_t length; /* of the image now */
 	struct qcow2bm_undo_result *result;
 	uint8_t buf[Q2_UNDO_MAX_RANGE];
@@ -152,11 +153,15 @@ static enum qcow2bm_code put_back_entry(struct run *run,
 	if (code == QCOW2BM_OK && length > record->off)
 		bytes = q2_max_u64(bytes,
 				   q2_min_u64(length - record->off, record->bytes));
-	if (code == QCOW2BM_OK)
-		code = q2_undo_read_old(run->undo, entry, run->buf, err);
+	if (code == QCOW2BM_OK && bytes != 0)
+		code = run->rewrites
+			       ? q2_storage_read(run->image, run->buf, (size_t)bytes,
+						 record->off, err)
+			       : q2_undo_read_old(run->undo, entry, run->buf, err);
 	if (code != QCOW2BM_OK || bytes == 0)
 		return code;
-	q2_undo_mark(run->undo, run->buf, (size_t)bytes, record->off);
+	if (!run->rewrites)
+		q2_undo_mark(run->undo, run->buf, (size_t)bytes, record->off);
 	run->result->restored_bytes += bytes;
 	return q2_storage_write(run->image, run->buf, (size_t)bytes, record->off, err);
 }
@@ -211,7 +216,8 @@ static enum qcow2bm_code restore(struct run *run, const struct q2_undo_position 
 				 struct qcow2bm_error *err)
 {
 	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
-	enum qcow2bm_code code = put_back_kept(run, &cause);
+	enum qcow2bm_code code =
+		run->rewrites ? QCOW2BM_OK : put_back_kept(run, &cause);
 	size_t entry_end = run->undo->count;
 	/* At the end of the last stretch it is the last that goes first. */
 	uint32_t end = (uint32_t)q2_min_u64((uint64_t)position->stretch + 1,
@@ -261,7 +267,11 @@ enum qcow2bm_code q2_undo_restore(const struct q2_undo *undo, struct q2_storage 
 	run->undo = undo;
 	run->image = image;
 	run->result = result;
+	run->rewrites = position->is_original;
 	enum qcow2bm_code code = restore(run, position, err);
+	/* Those were back before. */
+	if (run->rewrites)
+		result->restored_bytes = 0;
 	free(run);
 	return code;
 }

@@ -70,7 +70,8 @@ enum qcow2bm_code q2_undo_look(const struct q2_undo *undo, struct q2_storage *im
 			       struct qcow2bm_error *err);
 
 /* Puts everything back from that position on, with the marks. Adds to result->restored_bytes and
- * syncs. Errors: EUNKNOWN. */
+ * syncs. Where all is back already, it is written once more as it stands, in the same order: after
+ * a sync that failed the kernel takes it for written. Errors: EUNKNOWN. */
 enum qcow2bm_code q2_undo_restore(const struct q2_undo *undo, struct q2_storage *image,
 				  const struct q2_undo_position *position,
 				  struct qcow2bm_undo_result *result,

@@ -18,7 +18,8 @@
 #define Q2_UNDO_SECTOR_BYTES 512u    /* what a disk writes whole */
 #define Q2_UNDO_HEAD_BYTES 128u      /* of a record */
 #define Q2_UNDO_MAX_RANGE (128u << 10) /* that one record is about */
-#define Q2_UNDO_MAX_START (64u << 10)  /* of the image that its identity is made of */
+#define Q2_UNDO_MAX_START 512u /* of the image that its identity is made of: the header; more may
+				* be the guest's */
 
 /* The longest record: all sums and all old bytes. */
 #define Q2_UNDO_MAX_RECORD                                                             \

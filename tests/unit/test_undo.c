@@ -64,8 +64,10 @@ static void test_twice_is_once(void **state)
 			 QCOW2BM_OK);
 	assert_true(result.nothing);
 	/* What a killed undo left may be in memory alone: 0 is said for stable storage. */
-	assert_int_equal(log.count, 1);
-	assert_int_equal(log.ops[0].kind, RECORD_SYNC);
+	assert_true(log.count > 1);
+	assert_int_equal(log.ops[log.count - 1].kind, RECORD_SYNC);
+	assert_true(undone_edit_same(&edit.image, &edit.log.before));
+	assert_int_equal(result.restored_bytes, 0);
 	record_log_free(&log);
 	undone_edit_free(&edit);
 }
@@ -107,7 +109,7 @@ static void test_another_image_is_refused(void **state)
 	(void)state;
 	assert_true(undone_edit_run(&edit, &a_case, true));
 	assert_true(undone_edit_run(&other, &other_case, true));
-	expect_refused(&other.image, &edit.undo, QCOW2BM_UNDO_FORCE, "another image");
+	expect_refused(&other.image, &edit.undo, QCOW2BM_UNDO_FORCE, "else has written since");
 	undone_edit_free(&other);
 	undone_edit_free(&edit);
 }
