@@ -92,8 +92,10 @@ static void take_free(struct round *round)
 	assert_int_equal(q2_clusters_add(&one, cluster, 1, NULL), QCOW2BM_OK);
 	assert_int_equal(q2_clusters_sort(&one, NULL, NULL), QCOW2BM_OK);
 	assert_int_equal(q2_refcounts_open(&refcounts, round->image, NULL), QCOW2BM_OK);
-	assert_int_equal(q2_refcounts_change(&refcounts, &one, Q2_REFCOUNTS_RAISE, NULL),
-			 QCOW2BM_OK);
+	if (q2_refcounts_covers(&refcounts, cluster))
+		assert_int_equal(
+			q2_refcounts_change(&refcounts, &one, Q2_REFCOUNTS_RAISE, NULL),
+			QCOW2BM_OK);
 	q2_refcounts_close(&refcounts);
 	q2_clusters_free(&one);
 }
