@@ -153,17 +153,29 @@ static enum qcow2bm_code put_back_entry(struct run *run,
 	if (code == QCOW2BM_OK && length > record->off)
 		bytes = q2_max_u64(bytes,
 				   q2_min_u64(length - record->off, record->bytes));
-	if (code == QCOW2BM_OK && bytes != 0)
-		code = run->rewrites
-			       ? q2_storage_read(run->image, run->buf, (size_t)bytes,
-						 record->off, err)
-			       : q2_undo_read_old(run->undo, entry, run->buf, err);
+	if (code == QCOW2BM_OK)
+		code = q2_undo_read_old(run->undo, entry, run->buf, err);
 	if (code != QCOW2BM_OK || bytes == 0)
 		return code;
-	if (!run->rewrites)
-		q2_undo_mark(run->undo, run->buf, (size_t)bytes, record->off);
+	q2_undo_mark(run->undo, run->buf, (size_t)bytes, record->off);
 	run->result->restored_bytes += bytes;
 	return q2_storage_write(run->image, run->buf, (size_t)bytes, record->off, err);
+}
+
+/* What the range holds, as far as the file goes, written as it stands. */
+static enum qcow2bm_code rewrite_entry(struct run *run, const struct q2_undo_entry *entry,
+				       struct qcow2bm_error *err)
+{
+	uint64_t length, off = entry->record.off;
+	enum qcow2bm_code code = q2_storage_length(run->image, &length, err);
+	if (code != QCOW2BM_OK || off >= length)
+		return code;
+	size_t bytes = (size_t)q2_min_u64(entry->record.bytes, length - off);
+	code = q2_storage_read(run->image, run->buf, bytes, off, err);
+	run->result->restored_bytes += bytes;
+	if (code == QCOW2BM_OK && bytes != 0)
+		code = q2_storage_write(run->image, run->buf, bytes, off, err);
+	return code;
 }
 
 /* Back from the end of the stretch to its start: what a power cut leaves meanwhile, one in the
@@ -178,7 +190,9 @@ static enum qcow2bm_code put_back(struct run *run, uint32_t stretch, size_t *end
 		if (record->stretch != stretch || !record->has_old ||
 		    record->kind == Q2_UNDO_KEPT)
 			continue;
-		enum qcow2bm_code code = put_back_entry(run, entry, err);
+		enum qcow2bm_code code = run->rewrites
+						 ? rewrite_entry(run, entry, err)
+						 : put_back_entry(run, entry, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
