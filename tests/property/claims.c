@@ -64,7 +64,7 @@ static bool judge_report(const char *label, const char *command, struct disk *di
 	{
 		const char *name = json_string_value(json_object_get(bitmap, "name"));
 		struct truth *truth = name == NULL ? NULL : truth_find(disk, name);
-		if (truth == NULL || !is_called_sound(bitmap)) {
+		if (truth == NULL || truth->hidden || !is_called_sound(bitmap)) {
 			tally_no_claim(labelled(label, command));
 			continue;
 		}
@@ -80,7 +80,7 @@ static bool judge_maps(const char *label, struct disk *disk)
 	bool right = true;
 	for (unsigned i = 0; i < disk->truth_count; i++) {
 		struct truth *truth = &disk->truths[i];
-		if (run_map(disk, truth->name))
+		if (!truth->hidden && run_map(disk, truth->name))
 			right &= tally_judge(labelled(label, "map"), truth, marked);
 		else
 			tally_no_claim(labelled(label, "map"));
@@ -100,7 +100,8 @@ bool claims_of_image(const char *label, struct disk *disk, const char *name)
 		if (name != NULL && strcmp(entries[i].name, name) != 0)
 			continue;
 		struct truth *truth = truth_find(disk, entries[i].name);
-		if ((entries[i].flags & FLAG_IN_USE) != 0) {
+		bool passed_by = name != NULL && truth != NULL && truth->hidden;
+		if ((entries[i].flags & FLAG_IN_USE) != 0 || passed_by) {
 			tally_no_claim(label);
 			continue;
 		}
@@ -126,16 +127,18 @@ unsigned claims_in_use(const struct disk *disk, char names[MAX_ENTRIES][MAX_NAME
 	return found;
 }
 
-/* 0, and 3 for leaks alone, say that all bitmaps are sound. */
+/* 0 says that all bitmaps are sound; 3, leaks alone, that nothing else speaks against them. */
 static bool judge_check(const char *label, struct disk *disk)
 {
 	char *const words[] = {"check", disk->path, NULL};
 	int status = program_run(words);
-	if (status != 0 && status != 3) {
+	if (status == 3)
+		disk->damaged = false;
+	if (status != 0) {
 		tally_no_claim(labelled(label, "check"));
 		return true;
 	}
-	disk->suspicious = false;
+	disk->suspicious = disk->damaged = false;
 	return claims_of_image(labelled(label, "check"), disk, NULL);
 }
 

@@ -110,11 +110,10 @@ static bool is_plausible(const struct view *view, const struct view_entry *entry
 	if (strcmp(field->what, "flags") == 0)
 		return ((entry->flags ^ number) & FLAG_AUTO) != 0 ||
 		       ((entry->flags & ~number) & FLAG_IN_USE) != 0;
-	if (strcmp(field->what, "granularity_bits") != 0 || number < 9 || number > 31)
-		return false;
-	uint64_t per_entry = view->cluster_bytes * 8 << number;
-	return entry->table_size == (view->size + per_entry - 1) / per_entry &&
-	       !view_tail_is_set(view, entry, (unsigned)number);
+	struct view_entry other = *entry;
+	other.granularity_bits = (unsigned)number;
+	return strcmp(field->what, "granularity_bits") == 0 &&
+	       view_table_fits(view, &other) && !view_tail_is_set(view, &other);
 }
 
 static void damage_field(struct disk *disk, struct view *view, struct random *random,
@@ -134,6 +133,8 @@ static void damage_field(struct disk *disk, struct view *view, struct random *ra
 		truth->unclaimed = true;
 		steps_add("    which nobody can see");
 	}
+	if (truth != NULL && strcmp(field->what, "table entry") == 0)
+		truth->hidden |= (number & VIEW_OFFSET_MASK) == 0;
 	view_store(view, field->off, field->bytes, number);
 }
 
@@ -191,6 +192,6 @@ void damage_metadata(struct world *world, struct random *random)
 	damage_field(disk, &view, random, kind < 8 ? NULL : entry, &field);
 	view_close(&view);
 	/* A cut may take guest data, too: that is no write of a guest. */
-	disk->suspicious = true;
+	disk->suspicious = disk->damaged = true;
 	(void)truth_observe(world, world->count - 1, BY_DAMAGE);
 }

@@ -23,12 +23,13 @@ static struct truth *random_truth(struct disk *disk, struct random *random)
 	return &disk->truths[random_below(random, disk->truth_count)];
 }
 
-/* A vouching for the guest's disk: judged only where it is true. */
+/* A vouching for the bitmaps: judged only where nothing speaks against it. */
 static void vouch(struct disk *disk)
 {
 	static const uint8_t none[MAX_SECTORS];
 	for (unsigned i = 0; i < disk->truth_count; i++)
 		disk->truths[i].unclaimed |=
+			disk->damaged ||
 			memcmp(disk->truths[i].foreign, none, sizeof(none)) != 0;
 }
 

@@ -181,7 +181,6 @@ static void forget_foreign(struct disk *disk)
 		memset(disk->truths[i].foreign, 0, sizeof(disk->truths[i].foreign));
 		disk->truths[i].unclaimed |= disk->suspicious;
 	}
-	disk->suspicious = false;
 }
 
 static void end_session(struct world *world, struct random *random, enum writer writer,

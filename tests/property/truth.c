@@ -43,7 +43,7 @@ void truth_clear(struct truth *truth)
 	memset(truth->must, 0, sizeof(truth->must));
 	memset(truth->foreign, 0, sizeof(truth->foreign));
 	memset(truth->may, 0, sizeof(truth->may));
-	truth->unclaimed = false;
+	truth->unclaimed = truth->hidden = false;
 }
 
 /* Marks whole granules. */
@@ -67,6 +67,7 @@ void truth_merge(struct truth *into, const struct truth *from)
 			mark_may(into, i * SECTOR_BYTES, SECTOR_BYTES);
 	}
 	into->unclaimed |= from->unclaimed;
+	into->hidden |= from->hidden;
 }
 
 void truth_written(struct disk *disk, uint64_t off, uint64_t bytes)

@@ -19,6 +19,9 @@ struct truth {
 
 	/* Nobody may be held to it: somebody vouched for it, or a damage cannot be seen. */
 	bool unclaimed;
+	/* It lost bits so that a leaked cluster alone tells: commands that count all references
+	 * see that, the others pass by. */
+	bool hidden;
 	/* Since it was last sound and closed: what the guarantees of recover exclude. */
 	bool changed_by_qmp, resized, committed, written_by_others;
 
@@ -35,8 +38,8 @@ struct disk {
 	uint64_t content[MAX_SECTORS];
 	struct truth truths[MAX_TRUTHS];
 	unsigned truth_count;
-	/* A damage, or refcounts counted anew, that nobody has looked at yet. */
-	bool suspicious;
+	/* Another program wrote, or something was damaged, and no check was clean since. */
+	bool suspicious, damaged;
 };
 
 enum writer {

@@ -167,15 +167,20 @@ static void mark_sectors(void *context, uint64_t bit)
 		marking->marked[i] = 1;
 }
 
-static bool is_readable(const struct view *view, const struct view_entry *entry)
+bool view_table_fits(const struct view *view, const struct view_entry *entry)
 {
-	if (entry->type != 1 || entry->granularity_bits < 9 ||
-	    entry->granularity_bits > 31 || entry->table_off % view->cluster_bytes != 0 ||
-	    entry->table_off == 0 || entry->table_size > 4096 ||
-	    entry->table_off + 8 * entry->table_size > view->length)
+	if (entry->granularity_bits < 9 || entry->granularity_bits > 31)
 		return false;
 	uint64_t per_entry = view->cluster_bytes * 8 << entry->granularity_bits;
 	return entry->table_size == (view->size + per_entry - 1) / per_entry;
+}
+
+static bool is_readable(const struct view *view, const struct view_entry *entry)
+{
+	return entry->type == 1 && entry->table_off != 0 &&
+	       entry->table_off % view->cluster_bytes == 0 && entry->table_size <= 4096 &&
+	       entry->table_off + 8 * entry->table_size <= view->length &&
+	       view_table_fits(view, entry);
 }
 
 bool view_bits(const struct view *view, const struct view_entry *entry,
@@ -194,10 +199,9 @@ static void mark_tail(void *context, uint64_t bit)
 	marking->tail |= bit * marking->granularity >= marking->sectors * SECTOR_BYTES;
 }
 
-bool view_tail_is_set(const struct view *view, const struct view_entry *entry,
-		      unsigned granularity_bits)
+bool view_tail_is_set(const struct view *view, const struct view_entry *entry)
 {
-	struct marking marking = {.granularity = UINT64_C(1) << granularity_bits,
+	struct marking marking = {.granularity = UINT64_C(1) << entry->granularity_bits,
 				  .sectors = view->size / SECTOR_BYTES};
 	return each_bit(view, entry, mark_tail, &marking) && marking.tail;
 }

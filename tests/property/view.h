@@ -71,9 +71,11 @@ bool view_is_trusted(const struct view *view);
 bool view_bits(const struct view *view, const struct view_entry *entry,
 	       uint8_t marked[MAX_SECTORS]);
 
+/* The table has as many entries as the disk needs. */
+bool view_table_fits(const struct view *view, const struct view_entry *entry);
+
 /* Bits behind the end of the disk are set. */
-bool view_tail_is_set(const struct view *view, const struct view_entry *entry,
-		      unsigned granularity_bits);
+bool view_tail_is_set(const struct view *view, const struct view_entry *entry);
 
 /* Where the L2 entry of this guest offset stands; 0 where there is no L2 table. */
 uint64_t view_l2_place(const struct view *view, uint64_t guest_off);
