@@ -29,7 +29,7 @@ static void vouch(struct disk *disk)
 	static const uint8_t none[MAX_SECTORS];
 	for (unsigned i = 0; i < disk->truth_count; i++)
 		disk->truths[i].unclaimed |=
-			disk->damaged ||
+			disk->damaged || disk->truths[i].hidden ||
 			memcmp(disk->truths[i].foreign, none, sizeof(none)) != 0;
 }
 
