@@ -132,6 +132,7 @@ bool edit_undo(struct world *world, unsigned layer, struct random *random)
 	}
 	char *const undo[] = {"undo", random_percent(random, 30) ? "--in-use" : "",
 			      disk->path, file, NULL};
+	uint64_t sum = view_sum(disk->path);
 	status = program_run(undo);
 	steps_add("qcow2bm undo %s: %d", undo[1], status);
 	unlink(file);
@@ -140,7 +141,8 @@ bool edit_undo(struct world *world, unsigned layer, struct random *random)
 		return true;
 	}
 	/* The bitmaps are those from before the repair: all that was written since, they miss. */
-	*disk = repaired;
+	if (view_sum(disk->path) != sum)
+		*disk = repaired;
 	(void)truth_observe(world, layer, BY_FOREIGN);
 	return claims_of_readers("undo, then ", disk);
 }

@@ -102,9 +102,11 @@ bool truth_observe(struct world *world, unsigned layer, enum writer writer)
 		     below == NULL ? 0 : below->sectors);
 	disk->sectors = view.size / SECTOR_BYTES;
 	view_close(&view);
-	/* What a guest finds in a disk that became larger is zeros, written by nobody. */
+	/* What a guest finds in a disk that QEMU has made larger, perhaps old data of the last
+	 * cluster, QEMU itself calls unchanged. */
 	uint64_t common = disk->sectors < old_sectors ? disk->sectors : old_sectors;
-	for (uint64_t i = 0; i < disk->sectors; i++)
+	uint64_t end = writer == BY_QEMU ? common : disk->sectors;
+	for (uint64_t i = 0; i < end; i++)
 		if (now[i] != (i < common ? disk->content[i] : 0))
 			record_sector(disk, i, writer);
 	memcpy(disk->content, now, sizeof(now));

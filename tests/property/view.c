@@ -271,6 +271,18 @@ void view_raw_content(const struct view *view, uint64_t sums[MAX_SECTORS])
 		sums[i] = sum_sector(view, i * SECTOR_BYTES);
 }
 
+uint64_t view_sum(const char *path)
+{
+	struct view view;
+	uint64_t sum = 1;
+	if (!view_open(&view, path))
+		return 0;
+	for (uint64_t off = 0; off < view.length; off += SECTOR_BYTES)
+		sum = (sum ^ sum_sector(&view, off)) * UINT64_C(0x9e3779b97f4a7c15) + off;
+	view_close(&view);
+	return sum;
+}
+
 /* Where the refcount of the cluster stands: the byte, and the shift in it. */
 static uint64_t refcount_place(const struct view *view, uint64_t cluster, unsigned *bits,
 			       unsigned *shift)

@@ -86,7 +86,10 @@ unsigned view_l2_bytes(const struct view *view);
 void view_content(const struct view *view, uint64_t sums[MAX_SECTORS],
 		  const uint64_t *below, uint64_t below_sectors);
 
-/* The same of a file that is no qcow2 image. */
+/* A number for all bytes of the file; 0 where it cannot be read. */
+uint64_t view_sum(const char *path);
+
+/* What each sector holds of a file that is no qcow2 image. */
 void view_raw_content(const struct view *view, uint64_t sums[MAX_SECTORS]);
 
 uint64_t view_refcount(const struct view *view, uint64_t cluster);
