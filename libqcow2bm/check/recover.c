@@ -50,6 +50,12 @@ static enum qcow2bm_code find_in_use(const struct qcow2bm_edit *edit, const char
 		       "it is not marked in-use: there is nothing to recover");
 }
 
+static bool is_supported(unsigned granularity_bits)
+{
+	return granularity_bits >= Q2_DIRECTORY_MIN_GRANULARITY_BITS &&
+	       granularity_bits <= Q2_DIRECTORY_MAX_GRANULARITY_BITS;
+}
+
 /* The shape that the new bits have: the disk's, which may have been resized since. */
 static enum qcow2bm_code check_shape(const struct qcow2bm_image *image,
 				     const struct q2_bitmap *bitmap,
@@ -59,6 +65,9 @@ static enum qcow2bm_code check_shape(const struct qcow2bm_image *image,
 	*shape = q2_table_shape(image->header.virtual_bytes,
 				bitmap->entry.granularity_bits,
 				image->header.cluster_bits);
+	if (!is_supported(bitmap->entry.granularity_bits))
+		return refuse(err, QCOW2BM_EUNSUPPORTED, bitmap,
+			      "QEMU refuses images with its granularity; drop it");
 	if (shape->entries == 0)
 		return refuse(err, QCOW2BM_EUNSUPPORTED, bitmap,
 			      "a disk of 0 bytes cannot have bitmaps; delete it");

@@ -417,6 +417,31 @@ static void a_recovered_one_can_be_cleared(void **state)
 	forget(&image);
 }
 
+/* The format has it, QEMU refuses the image: then nothing is there to be used again. */
+static void a_granularity_that_qemu_refuses_is_refused(void **state)
+{
+	(void)state;
+	static const uint64_t refused[] = {0, 8, 32, 63};
+	struct image image;
+	struct one_edit edit = {0};
+	build(&image, 59);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		for (int method = 0; method <= QCOW2BM_RECOVER_FULL; method++) {
+			build_image(&image.build, &edit.file);
+			one_edit_store(&edit, first_entry_off(&edit) + 17, 1, refused[i]);
+			options = (struct qcow2bm_recover_options){
+				.method = (enum qcow2bm_recovery)method,
+				.accept_unsafe = true,
+			};
+			wanted = "a";
+			assert_int_not_equal(one_edit_run(&edit, recover, 0), QCOW2BM_OK);
+			assert_true(one_edit_is_untouched(&edit));
+		}
+	}
+	one_edit_free(&edit);
+	forget(&image);
+}
+
 static void a_live_image_is_refused(void **state)
 {
 	(void)state;
@@ -453,6 +478,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_in_use_is_refused),
 		cmocka_unit_test(the_same_edit_can_go_on),
 		cmocka_unit_test(a_recovered_one_can_be_cleared),
+		cmocka_unit_test(a_granularity_that_qemu_refuses_is_refused),
 		cmocka_unit_test(a_live_image_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
