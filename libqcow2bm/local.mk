@@ -66,6 +66,7 @@ q2_sources = \
 	libqcow2bm/storage/holes.c \
 	libqcow2bm/storage/journal.c \
 	libqcow2bm/storage/lock.c \
+	libqcow2bm/storage/padded.c \
 	libqcow2bm/storage/spans.c \
 	libqcow2bm/storage/stamp.c \
 	libqcow2bm/storage/undo.c \

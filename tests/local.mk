@@ -180,6 +180,7 @@ oracle_tests += tests/oracle/random-differential
 oracle_tests += tests/oracle/recover-after-kill
 oracle_tests += tests/oracle/recover-carved
 oracle_tests += tests/oracle/recover-sessions
+oracle_tests += tests/oracle/refcount-block-cut
 oracle_tests += tests/oracle/rename-bitmap
 oracle_tests += tests/oracle/repair-killed-qemu-img
 

@@ -153,7 +153,7 @@ static void sift_l1_tables(struct q2_walk *walk)
 			continue;
 		}
 		if (!q2_is_aligned(tables[i].off, cluster_bytes) || tables[i].off < end ||
-		    !q2_checked_within(tables[i].off, bytes, walk->image->file_bytes)) {
+		    !q2_checked_within(tables[i].off, bytes, q2_image_end(walk->image))) {
 			q2_tally_add(bad, tables[i].off);
 			continue;
 		}

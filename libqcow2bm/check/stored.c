@@ -24,7 +24,7 @@ enum qcow2bm_code q2_stored_load(struct q2_walk *walk, struct qcow2bm_error *err
 	walk->block_shift =
 		q2_refcount_block_shift(walk->cluster_bits, header->refcount_order);
 	if (!q2_checked_within(header->refcount_table_off, bytes,
-			       walk->image->file_bytes)) {
+			       q2_image_end(walk->image))) {
 		q2_tally_add(bad, Q2_HEADER_REFTABLE_OFF);
 		return QCOW2BM_OK;
 	}
@@ -40,7 +40,8 @@ enum qcow2bm_code q2_stored_load(struct q2_walk *walk, struct qcow2bm_error *err
 		uint64_t entry = q2_be64_load((const uint8_t *)&walk->blocks[i]);
 		walk->blocks[i] = entry;
 		if (q2_is_aligned(entry, cluster_bytes) &&
-		    q2_checked_within(entry, cluster_bytes, walk->image->file_bytes))
+		    q2_checked_within(entry, cluster_bytes,
+				      q2_image_end(walk->image)))
 			continue;
 		walk->blocks[i] = 0;
 		q2_tally_add(bad, header->refcount_table_off +

@@ -187,25 +187,67 @@ enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *by
 	return code;
 }
 
+/* Reads the directory; what is past the end of the file reads as zeros, as QEMU reads it. */
+static enum qcow2bm_code read_padded(const struct qcow2bm_image *image,
+				     const struct q2_bitmaps_extension *extension,
+				     uint8_t *bytes, struct qcow2bm_error *err)
+{
+	uint64_t there = q2_min_u64(extension->directory_bytes,
+				    image->file_bytes - extension->directory_off);
+	memset(bytes + there, 0, (size_t)(extension->directory_bytes - there));
+	return q2_storage_read(image->storage, bytes, (size_t)there,
+			       extension->directory_off, err);
+}
+
+/* Whether nothing but the padding of the last entry is past the end of the file. */
+static bool lacks_padding_alone(const struct qcow2bm_image *image,
+				const struct q2_bitmaps_extension *extension,
+				const uint8_t *bytes)
+{
+	struct q2_directory_entry entry = {0};
+	size_t size = (size_t)extension->directory_bytes, at = 0, entry_bytes = 0;
+	for (uint32_t i = 0; i < extension->nb_bitmaps; i++) {
+		at += entry_bytes;
+		if (q2_directory_entry_decode(&entry, bytes + at, size - at, &entry_bytes,
+					      0, NULL) != QCOW2BM_OK)
+			return false;
+	}
+	return at + entry_bytes == size &&
+	       extension->directory_off + at + Q2_DIRECTORY_ENTRY_MIN_BYTES +
+			       entry.extra_bytes + entry.name_bytes <=
+		       image->file_bytes;
+}
+
+bool q2_directory_is_there(const struct qcow2bm_image *image,
+			   const struct q2_bitmaps_extension *extension)
+{
+	uint64_t off = extension->directory_off, bytes = extension->directory_bytes;
+	if (q2_checked_within(off, bytes, image->file_bytes))
+		return true;
+	if (off >= image->file_bytes || bytes - (image->file_bytes - off) >= 8)
+		return false;
+	uint8_t *padded = malloc((size_t)bytes);
+	bool is_there = padded != NULL &&
+			read_padded(image, extension, padded, NULL) == QCOW2BM_OK &&
+			lacks_padding_alone(image, extension, padded);
+	free(padded);
+	return is_there;
+}
+
 static enum qcow2bm_code load(struct qcow2bm_image *image, struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =
 		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
-	if (extension == NULL) {
-		if (image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS)
-			return q2_fail(err, QCOW2BM_EIMAGE, Q2_HEADER_AUTOCLEAR_OFF,
-				       "autoclear bit 0 is set, but there is no bitmaps "
-				       "extension");
+	/* Whatever autoclear bit 0 says: QEMU reads such an image, too. */
+	if (extension == NULL)
 		return QCOW2BM_OK;
-	}
 	struct q2_bitmaps_extension bitmaps;
 	enum qcow2bm_code code = q2_bitmaps_extension_decode(
 		&bitmaps, q2_image_extension_data(image, extension), extension->bytes,
 		image->header.cluster_bits, extension->head_off, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	if (!q2_checked_within(bitmaps.directory_off, bitmaps.directory_bytes,
-			       image->file_bytes))
+	if (!q2_directory_is_there(image, &bitmaps))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, extension->head_off,
 			"the bitmap directory (%llu bytes at %llu) lies past the end of "
@@ -216,7 +258,7 @@ static enum qcow2bm_code load(struct qcow2bm_image *image, struct qcow2bm_error 
 	uint8_t *bytes = malloc(size);
 	if (bytes == NULL)
 		return q2_fail_memory(err, "the bitmap directory");
-	code = q2_storage_read(image->storage, bytes, size, bitmaps.directory_off, err);
+	code = read_padded(image, &bitmaps, bytes, err);
 	if (code != QCOW2BM_OK) {
 		free(bytes);
 		return code;

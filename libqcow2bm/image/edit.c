@@ -35,6 +35,12 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 		image->is_salvaged ? QCOW2BM_OK : q2_edit_check_bits(image, err);
 	if (code != QCOW2BM_OK)
 		return code;
+	if (!image->has_bitmaps_extension && !image->is_salvaged &&
+	    (header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
+			"autoclear bit 0 is set, but there is no bitmaps extension: what "
+			"stood there may be damaged; run qcow2bm check, then repair");
 	if (image->has_bitmaps_extension && !image->is_salvaged &&
 	    !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_fail(

@@ -3,6 +3,7 @@
 #ifndef Q2_IMAGE_IMAGE_H
 #define Q2_IMAGE_IMAGE_H
 
+#include "../base/checked.h"
 #include "../format/directory.h"
 #include "../format/extension.h"
 #include "../format/header.h"
@@ -83,6 +84,15 @@ enum qcow2bm_code q2_image_load_header(struct qcow2bm_image *image,
 const struct q2_extension *q2_image_find_extension(const struct qcow2bm_image *image,
 						   uint32_t type);
 
+/* Where the last cluster of the file ends, of which the file may have a part. */
+static inline uint64_t q2_image_end(const struct qcow2bm_image *image)
+{
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
+	return image->file_bytes > INT64_MAX - cluster_bytes
+		       ? image->file_bytes
+		       : q2_round_up(image->file_bytes, cluster_bytes);
+}
+
 /* The data of an extension of this image. */
 const uint8_t *q2_image_extension_data(const struct qcow2bm_image *image,
 				       const struct q2_extension *extension);
@@ -101,6 +111,10 @@ enum qcow2bm_code q2_directory_index(struct q2_directory *directory,
 				     struct qcow2bm_error *err);
 enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
 				    struct qcow2bm_error *err);
+/* Whether the file has the directory that the extension tells of, whose size is within limits: all
+ * of it but, at most, the padding of the last entry. */
+bool q2_directory_is_there(const struct qcow2bm_image *image,
+			   const struct q2_bitmaps_extension *extension);
 void q2_directory_free(struct q2_directory *directory);
 
 /* Where in by_name the first name stands that is not less than this one, byte by byte; count when

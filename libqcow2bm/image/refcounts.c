@@ -48,7 +48,7 @@ enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
 						       header->refcount_order),
 		.block_idx = NO_BLOCK,
 	};
-	if (!q2_checked_within(header->refcount_table_off, bytes, image->file_bytes))
+	if (!q2_checked_within(header->refcount_table_off, bytes, q2_image_end(image)))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, Q2_HEADER_REFTABLE_OFF,
 			"the refcount table lies past the end of the file" QCOW2BM_SEE_CHECK);
@@ -58,8 +58,9 @@ enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
 	if (refcounts->table == NULL || refcounts->block == NULL)
 		code = q2_fail_memory(err, "the refcount table");
 	if (code == QCOW2BM_OK)
-		code = q2_storage_read(image->storage, refcounts->table, (size_t)bytes,
-				       header->refcount_table_off, err);
+		code = q2_storage_read_padded(image->storage, refcounts->table,
+					      (size_t)bytes, header->refcount_table_off,
+					      err);
 	if (code == QCOW2BM_OK)
 		code = decode_table(refcounts, err);
 	if (code != QCOW2BM_OK)
@@ -90,7 +91,7 @@ static enum qcow2bm_code load_block(struct q2_refcounts *refcounts, uint64_t blo
 	if (refcounts->block_idx == block_idx)
 		return QCOW2BM_OK;
 	refcounts->block_idx = NO_BLOCK;
-	enum qcow2bm_code code = q2_storage_read(
+	enum qcow2bm_code code = q2_storage_read_padded(
 		refcounts->image->storage, refcounts->block,
 		(size_t)cluster_bytes(refcounts), refcounts->table[block_idx], err);
 	if (code == QCOW2BM_OK)

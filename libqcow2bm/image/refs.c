@@ -36,7 +36,7 @@ static enum qcow2bm_code add_structure(struct q2_clusters *set,
 				       const char *what, uint64_t off, uint64_t bytes,
 				       struct qcow2bm_error *err)
 {
-	if (!q2_checked_within(off, bytes, image->file_bytes))
+	if (!q2_checked_within(off, bytes, q2_image_end(image)))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, off,
 			"%s (%llu bytes at %llu) lies past the end of the file" QCOW2BM_SEE_CHECK,
@@ -117,8 +117,9 @@ static enum qcow2bm_code read_l1(struct l1_reader *reader, const struct l1_table
 		size_t part_bytes = (size_t)q2_min_u64(L1_PART_BYTES, stop - off);
 		code = q2_watch_look(reader->watch, err);
 		if (code == QCOW2BM_OK)
-			code = q2_storage_read(reader->image->storage, reader->part,
-					       part_bytes, off, err);
+			code = q2_storage_read_padded(reader->image->storage,
+						      reader->part, part_bytes, off,
+						      err);
 		if (code == QCOW2BM_OK)
 			code = add_l2_tables(reader->refs, reader->image, reader->part,
 					     part_bytes / 8, off, err);

@@ -197,8 +197,7 @@ static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_er
 	salvage->knows_size =
 		extension->directory_bytes >= Q2_DIRECTORY_ENTRY_MIN_BYTES &&
 		extension->directory_bytes <= Q2_DIRECTORY_MAX_BYTES &&
-		q2_checked_within(extension->directory_off, extension->directory_bytes,
-				  image->file_bytes);
+		q2_directory_is_there(image, extension);
 	if (extension->reserved != 0)
 		code = note(image, err, "extension-reserved", QCOW2BM_CURE_MEND, off + 4,
 			    "the reserved field of the bitmaps extension is 0x%x instead "
@@ -230,17 +229,21 @@ static enum qcow2bm_code read_directory(struct salvage *salvage,
 	else if (salvage->knows_count)
 		bytes = (uint64_t)extension->nb_bitmaps * ENTRY_ROOM_BYTES;
 	bytes = q2_round_up(bytes, cluster_bytes);
-	bytes = q2_min_u64(bytes, image->file_bytes - extension->directory_off);
+	uint64_t there = image->file_bytes - extension->directory_off;
+	if (!salvage->knows_size)
+		bytes = q2_min_u64(bytes, there);
+	/* Of a directory that is there padding may be missing: zeros. */
+	bytes = q2_min_u64(bytes, q2_max_u64(there, extension->directory_bytes));
 	struct q2_directory *directory = &image->directory;
 	directory->off = extension->directory_off;
 	directory->size = (size_t)bytes;
-	directory->bytes = malloc(directory->size);
+	directory->bytes = calloc(1, directory->size);
 	if (directory->bytes == NULL)
 		return q2_fail_memory(err, "the bitmap directory");
 	salvage->size = salvage->knows_size ? (size_t)extension->directory_bytes
 					    : directory->size;
-	return q2_storage_read(image->storage, directory->bytes, directory->size,
-			       directory->off, err);
+	return q2_storage_read(image->storage, directory->bytes,
+			       (size_t)q2_min_u64(bytes, there), directory->off, err);
 }
 
 /* Compares what was found with what the extension says. */

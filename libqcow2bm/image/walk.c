@@ -202,8 +202,8 @@ static void read_parts(struct reader *reader, struct q2_watch *watch)
 			watch->done = walk->begun_bytes + done_bytes;
 		code = q2_watch_look(watch, &err);
 		if (code == QCOW2BM_OK)
-			code = q2_storage_read(walk->image->storage, reader->buf, bytes, off,
-					       &err);
+			code = q2_storage_read_padded(walk->image->storage, reader->buf,
+						      bytes, off, &err);
 		if (code == QCOW2BM_OK)
 			code = look_through(reader, bytes, &err);
 		pthread_mutex_lock(&walk->lock);

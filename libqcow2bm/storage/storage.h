@@ -94,6 +94,11 @@ static inline enum qcow2bm_code q2_storage_read(struct q2_storage *s, void *buf,
 	return s->ops->read(s, buf, bytes, off, err);
 }
 
+/* Reads `bytes` of a structure that starts at `off`, inside the file. What is past the end of the
+ * file reads as zeros, as QEMU reads it: its last cluster may be cut short. */
+enum qcow2bm_code q2_storage_read_padded(struct q2_storage *s, void *buf, size_t bytes,
+					 uint64_t off, struct qcow2bm_error *err);
+
 static inline enum qcow2bm_code q2_storage_write(struct q2_storage *s, const void *buf,
 						 size_t bytes, uint64_t off,
 						 struct qcow2bm_error *err)

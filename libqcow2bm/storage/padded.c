@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Reading over the end of a file whose last cluster is not whole. */
+#include <string.h>
+
+#include "../base/checked.h"
+#include "storage.h"
+
+enum qcow2bm_code q2_storage_read_padded(struct q2_storage *s, void *buf, size_t bytes,
+					 uint64_t off, struct qcow2bm_error *err)
+{
+	uint64_t length;
+	/* Asked each time: a commit makes the file longer. */
+	enum qcow2bm_code code = q2_storage_length(s, &length, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (off >= length || q2_checked_within(off, bytes, length))
+		return q2_storage_read(s, buf, bytes, off, err);
+	size_t there = (size_t)(length - off);
+	memset((uint8_t *)buf + there, 0, bytes - there);
+	return q2_storage_read(s, buf, there, off, err);
+}
