@@ -60,7 +60,7 @@ enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
 	if (code == QCOW2BM_OK)
 		code = q2_storage_read_padded(image->storage, refcounts->table,
 					      (size_t)bytes, header->refcount_table_off,
-					      err);
+					      q2_header_cluster_bytes(header), err);
 	if (code == QCOW2BM_OK)
 		code = decode_table(refcounts, err);
 	if (code != QCOW2BM_OK)
@@ -93,7 +93,8 @@ static enum qcow2bm_code load_block(struct q2_refcounts *refcounts, uint64_t blo
 	refcounts->block_idx = NO_BLOCK;
 	enum qcow2bm_code code = q2_storage_read_padded(
 		refcounts->image->storage, refcounts->block,
-		(size_t)cluster_bytes(refcounts), refcounts->table[block_idx], err);
+		(size_t)cluster_bytes(refcounts), refcounts->table[block_idx],
+		cluster_bytes(refcounts), err);
 	if (code == QCOW2BM_OK)
 		refcounts->block_idx = block_idx;
 	return code;

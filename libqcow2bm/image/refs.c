@@ -119,7 +119,7 @@ static enum qcow2bm_code read_l1(struct l1_reader *reader, const struct l1_table
 		if (code == QCOW2BM_OK)
 			code = q2_storage_read_padded(reader->image->storage,
 						      reader->part, part_bytes, off,
-						      err);
+				q2_header_cluster_bytes(&reader->image->header), err);
 		if (code == QCOW2BM_OK)
 			code = add_l2_tables(reader->refs, reader->image, reader->part,
 					     part_bytes / 8, off, err);

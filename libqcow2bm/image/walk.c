@@ -203,7 +203,8 @@ static void read_parts(struct reader *reader, struct q2_watch *watch)
 		code = q2_watch_look(watch, &err);
 		if (code == QCOW2BM_OK)
 			code = q2_storage_read_padded(walk->image->storage, reader->buf,
-						      bytes, off, &err);
+						      bytes, off,
+				q2_header_cluster_bytes(&walk->image->header), &err);
 		if (code == QCOW2BM_OK)
 			code = look_through(reader, bytes, &err);
 		pthread_mutex_lock(&walk->lock);

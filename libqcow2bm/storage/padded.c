@@ -6,14 +6,16 @@
 #include "storage.h"
 
 enum qcow2bm_code q2_storage_read_padded(struct q2_storage *s, void *buf, size_t bytes,
-					 uint64_t off, struct qcow2bm_error *err)
+					 uint64_t off, uint64_t unit,
+					 struct qcow2bm_error *err)
 {
 	uint64_t length;
 	/* Asked each time: a commit makes the file longer. */
 	enum qcow2bm_code code = q2_storage_length(s, &length, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	if (off >= length || q2_checked_within(off, bytes, length))
+	if (off >= length || q2_checked_within(off, bytes, length) ||
+	    bytes - (length - off) >= unit)
 		return q2_storage_read(s, buf, bytes, off, err);
 	size_t there = (size_t)(length - off);
 	memset((uint8_t *)buf + there, 0, bytes - there);

@@ -94,10 +94,11 @@ static inline enum qcow2bm_code q2_storage_read(struct q2_storage *s, void *buf,
 	return s->ops->read(s, buf, bytes, off, err);
 }
 
-/* Reads `bytes` of a structure that starts at `off`, inside the file. What is past the end of the
- * file reads as zeros, as QEMU reads it: its last cluster may be cut short. */
+/* Reads `bytes` of a structure that starts at `off`. The file may lack less than `unit` bytes of it, a
+ * cluster: its last one may be cut short. They read as zeros, as QEMU reads them. */
 enum qcow2bm_code q2_storage_read_padded(struct q2_storage *s, void *buf, size_t bytes,
-					 uint64_t off, struct qcow2bm_error *err);
+					 uint64_t off, uint64_t unit,
+					 struct qcow2bm_error *err);
 
 static inline enum qcow2bm_code q2_storage_write(struct q2_storage *s, const void *buf,
 						 size_t bytes, uint64_t off,

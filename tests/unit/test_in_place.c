@@ -288,6 +288,38 @@ static void a_full_file_system_is_found_while_writing(void **state)
 	}
 }
 
+static bool wants_to_stop(void *opaque)
+{
+	const struct one_edit *edit = opaque;
+	return memcmp(edit->before.bytes, edit->file.bytes, (size_t)edit->file.length) != 0;
+}
+
+/* The entries stand in another order than the image object knows. */
+static void a_stopped_edit_leaves_the_image_to_be_opened_anew(void **state)
+{
+	(void)state;
+	struct one_edit edit;
+	struct qcow2bm_image *image;
+	struct qcow2bm_edit *staged;
+	const struct qcow2bm_commit_options options = {.interrupted = wants_to_stop,
+						       .opaque = &edit};
+	build_full(&edit, 3);
+	memory_file_fill(&edit.before, edit.file.bytes, edit.file.length);
+	struct q2_storage *storage = memory_storage_open(&edit.file);
+	storage->can_grow = false;
+	assert_int_equal(q2_image_open(&image, storage, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_delete(staged, names[0], 3, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_commit(staged, &options, NULL, NULL),
+			 QCOW2BM_EINTERRUPTED);
+	assert_int_equal(qcow2bm_commit(staged, NULL, NULL, NULL), QCOW2BM_EINVAL);
+	assert_true(inspect_load(&edit.inspect, edit.file.bytes, edit.file.length));
+	assert_int_equal(edit.inspect.bitmap_count, 3);
+	qcow2bm_edit_end(staged);
+	qcow2bm_close(image);
+	one_edit_free(&edit);
+}
+
 /* The second try may end as any commit may. */
 static void a_second_try_tells_how_it_ended(void **state)
 {
@@ -316,6 +348,7 @@ int main(void)
 		cmocka_unit_test(leaks_are_freed_without_room),
 		cmocka_unit_test(a_full_file_system_is_found_while_writing),
 		cmocka_unit_test(a_second_try_tells_how_it_ended),
+		cmocka_unit_test(a_stopped_edit_leaves_the_image_to_be_opened_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
