@@ -192,43 +192,21 @@ static void add_entry_problems(struct qcow2bm_report *report, size_t idx,
 				look->image->file_bytes, look->past_end.count);
 }
 
-/* Bits of the last cluster that stand for nothing. */
+/* The format wants them zero, and whoever wrote them set them for another granularity or disk. */
 static enum qcow2bm_code check_tail(struct qcow2bm_report *report, size_t idx,
 				    uint64_t last, struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = report->image;
-	const struct q2_directory_entry *entry = &image->directory.bitmaps[idx].entry;
-	if (entry->granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS ||
-	    !q2_layout_names_data(image, last))
+	uint64_t off = QCOW2BM_NO_OFFSET;
+	if (!q2_layout_names_data(image, last))
 		return QCOW2BM_OK;
-	struct q2_table_shape shape =
-		q2_table_shape(image->header.virtual_bytes, entry->granularity_bits,
-			       image->header.cluster_bits);
-	if (entry->table_entries != shape.entries)
-		return QCOW2BM_OK;
-	uint64_t bits = shape.bits - (shape.entries - 1) * shape.bits_per_cluster;
-	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
-	uint64_t bytes = q2_min_u64(cluster_bytes, image->file_bytes - last);
-	uint64_t from = bits / 8;
-	if (from >= bytes)
-		return QCOW2BM_OK;
-	uint8_t *tail = malloc((size_t)(bytes - from));
-	if (tail == NULL)
-		return q2_fail_memory(err, "the end of a bitmap");
-	enum qcow2bm_code code = q2_storage_read(
-		image->storage, tail, (size_t)(bytes - from), last + from, err);
-	if (code == QCOW2BM_OK) {
-		tail[0] &= (uint8_t)(0xffu << (bits % 8));
-		uint64_t at = 0;
-		while (at < bytes - from && tail[at] == 0)
-			at++;
-		if (at < bytes - from)
-			q2_problems_add(report, Q2_PROBLEM_TAIL_BITS, idx,
-					last + from + at,
-					"bits past the end of the disk are set; nobody "
-					"reads them");
-	}
-	free(tail);
+	enum qcow2bm_code code = q2_tables_find_tail_bit(
+		image, &image->directory.bitmaps[idx].entry, last, &off, err);
+	if (code == QCOW2BM_OK && off != QCOW2BM_NO_OFFSET)
+		q2_problems_add(report, Q2_PROBLEM_TAIL_BITS, idx, off,
+				"bits past the end of the disk are set, which must be zero: "
+				"its granularity or its table is not the one that its bits "
+				"were written for");
 	return code;
 }
 

@@ -148,6 +148,19 @@ bool q2_tables_has_place(const struct qcow2bm_image *image,
 uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
 				const struct q2_bitmap *bitmap, uint32_t idx);
 
+/*
+ * Whether the data cluster that the table's last entry names has bits set past the end of the
+ * disk, which the format wants zero: *off is the byte of the image with the first of them, or
+ * QCOW2BM_NO_OFFSET. Such a bitmap is damaged: its granularity or its table is not the one that
+ * its bits were written for. QEMU 7.2 leaves such bits only where it has loaded an all-one entry
+ * for a cluster that the disk uses in part, which neither QEMU nor this library writes. A table
+ * that does not fit the disk has no such end. Errors: ESYSTEM, ENOMEM.
+ */
+enum qcow2bm_code q2_tables_find_tail_bit(struct qcow2bm_image *image,
+					  const struct q2_directory_entry *entry,
+					  uint64_t last, uint64_t *off,
+					  struct qcow2bm_error *err);
+
 /* ---- snapshots.c ---- */
 
 /* Loads the snapshot table when it is not loaded yet. */

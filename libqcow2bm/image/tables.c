@@ -23,6 +23,43 @@ uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
 	return q2_min_u64(cluster_bytes, shape.bytes - idx * cluster_bytes);
 }
 
+enum qcow2bm_code q2_tables_find_tail_bit(struct qcow2bm_image *image,
+					  const struct q2_directory_entry *entry,
+					  uint64_t last, uint64_t *off,
+					  struct qcow2bm_error *err)
+{
+	*off = QCOW2BM_NO_OFFSET;
+	if (entry->granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS ||
+	    !q2_table_is_data(last) || last >= image->file_bytes)
+		return QCOW2BM_OK;
+	struct q2_table_shape shape =
+		q2_table_shape(image->header.virtual_bytes, entry->granularity_bits,
+			       image->header.cluster_bits);
+	if (entry->table_entries != shape.entries)
+		return QCOW2BM_OK;
+	uint64_t bits = shape.bits - (shape.entries - 1) * shape.bits_per_cluster;
+	uint64_t bytes = q2_min_u64(q2_header_cluster_bytes(&image->header),
+				    image->file_bytes - last);
+	uint64_t from = bits / 8;
+	if (from >= bytes)
+		return QCOW2BM_OK;
+	size_t count = (size_t)(bytes - from), at = 0;
+	uint8_t *tail = malloc(count);
+	if (tail == NULL)
+		return q2_fail_memory(err, "the end of a bitmap");
+	enum qcow2bm_code code =
+		q2_storage_read(image->storage, tail, count, last + from, err);
+	if (code == QCOW2BM_OK) {
+		tail[0] &= (uint8_t)(0xffu << (bits % 8));
+		while (at < count && tail[at] == 0)
+			at++;
+		if (at < count)
+			*off = last + from + at;
+	}
+	free(tail);
+	return code;
+}
+
 static enum qcow2bm_code check_places(const struct qcow2bm_image *image,
 				      const struct q2_bitmap *bitmap,
 				      const uint64_t *entries, struct qcow2bm_error *err)

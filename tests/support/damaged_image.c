@@ -203,6 +203,14 @@ FIELD(data_other, damaged_image_entry(image, 1, 0), 8,
 FIELD(data_itself, damaged_image_entry(image, 0, 1), 8,
       load(image, damaged_image_entry(image, 0, 0), 8))
 
+/* The last cluster of every bitmap here is used in part. */
+static void tail_bit(struct damaged_image *image)
+{
+	uint64_t entries = load(image, image->entry_off[1] + 8, 4);
+	uint64_t data = load(image, image->table_off[1] + (entries - 1) * 8, 8);
+	image->file.bytes[data + (1u << image->cluster_bits) - 1] = 0x80;
+}
+
 /* ---- ... of refcounts --------------------------------------------------------------- */
 
 #define REFCOUNT(name, where, value)                  \
@@ -404,6 +412,7 @@ const struct damaged_case damaged_cases[] = {
 	{.name = "data in the directory", "overlap-bitmap", data_directory, BUT_B, 0, 0},
 	{.name = "data of another", "overlap-bitmap", data_other, 4, 0, 0},
 	{.name = "data named twice", "overlap-itself", data_itself, 6, 0, 0},
+	{.name = "bits past the end of the disk", "tail-bits", tail_bit, BUT_B, 0, 0},
 	{.name = "table counted as free", "refcount-zero", table_free, ALL, 0, 0},
 	{.name = "table counted twice", "refcount-high", table_high, ALL, 0, 1},
 	{.name = "data counted as free", "refcount-zero", data_free, ALL, 0, 0},

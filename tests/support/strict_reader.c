@@ -216,6 +216,11 @@ static void read_data(struct strict_image *image, struct strict_bitmap *bitmap,
 			strict_range(image, "bitmap data", entry, cluster_bytes);
 		if (data != NULL)
 			memcpy(bits, data, count);
+		for (uint64_t at = count; data != NULL && at < cluster_bytes; at++)
+			if (data[at] != 0) {
+				strict_complain(image, "the unused end of a bitmap is not zero");
+				break;
+			}
 	}
 	check_tail(image, bitmap);
 }
