@@ -115,6 +115,7 @@ q2_sources = \
 	libqcow2bm/image/tables.c \
 	libqcow2bm/image/undo.c \
 	libqcow2bm/image/undo_room.c \
+	libqcow2bm/image/unknown.c \
 	libqcow2bm/image/walk.c \
 	libqcow2bm/bitmap/add.c \
 	libqcow2bm/bitmap/clear.c \
@@ -132,6 +133,7 @@ q2_sources = \
 	libqcow2bm/check/findings.c \
 	libqcow2bm/check/guest.c \
 	libqcow2bm/check/layout.c \
+	libqcow2bm/check/lost.c \
 	libqcow2bm/check/metadata.c \
 	libqcow2bm/check/owners.c \
 	libqcow2bm/check/problems.c \

@@ -191,6 +191,7 @@ crash_tests += tests/crash/qemu-img-states
 hostile_tests =
 hostile_tests += tests/hostile/commands-on-recipes
 hostile_tests += tests/hostile/make-image-words
+hostile_tests += tests/hostile/random-damages
 hostile_tests += tests/hostile/recipes-build
 hostile_tests += tests/hostile/repair-recipes
 
@@ -284,7 +285,7 @@ test-programs: all $(test_programs) $(test_libraries)
 # What scripts call.
 $(addsuffix .log,$(script_tests)): tests/support/make_image tests/support/kill_at
 $(addsuffix .log,$(crash_tests)): tests/crash/judge_calls tests/support/preload_record.la
-$(addsuffix .log,$(hostile_tests)): tests/hostile/verdicts
+$(addsuffix .log,$(hostile_tests)): tests/hostile/verdicts tests/hostile/random_damages
 
 # A test that hangs is a failed test, and the others run on.
 LOG_COMPILER = timeout -k 10 900 ./run

@@ -518,8 +518,8 @@ const struct tool_command tool_cmd_repair = {
 		"      --drop-index N     drop the bitmap with this number (see `check`); repeatable\n"
 		"      --drop-in-use      drop every bitmap in use\n"
 		"      --drop-all         drop every bitmap\n"
-		"      --trust-bitmaps    set a lost autoclear bit again: you vouch that the guest's\n"
-		"                         disk was not written to since the bit was lost\n"
+		"      --trust-bitmaps    keep bitmaps that something speaks against, as a lost\n"
+		"                         autoclear bit: you vouch that no write is missing in them\n"
 		"      --save FILE        undo file to make (default: IMAGE.undo; for a device this or\n"
 		"                         --no-save must be given); see `undo`\n"
 		"      --no-save          make no undo file\n" TOOL_HELP_EDIT

@@ -55,6 +55,7 @@ static void check_image(struct qcow2bm_report *report)
 			Q2_HEADER_INCOMPATIBLE_OFF,
 			"the image was not closed: its refcounts may be out of date");
 	check_backing_name(report);
+	report->has_unknown_owner = q2_unknown_may_own(image);
 	report->guest_is_sound =
 		!(features & (Q2_INCOMPATIBLE_CORRUPT | Q2_INCOMPATIBLE_DIRTY));
 }

@@ -15,6 +15,8 @@ struct q2_finding {
 	struct qcow2bm_problem problem; /* its sentence is owned */
 };
 
+#define Q2_CHECK_MAX_BROKEN 64
+
 struct qcow2bm_report {
 	struct qcow2bm_image *image;
 	struct q2_finding *findings; /* sorted at the end */
@@ -26,11 +28,19 @@ struct qcow2bm_report {
 	/* Of the whole walk; sorted. Clusters of bitmaps that are kept: */
 	struct q2_clusters low;  /* refcount 0, and no one else's: raise to 1 */
 	struct q2_clusters high; /* refcount over 1, but referred to once: lower to 1 */
-	struct q2_clusters
-		leaked;  /* counted, and nothing refers to them, dropped bitmaps aside */
+	struct q2_clusters leaked;  /* counted, and nothing refers to them */
+	struct q2_clusters dropped; /* what nothing but dropped bitmaps refers to */
 	struct q2_clusters behind; /* counted, too, but past the end: leaks once it grows */
 	bool is_partial; /* there is more in these sets than was kept: repair again */
 	bool guest_is_sound; /* nothing is wrong outside the bitmaps: leaks may be freed */
+	bool has_unknown_owner; /* what nobody here knows may refer to clusters, too */
+	/* Places that lead nowhere, the first of them, and whose they are. */
+	struct q2_broken {
+		uint64_t place;
+		size_t idx;
+	} broken[Q2_CHECK_MAX_BROKEN];
+	size_t broken_count;
+	size_t unfit_tables;    /* sound but for this: they do not fit the disk */
 };
 
 /* qcow2bm_check() over windows of 1 << window_shift clusters, at least 8: so that a test need not

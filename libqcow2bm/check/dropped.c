@@ -56,7 +56,7 @@ static enum qcow2bm_code free_used(struct q2_walk *walk, struct q2_clusters *use
 	for (size_t i = 0; code == QCOW2BM_OK && i < used->count; i++)
 		for (uint64_t c = 0; c < used->runs[i].count; c++)
 			if (has_block(walk, used->runs[i].first + c))
-				q2_stored_keep(walk, &walk->report->leaked,
+				q2_stored_keep(walk, &walk->report->dropped,
 					       used->runs[i].first + c);
 	return code;
 }
@@ -79,5 +79,7 @@ enum qcow2bm_code q2_dropped_settle(struct q2_walk *walk, struct qcow2bm_error *
 			code = free_used(walk, &used.clusters, err);
 		q2_clusters_free(&used.clusters);
 	}
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&report->dropped, NULL, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(&report->leaked, NULL, err) : code;
 }

@@ -157,7 +157,8 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 	for (size_t i = 0; i < padding && !bitmap->has_bad_length; i++)
 		if (entry->name[entry->name_bytes + i] != 0) {
 			q2_problems_add(report, Q2_PROBLEM_PADDING, idx, end + i,
-					"the bytes that fill its entry up are not zero");
+					"the bytes that fill its entry up are not zero: its "
+					"name may be longer than its entry says");
 			break;
 		}
 }
@@ -217,12 +218,19 @@ static void check_table_field(struct qcow2bm_report *report, size_t idx,
 		return;
 	struct q2_table_shape shape = q2_table_shape(
 		header->virtual_bytes, entry->granularity_bits, header->cluster_bits);
-	if (entry->table_entries != shape.entries)
-		q2_problems_add(report, Q2_PROBLEM_TABLE_SIZE, idx, off,
-				"its table has %" PRIu32
-				" entries, but this disk needs %" PRIu64
-				" at its granularity",
-				entry->table_entries, shape.entries);
+	if (entry->table_entries == shape.entries)
+		return;
+	/* For a disk of another size it would be right. */
+	report->unfit_tables +=
+		!bitmap->has_bad_length &&
+		entry->type == Q2_DIRECTORY_TYPE_DIRTY && entry->name_bytes != 0 &&
+		entry->granularity_bits >= Q2_DIRECTORY_MIN_GRANULARITY_BITS &&
+		entry->granularity_bits <= Q2_DIRECTORY_MAX_GRANULARITY_BITS &&
+		shape.entries != 0;
+	q2_problems_add(report, Q2_PROBLEM_TABLE_SIZE, idx, off,
+			"its table has %" PRIu32 " entries, but this disk needs %" PRIu64
+			" at its granularity",
+			entry->table_entries, shape.entries);
 }
 
 void q2_entries_check(struct qcow2bm_report *report)

@@ -49,7 +49,11 @@ static void add_refcounts(struct q2_walk *walk, size_t idx)
 				"write may go over them",
 				bitmap->low.count);
 	if (bitmap->high.count != 0)
-		q2_problems_add(walk->report, Q2_PROBLEM_REFCOUNT_HIGH, idx,
+		q2_problems_add(walk->report,
+				walk->report->has_unknown_owner
+					? Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED
+					: Q2_PROBLEM_REFCOUNT_HIGH,
+				idx,
 				bitmap->high.first_off,
 				"%" PRIu64
 				" of its clusters have a refcount over 1: they "
@@ -121,16 +125,65 @@ static void add_guest(struct q2_walk *walk)
 		if (id != Q2_PROBLEM_GUEST_REFCOUNT_LOW)
 			report->totals.corruptions += tally->count;
 	}
+}
+
+static void add_leaks(struct q2_walk *walk)
+{
+	struct qcow2bm_report *report = walk->report;
 	uint64_t clusters = walk->leaked.count;
-	if (clusters != 0)
-		q2_problems_add(
-			report,
-			report->guest_is_sound ? Q2_PROBLEM_LEAKED
-					       : Q2_PROBLEM_LEAKED_UNSURE,
-			QCOW2BM_NOT_FOUND, walk->leaked.first_off,
+	enum q2_problem_id id = Q2_PROBLEM_LEAKED;
+	if (clusters == 0)
+		return;
+	if (report->has_unknown_owner)
+		id = walk->has_lost_data ? Q2_PROBLEM_LEAKED_UNOWNED_SUSPECT
+					 : Q2_PROBLEM_LEAKED_UNOWNED;
+	else if (walk->has_lost_data)
+		id = Q2_PROBLEM_LEAKED_SUSPECT;
+	else if (!report->guest_is_sound)
+		id = Q2_PROBLEM_LEAKED_UNSURE;
+	q2_problems_add(report, id, QCOW2BM_NOT_FOUND, walk->leaked.first_off,
 			"clusters are counted as used, but nothing refers to them: "
-			"%" PRIu64 " (%" PRIu64 " bytes)",
-			clusters, clusters << walk->cluster_bits);
+			"%" PRIu64 " (%" PRIu64 " bytes)%s%s",
+			clusters, clusters << walk->cluster_bits,
+			report->has_unknown_owner
+				? "; what the header carries and nobody here knows may own them"
+				: "",
+			walk->has_lost_data
+				? "; they may be data that the table of a bitmap has lost"
+				: "");
+}
+
+/* Clusters of bitmaps that are free by their refcounts, those of a dirty image aside, which are
+ * expected to be wrong. */
+static uint64_t count_free(const struct q2_walk *walk)
+{
+	uint64_t count = walk->directory.low.count;
+	if (walk->image->header.incompatible_features & Q2_INCOMPATIBLE_DIRTY)
+		return 0;
+	for (size_t i = 0; i < walk->image->directory.count; i++)
+		if (!walk->image->directory.bitmaps[i].is_surplus)
+			count += walk->bitmaps[i].low.count;
+	return count;
+}
+
+/* A program that knows no bitmaps counts refcounts from the guest's tables alone, and makes the disk
+ * larger or smaller: its writes are in no bitmap of the image. */
+static void add_foreign_writer(struct q2_walk *walk)
+{
+	struct qcow2bm_report *report = walk->report;
+	uint64_t free_clusters = count_free(walk);
+	bool has_more = false;
+	for (size_t i = 0; i < walk->image->directory.count; i++)
+		has_more |= report->verdicts[i] != Q2_VERDICT_DROP;
+	if (!has_more || (free_clusters == 0 && report->unfit_tables == 0))
+		return;
+	q2_problems_add(report, Q2_PROBLEM_FOREIGN_WRITER, QCOW2BM_NOT_FOUND,
+			QCOW2BM_NO_OFFSET,
+			"a program that knows no bitmaps may have written to the disk, or "
+			"places of bitmaps are damaged: clusters of theirs that are "
+			"counted as free: %" PRIu64
+			", tables that fit another size of the disk: %zu",
+			free_clusters, report->unfit_tables);
 }
 
 static void finish_totals(struct q2_walk *walk)
@@ -150,6 +203,16 @@ void q2_findings_add(struct q2_walk *walk)
 		add_refcounts(walk, i);
 	}
 	add_directory(walk);
+	add_foreign_writer(walk);
 	add_guest(walk);
 	finish_totals(walk);
+}
+
+void q2_findings_add_leaks(struct q2_walk *walk)
+{
+	add_leaks(walk);
+	/* Then the extension was there. */
+	if (walk->leaked.count != 0)
+		q2_problems_set_cure(walk->report, "autoclear-without-extension",
+				     QCOW2BM_CURE_CHOOSE);
 }

@@ -23,6 +23,13 @@ static uint64_t table_bytes(const struct q2_bitmap *bitmap)
 	return (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
 }
 
+/* Remembers a place that leads nowhere: what it was before, something else may claim now. */
+static void add_broken(struct qcow2bm_report *report, size_t idx, uint64_t place)
+{
+	if (place > Q2_TABLE_ONES && report->broken_count < Q2_CHECK_MAX_BROKEN)
+		report->broken[report->broken_count++] = (struct q2_broken){place, idx};
+}
+
 /* Whether the table is where it can be read; adds why not. */
 static bool check_place(struct qcow2bm_report *report, size_t idx)
 {
@@ -67,6 +74,31 @@ static void add_shared(struct qcow2bm_report *report, struct q2_layout *layouts,
 			place->off);
 }
 
+static bool has_name(const struct qcow2bm_report *report, const struct place *place)
+{
+	return report->image->directory.bitmaps[place->idx].entry.name_bytes != 0;
+}
+
+/* Of two tables that overlap either may be misplaced, unless one has no name: then nobody can ask
+ * for it, it is no bitmap, and its claim does not touch the other. */
+static void compare_places(struct qcow2bm_report *report, struct q2_layout *layouts,
+			   const struct place *places, size_t count, bool names)
+{
+	const struct place *longest = NULL; /* the one so far that reaches furthest */
+	for (size_t i = 0; i < count; i++) {
+		if (names && !has_name(report, &places[i]))
+			continue;
+		if (longest != NULL && places[i].off < longest->end) {
+			if (names || !has_name(report, longest))
+				add_shared(report, layouts, longest);
+			if (names || !has_name(report, &places[i]))
+				add_shared(report, layouts, &places[i]);
+		}
+		if (longest == NULL || places[i].end > longest->end)
+			longest = &places[i];
+	}
+}
+
 /* Tables that overlap are not read: sound ones never do, so together they are no longer than the
  * file, and a hostile image cannot make us read one table 65535 times. */
 static enum qcow2bm_code check_places(struct qcow2bm_report *report,
@@ -87,17 +119,13 @@ static enum qcow2bm_code check_places(struct qcow2bm_report *report,
 		uint64_t bytes = q2_round_up(table_bytes(bitmap), cluster_bytes);
 		if (layouts[i].is_read)
 			places[count++] = (struct place){off, off + bytes, i};
+		else if (off >= report->image->file_bytes ||
+			 !q2_is_aligned(off, cluster_bytes))
+			add_broken(report, i, off);
 	}
 	qsort(places, count, sizeof(*places), by_off);
-	size_t longest = 0; /* of the tables so far, the one that reaches furthest */
-	for (size_t i = 1; i < count; i++) {
-		if (places[i].off < places[longest].end) {
-			add_shared(report, layouts, &places[longest]);
-			add_shared(report, layouts, &places[i]);
-		}
-		if (places[i].end > places[longest].end)
-			longest = i;
-	}
+	compare_places(report, layouts, places, count, true);
+	compare_places(report, layouts, places, count, false);
 	free(places);
 	return QCOW2BM_OK;
 }
@@ -136,6 +164,8 @@ bool q2_layout_names_data(const struct qcow2bm_image *image, uint64_t entry)
 }
 
 struct look {
+	struct qcow2bm_report *report;
+	size_t idx;
 	const struct qcow2bm_image *image;
 	const struct q2_bitmap *bitmap;
 	struct q2_layout *layout;
@@ -152,6 +182,10 @@ static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entr
 	uint64_t off =
 		look->bitmap->entry.table_off + (uint64_t)idx * Q2_TABLE_ENTRY_BYTES;
 	look->last = entry;
+	if (entry == Q2_TABLE_ZEROS && idx + 1 == look->bitmap->entry.table_entries)
+		look->layout->has_last_zeros = true;
+	else if (entry == Q2_TABLE_ZEROS)
+		look->layout->has_zeros = true;
 	if (entry <= Q2_TABLE_ONES)
 		return QCOW2BM_OK;
 	if ((entry & Q2_TABLE_RESERVED_MASK) != 0 || (entry & Q2_TABLE_ONES) != 0)
@@ -162,7 +196,9 @@ static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entr
 			 entry, q2_tables_needed_bytes(look->image, look->bitmap, idx),
 			 look->image->file_bytes))
 		q2_tally_add(&look->past_end, off);
-	if (q2_layout_names_data(look->image, entry)) {
+	if (!q2_layout_names_data(look->image, entry))
+		add_broken(look->report, look->idx, entry);
+	else {
 		look->layout->lowest = q2_min_u64(look->layout->lowest, entry);
 		look->layout->highest = q2_max_u64(look->layout->highest, entry);
 	}
@@ -218,7 +254,9 @@ enum qcow2bm_code q2_layout_check(struct qcow2bm_report *report,
 	for (size_t i = 0; code == QCOW2BM_OK && i < image->directory.count; i++) {
 		if (!layouts[i].is_read)
 			continue;
-		struct look look = {.image = image,
+		struct look look = {.report = report,
+				    .idx = i,
+				    .image = image,
 				    .bitmap = &image->directory.bitmaps[i],
 				    .layout = &layouts[i]};
 		code = q2_layout_visit(image, look.bitmap, look_at_entry, &look, err);

@@ -37,7 +37,7 @@ static const struct kind kinds[Q2_PROBLEMS] = {
 	[Q2_PROBLEM_EXTRA_INCOMPATIBLE] = {"extra-data-incompatible", ERROR,
 					   QCOW2BM_CURE_DROP},
 	[Q2_PROBLEM_EXTRA_NONE] = {"extra-data-none", ERROR, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_PADDING] = {"padding-nonzero", WARNING, QCOW2BM_CURE_MEND},
+	[Q2_PROBLEM_PADDING] = {"padding-nonzero", ERROR, QCOW2BM_CURE_CHOOSE},
 	[Q2_PROBLEM_IN_USE_LIVE] = {"in-use-live", NOTE, QCOW2BM_CURE_NONE},
 	[Q2_PROBLEM_IN_USE_STALE] = {"in-use-stale", WARNING, QCOW2BM_CURE_RECOVER},
 	[Q2_PROBLEM_IN_USE_IDLE] = {"in-use-unknown", NOTE, QCOW2BM_CURE_NONE},
@@ -55,18 +55,25 @@ static const struct kind kinds[Q2_PROBLEMS] = {
 	[Q2_PROBLEM_OVERLAP_GUEST] = {"overlap-guest", ERROR, QCOW2BM_CURE_DROP},
 	[Q2_PROBLEM_OVERLAP_BITMAP] = {"overlap-bitmap", ERROR, QCOW2BM_CURE_DROP},
 	[Q2_PROBLEM_OVERLAP_ITSELF] = {"overlap-itself", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_REFCOUNT_ZERO] = {"refcount-zero", ERROR, QCOW2BM_CURE_MEND},
+	[Q2_PROBLEM_REFCOUNT_ZERO] = {"refcount-zero", ERROR, QCOW2BM_CURE_CHOOSE},
 	[Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS] = {"refcount-zero", ERROR, QCOW2BM_CURE_DROP},
 	[Q2_PROBLEM_REFCOUNT_HIGH] = {"refcount-high", LEAK, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_DIRECTORY_OVERLAP] = {"directory-overlap", ERROR, QCOW2BM_CURE_MEND},
+	[Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED] = {"refcount-high", LEAK, QCOW2BM_CURE_NOBODY},
+	[Q2_PROBLEM_DIRECTORY_OVERLAP] = {"directory-overlap", ERROR,
+					  QCOW2BM_CURE_CHOOSE},
 	[Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP] = {"directory-overlap-bitmap", ERROR,
 						 QCOW2BM_CURE_MEND},
 	[Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO] = {"directory-refcount-zero", ERROR,
-						QCOW2BM_CURE_MEND},
+						QCOW2BM_CURE_CHOOSE},
 	[Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH] = {"directory-refcount-high", LEAK,
 						QCOW2BM_CURE_MEND},
+	[Q2_PROBLEM_FOREIGN_WRITER] = {"foreign-writer", ERROR, QCOW2BM_CURE_CHOOSE},
 	[Q2_PROBLEM_LEAKED] = {"leaked-clusters", LEAK, QCOW2BM_CURE_MEND},
 	[Q2_PROBLEM_LEAKED_UNSURE] = {"leaked-clusters", LEAK, QCOW2BM_CURE_QEMU},
+	[Q2_PROBLEM_LEAKED_SUSPECT] = {"leaked-clusters", LEAK, QCOW2BM_CURE_CHOOSE},
+	[Q2_PROBLEM_LEAKED_UNOWNED] = {"leaked-unowned", LEAK, QCOW2BM_CURE_NOBODY},
+	[Q2_PROBLEM_LEAKED_UNOWNED_SUSPECT] = {"leaked-unowned", LEAK,
+					       QCOW2BM_CURE_CHOOSE},
 	[Q2_PROBLEM_CORRUPT_BIT] = {"image-corrupt", ERROR, QCOW2BM_CURE_QEMU},
 	[Q2_PROBLEM_DIRTY_BIT] = {"image-dirty", WARNING, QCOW2BM_CURE_QEMU},
 	[Q2_PROBLEM_BACKING_FAR] = {"backing-name-far", WARNING, QCOW2BM_CURE_MEND},
@@ -145,10 +152,30 @@ void q2_problems_add(struct qcow2bm_report *report, enum q2_problem_id id, size_
 	add(report, &kinds[id], idx, off, sentence);
 }
 
+bool q2_problems_is_trust_asked(const struct qcow2bm_problem *problem)
+{
+	/* Where nothing is found there is nothing to trust; of namesakes one must be named. */
+	static const char *const others[] = {"directory-place", "extension-length",
+					     "autoclear-without-extension",
+					     "name-duplicate"};
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strcmp(problem->code, others[i]) == 0)
+			return false;
+	return problem->cure == QCOW2BM_CURE_CHOOSE;
+}
+
 void q2_problems_add_damage(struct qcow2bm_report *report, const struct q2_damage *damage)
 {
 	struct kind kind = {damage->code, ERROR, damage->cure};
 	add(report, &kind, QCOW2BM_NOT_FOUND, damage->off, strdup(damage->sentence));
+}
+
+void q2_problems_set_cure(struct qcow2bm_report *report, const char *code,
+			  enum qcow2bm_cure cure)
+{
+	for (size_t i = 0; i < report->count; i++)
+		if (strcmp(report->findings[i].problem.code, code) == 0)
+			report->findings[i].problem.cure = cure;
 }
 
 static int by_severity(const void *a, const void *b)
@@ -173,7 +200,8 @@ static void count_corruptions(struct qcow2bm_report *report)
 		const struct qcow2bm_problem *problem = &report->findings[i].problem;
 		bool is_overlap = strstr(problem->code, "overlap") != NULL;
 		if (problem->severity != ERROR || problem->cure >= QCOW2BM_CURE_QEMU ||
-		    strstr(problem->code, "refcount") != NULL)
+		    strstr(problem->code, "refcount") != NULL ||
+		    strcmp(problem->code, kinds[Q2_PROBLEM_FOREIGN_WRITER].code) == 0)
 			continue;
 		overlaps += is_overlap;
 		report->totals.corruptions += !is_overlap;
@@ -211,6 +239,7 @@ void qcow2bm_report_free(struct qcow2bm_report *report)
 	q2_clusters_free(&report->low);
 	q2_clusters_free(&report->high);
 	q2_clusters_free(&report->leaked);
+	q2_clusters_free(&report->dropped);
 	q2_clusters_free(&report->behind);
 	free(report);
 }

@@ -42,14 +42,19 @@ enum q2_problem_id {
 	Q2_PROBLEM_REFCOUNT_ZERO,
 	Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS,
 	Q2_PROBLEM_REFCOUNT_HIGH,
+	Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED,
 	/* The directory's place. */
 	Q2_PROBLEM_DIRECTORY_OVERLAP,
 	Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP,
 	Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO,
 	Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH,
 	/* The image as a whole. */
+	Q2_PROBLEM_FOREIGN_WRITER,
 	Q2_PROBLEM_LEAKED,
 	Q2_PROBLEM_LEAKED_UNSURE,
+	Q2_PROBLEM_LEAKED_SUSPECT,
+	Q2_PROBLEM_LEAKED_UNOWNED,
+	Q2_PROBLEM_LEAKED_UNOWNED_SUSPECT,
 	Q2_PROBLEM_CORRUPT_BIT,
 	Q2_PROBLEM_DIRTY_BIT,
 	Q2_PROBLEM_BACKING_FAR,
@@ -90,9 +95,16 @@ void q2_problems_add(struct qcow2bm_report *report, enum q2_problem_id id, size_
 		     uint64_t off, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
+/* Whether the user's word that the bitmaps are right settles it: a choice with two sides. */
+bool q2_problems_is_trust_asked(const struct qcow2bm_problem *problem);
+
 /* Adds what salvage.c found. */
 void q2_problems_add_damage(struct qcow2bm_report *report,
 			    const struct q2_damage *damage);
+
+/* Changes the cure of the findings with this code. */
+void q2_problems_set_cure(struct qcow2bm_report *report, const char *code,
+			  enum qcow2bm_cure cure);
 
 /* Sorts the findings and counts them. Errors: ENOMEM when one was lost. */
 enum qcow2bm_code q2_problems_finish(struct qcow2bm_report *report,

@@ -108,6 +108,10 @@ static enum qcow2bm_code run(struct q2_walk *walk, struct qcow2bm_error *err)
 	q2_findings_add(walk);
 	if (walk->is_quick)
 		return QCOW2BM_OK;
+	code = q2_lost_look(walk, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	q2_findings_add_leaks(walk);
 	code = q2_dropped_settle(walk, err);
 	return code == QCOW2BM_OK ? q2_stored_find_behind(walk, err) : code;
 }

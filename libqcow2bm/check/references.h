@@ -85,6 +85,7 @@ struct q2_walk {
 
 	struct q2_tally guest[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST];
 	struct q2_tally leaked;
+	bool has_lost_data;
 	uint64_t last_used; /* the highest cluster with a reference or a refcount */
 	uint8_t *buf;       /* Q2_REFERENCES_READ_BYTES */
 	uint64_t done_bytes, total_bytes;
@@ -198,6 +199,14 @@ void q2_stored_keep(struct q2_walk *walk, struct q2_clusters *set, uint64_t clus
 /* ---- findings.c ---- */
 
 void q2_findings_add(struct q2_walk *walk);
+
+/* Then, with what q2_lost_look() has found: */
+void q2_findings_add_leaks(struct q2_walk *walk);
+
+/* ---- lost.c ---- */
+
+/* Sets, once it is known which bitmaps are to be dropped, walk->has_lost_data where a leaked cluster may be data that a bitmap has lost. */
+enum qcow2bm_code q2_lost_look(struct q2_walk *walk, struct qcow2bm_error *err);
 
 /* ---- dropped.c ---- */
 

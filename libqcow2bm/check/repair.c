@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From what a check found to one edit, which the one write path commits. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "../base/error.h"
 #include "../image/edit.h"
 #include "../image/refs.h"
-#include "check.h"
+#include "problems.h"
 
 struct repair {
 	struct qcow2bm_edit *edit;
@@ -13,50 +14,83 @@ struct repair {
 	const struct qcow2bm_repair_options *options;
 };
 
-/* What is wrong with the directory as a whole: may it be made right without a choice? */
+static bool is_asked_to_drop(const struct repair *repair, size_t idx);
+
+static enum qcow2bm_code fail_lost(const struct qcow2bm_problem *problem,
+				   struct qcow2bm_error *err)
+{
+	return q2_fail(err, QCOW2BM_EINVAL, problem->offset,
+		       "%s; look for old ones with check --carve, or drop all bitmaps "
+		       "with --drop-all",
+		       problem->sentence);
+}
+
+/* What a program that knows no bitmaps wrote is in none of them, and what a damage hides cannot be
+ * told: they stay by the user's word only. */
+static enum qcow2bm_code check_trust(const struct repair *repair,
+				     const struct qcow2bm_problem *problem,
+				     struct qcow2bm_error *err)
+{
+	bool is_autoclear = strcmp(problem->code, "autoclear-lost") == 0;
+	/* So does an image whose last bitmap was deleted by an edit that was cut off. */
+	if (is_autoclear && repair->report->low.count != 0)
+		return q2_fail(err, QCOW2BM_EINVAL, problem->offset,
+			       "%s; clusters of the bitmaps are counted as free, so "
+			       "they may have been deleted: drop them with --drop-all",
+			       problem->sentence);
+	if (repair->options->flags & QCOW2BM_REPAIR_TRUST_BITMAPS)
+		return QCOW2BM_OK;
+	if (is_autoclear)
+		return q2_fail(
+			err, QCOW2BM_EINVAL, problem->offset,
+			"%s; the bitmaps miss what it wrote: drop them with --drop-all and "
+			"let the next backup be a full one, or, if you know that the "
+			"guest's disk was not changed, keep them with --trust-bitmaps",
+			problem->sentence);
+	return q2_fail(err, QCOW2BM_EINVAL, problem->offset,
+		       "%s; bitmaps may miss changes: drop them with --drop-all (one: "
+		       "--drop) and let the next backup be a full one, or, if you know "
+		       "that they are right, keep them with --trust-bitmaps",
+		       problem->sentence);
+}
+
+/* Is there anything that the user must decide, and has not? */
+static enum qcow2bm_code check_choices(const struct repair *repair,
+				       struct qcow2bm_error *err)
+{
+	const struct qcow2bm_report *report = repair->report;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (repair->options->flags & QCOW2BM_REPAIR_DROP_ALL)
+		return QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < report->count; i++) {
+		const struct qcow2bm_problem *problem = &report->findings[i].problem;
+		bool is_settled = problem->idx != QCOW2BM_NOT_FOUND &&
+				  (report->verdicts[problem->idx] == Q2_VERDICT_DROP ||
+				   is_asked_to_drop(repair, problem->idx));
+		if (problem->cure != QCOW2BM_CURE_CHOOSE || is_settled ||
+		    strcmp(problem->code, "name-duplicate") == 0)
+			continue;
+		code = q2_problems_is_trust_asked(problem)
+			       ? check_trust(repair, problem, err)
+			       : fail_lost(problem, err);
+	}
+	return code;
+}
+
+/* What nothing here mends. */
 static enum qcow2bm_code check_damages(const struct repair *repair,
 				       struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = repair->report->image;
-	unsigned flags = repair->options->flags;
-	enum qcow2bm_code code = flags & QCOW2BM_REPAIR_DROP_ALL
+	enum qcow2bm_code code = repair->options->flags & QCOW2BM_REPAIR_DROP_ALL
 					 ? QCOW2BM_OK
 					 : q2_edit_check_bits(image, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	bool is_set = image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS;
-	for (size_t i = 0; i < image->damage_count; i++) {
-		const struct q2_damage *damage = &image->damages[i];
-		if (damage->cure == QCOW2BM_CURE_COPY)
-			return q2_fail(err, QCOW2BM_EUNSUPPORTED, damage->off,
+	for (size_t i = 0; code == QCOW2BM_OK && i < image->damage_count; i++)
+		if (image->damages[i].cure == QCOW2BM_CURE_COPY)
+			code = q2_fail(err, QCOW2BM_EUNSUPPORTED, image->damages[i].off,
 				       "%s; this cannot be repaired" QCOW2BM_SEE_CHECK,
-				       damage->sentence);
-		if (damage->cure != QCOW2BM_CURE_CHOOSE ||
-		    (flags & QCOW2BM_REPAIR_DROP_ALL))
-			continue;
-		if (damage->off != Q2_HEADER_AUTOCLEAR_OFF || is_set)
-			return q2_fail(
-				err, QCOW2BM_EINVAL, damage->off,
-				"%s; look for old ones with check --carve, or drop "
-				"all bitmaps with --drop-all",
-				damage->sentence);
-		/* So does an image whose last bitmap was deleted by an edit that was cut off. */
-		if (repair->report->low.count != 0)
-			return q2_fail(
-				err, QCOW2BM_EINVAL, damage->off,
-				"%s; clusters of the bitmaps are counted as free, so "
-				"they may have been deleted: drop them with --drop-all",
-				damage->sentence);
-		if (!(flags & QCOW2BM_REPAIR_TRUST_BITMAPS))
-			return q2_fail(
-				err, QCOW2BM_EINVAL, damage->off,
-				"%s; the bitmaps miss what it wrote: drop them with "
-				"--drop-all and let the next backup be a full one, or, if "
-				"you know that the guest's disk was not changed, keep them "
-				"with --trust-bitmaps",
-				damage->sentence);
-	}
-	return QCOW2BM_OK;
+				       image->damages[i].sentence);
+	return code == QCOW2BM_OK ? check_choices(repair, err) : code;
 }
 
 static bool is_asked_to_drop(const struct repair *repair, size_t idx)
@@ -122,9 +156,14 @@ static bool has_work(const struct repair *repair)
 {
 	const struct qcow2bm_report *report = repair->report;
 	const struct q2_edit_repair *wanted = &repair->edit->repair;
-	for (size_t i = 0; i < report->count; i++)
-		if (report->findings[i].problem.cure == QCOW2BM_CURE_MEND)
+	for (size_t i = 0; i < report->count; i++) {
+		const struct qcow2bm_problem *problem = &report->findings[i].problem;
+		/* What had to be chosen was chosen. */
+		if (problem->cure == QCOW2BM_CURE_MEND ||
+		    (problem->cure == QCOW2BM_CURE_CHOOSE &&
+		     problem->severity == QCOW2BM_SEVERITY_ERROR))
 			return true;
+	}
 	return report->image->damage_count != 0 || wanted->low.count != 0 ||
 	       wanted->high.count != 0 || wanted->leaked.count != 0;
 }
@@ -132,7 +171,22 @@ static bool has_work(const struct repair *repair)
 /* Only who has seen every reference knows that there is none. */
 static bool may_free(const struct repair *repair)
 {
-	return repair->report->totals.walked && repair->report->guest_is_sound;
+	return repair->report->totals.walked && repair->report->guest_is_sound &&
+	       !repair->report->has_unknown_owner;
+}
+
+/* Leaked clusters may be what is left of bitmaps that are dropped for a damage: they can be looked
+ * for there (check --carve), until the next repair. */
+static bool may_free_leaks(const struct repair *repair)
+{
+	const struct qcow2bm_report *report = repair->report;
+	bool keeps = false;
+	for (size_t i = 0; i < report->image->directory.count; i++)
+		keeps |= report->verdicts[i] == Q2_VERDICT_DROP;
+	for (size_t i = 0; i < report->count; i++)
+		keeps |= strcmp(report->findings[i].problem.code, "bitmap-count") == 0;
+	return may_free(repair) &&
+	       (!keeps || (repair->options->flags & QCOW2BM_REPAIR_DROP_ALL));
 }
 
 static enum qcow2bm_code add_all(struct q2_clusters *set, const struct q2_clusters *more,
@@ -199,10 +253,15 @@ static enum qcow2bm_code stage_refcounts(const struct repair *repair,
 	/* With the last bitmap the directory goes, too: then there is nothing to be counted. */
 	if (repair->edit->live != 0)
 		code = add_all(&wanted->low, &report->low, err);
-	if (code == QCOW2BM_OK)
+	/* Who knows nothing of an owner cannot say that one reference is all. */
+	if (code == QCOW2BM_OK && !report->has_unknown_owner)
 		code = add_all(&wanted->high, &report->high, err);
 	if (code == QCOW2BM_OK && may_free(repair))
+		code = add_all(&wanted->leaked, &report->dropped, err);
+	if (code == QCOW2BM_OK && may_free_leaks(repair))
 		code = add_all(&wanted->leaked, &report->leaked, err);
+	else if (code == QCOW2BM_OK && may_free(repair))
+		wanted->kept_leaks = q2_clusters_total(&report->leaked);
 	if (code == QCOW2BM_OK)
 		code = settle_dropped(repair, err);
 	return code == QCOW2BM_OK ? check_low(repair, err) : code;

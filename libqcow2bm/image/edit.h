@@ -59,6 +59,7 @@ struct q2_edit_repair {
 	struct q2_clusters low;    /* to 1, before anything else */
 	struct q2_clusters high;   /* to 1, at the end */
 	struct q2_clusters leaked; /* to 0, at the end */
+	uint64_t kept_leaks;       /* clusters that stay leaked: damaged bitmaps may be there */
 };
 
 /* What the active layer tells of what was done to it: bitmaps that are in-use are compared with

@@ -132,6 +132,15 @@ size_t q2_directory_find(const struct q2_directory *directory, const void *name,
  * ENOMEM. */
 enum qcow2bm_code q2_salvage_load(struct qcow2bm_image *image, struct qcow2bm_error *err);
 
+/* ---- unknown.c ---- */
+
+/* Whether it is the type of a header extension that has a meaning here. */
+bool q2_unknown_is_known(uint32_t type);
+
+/* Whether the header has an extension, a compatible or autoclear feature bit or a field that
+ * nobody here knows: it may own clusters that nothing else refers to. */
+bool q2_unknown_may_own(const struct qcow2bm_image *image);
+
 /* ---- tables.c ---- */
 
 /* Loads and checks the table of a committed bitmap: its entries as numbers, to be freed. Data

@@ -336,7 +336,8 @@ static enum qcow2bm_code estimate_repair(struct q2_plan *internal,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&internal->owned, leaked, err);
 	plan->leak_clusters =
-		q2_clusters_total(&internal->old) + internal->old_table_unproven;
+		q2_clusters_total(&internal->old) + internal->old_table_unproven +
+		internal->edit->repair.kept_leaks;
 	plan->release_clusters = q2_clusters_total(leaked);
 	return code;
 }

@@ -149,7 +149,7 @@ static bool goes_on(const struct salvage *salvage, size_t at)
 	if (directory->size - at < Q2_DIRECTORY_ENTRY_MIN_BYTES ||
 	    directory->count >= Q2_DIRECTORY_MAX_BITMAPS)
 		return false;
-	if (inside_size && inside_count)
+	if (inside_size && (inside_count || !salvage->knows_count))
 		return salvage->size - at >= Q2_DIRECTORY_ENTRY_MIN_BYTES;
 	if (!inside_size && !inside_count)
 		return !salvage->knows_size && !salvage->knows_count &&
@@ -327,6 +327,86 @@ static enum qcow2bm_code load_extension(struct salvage *salvage,
 	return load_entries(salvage, err);
 }
 
+/* Whether the directory that these fields tell of is where it says, and whole. */
+static enum qcow2bm_code has_directory(struct qcow2bm_image *image,
+				       const struct q2_bitmaps_extension *fields, bool *has,
+				       struct qcow2bm_error *err)
+{
+	struct salvage salvage = {.image = image};
+	struct q2_directory *directory = &image->directory;
+	uint64_t at = 0, count = 0;
+	size_t entry_bytes;
+	*has = false;
+	*directory = (struct q2_directory){.size = (size_t)fields->directory_bytes};
+	directory->bytes = malloc(directory->size);
+	if (directory->bytes == NULL)
+		return q2_fail_memory(err, "the bitmap directory");
+	enum qcow2bm_code code = q2_storage_read(image->storage, directory->bytes,
+						 directory->size, fields->directory_off, err);
+	while (code == QCOW2BM_OK && is_plausible(&salvage, (size_t)at, &entry_bytes)) {
+		at += entry_bytes;
+		count++;
+	}
+	*has = code == QCOW2BM_OK && count == fields->nb_bitmaps && at == directory->size;
+	q2_directory_free(directory);
+	return code;
+}
+
+/* An extension whose type is none that is known, but which tells of a whole bitmap directory, and
+ * no bitmaps extension although the autoclear bit promises one: its type is damaged. */
+static enum qcow2bm_code find_mistyped(struct qcow2bm_image *image, bool *found,
+				       struct qcow2bm_error *err)
+{
+	for (size_t i = 0; i < image->extension_count; i++) {
+		struct q2_extension *extension = &image->extensions[i];
+		struct q2_bitmaps_extension fields;
+		if (q2_unknown_is_known(extension->type) ||
+		    q2_bitmaps_extension_decode(
+			    &fields, q2_image_extension_data(image, extension),
+			    extension->bytes, image->header.cluster_bits, 0, NULL) !=
+			    QCOW2BM_OK ||
+		    !q2_checked_within(fields.directory_off, fields.directory_bytes,
+				       image->file_bytes))
+			continue;
+		enum qcow2bm_code code = has_directory(image, &fields, found, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		if (!*found)
+			continue;
+		code = note(image, err, "extension-type", QCOW2BM_CURE_CHOOSE,
+			    extension->head_off,
+			    "autoclear bit 0 is set, but the extension that tells of a whole "
+			    "bitmap directory has the type 0x%08x instead of 0x%08x",
+			    extension->type, Q2_EXTENSION_BITMAPS);
+		/* A repair writes its head anew, too. */
+		extension->type = Q2_EXTENSION_BITMAPS;
+		extension->claimed = 0;
+		image->has_bitmaps_extension = true;
+		return code;
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code load_without_extension(struct salvage *salvage,
+						struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = salvage->image;
+	bool found = false;
+	enum qcow2bm_code code = find_mistyped(image, &found, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	const struct q2_extension *extension =
+		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
+	if (!found)
+		return note(image, err, "autoclear-without-extension", QCOW2BM_CURE_MEND,
+			    Q2_HEADER_AUTOCLEAR_OFF,
+			    "autoclear bit 0 is set, but there is no bitmaps extension");
+	salvage->head_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
+	q2_bitmaps_extension_load(&salvage->extension,
+				  q2_image_extension_data(image, extension));
+	return load_entries(salvage, err);
+}
+
 enum qcow2bm_code q2_salvage_load(struct qcow2bm_image *image, struct qcow2bm_error *err)
 {
 	struct salvage salvage = {.image = image};
@@ -335,11 +415,7 @@ enum qcow2bm_code q2_salvage_load(struct qcow2bm_image *image, struct qcow2bm_er
 	bool is_set = image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (extension == NULL)
-		return !is_set ? QCOW2BM_OK
-			       : note(image, err, "autoclear-without-extension",
-				      QCOW2BM_CURE_MEND, Q2_HEADER_AUTOCLEAR_OFF,
-				      "autoclear bit 0 is set, but there is no bitmaps "
-				      "extension");
+		return is_set ? load_without_extension(&salvage, err) : QCOW2BM_OK;
 	if (image->has_second_extension)
 		code = note(image, err, "second-extension", QCOW2BM_CURE_COPY,
 			    extension->head_off,

@@ -159,6 +159,7 @@ static void check_again(struct memory_file *file, bool may_leak)
 	struct qcow2bm_edit *edit;
 	struct qcow2bm_plan plan;
 	struct qcow2bm_error err = {0};
+	const struct qcow2bm_repair_options trust = {.flags = OPTION_TRUST};
 	fuzz_require(q2_image_open_damaged(&image, memory_storage_open(file), &err) ==
 				     QCOW2BM_OK &&
 			     qcow2bm_check(image, NULL, &report, &err) == QCOW2BM_OK,
@@ -173,7 +174,7 @@ static void check_again(struct memory_file *file, bool may_leak)
 			     "the repair left: %s: %s", problem->code, problem->sentence);
 	}
 	fuzz_require(qcow2bm_edit_begin(&edit, image, &err) == QCOW2BM_OK &&
-			     qcow2bm_repair(edit, report, NULL, &err) == QCOW2BM_OK &&
+			     qcow2bm_repair(edit, report, &trust, &err) == QCOW2BM_OK &&
 			     qcow2bm_plan_edit(edit, 0, &plan, &err) == QCOW2BM_OK,
 		     "a second repair is refused: %s", err.sentence);
 	fuzz_require(plan.changes == 0 && (may_leak || plan.write_clusters == 0),
@@ -203,9 +204,8 @@ static void judge(struct memory_file *file, const struct view *before, unsigned 
 	qcow2bm_close(image);
 	compare(before, &after);
 	/* Where the structures are too broken to plan with, the last bitmap is dropped by the header
-	 * alone, and what it had is for a second repair. */
-	bool may_leak = (options & OPTION_FAULT) != 0 ||
-			(after.count == 0 && before->says_leaks);
+	 * alone, and what it had is for a second repair; so is what may be left of damaged ones. */
+	bool may_leak = (options & OPTION_FAULT) != 0 || before->says_leaks;
 	if (before->is_guest_sound)
 		check_owners(file, may_leak);
 	check_again(file, may_leak || !before->is_guest_sound);

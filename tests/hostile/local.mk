@@ -14,6 +14,13 @@ tests_hostile_verdicts_SOURCES = \
 	tests/hostile/verdicts.c
 tests_hostile_verdicts_LDADD = tests/support/libsupport.la
 
+# Images with random damages, for random-damages.
+test_programs += tests/hostile/random_damages
+tests_hostile_random_damages_SOURCES = \
+	tests/hostile/damage.c \
+	tests/hostile/damage.h \
+	tests/hostile/random_damages.c
+
 check-hostile: all
 	$(MAKE) check TESTS='tests/hostile/make-image-words tests/hostile/recipes-build \
 		tests/hostile/repair-recipes'

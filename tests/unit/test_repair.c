@@ -79,6 +79,18 @@ static void repair_again(struct damaged_image *image)
 	record_log_free(&log);
 }
 
+/* What may be left of damaged bitmaps is given back by the next repair. */
+static void give_leaks_back(struct damaged_image *image)
+{
+	struct qcow2bm_result result;
+	struct qcow2bm_error err = {0};
+	const struct damaged_case again = {.code = "", .flags = damaged->flags};
+	REQUIRE(damaged_image_repair(memory_storage_open(&image->file), &again, NULL,
+				     &result, &err) == QCOW2BM_OK &&
+			result.leaked_clusters == 0,
+		"the leaks are not given back: %s", err.sentence);
+}
+
 static void repair_one(void)
 {
 	struct damaged_image image;
@@ -91,9 +103,15 @@ static void repair_one(void)
 	REQUIRE(has_code, "check does not say %s: %s", damaged->code, err.sentence);
 	REQUIRE(code == QCOW2BM_OK, "%s", err.sentence);
 	REQUIRE(err.code == QCOW2BM_OK, "it is done, but this is said: %s", err.sentence);
-	REQUIRE(result.switched && result.leaked_clusters == 0,
+	REQUIRE(result.switched, "nothing was done");
+	REQUIRE(result.leaked_clusters == 0 ||
+			((damaged->kept != 7 ||
+			  strcmp(damaged->code, "bitmap-count") == 0) &&
+			 strstr(result.leak_reason, "damaged bitmaps") != NULL),
 		"%llu clusters leaked: %s", (unsigned long long)result.leaked_clusters,
 		result.leak_reason);
+	if (result.leaked_clusters != 0)
+		give_leaks_back(&image);
 	check_strictly(&image);
 	check_again(&image);
 	repair_again(&image);
@@ -125,7 +143,10 @@ static void choices_are_asked_for(void **state)
 	layout = &damaged_layouts[0];
 	for (size_t i = 0; i < damaged_case_count; i++) {
 		static const char *const wanted[] = {
-			"directory-place", "extension-length", "autoclear-lost"};
+			"directory-place", "extension-length", "autoclear-lost",
+			"extension-type",  "padding-nonzero",  "refcount-zero",
+			"foreign-writer",  "directory-refcount-zero",
+			"autoclear-without-extension"};
 		bool wants_choice = false;
 		damaged = &damaged_cases[i];
 		for (size_t w = 0; w < sizeof(wanted) / sizeof(wanted[0]); w++)
@@ -152,7 +173,7 @@ static void choices_are_asked_for(void **state)
 		damaged_image_free(&image);
 		refused++;
 	}
-	assert_int_equal(refused, 5);
+	assert_int_equal(refused, 15);
 }
 
 int main(void)

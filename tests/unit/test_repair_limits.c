@@ -151,7 +151,7 @@ static void what_nobody_can_tell_is_refused(void **state)
 	for (unsigned flags = 0; flags < 8; flags++)
 		expect_refused(second_extension, flags, QCOW2BM_EUNSUPPORTED,
 			       "two bitmaps extensions");
-	expect_refused(uncounted, 0, QCOW2BM_EUNSUPPORTED, "no refcount block counts");
+	expect_refused(uncounted, QCOW2BM_REPAIR_TRUST_BITMAPS, QCOW2BM_EUNSUPPORTED, "no refcount block counts");
 }
 
 /* To trust the bitmaps answers one question alone. */
@@ -308,10 +308,11 @@ static void expect_left(void (*damage)(struct damaged_image *), struct attempt *
 static void what_cannot_be_proven_stays_counted(void **state)
 {
 	static const size_t drop = B;
-	struct attempt damaged = {.check_flags = 0};
-	struct attempt dropped = {.options = {.drop = &drop, .drop_count = 1}};
-	struct attempt quick = {.check_flags = QCOW2BM_CHECK_QUICK,
-				.options = {.drop = &drop, .drop_count = 1}};
+	struct attempt damaged = {.options = {.flags = QCOW2BM_REPAIR_TRUST_BITMAPS}};
+	const struct qcow2bm_repair_options options = {
+		.flags = QCOW2BM_REPAIR_TRUST_BITMAPS, .drop = &drop, .drop_count = 1};
+	struct attempt dropped = {.options = options};
+	struct attempt quick = {.check_flags = QCOW2BM_CHECK_QUICK, .options = options};
 	(void)state;
 	expect_left(miscount_of_the_damaged, &damaged, 1);
 	expect_left(miscount_of_the_broken, &dropped, 1);
@@ -405,7 +406,7 @@ static void the_header_alone_drops_all(void **state)
 	qcow2bm_close(opened);
 	memory_file_free(&before);
 	damaged_image_free(&image);
-	expect_refused(refcounts_misplaced, 0, QCOW2BM_EIMAGE, "refcount table");
+	expect_refused(refcounts_misplaced, QCOW2BM_REPAIR_TRUST_BITMAPS, QCOW2BM_EIMAGE, "refcount table");
 	expect_refused(l1_damaged, 0, QCOW2BM_EIMAGE, "an L1 table entry");
 	expect_refused(header_shared, QCOW2BM_REPAIR_DROP_ALL, QCOW2BM_EIMAGE,
 		       "part of the header");

@@ -103,6 +103,13 @@ static void fields_of_the_extension(void **state)
 	one_edit_store(&edit, DATA_OFF - 4, 4, 32);
 	check(&edit, "abc", "extension-length");
 	one_edit_store(&edit, DATA_OFF - 8, 4, 0x1234);
+	check(&edit, "abc", "extension-type");
+	/* One that does not tell of a whole directory is somebody else's. */
+	one_edit_store(&edit, DATA_OFF - 8, 4, 0x1234);
+	one_edit_store(&edit, DATA_OFF, 4, 2);
+	check(&edit, "", "autoclear-without-extension");
+	one_edit_store(&edit, DATA_OFF - 8, 4, 0x1234);
+	one_edit_store(&edit, DATA_OFF + 16, 8, 1024);
 	check(&edit, "", "autoclear-without-extension");
 	one_edit_store(&edit, AUTOCLEAR_OFF, 8, 0);
 	check(&edit, "abc", "autoclear-lost");

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Leaked clusters that may be data which a bitmap has lost. Either its table has an entry without
+ * data, and they hold what could stand there; or it names a cluster that may be another's: a damaged
+ * place elsewhere is but one byte away from it, or a leaked table names it, too. An edit that was cut off leaves leaked
+ * clusters, too, but then the directory that leads to them is leaked as well.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/checked.h"
+#include "../base/endian.h"
+#include "../base/error.h"
+#include "../format/table.h"
+#include "../image/refs.h"
+#include "carve.h"
+#include "references.h"
+
+#define TABLE_MAX_BYTES ((uint64_t)1 << 20) /* of a leaked one that is followed */
+
+struct lost {
+	struct q2_walk *walk;
+	struct q2_clusters unexplained; /* leaked, and no leaked directory leads there */
+	size_t cluster_bytes;
+	struct q2_clusters claimed; /* what bitmaps name that are to stay */
+	bool has_foreign;  /* a bitmap may name what is another's */
+	size_t used_bytes; /* no bitmap needs more of a cluster, as far as they lack data */
+};
+
+/* Whether one damaged byte makes the one number of the other. */
+static bool is_near(uint64_t a, uint64_t b)
+{
+	uint64_t differ = a ^ b;
+	while (differ > 0xff && (differ & 0xff) == 0)
+		differ >>= 8;
+	return differ <= 0xff;
+}
+
+/* What stands in a table that lies where something else is was never its. */
+static bool may_be_foreign(const struct q2_walk *walk, uint64_t off)
+{
+	for (size_t i = 0; i < walk->report->broken_count; i++) {
+		const struct q2_broken *broken = &walk->report->broken[i];
+		const struct q2_walk_bitmap *bitmap = &walk->bitmaps[broken->idx];
+		if (is_near(broken->place, off) && bitmap->metadata.count == 0 &&
+		    bitmap->guest.count == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum qcow2bm_code find_foreign(void *opaque, uint32_t idx, uint64_t entry,
+				      struct qcow2bm_error *err)
+{
+	struct lost *lost = opaque;
+	(void)idx;
+	if (entry <= Q2_TABLE_ONES)
+		return QCOW2BM_OK;
+	lost->has_foreign |= may_be_foreign(lost->walk, entry);
+	return q2_clusters_add(&lost->claimed, entry >> lost->walk->cluster_bits, 1, err);
+}
+
+static bool is_claimed(const struct q2_walk *walk, size_t idx)
+{
+	const struct q2_bitmap *bitmap = &walk->image->directory.bitmaps[idx];
+	return walk->layouts[idx].is_read &&
+	       walk->report->verdicts[idx] != Q2_VERDICT_DROP &&
+	       (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE) == 0;
+}
+
+/* Collects what bitmaps name, and whether a damaged place may have named it before. */
+static enum qcow2bm_code look_for_foreign(struct lost *lost, struct qcow2bm_error *err)
+{
+	const struct q2_walk *walk = lost->walk;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < walk->image->directory.count; i++) {
+		const struct q2_bitmap *bitmap = &walk->image->directory.bitmaps[i];
+		if (!is_claimed(walk, i))
+			continue;
+		lost->has_foreign |=
+			may_be_foreign(walk, bitmap->entry.table_off);
+		code = q2_layout_visit(walk->image, bitmap, find_foreign, lost, err);
+	}
+	return code == QCOW2BM_OK ? q2_clusters_sort(&lost->claimed, NULL, err) : code;
+}
+
+/* How many bytes of a cluster its data may take; 0 where it lacks none. */
+static size_t room_of(const struct q2_walk *walk, size_t idx)
+{
+	const struct q2_layout *layout = &walk->layouts[idx];
+	const struct q2_bitmap *bitmap = &walk->image->directory.bitmaps[idx];
+	if (!is_claimed(walk, idx))
+		return 0;
+	if (layout->has_zeros)
+		return (size_t)1 << walk->cluster_bits;
+	if (!layout->has_last_zeros)
+		return 0;
+	return (size_t)q2_tables_needed_bytes(walk->image, bitmap,
+					      bitmap->entry.table_entries - 1);
+}
+
+static enum qcow2bm_code explain(struct lost *lost, uint64_t off, uint64_t bytes,
+				 struct qcow2bm_error *err)
+{
+	struct q2_clusters known = {0};
+	enum qcow2bm_code code =
+		q2_refs_add_bytes(&known, lost->walk->image, off, bytes, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&known, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&lost->unexplained, &known, err);
+	q2_clusters_free(&known);
+	return code;
+}
+
+/* The table of an entry of a leaked directory, and what it names. */
+static enum qcow2bm_code explain_table(struct lost *lost,
+				       const struct q2_directory_entry *entry,
+				       struct qcow2bm_error *err)
+{
+	const struct q2_walk *walk = lost->walk;
+	uint64_t bytes = (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
+	uint64_t first = entry->table_off >> walk->cluster_bits;
+	if (bytes > TABLE_MAX_BYTES ||
+	    !q2_checked_within(entry->table_off, bytes, walk->image->file_bytes) ||
+	    !q2_clusters_overlap(&lost->unexplained, first, 1, NULL))
+		return QCOW2BM_OK;
+	uint8_t *table = malloc((size_t)bytes);
+	if (table == NULL)
+		return q2_fail_memory(err, "a bitmap table");
+	enum qcow2bm_code code = q2_storage_read(walk->image->storage, table,
+						 (size_t)bytes, entry->table_off, err);
+	if (code == QCOW2BM_OK)
+		code = explain(lost, entry->table_off, bytes, err);
+	for (size_t at = 0; code == QCOW2BM_OK && at < bytes; at += Q2_TABLE_ENTRY_BYTES) {
+		uint64_t data = q2_be64_load(table + at);
+		if (q2_layout_names_data(walk->image, data))
+			code = explain(lost, data, 1, err);
+	}
+	free(table);
+	return code;
+}
+
+/* Follows the directory that begins with this cluster, as far as it is inside it. */
+static enum qcow2bm_code explain_directory(struct lost *lost, uint64_t cluster,
+					   const uint8_t *bytes,
+					   struct qcow2bm_error *err)
+{
+	const struct q2_walk *walk = lost->walk;
+	struct q2_directory_entry entry;
+	size_t at = 0, entry_bytes;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	while (code == QCOW2BM_OK && at < lost->cluster_bytes &&
+	       q2_carve_is_entry(walk->image, bytes + at, lost->cluster_bytes - at, &entry,
+				 &entry_bytes)) {
+		code = explain_table(lost, &entry, err);
+		at += entry_bytes;
+	}
+	if (code == QCOW2BM_OK && at != 0)
+		code = explain(lost, cluster << walk->cluster_bits, 1, err);
+	return code;
+}
+
+/* Whether it reads as a table, and names a cluster that a bitmap has. */
+static bool names_claimed(const struct lost *lost, const uint8_t *bytes)
+{
+	const struct qcow2bm_image *image = lost->walk->image;
+	bool found = false;
+	for (size_t at = 0; at < lost->cluster_bytes; at += Q2_TABLE_ENTRY_BYTES) {
+		uint64_t entry = q2_be64_load(bytes + at);
+		if (entry > Q2_TABLE_ONES && !q2_layout_names_data(image, entry))
+			return false;
+		found |= entry > Q2_TABLE_ONES &&
+			 q2_clusters_overlap(&lost->claimed,
+					     entry >> lost->walk->cluster_bits, 1, NULL);
+	}
+	return found;
+}
+
+/* Bits inside the disk, and none behind its end. */
+static bool can_be_data(const struct lost *lost, const uint8_t *bytes)
+{
+	size_t used = lost->used_bytes, at = 0;
+	while (at < used && bytes[at] == 0)
+		at++;
+	if (at == used)
+		return false;
+	for (at = used; at < lost->cluster_bytes; at++)
+		if (bytes[at] != 0)
+			return false;
+	return true;
+}
+
+/* Calls fn for each leaked cluster until it has said what there is to say. */
+static enum qcow2bm_code visit(struct lost *lost, const struct q2_clusters *set,
+			       enum qcow2bm_code (*fn)(struct lost *lost, uint64_t cluster,
+						       const uint8_t *bytes,
+						       struct qcow2bm_error *err),
+			       struct qcow2bm_error *err)
+{
+	struct q2_walk *walk = lost->walk;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < set->count; i++)
+		for (uint64_t c = 0; code == QCOW2BM_OK && c < set->runs[i].count &&
+				     !walk->has_lost_data;
+		     c++) {
+			uint64_t cluster = set->runs[i].first + c;
+			code = q2_references_look_up(walk, err);
+			if (code == QCOW2BM_OK)
+				code = q2_references_read(
+					walk, walk->buf, lost->cluster_bytes,
+					cluster << walk->cluster_bits, err);
+			if (code == QCOW2BM_OK)
+				code = fn(lost, cluster, walk->buf, err);
+		}
+	return code;
+}
+
+static enum qcow2bm_code look(struct lost *lost, uint64_t cluster, const uint8_t *bytes,
+			      struct qcow2bm_error *err)
+{
+	(void)cluster;
+	(void)err;
+	lost->walk->has_lost_data = can_be_data(lost, bytes) || names_claimed(lost, bytes);
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_lost_look(struct q2_walk *walk, struct qcow2bm_error *err)
+{
+	struct lost lost = {.walk = walk, .cluster_bytes = (size_t)1 << walk->cluster_bits};
+	struct q2_clusters *leaked = &walk->report->leaked;
+	enum qcow2bm_code code = q2_clusters_sort(leaked, NULL, err);
+	if (code != QCOW2BM_OK || leaked->count == 0)
+		return code;
+	for (size_t i = 0; i < walk->image->directory.count; i++) {
+		size_t room = room_of(walk, i);
+		lost.used_bytes = room > lost.used_bytes ? room : lost.used_bytes;
+	}
+	if (code == QCOW2BM_OK)
+		code = look_for_foreign(&lost, err);
+	if (lost.has_foreign)
+		lost.used_bytes = lost.cluster_bytes;
+	for (size_t i = 0; code == QCOW2BM_OK && i < leaked->count; i++)
+		code = q2_clusters_add(&lost.unexplained, leaked->runs[i].first,
+				       leaked->runs[i].count, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&lost.unexplained, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = visit(&lost, leaked, explain_directory, err);
+	if (code == QCOW2BM_OK)
+		code = visit(&lost, &lost.unexplained, look, err);
+	q2_clusters_free(&lost.unexplained);
+	q2_clusters_free(&lost.claimed);
+	return code;
+}
