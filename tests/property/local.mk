@@ -5,6 +5,7 @@
 property_tests =
 property_tests += tests/property/sessions-hold
 
+TESTS += $(property_tests)
 EXTRA_DIST += $(property_tests)
 $(addsuffix .log,$(property_tests)): tests/property/sessions
 

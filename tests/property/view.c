@@ -226,11 +226,15 @@ uint64_t view_l2_place(const struct view *view, uint64_t guest_off)
 
 static uint64_t sum_sector(const struct view *view, uint64_t off)
 {
+	uint8_t bytes[SECTOR_BYTES] = {0};
 	uint64_t sum = 0;
+	if (off < view->length)
+		memcpy(bytes, view->bytes + off,
+		       view->length - off < SECTOR_BYTES ? view->length - off
+							 : SECTOR_BYTES);
 	for (unsigned i = 0; i < SECTOR_BYTES; i += 8) {
-		uint64_t word = 0;
-		if (off + i + 8 <= view->length)
-			memcpy(&word, view->bytes + off + i, 8);
+		uint64_t word;
+		memcpy(&word, bytes + i, 8);
 		if (word != 0)
 			sum = (sum ^ (word + i)) * UINT64_C(0x9e3779b97f4a7c15);
 	}
