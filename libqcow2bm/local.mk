@@ -49,7 +49,9 @@ q2_headers = \
 	libqcow2bm/image/plan.h \
 	libqcow2bm/image/refcounts.h \
 	libqcow2bm/image/refs.h \
+	libqcow2bm/image/soundness.h \
 	libqcow2bm/image/source.h \
+	libqcow2bm/image/structures.h \
 	libqcow2bm/image/undo.h \
 	libqcow2bm/check/carve.h \
 	libqcow2bm/check/check.h \
@@ -110,7 +112,9 @@ q2_sources = \
 	libqcow2bm/image/salvage.c \
 	libqcow2bm/image/settle.c \
 	libqcow2bm/image/snapshots.c \
+	libqcow2bm/image/soundness.c \
 	libqcow2bm/image/source.c \
+	libqcow2bm/image/structures.c \
 	libqcow2bm/image/switch.c \
 	libqcow2bm/image/tables.c \
 	libqcow2bm/image/undo.c \

@@ -171,7 +171,10 @@ struct qcow2bm_bitmap {
 /* How many entries the directory has; 0 without a bitmaps extension. */
 size_t qcow2bm_count(const struct qcow2bm_image *image);
 
-/* Describes entry `idx` (0 .. qcow2bm_count()-1) from the directory alone. */
+/*
+ * Describes entry `idx` (0 .. qcow2bm_count()-1): from the directory alone, until the bitmaps have
+ * been judged (qcow2bm_judge()).
+ */
 void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 		      struct qcow2bm_bitmap *bitmap);
 
@@ -180,19 +183,38 @@ void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 /* The index of the first entry whose name is exactly these bytes, or QCOW2BM_NOT_FOUND. */
 size_t qcow2bm_find(const struct qcow2bm_image *image, const char *name, size_t name_bytes);
 
+/*
+ * Judges the bitmaps of an image as qcow2bm_check() does, but for what only L2 tables and the L1
+ * tables of snapshots tell: entries, places, refcounts, overlaps, traces of programs that know no
+ * bitmaps; of bitmap `idx`, unless that is QCOW2BM_NOT_FOUND, also its bits behind the end of the
+ * disk. qcow2bm_describe() tells of it from then on. Reads each table and the refcounts of what
+ * they name, once; whoever reads, measures or stages a bitmap has that done first.
+ *
+ * Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_judge(struct qcow2bm_image *image, size_t idx,
+				struct qcow2bm_error *err);
+
 struct qcow2bm_measure {
 	uint64_t dirty_bytes;  /* guest bytes whose bit is set; 0 when not counted */
 	uint64_t stored_bytes; /* clusters of table and data in the image file */
 };
 
+enum {
+	QCOW2BM_READ_COUNT = 1u << 0, /* qcow2bm_measure(): read the data, and count the bits */
+	/* Of a corrupt bitmap, too, as far as it can be read: its bits are as they are stored, and
+	 * no source for anything. */
+	QCOW2BM_READ_UNTRUSTED = 1u << 1
+};
+
 /*
- * Measures bitmap `idx`: reads its table and, when `count_bits`, its data. The bits are counted
- * as they are stored, whatever the state; bits past the end of the disk do not count.
+ * Measures bitmap `idx`: reads its table and, with QCOW2BM_READ_COUNT, its data. The bits are
+ * counted as they are stored; bits past the end of the disk do not count.
  *
- * Errors: EIMAGE when table or data break the format or lie outside the file; ESYSTEM, ENOMEM.
- * Crash: changes nothing.
+ * Errors: EIMAGE for a corrupt bitmap, as qcow2bm_judge() finds it: the sentence says why; EINVAL for an index out of range;
+ * ESYSTEM, ENOMEM. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx, bool count_bits,
+enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx, unsigned flags,
 				  struct qcow2bm_measure *measure, struct qcow2bm_error *err);
 
 struct qcow2bm_extent {
@@ -207,16 +229,17 @@ typedef int qcow2bm_extent_fn(void *opaque, const struct qcow2bm_extent *extent)
 /*
  * Calls `fn` for each extent of bitmap `idx` inside the guest bytes [start, start+length), in
  * order, clean and dirty in turn, without gaps; `length` is cut at the end of the disk. Memory
- * is bounded whatever the size of the disk. The bits are those that are stored, whatever the
- * state: unless it is VALID or DISABLED, what is clean here may be dirty in truth, and a backup
- * that leaves it out may not restore. Ask qcow2bm_describe() first.
+ * is bounded whatever the size of the disk. The bits are those that are stored: unless the state
+ * is VALID or DISABLED, what is clean here may be dirty in truth, and a backup that leaves it out
+ * may not restore. Of a corrupt one they are told with QCOW2BM_READ_UNTRUSTED in `flags` alone; of
+ * one in use, ask qcow2bm_describe() first.
  *
- * Errors: EINVAL when start lies past the end of the disk; EIMAGE, ESYSTEM, ENOMEM as
+ * Errors: EINVAL when start lies past the end of the disk; EINVAL, EIMAGE, ESYSTEM, ENOMEM as
  * qcow2bm_measure(); ESTOPPED when fn returned non-zero. Crash: changes nothing.
  */
 enum qcow2bm_code qcow2bm_extents(struct qcow2bm_image *image, size_t idx, uint64_t start,
-				  uint64_t length, qcow2bm_extent_fn *fn, void *opaque,
-				  struct qcow2bm_error *err);
+				  uint64_t length, unsigned flags, qcow2bm_extent_fn *fn,
+				  void *opaque, struct qcow2bm_error *err);
 
 /* ---- Editing ------------------------------------------------------------------------ */
 

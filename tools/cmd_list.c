@@ -28,7 +28,7 @@ static void add_row(struct tool_table *table, const struct tool_survey_bitmap *b
 	free(name);
 	add_size(table, entry->granularity_bits < 64,
 		 (uint64_t)1 << (entry->granularity_bits & 63));
-	tool_table_add(table, tool_survey_state_word(bitmap->state));
+	tool_table_add(table, tool_survey_state_word(bitmap->entry.state));
 	if (bits_counted)
 		add_size(table, bitmap->measured, bitmap->measure.dirty_bytes);
 	add_size(table, bitmap->measured, bitmap->measure.stored_bytes);

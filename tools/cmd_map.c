@@ -78,7 +78,8 @@ static enum qcow2bm_code pass(struct map *map, struct qcow2bm_error *err)
 	map->begun = false;
 	enum qcow2bm_code code =
 		qcow2bm_extents(map->image, map->idx, map->start, map->length,
-				json ? put_json : put_human, map, err);
+				QCOW2BM_READ_UNTRUSTED, json ? put_json : put_human, map,
+				err);
 	if (code != QCOW2BM_OK || !json)
 		return code;
 	p = tool_stream_reserve(&map->stream);
@@ -107,8 +108,8 @@ static int print_totals(struct map *map, const char *filename)
 {
 	static const char *const words[] = {"clean", "dirty"};
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_extents(map->image, map->idx, map->start, map->length, add_sum, map,
-			    &err) != QCOW2BM_OK)
+	if (qcow2bm_extents(map->image, map->idx, map->start, map->length,
+			    QCOW2BM_READ_UNTRUSTED, add_sum, map, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	bool json = map->options.json;
 	struct tool_text text = {0};
@@ -184,11 +185,14 @@ static int map_bitmap(struct map *map, const char *filename, const char *name)
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	struct tool_operand operand;
+	struct qcow2bm_error err = {0};
 	tool_operand_resolve(&operand, map->image, name);
 	map->idx = operand.idx;
 	if (map->idx == QCOW2BM_NOT_FOUND) {
 		tool_message(filename, "bitmap '%s' not found", name);
 		status = TOOL_EXIT_FAILED;
+	} else if (qcow2bm_judge(map->image, map->idx, &err) != QCOW2BM_OK) {
+		status = tool_message_fail(filename, &err);
 	} else {
 		status = judge(map, filename, name);
 		if (status == TOOL_EXIT_DONE)

@@ -52,7 +52,7 @@ json_t *tool_json_bitmap(const struct tool_survey_bitmap *bitmap, bool bits_coun
 			tool_json_number((uint64_t)1 << entry->granularity_bits));
 	json_object_set_new(object, "flags", flags);
 	json_object_set_new(object, "state",
-			    json_string(tool_survey_state_word(bitmap->state)));
+			    json_string(tool_survey_state_word(bitmap->entry.state)));
 	if (bitmap->measured && bits_counted)
 		json_object_set_new(object, "dirty-bytes",
 				    tool_json_number(bitmap->measure.dirty_bytes));

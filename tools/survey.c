@@ -37,29 +37,26 @@ static const char *state_problem(const struct qcow2bm_bitmap *entry)
 	}
 }
 
+/* A bitmap that is corrupt shows what of it can be read all the same. */
 static enum qcow2bm_code survey_one(struct tool_survey_bitmap *bitmap,
 				    struct qcow2bm_image *image, size_t idx,
 				    bool count_bits, struct qcow2bm_error *err)
 {
+	struct qcow2bm_error found = {0};
+	unsigned flags = QCOW2BM_READ_UNTRUSTED | (count_bits ? QCOW2BM_READ_COUNT : 0u);
+	enum qcow2bm_code code =
+		qcow2bm_judge(image, count_bits ? idx : QCOW2BM_NOT_FOUND, err);
 	qcow2bm_describe(image, idx, &bitmap->entry);
-	bitmap->state = bitmap->entry.state;
 	const char *problem = state_problem(&bitmap->entry);
 	if (problem != NULL)
 		bitmap->problem = tool_memory_copy(problem, strlen(problem));
-	struct qcow2bm_error found = {0};
-	enum qcow2bm_code code =
-		qcow2bm_measure(image, idx, count_bits, &bitmap->measure, &found);
-	bitmap->measured = code == QCOW2BM_OK;
-	if (code == QCOW2BM_EIMAGE) {
-		bitmap->state = QCOW2BM_STATE_CORRUPT;
-		if (bitmap->entry.state != QCOW2BM_STATE_CORRUPT) {
-			free(bitmap->problem);
-			bitmap->problem = tool_message_sentence(&found);
-		}
-		return QCOW2BM_OK;
-	}
 	if (code != QCOW2BM_OK)
-		*err = found;
+		return code;
+	code = qcow2bm_measure(image, idx, flags, &bitmap->measure, &found);
+	bitmap->measured = code == QCOW2BM_OK;
+	if (code == QCOW2BM_OK || code == QCOW2BM_EIMAGE)
+		return QCOW2BM_OK;
+	*err = found;
 	return code;
 }
 

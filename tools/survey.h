@@ -7,7 +7,6 @@
 
 struct tool_survey_bitmap {
 	struct qcow2bm_bitmap entry;
-	enum qcow2bm_state state; /* the entry's, or CORRUPT when measuring found it so */
 	char *problem;            /* why the bits must not be trusted, or NULL */
 	bool measured;
 	struct qcow2bm_measure measure;

@@ -52,3 +52,10 @@ enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64
 	}
 	return QCOW2BM_ESYSTEM;
 }
+
+enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error *why)
+{
+	if (is_vacant(err))
+		*err = *why;
+	return why->code;
+}

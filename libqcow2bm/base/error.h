@@ -15,6 +15,9 @@ enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64
 				const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* Passes on a failure that was caught in *why, as it is, and returns its code. */
+enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error *why);
+
 /* Out of memory for `what`. Here, so that a tool that reads one file at a time sees that its
  * result is never QCOW2BM_OK. */
 static inline enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const char *what)

@@ -3,6 +3,7 @@
 #include "../base/error.h"
 #include "../format/table.h"
 #include "../image/edit.h"
+#include "../image/soundness.h"
 
 /* QEMU's default: the cluster size, between these. */
 #define DEFAULT_MIN_GRANULARITY_BITS 12
@@ -45,6 +46,23 @@ static enum qcow2bm_code check_size(const struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
+/* A new bitmap beside others that cannot be trusted would be a new directory, which hides why. */
+static enum qcow2bm_code check_others(const struct qcow2bm_edit *edit,
+				      struct qcow2bm_error *err)
+{
+	const struct q2_directory *directory = &edit->image->directory;
+	enum qcow2bm_code code = q2_soundness_judge(edit->image, err);
+	if (code != QCOW2BM_OK || directory->evidence == NULL)
+		return code;
+	for (size_t i = 0; i < directory->count; i++)
+		if (!edit->staged[i].is_deleted)
+			return q2_fail(err, QCOW2BM_EIMAGE, directory->bitmaps[i].off,
+				       "the image's bitmaps are all corrupt (%s); run "
+				       "qcow2bm repair",
+				       directory->evidence);
+	return QCOW2BM_OK;
+}
+
 enum qcow2bm_code qcow2bm_add(struct qcow2bm_edit *edit, const char *name,
 			      size_t name_bytes, unsigned granularity_bits, bool enabled,
 			      struct qcow2bm_error *err)
@@ -52,6 +70,8 @@ enum qcow2bm_code qcow2bm_add(struct qcow2bm_edit *edit, const char *name,
 	enum qcow2bm_code code = q2_edit_check_new_name(edit, name, name_bytes, err);
 	if (code == QCOW2BM_OK)
 		code = check_size(edit->image, granularity_bits, err);
+	if (code == QCOW2BM_OK)
+		code = check_others(edit, err);
 	struct q2_staged *staged;
 	if (code == QCOW2BM_OK)
 		code = q2_edit_append(edit, name, name_bytes, &staged, err);

@@ -23,9 +23,9 @@ enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 	if (staged == NULL || staged->origin != Q2_EDIT_NO_ORIGIN) {
 		enum qcow2bm_code code =
 			q2_edit_check_usable(edit->image, idx, name, name_bytes, &why);
-		if (staged == NULL || code == QCOW2BM_ENOTFOUND ||
-		    code == QCOW2BM_EUNSUPPORTED)
-			return q2_fail(err, code, why.offset, "%s", why.sentence);
+		if (staged == NULL || (code != QCOW2BM_OK && code != QCOW2BM_EIMAGE &&
+				       code != QCOW2BM_EINUSE))
+			return q2_pass(err, &why);
 	}
 	q2_edit_delete(edit, staged);
 	return QCOW2BM_OK;

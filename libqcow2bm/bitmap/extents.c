@@ -3,6 +3,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../bits/run.h"
+#include "../image/soundness.h"
 #include "../image/source.h"
 
 /* The extent that is growing: [start, ...) with one value, until a bit of the other comes. */
@@ -65,8 +66,8 @@ static enum qcow2bm_code add_piece(void *opaque, uint64_t first, uint64_t bits,
 }
 
 enum qcow2bm_code qcow2bm_extents(struct qcow2bm_image *image, size_t idx, uint64_t start,
-				  uint64_t length, qcow2bm_extent_fn *fn, void *opaque,
-				  struct qcow2bm_error *err)
+				  uint64_t length, unsigned flags, qcow2bm_extent_fn *fn,
+				  void *opaque, struct qcow2bm_error *err)
 {
 	uint64_t virtual_bytes = image->header.virtual_bytes;
 	if (start > virtual_bytes)
@@ -76,7 +77,9 @@ enum qcow2bm_code qcow2bm_extents(struct qcow2bm_image *image, size_t idx, uint6
 			       (unsigned long long)virtual_bytes);
 	length = q2_min_u64(length, virtual_bytes - start);
 	struct q2_source source;
-	enum qcow2bm_code code = q2_source_open(&source, image, idx, err);
+	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, true, err);
+	if (code == QCOW2BM_OK)
+		code = q2_source_open(&source, image, idx, err);
 	if (code != QCOW2BM_OK || length == 0) {
 		if (code == QCOW2BM_OK)
 			q2_source_close(&source);

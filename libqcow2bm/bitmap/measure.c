@@ -3,6 +3,7 @@
 #include "../base/checked.h"
 #include "../bits/count.h"
 #include "../bits/run.h"
+#include "../image/soundness.h"
 #include "../image/source.h"
 
 struct counter {
@@ -88,14 +89,17 @@ static void keep_measured(struct qcow2bm_image *image, size_t idx, bool count_bi
 	image->measured = *measure;
 }
 
-enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx,
-				  bool count_bits, struct qcow2bm_measure *measure,
+enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx, unsigned flags,
+				  struct qcow2bm_measure *measure,
 				  struct qcow2bm_error *err)
 {
 	struct q2_source source;
-	if (find_measured(image, idx, count_bits, measure))
+	bool count_bits = flags & QCOW2BM_READ_COUNT;
+	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, count_bits, err);
+	if (code == QCOW2BM_OK && find_measured(image, idx, count_bits, measure))
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = q2_source_open(&source, image, idx, err);
+	if (code == QCOW2BM_OK)
+		code = q2_source_open(&source, image, idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	*measure = (struct qcow2bm_measure){.stored_bytes = stored_bytes(&source)};

@@ -15,7 +15,7 @@ static enum qcow2bm_code add_entry(void *opaque, uint32_t idx, uint64_t entry,
 {
 	struct used *used = opaque;
 	(void)idx;
-	if (!q2_layout_names_data(used->image, entry))
+	if (!q2_tables_names_data(used->image, entry))
 		return QCOW2BM_OK;
 	return q2_clusters_add(&used->clusters, entry >> used->image->header.cluster_bits,
 			       1, err);
@@ -30,7 +30,7 @@ static enum qcow2bm_code collect(const struct q2_walk *walk, size_t idx,
 		&used->clusters, walk->image, bitmap->entry.table_off,
 		(uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES, err);
 	if (code == QCOW2BM_OK)
-		code = q2_layout_visit(walk->image, bitmap, add_entry, used, err);
+		code = q2_tables_visit(walk->image, bitmap, add_entry, used, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(&used->clusters, NULL, err) : code;
 }
 

@@ -24,14 +24,4 @@ struct q2_layout {
 enum qcow2bm_code q2_layout_check(struct qcow2bm_report *report,
 				  struct q2_layout *layouts, struct qcow2bm_error *err);
 
-/* Whether a table entry names a data cluster at a place where one can be. */
-bool q2_layout_names_data(const struct qcow2bm_image *image, uint64_t entry);
-
-/* Calls fn for each entry of a table that is read, as a number that may break every rule. */
-enum qcow2bm_code
-q2_layout_visit(const struct qcow2bm_image *image, const struct q2_bitmap *bitmap,
-		enum qcow2bm_code (*fn)(void *opaque, uint32_t idx, uint64_t entry,
-					struct qcow2bm_error *err),
-		void *opaque, struct qcow2bm_error *err);
-
 #endif

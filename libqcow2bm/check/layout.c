@@ -4,13 +4,10 @@
 #include <stdlib.h>
 
 #include "../base/checked.h"
-#include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/table.h"
 #include "entries.h"
 #include "problems.h"
-
-#define READ_BYTES (64u << 10)
 
 struct place {
 	uint64_t off;
@@ -130,39 +127,6 @@ static enum qcow2bm_code check_places(struct qcow2bm_report *report,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_layout_visit(const struct qcow2bm_image *image,
-				  const struct q2_bitmap *bitmap,
-				  enum qcow2bm_code (*fn)(void *, uint32_t, uint64_t,
-							  struct qcow2bm_error *),
-				  void *opaque, struct qcow2bm_error *err)
-{
-	uint64_t left = table_bytes(bitmap), off = bitmap->entry.table_off;
-	size_t room = (size_t)q2_min_u64(left, READ_BYTES);
-	uint8_t *buf = malloc(room);
-	if (buf == NULL)
-		return q2_fail_memory(err, "a bitmap table");
-	enum qcow2bm_code code = QCOW2BM_OK;
-	uint32_t idx = 0;
-	while (code == QCOW2BM_OK && left != 0) {
-		size_t bytes = (size_t)q2_min_u64(left, room);
-		code = q2_storage_read(image->storage, buf, bytes, off, err);
-		for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
-		     at += Q2_TABLE_ENTRY_BYTES)
-			code = fn(opaque, idx++, q2_be64_load(buf + at), err);
-		off += bytes;
-		left -= bytes;
-	}
-	free(buf);
-	return code;
-}
-
-bool q2_layout_names_data(const struct qcow2bm_image *image, uint64_t entry)
-{
-	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
-	return entry > Q2_TABLE_ONES && (entry & Q2_TABLE_RESERVED_MASK) == 0 &&
-	       q2_is_aligned(entry, cluster_bytes) && entry < image->file_bytes;
-}
-
 struct look {
 	struct qcow2bm_report *report;
 	size_t idx;
@@ -170,7 +134,8 @@ struct look {
 	const struct q2_bitmap *bitmap;
 	struct q2_layout *layout;
 	struct q2_tally reserved, misaligned, past_end;
-	uint64_t last; /* the last entry */
+	uint64_t last;    /* the last entry */
+	uint32_t nonzero; /* those before it that are not all-zero */
 };
 
 static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entry,
@@ -178,27 +143,30 @@ static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entr
 {
 	(void)err;
 	struct look *look = opaque;
-	uint64_t cluster_bytes = q2_header_cluster_bytes(&look->image->header);
-	uint64_t off =
-		look->bitmap->entry.table_off + (uint64_t)idx * Q2_TABLE_ENTRY_BYTES;
-	look->last = entry;
-	if (entry == Q2_TABLE_ZEROS && idx + 1 == look->bitmap->entry.table_entries)
-		look->layout->has_last_zeros = true;
-	else if (entry == Q2_TABLE_ZEROS)
-		look->layout->has_zeros = true;
+	const struct q2_directory_entry *bitmap = &look->bitmap->entry;
+	uint64_t off = bitmap->table_off + (uint64_t)idx * Q2_TABLE_ENTRY_BYTES;
+	if (idx == bitmap->table_entries - 1)
+		look->last = entry;
+	else
+		look->nonzero++;
 	if (entry <= Q2_TABLE_ONES)
 		return QCOW2BM_OK;
-	if ((entry & Q2_TABLE_RESERVED_MASK) != 0 || (entry & Q2_TABLE_ONES) != 0)
+	switch (q2_tables_judge_entry(look->image, look->bitmap, idx, entry)) {
+	case Q2_TABLE_FAULT_NONE:
+		break;
+	case Q2_TABLE_FAULT_RESERVED:
 		q2_tally_add(&look->reserved, off);
-	else if (!q2_is_aligned(entry, cluster_bytes))
+		break;
+	case Q2_TABLE_FAULT_MISALIGNED:
 		q2_tally_add(&look->misaligned, off);
-	else if (!q2_checked_within(
-			 entry, q2_tables_needed_bytes(look->image, look->bitmap, idx),
-			 look->image->file_bytes))
+		break;
+	case Q2_TABLE_FAULT_PAST_END:
 		q2_tally_add(&look->past_end, off);
-	if (!q2_layout_names_data(look->image, entry))
+		break;
+	}
+	if (!q2_tables_names_data(look->image, entry)) {
 		add_broken(look->report, look->idx, entry);
-	else {
+	} else {
 		look->layout->lowest = q2_min_u64(look->layout->lowest, entry);
 		look->layout->highest = q2_max_u64(look->layout->highest, entry);
 	}
@@ -234,7 +202,7 @@ static enum qcow2bm_code check_tail(struct qcow2bm_report *report, size_t idx,
 {
 	struct qcow2bm_image *image = report->image;
 	uint64_t off = QCOW2BM_NO_OFFSET;
-	if (!q2_layout_names_data(image, last))
+	if (!q2_tables_names_data(image, last))
 		return QCOW2BM_OK;
 	enum qcow2bm_code code = q2_tables_find_tail_bit(
 		image, &image->directory.bitmaps[idx].entry, last, &off, err);
@@ -259,7 +227,10 @@ enum qcow2bm_code q2_layout_check(struct qcow2bm_report *report,
 				    .image = image,
 				    .bitmap = &image->directory.bitmaps[i],
 				    .layout = &layouts[i]};
-		code = q2_layout_visit(image, look.bitmap, look_at_entry, &look, err);
+		code = q2_tables_visit(image, look.bitmap, look_at_entry, &look, err);
+		layouts[i].has_last_zeros = look.last == Q2_TABLE_ZEROS;
+		layouts[i].has_zeros =
+			look.nonzero < look.bitmap->entry.table_entries - 1;
 		add_entry_problems(report, i, &look);
 		if (code == QCOW2BM_OK)
 			code = check_tail(report, i, look.last, err);

@@ -79,7 +79,7 @@ static enum qcow2bm_code look_for_foreign(struct lost *lost, struct qcow2bm_erro
 			continue;
 		lost->has_foreign |=
 			may_be_foreign(walk, bitmap->entry.table_off);
-		code = q2_layout_visit(walk->image, bitmap, find_foreign, lost, err);
+		code = q2_tables_visit(walk->image, bitmap, find_foreign, lost, err);
 	}
 	return code == QCOW2BM_OK ? q2_clusters_sort(&lost->claimed, NULL, err) : code;
 }
@@ -134,7 +134,7 @@ static enum qcow2bm_code explain_table(struct lost *lost,
 		code = explain(lost, entry->table_off, bytes, err);
 	for (size_t at = 0; code == QCOW2BM_OK && at < bytes; at += Q2_TABLE_ENTRY_BYTES) {
 		uint64_t data = q2_be64_load(table + at);
-		if (q2_layout_names_data(walk->image, data))
+		if (q2_tables_names_data(walk->image, data))
 			code = explain(lost, data, 1, err);
 	}
 	free(table);
@@ -168,7 +168,7 @@ static bool names_claimed(const struct lost *lost, const uint8_t *bytes)
 	bool found = false;
 	for (size_t at = 0; at < lost->cluster_bytes; at += Q2_TABLE_ENTRY_BYTES) {
 		uint64_t entry = q2_be64_load(bytes + at);
-		if (entry > Q2_TABLE_ONES && !q2_layout_names_data(image, entry))
+		if (entry > Q2_TABLE_ONES && !q2_tables_names_data(image, entry))
 			return false;
 		found |= entry > Q2_TABLE_ONES &&
 			 q2_clusters_overlap(&lost->claimed,

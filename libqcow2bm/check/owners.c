@@ -101,7 +101,7 @@ static enum qcow2bm_code visit_entry(void *opaque, uint32_t idx, uint64_t entry,
 	(void)err;
 	uint64_t cluster = entry >> walk->cluster_bits;
 	uint64_t off = visit->table_off + (uint64_t)idx * Q2_TABLE_ENTRY_BYTES;
-	if (!q2_layout_names_data(walk->image, entry))
+	if (!q2_tables_names_data(walk->image, entry))
 		return QCOW2BM_OK;
 	q2_references_expect(walk, cluster, off);
 	if (cluster >= walk->first && cluster - walk->first < walk->window_clusters)
@@ -126,7 +126,7 @@ static enum qcow2bm_code visit_bitmap(struct visit *visit, size_t idx,
 				  layout->lowest >> walk->cluster_bits >=
 					  walk->first + walk->window_clusters)))
 		return QCOW2BM_OK;
-	return q2_layout_visit(walk->image, bitmap, visit_entry, visit, err);
+	return q2_tables_visit(walk->image, bitmap, visit_entry, visit, err);
 }
 
 /* The directory first, then all bitmaps. */

@@ -50,7 +50,7 @@ static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
 			"as all dirty (%.300s)",
 			why.sentence);
 	else
-		return q2_fail(err, code, why.offset, "%s", why.sentence);
+		return q2_pass(err, &why);
 	return QCOW2BM_OK;
 }
 

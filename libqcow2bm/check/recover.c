@@ -32,7 +32,7 @@ static enum qcow2bm_code find_in_use(const struct qcow2bm_edit *edit, const char
 				     size_t name_bytes, enum qcow2bm_recovery method,
 				     struct q2_staged **staged, struct qcow2bm_error *err)
 {
-	const struct qcow2bm_image *image = edit->image;
+	struct qcow2bm_image *image = edit->image;
 	struct qcow2bm_error why = {0};
 	enum qcow2bm_code code = QCOW2BM_OK;
 	*staged = q2_edit_find(edit, name, name_bytes);
@@ -45,7 +45,7 @@ static enum qcow2bm_code find_in_use(const struct qcow2bm_edit *edit, const char
 	     is_sound_without_table(image, &image->directory.bitmaps[idx])))
 		return QCOW2BM_OK;
 	if (code != QCOW2BM_OK)
-		return q2_fail(err, code, why.offset, "%s", why.sentence);
+		return q2_pass(err, &why);
 	return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 		       "it is not marked in-use: there is nothing to recover");
 }

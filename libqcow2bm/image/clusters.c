@@ -142,6 +142,20 @@ bool q2_clusters_overlap(const struct q2_clusters *set, uint64_t first, uint64_t
 	return true;
 }
 
+uint64_t q2_clusters_count(const struct q2_clusters *set, uint64_t first, uint64_t count)
+{
+	assert(set->count < 2 || set->is_sorted);
+	uint64_t end = first + count, total = 0;
+	for (size_t i = find_run(set, first); i < set->count && set->runs[i].first < end;
+	     i++) {
+		const struct q2_run *run = &set->runs[i];
+		uint64_t from = run->first > first ? run->first : first;
+		uint64_t to = run->first + run->count < end ? run->first + run->count : end;
+		total += to - from;
+	}
+	return total;
+}
+
 enum qcow2bm_code q2_clusters_subtract(struct q2_clusters *set,
 				       const struct q2_clusters *other,
 				       struct qcow2bm_error *err)

@@ -46,6 +46,9 @@ enum qcow2bm_code q2_clusters_sort(struct q2_clusters *set, struct q2_clusters *
 bool q2_clusters_overlap(const struct q2_clusters *set, uint64_t first, uint64_t count,
 			 uint64_t *hit);
 
+/* How many clusters of [first, first+count) are in the set. */
+uint64_t q2_clusters_count(const struct q2_clusters *set, uint64_t first, uint64_t count);
+
 /* set := set without `other`. Errors: ENOMEM. */
 enum qcow2bm_code q2_clusters_subtract(struct q2_clusters *set,
 				       const struct q2_clusters *other,

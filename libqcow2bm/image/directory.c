@@ -15,11 +15,12 @@ void q2_directory_free(struct q2_directory *directory)
 	free(directory->bitmaps);
 	free(directory->by_name);
 	free(directory->bytes);
+	free(directory->evidence);
 	memset(directory, 0, sizeof(*directory));
 }
 
-static enum qcow2bm_code note_problem(struct q2_bitmap *bitmap, const char *sentence,
-				      struct qcow2bm_error *err)
+enum qcow2bm_code q2_directory_note_problem(struct q2_bitmap *bitmap, const char *sentence,
+					    struct qcow2bm_error *err)
 {
 	if (bitmap->problem != NULL)
 		return QCOW2BM_OK;
@@ -95,9 +96,9 @@ static enum qcow2bm_code note_duplicates(struct q2_directory *directory,
 		if (compare_names(&a->entry, b->entry.name, b->entry.name_bytes) != 0)
 			continue;
 		enum qcow2bm_code code =
-			note_problem(a, "another bitmap has the same name", err);
+			q2_directory_note_problem(a, "another bitmap has the same name", err);
 		if (code == QCOW2BM_OK)
-			code = note_problem(b, "another bitmap has the same name", err);
+			code = q2_directory_note_problem(b, "another bitmap has the same name", err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
@@ -111,13 +112,13 @@ static enum qcow2bm_code check_entry(struct q2_bitmap *bitmap,
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	struct qcow2bm_error problem = {0};
 	if (q2_directory_entry_check(entry, header, bitmap->off, &problem) != QCOW2BM_OK)
-		return note_problem(bitmap, problem.sentence, err);
+		return q2_directory_note_problem(bitmap, problem.sentence, err);
 	if (entry->extra_bytes != 0 &&
 	    !(entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE))
-		return note_problem(
+		return q2_directory_note_problem(
 			bitmap, "it has extra data that is not marked compatible", err);
 	if (!(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
-		return note_problem(
+		return q2_directory_note_problem(
 			bitmap,
 			"autoclear bit 0 is unset: a program without bitmap support "
 			"wrote to the image",
@@ -277,9 +278,7 @@ enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
 	if (code == QCOW2BM_EIMAGE && image->has_bitmaps_extension &&
 	    !(image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return QCOW2BM_OK;
-	if (code != QCOW2BM_OK && err != NULL && err->code == QCOW2BM_OK)
-		*err = problem;
-	return code;
+	return code == QCOW2BM_OK ? QCOW2BM_OK : q2_pass(err, &problem);
 }
 
 size_t q2_directory_lower_bound(const struct q2_directory *directory, const void *name,

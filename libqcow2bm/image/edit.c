@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../base/error.h"
+#include "soundness.h"
 
 enum qcow2bm_code q2_edit_check_bits(const struct qcow2bm_image *image,
 				     struct qcow2bm_error *err)
@@ -167,7 +168,7 @@ struct q2_staged *q2_edit_find(const struct qcow2bm_edit *edit, const void *name
 	return find_new(edit, name, name_bytes);
 }
 
-enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t idx,
+enum qcow2bm_code q2_edit_check_usable(struct qcow2bm_image *image, size_t idx,
 				       const char *name, size_t name_bytes,
 				       struct qcow2bm_error *err)
 {
@@ -183,6 +184,14 @@ enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t
 			"bitmap '%.*s' has extra data that is not marked compatible: it "
 			"must be left as it is",
 			shown, name);
+	enum qcow2bm_code code = q2_soundness_judge_bits(image, idx, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (image->directory.evidence != NULL)
+		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
+			       "bitmap '%.*s' is corrupt, as are all of this image (%s); "
+			       "run qcow2bm repair",
+			       shown, name, bitmap->problem);
 	if (bitmap->problem != NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
 			       "bitmap '%.*s' is corrupt (%s)" QCOW2BM_SEE_CHECK,

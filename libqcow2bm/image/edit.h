@@ -117,8 +117,9 @@ enum qcow2bm_code q2_edit_find_usable(const struct qcow2bm_edit *edit, const cha
 				      size_t name_bytes, struct q2_staged **staged,
 				      struct qcow2bm_error *err);
 
-/* The same for a committed bitmap of any image. `idx` may be QCOW2BM_NOT_FOUND. */
-enum qcow2bm_code q2_edit_check_usable(const struct qcow2bm_image *image, size_t idx,
+/* The same for a committed bitmap of any image, which is judged first (soundness.h). `idx` may be
+ * QCOW2BM_NOT_FOUND. Errors: also ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_edit_check_usable(struct qcow2bm_image *image, size_t idx,
 				       const char *name, size_t name_bytes,
 				       struct qcow2bm_error *err);
 

@@ -17,6 +17,9 @@ struct q2_bitmap {
 	/* Of a salvaged directory: */
 	bool has_bad_length; /* the entry's end is not where its lengths say */
 	bool is_surplus;     /* behind the nb_bitmaps that the extension counts */
+	/* Of a directory that was judged: */
+	bool is_evidence;    /* that a program wrote which knows no bitmaps */
+	bool is_tail_judged; /* bits behind the end of the disk were looked for */
 };
 
 /* Damage to the bitmaps extension or to the directory as a whole: salvage.c found it. */
@@ -35,6 +38,10 @@ struct q2_directory {
 	struct q2_bitmap *bitmaps;
 	size_t count;    /* nb_bitmaps */
 	size_t *by_name; /* indexes in the order of names, then of places */
+	/* soundness.c: */
+	bool is_judged;   /* each bitmap's problem is known, as far as tables tell */
+	char *evidence;   /* why none of the bitmaps can be trusted, or NULL */
+	bool is_evidence; /* the directory itself is what shows it */
 };
 
 struct qcow2bm_image {
@@ -122,6 +129,10 @@ void q2_directory_free(struct q2_directory *directory);
 size_t q2_directory_lower_bound(const struct q2_directory *directory, const void *name,
 				size_t name_bytes);
 
+/* Notes why a bitmap is corrupt; the first reason stays. Errors: ENOMEM. */
+enum qcow2bm_code q2_directory_note_problem(struct q2_bitmap *bitmap, const char *sentence,
+					    struct qcow2bm_error *err);
+
 /* The first index with this name, or QCOW2BM_NOT_FOUND; how many have it in *same. */
 size_t q2_directory_find(const struct q2_directory *directory, const void *name,
 			 size_t name_bytes, size_t *same);
@@ -152,6 +163,28 @@ enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
 /* Whether the table may be where the entry says, the end of the file aside. */
 bool q2_tables_has_place(const struct qcow2bm_image *image,
 			 const struct q2_directory_entry *entry);
+
+/* What an entry of a table has wrong. */
+enum q2_table_fault {
+	Q2_TABLE_FAULT_NONE,
+	Q2_TABLE_FAULT_RESERVED,
+	Q2_TABLE_FAULT_MISALIGNED,
+	Q2_TABLE_FAULT_PAST_END
+};
+enum q2_table_fault q2_tables_judge_entry(const struct qcow2bm_image *image,
+					  const struct q2_bitmap *bitmap, uint32_t idx,
+					  uint64_t entry);
+
+/* Whether a table entry names a data cluster at a place where one can be. */
+bool q2_tables_names_data(const struct qcow2bm_image *image, uint64_t entry);
+
+/* Calls fn for each entry, 0 aside, of a table that lies inside the file, as a number that may
+ * break every rule. Holes are not read. Errors: those of fn; ESYSTEM, ENOMEM. */
+enum qcow2bm_code
+q2_tables_visit(const struct qcow2bm_image *image, const struct q2_bitmap *bitmap,
+		enum qcow2bm_code (*fn)(void *opaque, uint32_t idx, uint64_t entry,
+					struct qcow2bm_error *err),
+		void *opaque, struct qcow2bm_error *err);
 
 /* How many bytes of its data cluster entry idx of the table needs. */
 uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,

@@ -101,8 +101,7 @@ static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 			code = QCOW2BM_OK;
 		}
 		if (code != QCOW2BM_OK)
-			return q2_fail(err, code, problem.offset, "%s",
-				       problem.sentence);
+			return q2_pass(err, &problem);
 		if (extension.type == Q2_EXTENSION_END) {
 			image->end_marker_off = extension.head_off;
 			image->has_end_marker = q2_checked_within(

@@ -218,6 +218,30 @@ static bool may_change_refcounts(const struct q2_plan *plan, struct qcow2bm_erro
 	       q2_edit_check_bits(plan->edit->image, why) == QCOW2BM_OK;
 }
 
+/* That all bitmaps are in doubt shows in some of them, or in the directory, which every edit writes
+ * anew. Without these the others would look sound. */
+static enum qcow2bm_code check_evidence(const struct qcow2bm_edit *edit,
+					struct qcow2bm_error *err)
+{
+	const struct q2_directory *directory = &edit->image->directory;
+	size_t shown = 0, doubtful = 0;
+	if (directory->evidence == NULL || edit->repair.is_wanted)
+		return QCOW2BM_OK;
+	for (size_t i = 0; i < directory->count; i++) {
+		const struct q2_staged *staged = &edit->staged[i];
+		if (staged->is_deleted || (staged->flags & Q2_DIRECTORY_FLAG_IN_USE))
+			continue;
+		doubtful++;
+		shown += directory->bitmaps[i].is_evidence;
+	}
+	if (doubtful == 0 || shown != 0)
+		return QCOW2BM_OK;
+	return q2_fail(err, QCOW2BM_EIMAGE, directory->off,
+		       "what is left would look sound, but all bitmaps of the image are "
+		       "corrupt (%s); delete all of them, or run qcow2bm repair",
+		       directory->evidence);
+}
+
 enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 			       unsigned flags, struct q2_watch *watch,
 			       struct qcow2bm_error *err)
@@ -234,7 +258,9 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 			"repaired");
 	if (code != QCOW2BM_OK || q2_edit_is_nothing(edit))
 		return code;
-	code = measure_directory(plan, err);
+	code = check_evidence(edit, err);
+	if (code == QCOW2BM_OK)
+		code = measure_directory(plan, err);
 	if (code == QCOW2BM_OK)
 		code = plan_clusters(plan, &why);
 	if (code == QCOW2BM_OK && !may_change_refcounts(plan, &why))
@@ -245,8 +271,8 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 		return QCOW2BM_OK;
 	}
 	if (code != QCOW2BM_OK) {
-		if (why.code != QCOW2BM_OK && err != NULL)
-			*err = why;
+		if (why.code != QCOW2BM_OK)
+			q2_pass(err, &why);
 		q2_plan_free(plan);
 	}
 	return code;

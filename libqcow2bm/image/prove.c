@@ -127,7 +127,7 @@ static enum qcow2bm_code collect_bitmap(struct q2_plan *plan, size_t idx, void *
 		return code;
 	}
 	if (code != QCOW2BM_EIMAGE || !(staged->is_deleted || staged->is_rebuilt))
-		return q2_fail(err, code, problem.offset, "%s", problem.sentence);
+		return q2_pass(err, &problem);
 	/* Which clusters it has cannot be told: not even how many are leaked, unless a repair
 	 * has seen that nothing refers to them. */
 	explain(plan, problem.sentence);
@@ -161,7 +161,7 @@ static enum qcow2bm_code look_in_bitmap(struct q2_plan *plan, size_t idx, void *
 	if (code == QCOW2BM_OK)
 		return QCOW2BM_OK;
 	if (code != QCOW2BM_EIMAGE)
-		return q2_fail(err, code, problem.offset, "%s", problem.sentence);
+		return q2_pass(err, &problem);
 	explain(plan, "another bitmap is corrupt, so what it occupies is unknown");
 	*look->all = false;
 	return q2_refs_survey_bitmap(image, bitmap, look->named, &plan->cut_off, err);

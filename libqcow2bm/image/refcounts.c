@@ -34,13 +34,24 @@ static enum qcow2bm_code decode_table(struct q2_refcounts *refcounts,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
-				    struct qcow2bm_image *image,
+/* Entries that name no place for a block are taken out. */
+static void decode_damaged_table(struct q2_refcounts *refcounts)
+{
+	for (uint64_t i = 0; i < refcounts->table_entries; i++) {
+		uint64_t entry = q2_be64_load((const uint8_t *)&refcounts->table[i]);
+		bool has_place =
+			q2_is_aligned(entry, cluster_bytes(refcounts)) &&
+			q2_checked_within(entry, cluster_bytes(refcounts),
+					  q2_image_end(refcounts->image));
+		refcounts->table[i] = has_place ? entry : 0;
+	}
+}
+
+static enum qcow2bm_code open_table(struct q2_refcounts *refcounts,
+				    struct qcow2bm_image *image, uint64_t bytes,
 				    struct qcow2bm_error *err)
 {
 	const struct q2_header *header = &image->header;
-	uint64_t bytes = (uint64_t)header->refcount_table_clusters
-			 << header->cluster_bits;
 	*refcounts = (struct q2_refcounts){
 		.image = image,
 		.table_entries = bytes / Q2_REFCOUNT_TABLE_ENTRY_BYTES,
@@ -48,22 +59,51 @@ enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
 						       header->refcount_order),
 		.block_idx = NO_BLOCK,
 	};
-	if (!q2_checked_within(header->refcount_table_off, bytes, q2_image_end(image)))
+	refcounts->table = malloc(bytes == 0 ? 1 : (size_t)bytes);
+	refcounts->block = malloc((size_t)q2_header_cluster_bytes(header));
+	if (refcounts->table == NULL || refcounts->block == NULL)
+		return q2_fail_memory(err, "the refcount table");
+	return q2_storage_read_padded(image->storage, refcounts->table, (size_t)bytes,
+				      header->refcount_table_off,
+				      q2_header_cluster_bytes(header), err);
+}
+
+static uint64_t table_bytes(const struct q2_header *header)
+{
+	return (uint64_t)header->refcount_table_clusters << header->cluster_bits;
+}
+
+enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
+				    struct qcow2bm_image *image,
+				    struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &image->header;
+	*refcounts = (struct q2_refcounts){.image = image};
+	if (!q2_checked_within(header->refcount_table_off, table_bytes(header),
+			       q2_image_end(image)))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, Q2_HEADER_REFTABLE_OFF,
 			"the refcount table lies past the end of the file" QCOW2BM_SEE_CHECK);
-	refcounts->table = malloc(bytes == 0 ? 1 : (size_t)bytes);
-	refcounts->block = malloc((size_t)q2_header_cluster_bytes(header));
-	enum qcow2bm_code code = QCOW2BM_OK;
-	if (refcounts->table == NULL || refcounts->block == NULL)
-		code = q2_fail_memory(err, "the refcount table");
-	if (code == QCOW2BM_OK)
-		code = q2_storage_read_padded(image->storage, refcounts->table,
-					      (size_t)bytes, header->refcount_table_off,
-					      q2_header_cluster_bytes(header), err);
+	enum qcow2bm_code code = open_table(refcounts, image, table_bytes(header), err);
 	if (code == QCOW2BM_OK)
 		code = decode_table(refcounts, err);
 	if (code != QCOW2BM_OK)
+		q2_refcounts_close(refcounts);
+	return code;
+}
+
+enum qcow2bm_code q2_refcounts_open_damaged(struct q2_refcounts *refcounts,
+					    struct qcow2bm_image *image,
+					    struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &image->header;
+	bool is_inside = q2_checked_within(header->refcount_table_off,
+					   table_bytes(header), q2_image_end(image));
+	enum qcow2bm_code code = open_table(refcounts, image,
+					    is_inside ? table_bytes(header) : 0, err);
+	if (code == QCOW2BM_OK)
+		decode_damaged_table(refcounts);
+	else
 		q2_refcounts_close(refcounts);
 	return code;
 }

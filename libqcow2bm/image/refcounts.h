@@ -20,6 +20,12 @@ struct q2_refcounts {
 enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
 				    struct qcow2bm_image *image,
 				    struct qcow2bm_error *err);
+
+/* The same for any image: where the table names no place where a block can be, or is not there,
+ * nothing is counted. Not for an edit. Errors: ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_refcounts_open_damaged(struct q2_refcounts *refcounts,
+					    struct qcow2bm_image *image,
+					    struct qcow2bm_error *err);
 void q2_refcounts_close(struct q2_refcounts *refcounts);
 
 /* Whether a refcount block exists that counts this cluster. */

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Loading the table of a committed bitmap. */
+/* Tables of committed bitmaps: loading one, and judging what its entries say. */
 #include <stdlib.h>
 
 #include "../base/checked.h"
+#include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/table.h"
 #include "image.h"
+
+#define VISIT_BYTES (64u << 10)
 
 uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
 				const struct q2_bitmap *bitmap, uint32_t idx)
@@ -134,5 +137,64 @@ enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
 	code = check_places(image, bitmap, *entries, err);
 	if (code != QCOW2BM_OK)
 		free(*entries);
+	return code;
+}
+
+enum q2_table_fault q2_tables_judge_entry(const struct qcow2bm_image *image,
+					  const struct q2_bitmap *bitmap, uint32_t idx,
+					  uint64_t entry)
+{
+	if (entry <= Q2_TABLE_ONES)
+		return Q2_TABLE_FAULT_NONE;
+	if ((entry & Q2_TABLE_RESERVED_MASK) != 0 || (entry & Q2_TABLE_ONES) != 0)
+		return Q2_TABLE_FAULT_RESERVED;
+	if (!q2_is_aligned(entry, q2_header_cluster_bytes(&image->header)))
+		return Q2_TABLE_FAULT_MISALIGNED;
+	return q2_checked_within(entry, q2_tables_needed_bytes(image, bitmap, idx),
+				 image->file_bytes)
+		       ? Q2_TABLE_FAULT_NONE
+		       : Q2_TABLE_FAULT_PAST_END;
+}
+
+bool q2_tables_names_data(const struct qcow2bm_image *image, uint64_t entry)
+{
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
+	return entry > Q2_TABLE_ONES && (entry & Q2_TABLE_RESERVED_MASK) == 0 &&
+	       q2_is_aligned(entry, cluster_bytes) && entry < image->file_bytes;
+}
+
+enum qcow2bm_code q2_tables_visit(const struct qcow2bm_image *image,
+				  const struct q2_bitmap *bitmap,
+				  enum qcow2bm_code (*fn)(void *, uint32_t, uint64_t,
+							  struct qcow2bm_error *),
+				  void *opaque, struct qcow2bm_error *err)
+{
+	uint64_t start = bitmap->entry.table_off, off = start;
+	uint64_t end = start + (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
+	uint8_t *buf = malloc((size_t)q2_min_u64(end - start, VISIT_BYTES));
+	if (buf == NULL)
+		return q2_fail_memory(err, "a bitmap table");
+	enum qcow2bm_code code = QCOW2BM_OK;
+	while (code == QCOW2BM_OK && off < end) {
+		size_t bytes = (size_t)q2_min_u64(end - off, VISIT_BYTES);
+		uint64_t data_off = off, data_end;
+		/* One short read costs less than to ask for holes. */
+		if (end - start > VISIT_BYTES)
+			q2_storage_find_data(image->storage, off, end, &data_off, &data_end);
+		if (data_off - off >= bytes) {
+			off = data_off - data_off % Q2_TABLE_ENTRY_BYTES;
+			continue;
+		}
+		code = q2_storage_read(image->storage, buf, bytes, off, err);
+		for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
+		     at += Q2_TABLE_ENTRY_BYTES) {
+			uint64_t entry = q2_be64_load(buf + at);
+			uint64_t idx = (off + at - start) / Q2_TABLE_ENTRY_BYTES;
+			if (entry != Q2_TABLE_ZEROS)
+				code = fn(opaque, (uint32_t)idx, entry, err);
+		}
+		off += bytes;
+	}
+	free(buf);
 	return code;
 }

@@ -47,7 +47,7 @@ static enum qcow2bm_code read_extents(struct qcow2bm_image *image, size_t idx,
 	struct qcow2bm_error err = {0};
 	*reading = (struct reading){.at = start};
 	enum qcow2bm_code code =
-		qcow2bm_extents(image, idx, start, length, add_extent, reading, &err);
+		qcow2bm_extents(image, idx, start, length, 0, add_extent, reading, &err);
 	fuzz_check_error(code, &err);
 	return code;
 }
@@ -57,10 +57,10 @@ static void read_bits(struct qcow2bm_image *image, size_t idx, uint64_t virtual_
 {
 	struct qcow2bm_measure counted = {0}, uncounted = {0};
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code = qcow2bm_measure(image, idx, false, &uncounted, &err);
+	enum qcow2bm_code code = qcow2bm_measure(image, idx, 0, &uncounted, &err);
 	fuzz_check_error(code, &err);
 	err = (struct qcow2bm_error){0};
-	code = qcow2bm_measure(image, idx, true, &counted, &err);
+	code = qcow2bm_measure(image, idx, QCOW2BM_READ_COUNT, &counted, &err);
 	fuzz_check_error(code, &err);
 	struct reading whole, part;
 	enum qcow2bm_code read = read_extents(image, idx, 0, UINT64_MAX, &whole);

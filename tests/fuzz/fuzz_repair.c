@@ -76,7 +76,7 @@ static void look(struct view *view, struct qcow2bm_image *image)
 		digest = mix(digest, bitmap.granularity_bits);
 		digest = mix(digest, bitmap.in_use * 2u + bitmap.autoload);
 		digest =
-			mix(digest, (uint64_t)qcow2bm_extents(image, i, 0, UINT64_MAX,
+			mix(digest, (uint64_t)qcow2bm_extents(image, i, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
 							      mix_extent, &digest, NULL));
 		view->bitmaps[i] = (struct seen){digest, true};
 	}

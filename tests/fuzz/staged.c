@@ -44,14 +44,16 @@ bool staged_read(struct staged *staged, struct qcow2bm_image *image)
 	bool all = true;
 	for (size_t i = 0; i < qcow2bm_count(image); i++) {
 		struct staged_bitmap *bitmap = &staged->bitmaps[staged->count++];
+		bool is_judged = qcow2bm_judge(image, i, NULL) == QCOW2BM_OK;
 		qcow2bm_describe(image, i, &bitmap->entry);
+		all = all && is_judged;
 		bitmap->has_problem = bitmap->entry.problem != NULL;
 		bitmap->entry.problem = NULL;
 		bitmap->entry.name =
 			fuzz_copy(bitmap->entry.name, bitmap->entry.name_bytes);
 		bitmap->sources = (uint64_t)1 << i;
 		struct reader reader = {.dirty = &bitmap->dirty};
-		bitmap->code = qcow2bm_extents(image, i, 0, UINT64_MAX, add_extent,
+		bitmap->code = qcow2bm_extents(image, i, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED, add_extent,
 					       &reader, NULL);
 		if (bitmap->code != QCOW2BM_OK)
 			bitmap->dirty.count = 0;

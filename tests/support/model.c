@@ -59,12 +59,21 @@ struct model_bitmap *model_append(struct model *model, const char *name,
 	return bitmap;
 }
 
+bool model_is_corrupt(const struct model_bitmap *bitmap)
+{
+	return bitmap->granularity_bits < 9 || bitmap->granularity_bits > 31 ||
+	       (bitmap->extra_bytes == 0 &&
+		(bitmap->flags & BUILD_FLAG_EXTRA_COMPATIBLE));
+}
+
 static enum qcow2bm_code check_usable(const struct model_bitmap *bitmap)
 {
 	if (bitmap == NULL)
 		return QCOW2BM_ENOTFOUND;
 	if (bitmap->extra_bytes != 0 && !(bitmap->flags & BUILD_FLAG_EXTRA_COMPATIBLE))
 		return QCOW2BM_EUNSUPPORTED;
+	if (model_is_corrupt(bitmap))
+		return QCOW2BM_EIMAGE;
 	return bitmap->flags & BUILD_FLAG_IN_USE ? QCOW2BM_EINUSE : QCOW2BM_OK;
 }
 
@@ -95,7 +104,7 @@ enum qcow2bm_code model_delete(struct model *model, const char *name, size_t nam
 {
 	struct model_bitmap *bitmap = model_find(model, name, name_bytes);
 	enum qcow2bm_code code = check_usable(bitmap);
-	if (code != QCOW2BM_OK && code != QCOW2BM_EINUSE)
+	if (code != QCOW2BM_OK && code != QCOW2BM_EIMAGE && code != QCOW2BM_EINUSE)
 		return code;
 	free(bitmap->bits);
 	size_t behind = model->count - 1 - (size_t)(bitmap - model->bitmaps);

@@ -63,6 +63,9 @@ enum qcow2bm_code model_merge_other(struct model *model, const char *name,
 /* Whether the two models have the same bitmaps in the same order. */
 bool model_is_same(const struct model *a, const struct model *b);
 
+/* Whether an entry of the model is one that QEMU opens no image with. */
+bool model_is_corrupt(const struct model_bitmap *bitmap);
+
 /* NULL, or how the image differs from the model: as the tests read it, and as the library
  * does through its public functions. */
 const char *model_compare(const struct model *model, const struct inspect *inspect);

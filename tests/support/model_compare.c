@@ -71,14 +71,16 @@ static const char *compare_bits(const struct model_bitmap *bitmap, uint64_t virt
 	struct extents extents = {.bitmap = bitmap, .last = -1};
 	struct qcow2bm_measure measure;
 	enum qcow2bm_code code =
-		qcow2bm_extents(image, idx, 0, UINT64_MAX, check_extent, &extents, NULL);
+		qcow2bm_extents(image, idx, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
+				check_extent, &extents, NULL);
 	if (extents.problem != NULL)
 		return extents.problem;
 	if (code != QCOW2BM_OK)
 		return "the extents cannot be read";
 	if (extents.at != virtual_bytes)
 		return "the extents do not reach to the end of the disk";
-	if (qcow2bm_measure(image, idx, true, &measure, NULL) != QCOW2BM_OK)
+	if (qcow2bm_measure(image, idx, QCOW2BM_READ_COUNT | QCOW2BM_READ_UNTRUSTED,
+			    &measure, NULL) != QCOW2BM_OK)
 		return "the bitmap cannot be measured";
 	return measure.dirty_bytes != extents.dirty_bytes ? "dirty bytes differ" : NULL;
 }
@@ -86,6 +88,8 @@ static const char *compare_bits(const struct model_bitmap *bitmap, uint64_t virt
 static enum qcow2bm_state expected_state(const struct model_bitmap *bitmap)
 {
 	if (bitmap->extra_bytes != 0 && !(bitmap->flags & BUILD_FLAG_EXTRA_COMPATIBLE))
+		return QCOW2BM_STATE_CORRUPT;
+	if (model_is_corrupt(bitmap))
 		return QCOW2BM_STATE_CORRUPT;
 	if (bitmap->flags & BUILD_FLAG_IN_USE)
 		return QCOW2BM_STATE_IN_USE_STALE;
@@ -97,6 +101,8 @@ const char *model_compare_library(const struct model *model, struct qcow2bm_imag
 {
 	if (qcow2bm_count(image) != model->count)
 		return "qcow2bm_count() differs";
+	if (qcow2bm_judge(image, QCOW2BM_NOT_FOUND, NULL) != QCOW2BM_OK)
+		return "the bitmaps cannot be judged";
 	for (size_t i = 0; i < model->count; i++) {
 		const struct model_bitmap *bitmap = &model->bitmaps[i];
 		struct qcow2bm_bitmap described;

@@ -124,7 +124,7 @@ static void a_bitmap_has_what_is_written_in_place(void **state)
 	check_refused(&edit, clear_a, "by the guest or a bitmap");
 	build_two(&edit, 4);
 	set_entry(&edit, 0, 1, block_off(&edit));
-	check_refused(&edit, merge_b_into_a, "by a bitmap that is to be read");
+	check_refused(&edit, merge_b_into_a, "belong to the image's own structures");
 }
 
 static void another_structure_is_what_is_written_in_place(void **state)
@@ -171,8 +171,8 @@ static void a_cluster_in_use_that_is_counted_as_free_is_not_taken(void **state)
 		{INSPECT_GUEST, "in use by the guest or a bitmap"},
 		{INSPECT_MAPPING, "in use by the image's metadata"},
 		{INSPECT_REFCOUNTS, "in use by the image's metadata"},
-		{INSPECT_DIRECTORY, "in use by a bitmap"},
-		{INSPECT_TABLE, "in use by a bitmap"},
+		{INSPECT_DIRECTORY, "the bitmap directory is counted as free"},
+		{INSPECT_TABLE, "clusters are counted as free"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct one_edit edit;
@@ -190,11 +190,11 @@ static void what_is_kept_and_counted_as_free_is_not_taken(void **state)
 	build_two(&edit, 4);
 	uint64_t data = one_edit_load(&edit, one_edit_entry_off(&edit, 1, 2), 8);
 	one_edit_count(&edit, data / CLUSTER_BYTES, 0);
-	check_refused(&edit, clear_a, "in use by the guest or a bitmap");
+	check_refused(&edit, delete_a, "in use by the guest or a bitmap");
 	build_two(&edit, 4);
 	uint64_t table = one_edit_entry_off(&edit, 1, 0);
 	one_edit_count(&edit, table / CLUSTER_BYTES, 0);
-	check_refused(&edit, clear_a, "in use by the guest or a bitmap");
+	check_refused(&edit, delete_a, "in use by the guest or a bitmap");
 }
 
 /* What a program left behind that wrote refcounts and died before it wrote clusters. */
@@ -231,7 +231,7 @@ static void a_file_that_was_cut_does_not_grow_over_what_is_lost(void **state)
 	(void)state;
 	struct one_edit edit;
 	cut_b(&edit, 0);
-	check_refused(&edit, clear_a, "past the end of the file");
+	check_refused(&edit, delete_a, "past the end of the file");
 	/* Where there is room inside, what was cut stays cut, and told. */
 	cut_b(&edit, 2);
 	assert_int_equal(one_edit_run(&edit, clear_a, 0), QCOW2BM_OK);

@@ -103,11 +103,22 @@ static void the_default_granularity_is_the_cluster_within_limits(void **state)
 
 /* ---- Number of bitmaps ---- */
 
+/* Behind the end of the file, and counted: the place of a structure of so many bytes. */
+static uint64_t append(struct one_edit *edit, uint64_t bytes)
+{
+	uint64_t cluster_bytes = (uint64_t)1 << one_edit_load(edit, 20, 4);
+	uint64_t start = (edit->file.length + cluster_bytes - 1) & ~(cluster_bytes - 1);
+	uint64_t end = start + ((bytes + cluster_bytes - 1) & ~(cluster_bytes - 1));
+	memory_file_resize(&edit->file, end);
+	for (uint64_t at = start; at < end; at += cluster_bytes)
+		one_edit_count(edit, at / cluster_bytes, 1);
+	return start;
+}
+
 /* Made as bytes: 65535 adds would look at each other. */
 static void make_full(struct one_edit *edit)
 {
-	uint64_t at = (edit->file.length + 0xfff) & ~(uint64_t)0xfff, start = at;
-	memory_file_resize(&edit->file, at + (uint64_t)MAX_BITMAPS * 32);
+	uint64_t at = append(edit, (uint64_t)MAX_BITMAPS * 32), start = at;
 	for (unsigned i = 0; i < MAX_BITMAPS; i++, at += 32) {
 		char name[9];
 		snprintf(name, sizeof(name), "%08x", i);
@@ -155,15 +166,15 @@ static void the_directory_has_at_most_64_mib(void **state)
 	struct fault_plan faults = {0};
 	struct qcow2bm_edit *staged;
 	struct qcow2bm_plan plan;
-	build_one(&edit, 12);
-	uint64_t at = (edit.file.length + 0xfff) & ~(uint64_t)0xfff;
+	build_one(&edit, 16);
+	uint64_t at = append(&edit, (uint64_t)MAX_BITMAPS << 10);
 	one_edit_store(&edit, 128, 8, (uint64_t)MAX_BITMAPS << 10);
 	one_edit_store(&edit, 120, 4, MAX_BITMAPS);
 	one_edit_store(&edit, 136, 8, at);
-	memory_file_resize(&edit.file, at + ((uint64_t)MAX_BITMAPS << 10));
 	for (unsigned i = 0; i < MAX_BITMAPS; i++, at += 1024) {
 		snprintf(name, sizeof(name), "%0*x", NAME, i);
-		one_edit_store(&edit, at, 8, 0x1000);
+		/* Only those that are renamed have a table of their own. */
+		one_edit_store(&edit, at, 8, i < RENAMED ? append(&edit, 8) : 0x10000);
 		one_edit_store(&edit, at + 8, 4, 1);
 		one_edit_store(&edit, at + 16, 4, 0x01100000 | NAME);
 		memcpy(edit.file.bytes + at + 24, name, NAME);
@@ -241,14 +252,14 @@ static void the_receiver_of_extents_can_stop(void **state)
 	uint64_t length = (uint64_t)sizeof(some_bits) << 16;
 	for (unsigned after = 1; after <= 43; after++) { /* all but the last */
 		unsigned left = after;
-		assert_int_equal(qcow2bm_extents(image, 0, 0, length, take_extent, &left,
+		assert_int_equal(qcow2bm_extents(image, 0, 0, length, 0, take_extent, &left,
 						 &edit.err),
 				 QCOW2BM_ESTOPPED);
 		assert_int_equal(left, 0);
 	}
 	unsigned never = 0;
 	assert_int_equal(
-		qcow2bm_extents(image, 0, 0, length, take_extent, &never, NULL),
+		qcow2bm_extents(image, 0, 0, length, 0, take_extent, &never, NULL),
 		QCOW2BM_OK);
 	qcow2bm_close(image);
 	one_edit_free(&edit);
@@ -263,9 +274,9 @@ static enum qcow2bm_code read_one(struct qcow2bm_image *image, enum reading read
 	struct qcow2bm_snapshot snapshot;
 	unsigned never = 0;
 	if (reading == MEASURE)
-		return qcow2bm_measure(image, 0, true, &measure, err);
+		return qcow2bm_measure(image, 0, QCOW2BM_READ_COUNT, &measure, err);
 	if (reading == EXTENTS)
-		return qcow2bm_extents(image, 0, 0, (uint64_t)sizeof(some_bits) << 16,
+		return qcow2bm_extents(image, 0, 0, (uint64_t)sizeof(some_bits) << 16, 0,
 				       take_extent, &never, err);
 	return qcow2bm_read_snapshot(image, 0, &snapshot, err);
 }

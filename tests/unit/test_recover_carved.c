@@ -353,7 +353,7 @@ static void the_commit_looks_once_more(void **state)
 		{let_guest_take_data, bring_back, "by the guest or a bitmap now"},
 		{let_bitmap_take_data, bring_back, "by the guest or a bitmap now"},
 		{let_mapping_take_data, bring_back, "by the image's metadata now"},
-		{let_bitmap_take_data, bring_back_and_delete, "by a bitmap now"},
+		{let_bitmap_take_data, bring_back_and_delete, "would look sound"},
 	};
 	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
 		delete_victim();
