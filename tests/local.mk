@@ -194,6 +194,7 @@ hostile_tests += tests/hostile/make-image-words
 hostile_tests += tests/hostile/random-damages
 hostile_tests += tests/hostile/recipes-build
 hostile_tests += tests/hostile/repair-recipes
+hostile_tests += tests/hostile/verdicts-agree
 
 # Files that the scripts read: what `golden` compares with, recipes.
 test_data =

@@ -188,7 +188,7 @@ const struct tool_command tool_cmd_list = {
 		"  in-use-stale     left in use by a crash: its bits cannot be trusted\n"
 		"  in-use-unknown   in use: a program has the image open without writing, or\n"
 		"                   locks cannot tell\n"
-		"  corrupt          breaks the format; the last column says how\n"
+		"  corrupt          damaged, as check finds it; the last column says how\n"
 		"An image that fails does not hide the others.\n"
 		"\n"
 		"Options:\n"
