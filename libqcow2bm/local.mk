@@ -42,6 +42,7 @@ q2_headers = \
 	libqcow2bm/image/content.h \
 	libqcow2bm/image/edit.h \
 	libqcow2bm/image/entry.h \
+	libqcow2bm/image/generation.h \
 	libqcow2bm/image/grow.h \
 	libqcow2bm/image/image.h \
 	libqcow2bm/image/in_place.h \
@@ -100,6 +101,7 @@ q2_sources = \
 	libqcow2bm/image/directory.c \
 	libqcow2bm/image/edit.c \
 	libqcow2bm/image/entry.c \
+	libqcow2bm/image/generation.c \
 	libqcow2bm/image/grow.c \
 	libqcow2bm/image/in_place.c \
 	libqcow2bm/image/journal.c \

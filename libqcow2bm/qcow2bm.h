@@ -6,6 +6,12 @@
  * failure in *err, which the caller owns and which may be NULL. The library never prints,
  * never exits, keeps no global state and reads no environment. One image, with its edits,
  * belongs to one thread at a time; different images are independent.
+ *
+ * Pointers that the library gives out are its own, and no longer good than is said beside them.
+ * What an edit, a merge's source or a report knows of an image holds until the next commit that
+ * changes it, or until it is closed; used later, they are refused with EINVAL ("the edit was
+ * staged before the last commit of the image"), and are still to be given back
+ * (qcow2bm_edit_end(), qcow2bm_report_free()).
  */
 #ifndef QCOW2BM_H
 #define QCOW2BM_H
@@ -95,7 +101,8 @@ enum qcow2bm_encryption {
 
 enum qcow2bm_compression { QCOW2BM_COMPRESSION_ZLIB = 0, QCOW2BM_COMPRESSION_ZSTD = 1 };
 
-/* What the header says. Strings live as long as the image and end in a NUL. */
+/* What the header says. Strings end in a NUL, and live until the image is changed by a commit or
+ * closed. */
 struct qcow2bm_image_info {
 	unsigned version;             /* 2 or 3 */
 	uint64_t virtual_bytes;       /* size of the guest's disk */
@@ -153,7 +160,8 @@ enum qcow2bm_state {
 	QCOW2BM_STATE_CORRUPT         /* breaks the format, or was lost by autoclear */
 };
 
-/* One entry of the bitmap directory. Pointers live as long as the image. */
+/* One entry of the bitmap directory. Pointers live until the image is changed by a commit, of
+ * whichever edit, or closed. */
 struct qcow2bm_bitmap {
 	const char *name;          /* name_bytes bytes of any value; not NUL-terminated */
 	size_t name_bytes;
@@ -173,7 +181,8 @@ size_t qcow2bm_count(const struct qcow2bm_image *image);
 
 /*
  * Describes entry `idx` (0 .. qcow2bm_count()-1): from the directory alone, until the bitmaps have
- * been judged (qcow2bm_judge()).
+ * been judged (qcow2bm_judge()). An index out of range describes a CORRUPT bitmap with an empty
+ * name, whose problem says so.
  */
 void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 		      struct qcow2bm_bitmap *bitmap);
@@ -251,11 +260,13 @@ enum qcow2bm_code qcow2bm_extents(struct qcow2bm_image *image, size_t idx, uint6
 struct qcow2bm_edit;
 
 /*
- * Begins an edit of `image`, which must outlive it. An image opened without QCOW2BM_OPEN_WRITE
- * can be staged and planned, not committed.
+ * Begins an edit of `image`. There may be several, but once one of them is committed the others
+ * are of no use any more, nor are those of an image that is closed: EINVAL. An image opened
+ * without QCOW2BM_OPEN_WRITE can be staged and planned, not committed.
  *
  * Errors: EUNSUPPORTED for a version 2 image; for a corrupt or dirty image; when the bitmaps
- * extension is there without its autoclear bit. ENOMEM. Crash: changes nothing.
+ * extension is there without its autoclear bit. ENOMEM; EINVAL when the last commit left open what
+ * the image holds. Crash: changes nothing.
  */
 enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **edit, struct qcow2bm_image *image,
 				     struct qcow2bm_error *err);
@@ -266,7 +277,8 @@ void qcow2bm_edit_end(struct qcow2bm_edit *edit);
 /*
  * The staging functions. `name` is name_bytes bytes as they stand in the image. None of them
  * changes the image (Crash: changes nothing). Errors of all: ENOTFOUND; EIMAGE for a bitmap
- * whose entry is corrupt; EINUSE for a bitmap in use; EUNSUPPORTED for extra data that is not
+ * that is corrupt (qcow2bm_judge()); EINVAL for an edit that was staged before the last commit of
+ * its image; EINUSE for a bitmap in use; EUNSUPPORTED for extra data that is not
  * marked compatible; ENOMEM. After a failure the edit is as it was before the call.
  */
 
@@ -309,7 +321,7 @@ enum qcow2bm_code qcow2bm_disable(struct qcow2bm_edit *edit, const char *name,
  * ORs the bits of `source` into `name`, whatever their granularities: where bits of different
  * size meet, every byte that is dirty in the source is dirty in the result. `source_image` NULL
  * means the image of the edit, and then sees what is staged; another image is read when the
- * edit is committed and must outlive it.
+ * edit is planned or committed: is it edited or closed before, that fails with EINVAL.
  * Errors: also EINVAL when the virtual sizes of the two images differ.
  */
 enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
@@ -401,11 +413,12 @@ enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
 enum qcow2bm_change_kind {
 	QCOW2BM_CHANGE_ADD,
 	QCOW2BM_CHANGE_DELETE,
-	QCOW2BM_CHANGE_UPDATE
+	QCOW2BM_CHANGE_UPDATE,
+	QCOW2BM_CHANGE_NONE /* there is no such change */
 };
 
-/* How one bitmap differs between the image and the edit. Pointers live as long as the edit is
- * not staged further. */
+/* How one bitmap differs between the image and the edit. Pointers live until the edit is staged
+ * further or ends, or its image is changed by a commit or closed. */
 struct qcow2bm_change {
 	enum qcow2bm_change_kind kind;
 	const char *old_name; /* NULL for ADD */
@@ -444,7 +457,9 @@ enum {
 enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
 				    struct qcow2bm_plan *plan, struct qcow2bm_error *err);
 
-/* Change `idx` (0 .. plan.changes-1) of the staged edit against the image. */
+/* Change `idx` (0 .. plan.changes-1) of the edit as it was last planned, against the image. The
+ * kind is NONE, and all else 0, for an index out of range and for an edit that was staged before
+ * the last commit of its image. */
 void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
 			     struct qcow2bm_change *change);
 
@@ -477,7 +492,8 @@ struct qcow2bm_result {
  * object describes the new state, and the edit is empty.
  *
  * Errors: before the first write, EUNSUPPORTED, ELIMIT, EIMAGE (refcounts are wrong), ESYSTEM
- * (ENOSPC and others), ENOMEM, and EINVAL for an image that is not open for writing; while new
+ * (ENOSPC and others), ENOMEM, and EINVAL for an image that is not open for writing, and when the
+ * edit or a source of it was staged before the last commit of its image; while new
  * clusters are written, ESYSTEM and EINTERRUPTED: the old state, the reserve taken back (what
  * could not be taken back is in leaked_clusters); at the switch, EUNKNOWN: both states are whole
  * on disk and nothing is freed. After the switch nothing is an error: what could not be
@@ -578,7 +594,8 @@ struct qcow2bm_repair_options {
  * Stages, onto a fresh edit of the image that `report` is about, all that mends it: sound
  * bitmaps stay bit for bit, damaged ones are dropped or mended as their cures say, sizes and
  * counts are made right, refcounts of bitmap clusters are corrected. Leaked clusters are given
- * back when the report comes of a whole reference walk. The report must outlive the edit.
+ * back when the report comes of a whole reference walk. The report must be of the image as it is
+ * now; it is not needed afterwards.
  *
  * In an image that is marked dirty or corrupt the header alone can be changed, which drops all
  * bitmaps.
@@ -739,7 +756,7 @@ struct qcow2bm_carved_options {
  * unsafe: while its clusters were nobody's, they may have been written and freed again, which
  * nobody can see, and what the guest wrote since it was deleted is not in its bits. `report` comes
  * of a whole qcow2bm_check() of the edit's image that found no error, and is not needed
- * afterwards; the image must not have been edited since. Whether anything has these clusters is
+ * afterwards; of an image that was edited since it is refused. Whether anything has these clusters is
  * looked at once more when the edit is planned and committed. What one edit brings back is all read
  * before any of it is written over; what is left of others may be written over by it.
  *

@@ -36,6 +36,7 @@ unit_tests += tests/unit/test_extension
 unit_tests += tests/unit/test_fault_storage
 unit_tests += tests/unit/test_file
 unit_tests += tests/unit/test_file_open
+unit_tests += tests/unit/test_generations
 unit_tests += tests/unit/test_granularity
 unit_tests += tests/unit/test_grow
 unit_tests += tests/unit/test_header

@@ -53,6 +53,18 @@ enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64
 	return QCOW2BM_ESYSTEM;
 }
 
+enum qcow2bm_code q2_fail_for(struct qcow2bm_error *err, enum qcow2bm_code code,
+			      const struct qcow2bm_error *cause, const char *fmt, ...)
+{
+	if (is_vacant(err)) {
+		va_list args;
+		va_start(args, fmt);
+		describe(err, code, cause->sys_errno, cause->offset, fmt, args);
+		va_end(args);
+	}
+	return code;
+}
+
 enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error *why)
 {
 	if (is_vacant(err))

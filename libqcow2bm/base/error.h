@@ -15,6 +15,11 @@ enum qcow2bm_code q2_fail_errno(struct qcow2bm_error *err, int sys_errno, uint64
 				const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* A failure that another one, `cause`, led to: its errno and offset stay. */
+enum qcow2bm_code q2_fail_for(struct qcow2bm_error *err, enum qcow2bm_code code,
+			      const struct qcow2bm_error *cause, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
 /* Passes on a failure that was caught in *why, as it is, and returns its code. */
 enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error *why);
 

@@ -6,8 +6,10 @@
 enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 				 size_t name_bytes, struct qcow2bm_error *err)
 {
-	struct q2_staged *staged = q2_edit_find(edit, name, name_bytes);
 	struct qcow2bm_error why = {0};
+	if (q2_edit_enter(edit, &why) != QCOW2BM_OK)
+		return q2_pass(err, &why);
+	struct q2_staged *staged = q2_edit_find(edit, name, name_bytes);
 	size_t idx = QCOW2BM_NOT_FOUND, same = 0;
 	if (staged != NULL && staged->origin != Q2_EDIT_NO_ORIGIN) {
 		idx = staged->origin;

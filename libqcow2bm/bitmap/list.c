@@ -32,6 +32,13 @@ static enum qcow2bm_state state_of(const struct qcow2bm_image *image,
 void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 		      struct qcow2bm_bitmap *bitmap)
 {
+	*bitmap = (struct qcow2bm_bitmap){
+		.name = "",
+		.state = QCOW2BM_STATE_CORRUPT,
+		.problem = "there is no bitmap of this number",
+	};
+	if (idx >= image->directory.count)
+		return;
 	const struct q2_bitmap *committed = &image->directory.bitmaps[idx];
 	const struct q2_directory_entry *entry = &committed->entry;
 	*bitmap = (struct qcow2bm_bitmap){

@@ -59,7 +59,7 @@ enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name,
 		code = add_source(edit, target, &staged->sources[i], err);
 	if (code != QCOW2BM_OK) {
 		target->keeps_own = kept_own;
-		target->source_count = had_sources;
+		q2_edit_cut_sources(target, had_sources);
 	}
 	return code;
 }

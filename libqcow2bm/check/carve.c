@@ -247,7 +247,10 @@ static struct carve *make(struct qcow2bm_image *image,
 
 static enum qcow2bm_code begin(struct carve *carve, struct qcow2bm_error *err)
 {
-	if (carve->report->image != carve->image || !carve->report->totals.walked)
+	enum qcow2bm_code code = q2_check_is_about(carve->report, carve->image, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (!carve->report->totals.walked)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "carving wants the whole check of this image");
 	if (!carve->report->guest_is_sound)
@@ -255,7 +258,7 @@ static enum qcow2bm_code begin(struct carve *carve, struct qcow2bm_error *err)
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
 			"refcounts of the image are wrong, so which clusters are free is "
 			"not known: nothing was carved" QCOW2BM_SEE_CHECK);
-	enum qcow2bm_code code = q2_refcounts_open(&carve->refcounts, carve->image, err);
+	code = q2_refcounts_open(&carve->refcounts, carve->image, err);
 	return code == QCOW2BM_OK ? q2_remains_open(&carve->remains, carve->image,
 						    carve->report, err)
 				  : code;

@@ -90,14 +90,28 @@ enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
 	if (report == NULL)
 		return q2_fail_memory(err, "a check");
 	report->image = image;
-	enum qcow2bm_code code =
-		run(report, options == NULL ? &defaults : options, window_shift, err);
+	enum qcow2bm_code code = q2_generation_take(image, &report->generation, err);
+	if (code == QCOW2BM_OK)
+		code = run(report, options == NULL ? &defaults : options, window_shift,
+			   err);
 	if (code != QCOW2BM_OK) {
 		qcow2bm_report_free(report);
 		return code;
 	}
 	*result = report;
 	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_check_is_about(const struct qcow2bm_report *report,
+				    const struct qcow2bm_image *image,
+				    struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code =
+		q2_generation_check(report->generation, "the report was made", err);
+	if (code == QCOW2BM_OK && report->image != image)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "the report is about another image");
+	return code;
 }
 
 enum qcow2bm_code qcow2bm_check(struct qcow2bm_image *image,

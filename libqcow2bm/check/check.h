@@ -4,6 +4,7 @@
 #define Q2_CHECK_CHECK_H
 
 #include "../image/clusters.h"
+#include "../image/generation.h"
 #include "../image/image.h"
 
 enum q2_verdict {
@@ -19,6 +20,7 @@ struct q2_finding {
 
 struct qcow2bm_report {
 	struct qcow2bm_image *image;
+	struct q2_generation *generation; /* of the image, when it was checked */
 	struct q2_finding *findings; /* sorted at the end */
 	size_t count;
 	size_t room;
@@ -49,5 +51,10 @@ enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
 			       const struct qcow2bm_check_options *options,
 			       unsigned window_shift, struct qcow2bm_report **report,
 			       struct qcow2bm_error *err);
+
+/* Whether the report is about this image, and as it is now. Errors: EINVAL. */
+enum qcow2bm_code q2_check_is_about(const struct qcow2bm_report *report,
+				    const struct qcow2bm_image *image,
+				    struct qcow2bm_error *err);
 
 #endif

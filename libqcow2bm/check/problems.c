@@ -236,6 +236,7 @@ void qcow2bm_report_free(struct qcow2bm_report *report)
 		free((char *)report->findings[i].problem.sentence);
 	free(report->findings);
 	free(report->verdicts);
+	q2_generation_drop(report->generation);
 	q2_clusters_free(&report->low);
 	q2_clusters_free(&report->high);
 	q2_clusters_free(&report->leaked);

@@ -101,7 +101,7 @@ static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
 	if (code == QCOW2BM_OK)
 		staged->keeps_own = method == QCOW2BM_RECOVER_ALLOCATED && fits;
 	else
-		staged->source_count = 0;
+		q2_edit_cut_sources(staged, 0);
 	return code;
 }
 
@@ -165,11 +165,13 @@ enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
 	    options->method != QCOW2BM_RECOVER_AUTO)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "there is no such way to recover a bitmap that is in-use");
+	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	if (edit->image->storage->writer == Q2_WRITER_LIVE)
 		return q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
 			       "a running program has the image open for writing");
-	enum qcow2bm_code code =
-		find_in_use(edit, name, name_bytes, options->method, &staged, err);
+	code = find_in_use(edit, name, name_bytes, options->method, &staged, err);
 	return code != QCOW2BM_OK ? code
 				  : stage(edit, staged, options,
 					  promise != NULL ? promise : &unwanted, err);

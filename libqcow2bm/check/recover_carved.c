@@ -15,9 +15,11 @@ static enum qcow2bm_code check_report(const struct qcow2bm_edit *edit,
 				      const struct qcow2bm_report *report,
 				      struct qcow2bm_error *err)
 {
-	if (report->image != edit->image)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "the report is of another image");
+	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_check_is_about(report, edit->image, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	if (edit->image->storage->writer == Q2_WRITER_LIVE)
 		return q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
 			       "a running program has the image open for writing");

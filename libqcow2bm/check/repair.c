@@ -274,8 +274,13 @@ enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
 {
 	static const struct qcow2bm_repair_options defaults;
 	struct repair repair = {edit, report, options != NULL ? options : &defaults};
+	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_check_is_about(report, edit->image, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	const struct q2_directory *directory = &edit->image->directory;
-	if (!edit->image->is_salvaged || report->image != edit->image)
+	if (!edit->image->is_salvaged)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the report is not about an image that was opened for "
 			       "repair");
@@ -286,7 +291,7 @@ enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
 				"there is no bitmap number %zu; the image has %zu, "
 				"counted from 0",
 				repair.options->drop[i], directory->count);
-	enum qcow2bm_code code = check_damages(&repair, err);
+	code = check_damages(&repair, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	for (size_t i = 0; i < directory->count; i++)

@@ -244,6 +244,7 @@ static enum qcow2bm_code make_buffers(struct q2_commit *commit, struct qcow2bm_e
 static void adopt(struct q2_commit *commit)
 {
 	struct qcow2bm_image *image = commit->image;
+	q2_generation_end(image, Q2_GENERATION_COMMITTED);
 	q2_directory_free(&image->directory);
 	image->directory = commit->directory;
 	image->measured_entry = (struct q2_directory_entry){0};
@@ -357,16 +358,14 @@ enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 	if (result == NULL)
 		result = &unwanted;
 	memset(result, 0, sizeof(*result));
+	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	if (!edit->image->storage->writable)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the image is not open for writing");
-	if (edit->image->is_stale)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "the last commit left open what the image holds; open it "
-			       "again");
 	struct qcow2bm_error failures[2] = {{0}};
-	enum qcow2bm_code code =
-		commit_once(edit, options->flags, options, result, &failures[0]);
+	code = commit_once(edit, options->flags, options, result, &failures[0]);
 	size_t told = 0;
 	/* The file system may be full where the file could grow: the plan could not know. */
 	if (code == QCOW2BM_ESYSTEM && is_want_of_room(failures[0].sys_errno) &&
@@ -379,7 +378,7 @@ enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 		if (again == QCOW2BM_OK || told != 0)
 			code = again;
 	}
-	if (code != QCOW2BM_OK && err != NULL && err->code == QCOW2BM_OK)
-		*err = failures[told];
+	if (code != QCOW2BM_OK)
+		q2_pass(err, &failures[told]);
 	return code;
 }

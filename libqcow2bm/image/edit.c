@@ -22,18 +22,30 @@ enum qcow2bm_code q2_edit_check_bits(const struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
+static enum qcow2bm_code check_known(const struct qcow2bm_image *image,
+				     struct qcow2bm_error *err)
+{
+	if (image->is_stale)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "the last commit left open what the image holds; open it "
+			       "again");
+	return QCOW2BM_OK;
+}
+
 static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 					struct qcow2bm_error *err)
 {
 	const struct q2_header *header = &image->header;
+	enum qcow2bm_code code = check_known(image, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	if (header->version < 3)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
 			"a version 2 image cannot have bitmaps; upgrade it with qemu-img "
 			"amend -o compat=v3");
 	/* A repair may change the header, and looks at these bits itself. */
-	enum qcow2bm_code code =
-		image->is_salvaged ? QCOW2BM_OK : q2_edit_check_bits(image, err);
+	code = image->is_salvaged ? QCOW2BM_OK : q2_edit_check_bits(image, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (!image->has_bitmaps_extension && !image->is_salvaged &&
@@ -52,10 +64,31 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
+enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code =
+		q2_generation_check(edit->generation, "the edit was staged", err);
+	return code == QCOW2BM_OK ? check_known(edit->image, err) : code;
+}
+
+enum qcow2bm_code q2_edit_check_sources(const struct qcow2bm_edit *edit,
+					struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; i < edit->count; i++) {
+		const struct q2_staged *staged = &edit->staged[i];
+		for (size_t k = 0; code == QCOW2BM_OK && k < staged->source_count; k++)
+			code = q2_generation_check(staged->sources[k].generation,
+						   "a source of bits was staged", err);
+	}
+	return code;
+}
+
 static void forget_staged(struct qcow2bm_edit *edit)
 {
 	for (size_t i = 0; i < edit->count; i++) {
 		free(edit->staged[i].new_name);
+		q2_edit_cut_sources(&edit->staged[i], 0);
 		free(edit->staged[i].sources);
 	}
 	free(edit->staged);
@@ -63,6 +96,7 @@ static void forget_staged(struct qcow2bm_edit *edit)
 	q2_clusters_free(&edit->repair.low);
 	q2_clusters_free(&edit->repair.high);
 	q2_clusters_free(&edit->repair.leaked);
+	q2_generation_drop(edit->generation);
 	*edit = (struct qcow2bm_edit){.image = edit->image};
 }
 
@@ -70,6 +104,9 @@ enum qcow2bm_code q2_edit_restart(struct qcow2bm_edit *edit, struct qcow2bm_erro
 {
 	forget_staged(edit);
 	const struct q2_directory *directory = &edit->image->directory;
+	enum qcow2bm_code code = q2_generation_take(edit->image, &edit->generation, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	edit->room = directory->count + 1;
 	edit->staged = calloc(edit->room, sizeof(*edit->staged));
 	if (edit->staged == NULL) {
@@ -210,6 +247,10 @@ enum qcow2bm_code q2_edit_find_usable(const struct qcow2bm_edit *edit, const cha
 				      size_t name_bytes, struct q2_staged **staged,
 				      struct qcow2bm_error *err)
 {
+	*staged = NULL;
+	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	*staged = q2_edit_find(edit, name, name_bytes);
 	if (*staged != NULL &&
 	    ((*staged)->origin == Q2_EDIT_NO_ORIGIN || (*staged)->is_recovered))
@@ -223,6 +264,9 @@ enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit,
 					 const char *name, size_t name_bytes,
 					 struct qcow2bm_error *err)
 {
+	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	if (name_bytes == 0)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "bitmap name cannot be empty");
@@ -291,23 +335,39 @@ void q2_edit_delete(struct qcow2bm_edit *edit, struct q2_staged *staged)
 	edit->live--;
 }
 
+static bool is_same_source(const struct q2_edit_source *a, const struct q2_edit_source *b)
+{
+	return a->generation == b->generation && a->image == b->image && a->idx == b->idx &&
+	       a->kind == b->kind && a->table_off == b->table_off;
+}
+
 enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,
 				     const struct q2_edit_source *source,
 				     struct qcow2bm_error *err)
 {
-	for (size_t i = 0; i < staged->source_count; i++)
-		if (staged->sources[i].image == source->image &&
-		    staged->sources[i].idx == source->idx &&
-		    staged->sources[i].kind == source->kind &&
-		    staged->sources[i].table_off == source->table_off)
-			return QCOW2BM_OK;
+	struct q2_edit_source added = *source;
 	struct q2_edit_source *grown =
 		realloc(staged->sources, (staged->source_count + 1) * sizeof(*grown));
 	if (grown == NULL)
 		return q2_fail_memory(err, "an edit");
 	staged->sources = grown;
-	grown[staged->source_count++] = *source;
+	enum qcow2bm_code code =
+		q2_generation_take(source->image, &added.generation, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	for (size_t i = 0; i < staged->source_count; i++)
+		if (is_same_source(&grown[i], &added)) {
+			q2_generation_drop(added.generation);
+			return QCOW2BM_OK;
+		}
+	grown[staged->source_count++] = added;
 	return QCOW2BM_OK;
+}
+
+void q2_edit_cut_sources(struct q2_staged *staged, size_t count)
+{
+	while (staged->source_count > count)
+		q2_generation_drop(staged->sources[--staged->source_count].generation);
 }
 
 enum qcow2bm_code q2_edit_add_bitmap(struct qcow2bm_edit *edit, struct q2_staged *staged,
@@ -324,9 +384,9 @@ enum qcow2bm_code q2_edit_add_bitmap(struct qcow2bm_edit *edit, struct q2_staged
 
 void q2_edit_clear_sources(struct q2_staged *staged)
 {
+	q2_edit_cut_sources(staged, 0);
 	free(staged->sources);
 	staged->sources = NULL;
-	staged->source_count = 0;
 	staged->keeps_own = false;
 }
 

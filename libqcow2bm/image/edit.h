@@ -4,6 +4,7 @@
 #define Q2_IMAGE_EDIT_H
 
 #include "clusters.h"
+#include "generation.h"
 #include "image.h"
 
 #define Q2_EDIT_NO_ORIGIN SIZE_MAX
@@ -18,6 +19,7 @@ enum q2_edit_source_kind {
 /* What is ORed into a staged bitmap. */
 struct q2_edit_source {
 	struct qcow2bm_image *image;
+	struct q2_generation *generation; /* of the image, when it became a source; owned */
 	size_t idx; /* of a bitmap, in that image's directory; else 0 */
 	enum q2_edit_source_kind kind;
 	/* Of a carved one, which has no entry; else 0. */
@@ -80,6 +82,7 @@ struct q2_edit_qmp {
 /* The committed bitmaps in their order, then the added ones. */
 struct qcow2bm_edit {
 	struct qcow2bm_image *image;
+	struct q2_generation *generation; /* that the edit is staged on */
 	struct q2_staged *staged;
 	size_t count;
 	size_t room;
@@ -97,6 +100,14 @@ static inline bool q2_edit_is_nothing(const struct qcow2bm_edit *edit)
 {
 	return edit->changed_count == 0 && !edit->repair.is_wanted;
 }
+
+/* To be asked first by whoever stages, plans or commits. Errors: EINVAL when the image was edited
+ * or closed since the edit began, or a commit left open what it holds. */
+enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit, struct qcow2bm_error *err);
+
+/* The same for the images that bits come from. */
+enum qcow2bm_code q2_edit_check_sources(const struct qcow2bm_edit *edit,
+					struct qcow2bm_error *err);
 
 /* The name that staged bitmap has now. */
 const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit,
@@ -140,7 +151,7 @@ enum qcow2bm_code q2_edit_set_name(struct qcow2bm_edit *edit, struct q2_staged *
 
 void q2_edit_delete(struct qcow2bm_edit *edit, struct q2_staged *staged);
 
-/* Adds a source, once. Errors: ENOMEM. */
+/* Adds a source, once; its generation is filled in. Errors: ENOMEM. */
 enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,
 				     const struct q2_edit_source *source,
 				     struct qcow2bm_error *err);
@@ -149,6 +160,9 @@ enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,
 enum qcow2bm_code q2_edit_add_bitmap(struct qcow2bm_edit *edit, struct q2_staged *staged,
 				     struct qcow2bm_image *image, size_t idx,
 				     struct qcow2bm_error *err);
+
+/* Forgets the sources behind the first `count`. */
+void q2_edit_cut_sources(struct q2_staged *staged, size_t count);
 
 /* Forgets the sources, its own bits included: the bitmap is empty. */
 void q2_edit_clear_sources(struct q2_staged *staged);

@@ -62,6 +62,7 @@ struct qcow2bm_image {
 	struct q2_damage *damages;
 	size_t damage_count;
 	struct q2_directory directory;
+	struct q2_generation *generation; /* NULL until somebody asks for it */
 	char *backing_filename, *backing_format, *data_filename;
 	uint8_t *snapshot_table; /* loaded when first asked for */
 	size_t snapshot_table_bytes;

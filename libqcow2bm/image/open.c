@@ -5,6 +5,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "generation.h"
 #include "image.h"
 
 /* Enough for the extension area of nearly every image; more is read where it is not. */
@@ -265,6 +266,7 @@ void qcow2bm_close(struct qcow2bm_image *image)
 {
 	if (image == NULL)
 		return;
+	q2_generation_end(image, Q2_GENERATION_CLOSED);
 	q2_directory_free(&image->directory);
 	q2_storage_close(image->storage);
 	free(image->head);

@@ -249,7 +249,11 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 	struct qcow2bm_error why = {0};
 	*plan = (struct q2_plan){
 		.edit = edit, .flags = flags, .watch = watch, .cut_off = UINT64_MAX};
-	enum qcow2bm_code code = q2_plan_list_changes(edit, err);
+	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_edit_check_sources(edit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_plan_list_changes(edit, err);
 	if (code == QCOW2BM_OK && edit->image->is_salvaged && edit->changed_count != 0 &&
 	    !edit->repair.is_wanted)
 		code = q2_fail(
@@ -428,6 +432,9 @@ static size_t count_bitmaps(const struct q2_staged *staged)
 void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
 			     struct qcow2bm_change *change)
 {
+	*change = (struct qcow2bm_change){.kind = QCOW2BM_CHANGE_NONE};
+	if (q2_edit_enter(edit, NULL) != QCOW2BM_OK || idx >= edit->changed_count)
+		return;
 	const struct q2_staged *staged = &edit->staged[edit->changed[idx]];
 	*change = (struct qcow2bm_change){
 		.kind = QCOW2BM_CHANGE_UPDATE,

@@ -237,11 +237,8 @@ enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename,
 	enum qcow2bm_code code =
 		q2_file_open(&undo, undo_filename, Q2_STORAGE_NO_LOCK, 0, &cause);
 	if (code != QCOW2BM_OK) {
-		q2_fail(err, code, QCOW2BM_NO_OFFSET, "the undo file '%.200s': %.200s",
-			undo_filename, cause.sentence);
-		if (err != NULL && err->code == code)
-			err->sys_errno = cause.sys_errno;
-		return code;
+		return q2_fail_for(err, code, &cause, "the undo file '%.200s': %.200s",
+				   undo_filename, cause.sentence);
 	}
 	code = q2_file_open(&image, filename, image_flags, wait_seconds, err);
 	if (code == QCOW2BM_OK) {
