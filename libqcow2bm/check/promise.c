@@ -40,6 +40,11 @@ static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
 {
 	struct qcow2bm_error why = {0};
 	uint64_t *table;
+	if (bitmap->problem != NULL)
+		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
+			       "its stored bits cannot be believed, so it can only be "
+			       "recovered as all dirty (%.300s)",
+			       bitmap->problem);
 	enum qcow2bm_code code = q2_tables_load(image, bitmap, &table, &why);
 	if (code == QCOW2BM_OK)
 		free(table);
