@@ -226,8 +226,8 @@ enum qcow2bm_code q2_edit_check_usable(struct qcow2bm_image *image, size_t idx,
 		return code;
 	if (image->directory.evidence != NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "bitmap '%.*s' is corrupt, as are all of this image (%s); "
-			       "run qcow2bm repair",
+			       "bitmap '%.*s' is corrupt, as are all of this "
+			       "image (%s)" QCOW2BM_SEE_CHECK,
 			       shown, name, bitmap->problem);
 	if (bitmap->problem != NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,

@@ -238,7 +238,7 @@ static enum qcow2bm_code check_evidence(const struct qcow2bm_edit *edit,
 		return QCOW2BM_OK;
 	return q2_fail(err, QCOW2BM_EIMAGE, directory->off,
 		       "what is left would look sound, but all bitmaps of the image are "
-		       "corrupt (%s); delete all of them, or run qcow2bm repair",
+		       "corrupt (%s)" QCOW2BM_SEE_CHECK,
 		       directory->evidence);
 }
 
