@@ -57,8 +57,8 @@ static enum qcow2bm_code check_others(const struct qcow2bm_edit *edit,
 	for (size_t i = 0; i < directory->count; i++)
 		if (!edit->staged[i].is_deleted)
 			return q2_fail(err, QCOW2BM_EIMAGE, directory->bitmaps[i].off,
-				       "the image's bitmaps are all corrupt (%s); run "
-				       "qcow2bm repair",
+				       "the image's bitmaps are all "
+				       "corrupt (%s)" QCOW2BM_SEE_CHECK,
 				       directory->evidence);
 	return QCOW2BM_OK;
 }
