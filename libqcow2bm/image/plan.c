@@ -229,10 +229,10 @@ static enum qcow2bm_code check_evidence(const struct qcow2bm_edit *edit,
 		return QCOW2BM_OK;
 	for (size_t i = 0; i < directory->count; i++) {
 		const struct q2_staged *staged = &edit->staged[i];
-		if (staged->is_deleted || (staged->flags & Q2_DIRECTORY_FLAG_IN_USE))
+		if (staged->is_deleted)
 			continue;
-		doubtful++;
 		shown += directory->bitmaps[i].is_evidence;
+		doubtful += !(staged->flags & Q2_DIRECTORY_FLAG_IN_USE);
 	}
 	if (doubtful == 0 || shown != 0)
 		return QCOW2BM_OK;

@@ -42,6 +42,18 @@ static uint64_t table_bytes(const struct q2_bitmap *bitmap)
 
 /* ---- Entries ---- */
 
+/* A name may have been longer. */
+static bool has_padding(const struct q2_bitmap *bitmap)
+{
+	const struct q2_directory_entry *entry = &bitmap->entry;
+	uint64_t end = Q2_DIRECTORY_ENTRY_MIN_BYTES + (uint64_t)entry->extra_bytes +
+		       entry->name_bytes;
+	size_t padding = (size_t)(q2_round_up(end, 8) - end), at = 0;
+	while (at < padding && entry->name[entry->name_bytes + at] == 0)
+		at++;
+	return at < padding;
+}
+
 /* What q2_directory_entry_check() lets pass, but QEMU does not, or salvage.c has found. */
 static enum qcow2bm_code judge_entry(struct q2_bitmap *bitmap, struct qcow2bm_error *err)
 {
@@ -66,6 +78,9 @@ static enum qcow2bm_code judge_entry(struct q2_bitmap *bitmap, struct qcow2bm_er
 			bitmap,
 			"a flag says what to do with its extra data, but it has none",
 			err);
+	if (has_padding(bitmap))
+		return q2_directory_note_problem(
+			bitmap, "the bytes that fill its entry up are not zero", err);
 	return QCOW2BM_OK;
 }
 
@@ -326,15 +341,24 @@ static enum qcow2bm_code blame(struct judgement *judgement, struct qcow2bm_error
 
 /* ---- Evidence of a program that knows no bitmaps ---- */
 
+/* Whether the table would be right for a disk of another size. */
 static bool has_other_size(const struct qcow2bm_image *image,
-			   const struct q2_directory_entry *entry)
+			   const struct q2_bitmap *bitmap)
 {
-	if (entry->granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS)
+	const struct q2_directory_entry *entry = &bitmap->entry;
+	if (bitmap->has_bad_length || (entry->flags & Q2_DIRECTORY_FLAG_IN_USE) ||
+	    entry->type != Q2_DIRECTORY_TYPE_DIRTY || !is_claimant(bitmap) ||
+	    entry->granularity_bits < Q2_DIRECTORY_MIN_GRANULARITY_BITS ||
+	    entry->granularity_bits > Q2_DIRECTORY_MAX_GRANULARITY_BITS ||
+	    entry->table_entries == 0 ||
+	    entry->table_entries >
+		    Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits)
 		return false;
-	return entry->table_entries != q2_table_shape(image->header.virtual_bytes,
-						      entry->granularity_bits,
-						      image->header.cluster_bits)
-					       .entries;
+	uint64_t entries = q2_table_shape(image->header.virtual_bytes,
+					  entry->granularity_bits,
+					  image->header.cluster_bits)
+				   .entries;
+	return entries != 0 && entry->table_entries != entries;
 }
 
 static enum qcow2bm_code set_evidence(struct q2_directory *directory,
@@ -348,7 +372,8 @@ static enum qcow2bm_code set_evidence(struct q2_directory *directory,
 	if (bitmap != NULL)
 		shown = bitmap->entry.name_bytes > 100 ? 100 : bitmap->entry.name_bytes;
 	snprintf(sentence, sizeof(sentence),
-		 "%s%.*s%s: a program that knows no bitmaps has written to the image",
+		 "%s%.*s%s: a program that knows no bitmaps may have written to the "
+		 "disk",
 		 bitmap != NULL ? "bitmap '" : "", shown,
 		 bitmap != NULL ? (const char *)bitmap->entry.name : "", what);
 	directory->evidence = strdup(sentence);
@@ -356,34 +381,41 @@ static enum qcow2bm_code set_evidence(struct q2_directory *directory,
 					   : QCOW2BM_OK;
 }
 
-/* Nobody who knows bitmaps leaves one that is not in use with another disk's size, or counted as
- * free. */
+static enum qcow2bm_code find_evidence_in(struct judgement *judgement,
+					  struct q2_bitmap *bitmap, bool is_free,
+					  struct qcow2bm_error *err)
+{
+	bitmap->is_evidence = is_free || has_other_size(judgement->image, bitmap);
+	if (!bitmap->is_evidence)
+		return QCOW2BM_OK;
+	return set_evidence(&judgement->image->directory, bitmap,
+			    is_free ? "' has clusters that are counted as free"
+				    : "' does not fit the disk's size",
+			    err);
+}
+
+/* Nobody who knows bitmaps leaves one counted as free, or, unless it is in use, with another disk's
+ * size. In a dirty image refcounts are expected to be wrong. */
 static enum qcow2bm_code find_evidence(struct judgement *judgement,
 				       struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = judgement->image;
 	struct q2_directory *directory = &image->directory;
+	bool is_dirty = image->header.incompatible_features & Q2_INCOMPATIBLE_DIRTY;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	uint64_t first = directory->off >> image->header.cluster_bits;
 	uint64_t end = q2_shift_up(directory->off + directory->size,
 				   image->header.cluster_bits);
 	directory->is_evidence =
+		!is_dirty &&
 		q2_clusters_overlap(&judgement->uncounted, first, end - first, NULL);
 	if (directory->is_evidence)
 		code = set_evidence(directory, NULL,
 				    "the bitmap directory is counted as free", err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < directory->count; i++) {
 		struct q2_bitmap *bitmap = &directory->bitmaps[i];
-		bool is_free = bitmap->is_evidence;
-		bitmap->is_evidence = is_claimant(bitmap) &&
-				      !(bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE) &&
-				      (is_free || has_other_size(image, &bitmap->entry));
-		if (bitmap->is_evidence)
-			code = set_evidence(directory, bitmap,
-					    is_free ? "' has clusters that are counted as "
-						      "free"
-						    : "' does not fit the disk's size",
-					    err);
+		bool is_free = bitmap->is_evidence && !is_dirty && !bitmap->is_surplus;
+		code = find_evidence_in(judgement, bitmap, is_free, err);
 	}
 	for (size_t i = 0; code == QCOW2BM_OK && directory->evidence != NULL &&
 			   i < directory->count;
