@@ -139,10 +139,11 @@ static struct disk *create_overlay(struct world *world)
 		return NULL;
 	struct disk *below = world_top(world), *disk = below + 1;
 	memset(disk, 0, sizeof(*disk));
-	int length = snprintf(disk->path, MAX_PATH, "%s-%u", world->disks[0].path,
-			      world->count);
-	if (length < 0 || length >= MAX_PATH)
+	size_t length = strlen(below->path);
+	if (length + sizeof("-2") > MAX_PATH)
 		return NULL;
+	memcpy(disk->path, below->path, length);
+	memcpy(disk->path + length, world->count == 1 ? "-1" : "-2", sizeof("-2"));
 	char *const words[] = {
 		"qemu-img",  "create", "-q",    "-f", "qcow2",           "-b",
 		below->path, "-F",     "qcow2", "-o", "cluster_size=4k", disk->path,

@@ -38,7 +38,18 @@ static void become_qemu(int fd)
 	_exit(127);
 }
 
-/* The answer to one command: events and the greeting are passed over. */
+void qemu_kill(void)
+{
+	if (qemu == 0)
+		return;
+	kill(qemu, SIGKILL);
+	waitpid(qemu, NULL, 0);
+	fclose(monitor);
+	fclose(answers);
+	qemu = 0;
+}
+
+/* The answer to one command, NULL where QEMU is gone: events and the greeting are passed over. */
 static json_t *read_answer(void)
 {
 	static char line[1 << 16];
@@ -48,18 +59,27 @@ static json_t *read_answer(void)
 			return answer;
 		json_decref(answer);
 	}
-	steps_stop("QEMU is gone");
+	return NULL;
 }
 
+static bool send_command(json_t *command)
+{
+	return command != NULL && json_dumpf(command, monitor, JSON_COMPACT) == 0 &&
+	       fputc('\n', monitor) != EOF && fflush(monitor) == 0;
+}
+
+/* Damaged images can make QEMU abort: that ends its session as kill -9 does. */
 static bool execute(const char *name, json_t *arguments)
 {
 	json_t *command = json_pack("{s:s, s:o}", "execute", name, "arguments",
 				    arguments == NULL ? json_object() : arguments);
-	if (command == NULL || json_dumpf(command, monitor, JSON_COMPACT) != 0 ||
-	    fputc('\n', monitor) == EOF || fflush(monitor) != 0)
-		steps_stop("QMP: %s cannot be sent", name);
+	json_t *answer = qemu != 0 && send_command(command) ? read_answer() : NULL;
 	json_decref(command);
-	json_t *answer = read_answer();
+	if (answer == NULL) {
+		qemu_kill();
+		snprintf(refusal, sizeof(refusal), "QEMU is gone");
+		return false;
+	}
 	const char *why = json_string_value(
 		json_object_get(json_object_get(answer, "error"), "desc"));
 	if (why != NULL)
@@ -135,22 +155,12 @@ void qemu_close(void)
 {
 	for (;; nodes--) {
 		name_node();
-		if (!execute("blockdev-del", json_pack("{s:s}", "node-name", node)))
+		if (!execute("blockdev-del", json_pack("{s:s}", "node-name", node)) &&
+		    qemu != 0)
 			steps_stop("QEMU does not close %s: %s", node, refusal);
 		if (nodes == 0)
 			return;
 	}
-}
-
-void qemu_kill(void)
-{
-	if (qemu == 0)
-		return;
-	kill(qemu, SIGKILL);
-	waitpid(qemu, NULL, 0);
-	fclose(monitor);
-	fclose(answers);
-	qemu = 0;
 }
 
 bool qemu_command(const char *name, const char *arguments, ...)

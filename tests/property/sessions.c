@@ -11,6 +11,7 @@
 #include "steps.h"
 #include "tally.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -72,6 +73,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: sessions SEED COUNT FOLDER\n");
 		return 64;
 	}
+	signal(SIGPIPE, SIG_IGN);
 	uint64_t seed = strtoull(argv[1], NULL, 10);
 	unsigned count = (unsigned)strtoul(argv[2], NULL, 10);
 	for (unsigned i = 0; i < count; i++)
