@@ -113,6 +113,14 @@ static void check_name(struct qcow2bm_report *report, size_t idx,
 				name_off(bitmap) + (size_t)(nul - entry->name),
 				"its name holds a NUL byte, and QEMU sees only what "
 				"stands before it");
+	const struct q2_directory *directory = &report->image->directory;
+	if (nul != NULL && idx + 1 < directory->count &&
+	    directory->bitmaps[idx + 1].has_bad_length)
+		q2_problems_add(report, Q2_PROBLEM_ENTRY_LENGTH, idx,
+				bitmap->off + Q2_DIRECTORY_NAME_SIZE_OFF,
+				"its name holds a NUL byte, and no entry follows it: its "
+				"name_size %zu may reach into the next one",
+				bytes);
 	size_t bad = find_bad_utf8(entry->name, bytes);
 	if (bad < bytes)
 		q2_problems_add(report, Q2_PROBLEM_NAME_UTF8, idx, name_off(bitmap) + bad,

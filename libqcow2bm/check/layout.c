@@ -228,8 +228,8 @@ enum qcow2bm_code q2_layout_check(struct qcow2bm_report *report,
 				    .bitmap = &image->directory.bitmaps[i],
 				    .layout = &layouts[i]};
 		code = q2_tables_visit(image, look.bitmap, look_at_entry, &look, err);
-		layouts[i].has_last_zeros = look.last == Q2_TABLE_ZEROS;
 		layouts[i].has_zeros =
+			look.last == Q2_TABLE_ZEROS ||
 			look.nonzero < look.bitmap->entry.table_entries - 1;
 		add_entry_problems(report, i, &look);
 		if (code == QCOW2BM_OK)

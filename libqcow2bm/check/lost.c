@@ -24,7 +24,7 @@ struct lost {
 	size_t cluster_bytes;
 	struct q2_clusters claimed; /* what bitmaps name that are to stay */
 	bool has_foreign;  /* a bitmap may name what is another's */
-	size_t used_bytes; /* no bitmap needs more of a cluster, as far as they lack data */
+	bool lacks_data;   /* a bitmap has room for a cluster of data */
 };
 
 /* Whether one damaged byte makes the one number of the other. */
@@ -84,19 +84,11 @@ static enum qcow2bm_code look_for_foreign(struct lost *lost, struct qcow2bm_erro
 	return code == QCOW2BM_OK ? q2_clusters_sort(&lost->claimed, NULL, err) : code;
 }
 
-/* How many bytes of a cluster its data may take; 0 where it lacks none. */
-static size_t room_of(const struct q2_walk *walk, size_t idx)
+/* Whether its table says somewhere that all is clean. How much of the last cluster the disk uses is
+ * no help: the granularity may be damaged, too. */
+static bool lacks_data(const struct q2_walk *walk, size_t idx)
 {
-	const struct q2_layout *layout = &walk->layouts[idx];
-	const struct q2_bitmap *bitmap = &walk->image->directory.bitmaps[idx];
-	if (!is_claimed(walk, idx))
-		return 0;
-	if (layout->has_zeros)
-		return (size_t)1 << walk->cluster_bits;
-	if (!layout->has_last_zeros)
-		return 0;
-	return (size_t)q2_tables_needed_bytes(walk->image, bitmap,
-					      bitmap->entry.table_entries - 1);
+	return is_claimed(walk, idx) && walk->layouts[idx].has_zeros;
 }
 
 static enum qcow2bm_code explain(struct lost *lost, uint64_t off, uint64_t bytes,
@@ -177,18 +169,13 @@ static bool names_claimed(const struct lost *lost, const uint8_t *bytes)
 	return found;
 }
 
-/* Bits inside the disk, and none behind its end. */
+/* Clusters that read as zeros hold no bits: nobody stores those. */
 static bool can_be_data(const struct lost *lost, const uint8_t *bytes)
 {
-	size_t used = lost->used_bytes, at = 0;
-	while (at < used && bytes[at] == 0)
+	size_t at = 0;
+	while (at < lost->cluster_bytes && bytes[at] == 0)
 		at++;
-	if (at == used)
-		return false;
-	for (at = used; at < lost->cluster_bytes; at++)
-		if (bytes[at] != 0)
-			return false;
-	return true;
+	return lost->lacks_data && at < lost->cluster_bytes;
 }
 
 /* Calls fn for each leaked cluster until it has said what there is to say. */
@@ -232,14 +219,11 @@ enum qcow2bm_code q2_lost_look(struct q2_walk *walk, struct qcow2bm_error *err)
 	enum qcow2bm_code code = q2_clusters_sort(leaked, NULL, err);
 	if (code != QCOW2BM_OK || leaked->count == 0)
 		return code;
-	for (size_t i = 0; i < walk->image->directory.count; i++) {
-		size_t room = room_of(walk, i);
-		lost.used_bytes = room > lost.used_bytes ? room : lost.used_bytes;
-	}
+	for (size_t i = 0; i < walk->image->directory.count; i++)
+		lost.lacks_data |= lacks_data(walk, i);
 	if (code == QCOW2BM_OK)
 		code = look_for_foreign(&lost, err);
-	if (lost.has_foreign)
-		lost.used_bytes = lost.cluster_bytes;
+	lost.lacks_data |= lost.has_foreign;
 	for (size_t i = 0; code == QCOW2BM_OK && i < leaked->count; i++)
 		code = q2_clusters_add(&lost.unexplained, leaked->runs[i].first,
 				       leaked->runs[i].count, err);

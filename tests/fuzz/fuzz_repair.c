@@ -49,7 +49,7 @@ struct view {
 	struct seen bitmaps[MAX_BITMAPS];
 	size_t count;
 	bool is_guest_sound;
-	bool says_leaks; /* the repair does */
+	bool says_leaks; /* the check before or the repair does */
 };
 
 static uint64_t mix(uint64_t digest, uint64_t value)
@@ -90,9 +90,12 @@ static void note_sound(struct view *view, struct qcow2bm_image *image,
 		const struct qcow2bm_problem *problem = qcow2bm_report_problem(report, i);
 		bool drops = problem->cure == QCOW2BM_CURE_DROP ||
 			     problem->cure == QCOW2BM_CURE_CHOOSE;
-		if (problem->cure == QCOW2BM_CURE_QEMU &&
+		if ((problem->cure == QCOW2BM_CURE_QEMU ||
+		     strncmp(problem->code, "guest-", 6) == 0) &&
 		    problem->severity != QCOW2BM_SEVERITY_LEAK)
 			view->is_guest_sound = false;
+		/* An unknown autoclear bit, which may own them, is gone with the repair. */
+		view->says_leaks |= strcmp(problem->code, "leaked-unowned") == 0;
 		if (drops && problem->idx < view->count)
 			view->bitmaps[problem->idx].must_stay = false;
 	}
@@ -259,7 +262,7 @@ static void check_and_repair(struct qcow2bm_image *image, struct memory_file *fi
 	others.is_repair = true;
 	fault->at = options & OPTION_FAULT ? 1 + (options >> 6) * 5 : 0;
 	code = repair(image, report, options, &result);
-	before.says_leaks = result.leak_reason[0] != '\0';
+	before.says_leaks |= result.leak_reason[0] != '\0';
 	fault->at = 0;
 	/* After a fault what was counted too high may have stayed so. */
 	others_check(&others, file->bytes, file->length,
