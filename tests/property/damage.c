@@ -116,6 +116,27 @@ static bool is_plausible(const struct view *view, const struct view_entry *entry
 	       view_table_fits(view, &other) && !view_tail_is_set(view, &other);
 }
 
+static bool is_guest_data(const struct view *view, uint64_t off)
+{
+	for (uint64_t at = 0; at < view->size; at += view->cluster_bytes) {
+		uint64_t place = view_l2_place(view, at);
+		if (place != 0 && (view_load(view, place, 8) & VIEW_OFFSET_MASK) == off)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a look at the bitmap and at refcounts tells nothing: a table that has lost data, or a
+ * place that is the guest's. */
+static bool is_hidden(const struct view *view, const struct field *field, uint64_t number)
+{
+	bool is_entry = strcmp(field->what, "table entry") == 0;
+	if (!is_entry && strcmp(field->what, "table offset") != 0)
+		return false;
+	number &= VIEW_OFFSET_MASK;
+	return number == 0 ? is_entry : is_guest_data(view, number);
+}
+
 static void damage_field(struct disk *disk, struct view *view, struct random *random,
 			 const struct view_entry *entry, const struct field *field)
 {
@@ -133,8 +154,8 @@ static void damage_field(struct disk *disk, struct view *view, struct random *ra
 		truth->unclaimed = true;
 		steps_add("    which nobody can see");
 	}
-	if (truth != NULL && strcmp(field->what, "table entry") == 0)
-		truth->hidden |= (number & VIEW_OFFSET_MASK) == 0;
+	if (truth != NULL)
+		truth->hidden |= is_hidden(view, field, number);
 	view_store(view, field->off, field->bytes, number);
 }
 

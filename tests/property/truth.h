@@ -19,8 +19,8 @@ struct truth {
 
 	/* Nobody may be held to it: somebody vouched for it, or a damage cannot be seen. */
 	bool unclaimed;
-	/* It lost bits so that a leaked cluster alone tells: commands that count all references
-	 * see that, the others pass by. */
+	/* It lost bits so that a leaked cluster alone tells, or an L2 entry of the guest: commands
+	 * that count all references see that, the others pass by. */
 	bool hidden;
 	/* Since it was last sound and closed: what the guarantees of recover exclude. */
 	bool changed_by_qmp, resized, committed, written_by_others;
