@@ -7,6 +7,7 @@
 #include "../storage/undo_kept.h"
 #include "../storage/undo_view.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,23 @@ static enum qcow2bm_code decide(struct undoing *undoing, struct qcow2bm_error *e
 	return code;
 }
 
+/* What the edit let go is compared too: a program that wrote other bitmaps since may have left all
+ * that the edit wrote as it was before. */
+static enum qcow2bm_code check_nothing(struct undoing *undoing, struct qcow2bm_error *err)
+{
+	struct q2_spans *altered = &undoing->images.altered;
+	enum qcow2bm_code code =
+		q2_undo_find_altered(&undoing->undo, undoing->image, altered, err);
+	if (code != QCOW2BM_OK || altered->count == 0)
+		return code;
+	uint64_t off = altered->items[0].first * Q2_UNDO_SECTOR_BYTES;
+	return q2_fail(err, QCOW2BM_EINVAL, off,
+		       "something else has written since: what the edit changed is as it "
+		       "was before, but the sector at byte %" PRIu64
+		       ", which the edit freed, is another",
+		       off);
+}
+
 /* ---- All of it -------------------------------------------------------------------------- */
 
 static enum qcow2bm_code undo_edit(struct undoing *undoing, struct qcow2bm_error *err)
@@ -187,8 +205,7 @@ static enum qcow2bm_code undo_edit(struct undoing *undoing, struct qcow2bm_error
 	result->forced = undoing->position.forced;
 	result->file_bytes = undoing->undo.header.length_bytes;
 	bool is_dry = (undoing->flags & QCOW2BM_UNDO_DRY_RUN) != 0;
-	if (!result->nothing)
-		code = decide(undoing, err);
+	code = result->nothing ? check_nothing(undoing, err) : decide(undoing, err);
 	if (code != QCOW2BM_OK || is_dry)
 		return code;
 	/* An undo that was killed, or whose sync failed, may have left it in the page cache alone:

@@ -72,6 +72,33 @@ static void test_twice_is_once(void **state)
 	undone_edit_free(&edit);
 }
 
+/* All that the edit wrote is as it was before, as after an undo, but not what it let go: QEMU has
+ * put other bitmaps in the place of those that were deleted. */
+static void test_other_bitmaps_in_the_old_place_are_seen(void **state)
+{
+	static const struct edit_case all = {"small", "delete a, delete b, delete c"};
+	struct undone_edit edit;
+	struct memory_file image = {0};
+	struct qcow2bm_image *before;
+	(void)state;
+	assert_true(undone_edit_run(&edit, &all, true));
+	assert_int_equal(q2_image_open(&before, memory_storage_open(&edit.log.before), NULL),
+			 QCOW2BM_OK);
+	const struct q2_directory *directory = &before->directory;
+	uint64_t places[] = {directory->off + 15, directory->bitmaps[0].entry.table_off + 6,
+			     directory->bitmaps[2].entry.table_off};
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		copy_file(&image, &edit.log.before);
+		image.bytes[places[i]] ^= 0x40;
+		expect_refused(&image, &edit.undo, 0, "something else has written since");
+		expect_refused(&image, &edit.undo, QCOW2BM_UNDO_IN_USE,
+			       "something else has written since");
+	}
+	qcow2bm_close(before);
+	memory_file_free(&image);
+	undone_edit_free(&edit);
+}
+
 /* Every sector that the edit wrote, changed by something else. */
 static void test_other_writers_are_seen(void **state)
 {
@@ -375,6 +402,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_twice_is_once),
+		cmocka_unit_test(test_other_bitmaps_in_the_old_place_are_seen),
 		cmocka_unit_test(test_other_writers_are_seen),
 		cmocka_unit_test(test_another_image_is_refused),
 		cmocka_unit_test(test_mixed_moments_are_refused),
