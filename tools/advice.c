@@ -17,10 +17,11 @@ struct facts {
 	bool *is_gone;    /* after the steps so far */
 	bool needs_repair, needs_qemu, needs_copy, needs_names, is_lost;
 	bool is_broken; /* damage of bitmaps: QEMU opens nothing, or writes to the wrong place */
-	bool is_stuck;  /* marked dirty or corrupt: the header alone can be changed */
+	bool is_far; /* the backing file's name is where libvirt does not look, and must stay */
+	bool is_stuck; /* marked dirty or corrupt: the header alone can be changed */
 	bool is_unmended; /* something that is not the guest's, and that nothing here mends */
 	bool only_counts; /* what QEMU is to mend are refcounts, and flags that tell of them */
-	bool has_valid;   /* a bitmap that QEMU would load and store */
+	bool has_valid; /* a bitmap that QEMU would load and store */
 };
 
 static bool is_code(const struct qcow2bm_problem *problem, const char *code)
@@ -31,8 +32,7 @@ static bool is_code(const struct qcow2bm_problem *problem, const char *code)
 /* What a count of all references makes right. */
 static bool is_count(const struct qcow2bm_problem *problem)
 {
-	return is_code(problem, "image-dirty") ||
-	       is_code(problem, "guest-copied-flag") ||
+	return is_code(problem, "image-dirty") || is_code(problem, "guest-copied-flag") ||
 	       is_code(problem, "guest-refcount-low") ||
 	       is_code(problem, "guest-refcount-high") ||
 	       is_code(problem, "leaked-clusters");
@@ -52,8 +52,8 @@ static void note_cure(struct facts *facts, const struct qcow2bm_problem *problem
 	case QCOW2BM_CURE_MEND:
 	case QCOW2BM_CURE_CHOOSE:
 		facts->needs_repair |= !is_expected;
-		facts->is_broken |= !is_expected &&
-				    problem->severity == QCOW2BM_SEVERITY_ERROR;
+		facts->is_broken |=
+			!is_expected && problem->severity == QCOW2BM_SEVERITY_ERROR;
 		break;
 	case QCOW2BM_CURE_RECOVER:
 	case QCOW2BM_CURE_DELETE:
@@ -70,6 +70,8 @@ static void note_cure(struct facts *facts, const struct qcow2bm_problem *problem
 	case QCOW2BM_CURE_NOBODY:
 		if (strncmp(problem->code, "guest-", 6) == 0)
 			facts->is_lost = true;
+		else if (is_code(problem, "backing-name-far"))
+			facts->is_far = true;
 		else
 			facts->is_unmended = true;
 		break;
@@ -126,10 +128,11 @@ static void add_repair(struct facts *facts)
 	bool is_chosen = false, drops_all = false;
 	if (!tool_advice_add_repair(facts->advice, facts->filename, facts->image,
 				    facts->report, facts->is_dropped)) {
-		tool_advice_add(facts->advice,
-				"what is wrong with the bitmaps cannot be mended: the image's "
-				"own structures are in the way",
-				NULL);
+		tool_advice_add(
+			facts->advice,
+			"what is wrong with the bitmaps cannot be mended: the image's "
+			"own structures are in the way",
+			NULL);
 		return;
 	}
 	for (size_t i = before; i < facts->advice->count; i++) {
@@ -149,19 +152,31 @@ static void add_check(struct facts *facts, const char *why)
 			tool_advice_command("qcow2bm check", facts->filename));
 }
 
+/* A command of QEMU's that opens the image for writing. */
+static void add_writer(struct facts *facts, const char *why, const char *command)
+{
+	struct tool_text text = {0};
+	tool_text_print(&text, "%s", why);
+	if (facts->has_valid && !tool_advice_is_regular(facts->filename))
+		tool_text_print(&text,
+				"; it stores the bitmaps anew: where the device has no "
+				"room for that they are left in use, so make it larger "
+				"first (lvextend)");
+	tool_advice_add(facts->advice, text.bytes,
+			tool_advice_qemu(facts->image, command, facts->filename));
+	tool_text_free(&text);
+}
+
 /* Refcounts that are behind, by design, after a crash: QEMU counts anew when it opens the image for
  * writing, and then has read the snapshot table. */
 static void count_anew(struct facts *facts)
 {
 	bool keeps_snapshots = facts->info.snapshots != 0 && facts->has_valid;
-	tool_advice_add(
-		facts->advice,
-		"the next QEMU that opens the image for writing counts the refcounts anew, so "
-		"the start of the machine does it, too; or at once",
-		tool_advice_qemu(facts->image,
-				 keeps_snapshots ? "qemu-io -c quit"
-						 : "qemu-img check -r all",
-				 facts->filename));
+	add_writer(
+		facts,
+		"the next QEMU that opens the image for writing counts the refcounts anew, "
+		"so the start of the machine does it, too; or at once",
+		keeps_snapshots ? "qemu-io -c quit" : "qemu-img check -r all");
 }
 
 static void add_dirty(struct facts *facts)
@@ -169,9 +184,10 @@ static void add_dirty(struct facts *facts)
 	bool is_open = true;
 	if (facts->is_broken)
 		is_open = drop_all(
-			facts, "while refcounts are behind only the header can be changed, and "
-			       "QEMU opens nothing with these bitmaps: drop all; the next "
-			       "backup must be a full one");
+			facts,
+			"while refcounts are behind only the header can be changed, and "
+			"QEMU opens nothing with these bitmaps: drop all; the next "
+			"backup must be a full one");
 	if (is_open)
 		count_anew(facts);
 	if (facts->needs_repair && !facts->is_broken) {
@@ -222,33 +238,35 @@ static void add_qemu(struct facts *facts)
 	    only_costs_room(facts)) {
 		if (facts->needs_repair)
 			add_repair(facts);
-		tool_advice_add(facts->advice,
-				"refcounts of the guest's clusters that are too high cost room, "
-				"and nothing else: leave them, since qemu-img check -r would "
-				"delete the internal snapshots",
-				NULL);
+		tool_advice_add(
+			facts->advice,
+			"refcounts of the guest's clusters that are too high cost room, "
+			"and nothing else: leave them, since qemu-img check -r would "
+			"delete the internal snapshots",
+			NULL);
 		return;
 	}
 	if (why != NULL && !drop_all(facts, why)) {
-		tool_advice_add(facts->advice,
-				"the bitmaps cannot even be dropped: copy the disk with "
-				"qemu-img convert, as far as it can be read, or restore it "
-				"from a backup",
-				NULL);
+		tool_advice_add(
+			facts->advice,
+			"the bitmaps cannot even be dropped: copy the disk with "
+			"qemu-img convert, as far as it can be read, or restore it "
+			"from a backup",
+			NULL);
 		return;
 	}
 	if (why == NULL && facts->needs_repair && !facts->is_stuck)
 		add_repair(facts);
-	tool_advice_add(facts->advice, "for what is not the bitmaps' (copy the image first)",
-			tool_advice_qemu(facts->image, "qemu-img check -r all",
-					 facts->filename));
+	add_writer(facts, "for what is not the bitmaps' (copy the image first)",
+		   "qemu-img check -r all");
 }
 
 static void add_lost(struct facts *facts)
 {
 	if (facts->is_stuck && facts->is_broken)
-		drop_all(facts, "only the header of this image can be changed as it is marked: "
-				"drop all bitmaps, so that QEMU can read the disk at all");
+		drop_all(facts,
+			 "only the header of this image can be changed as it is marked: "
+			 "drop all bitmaps, so that QEMU can read the disk at all");
 	else if (facts->needs_repair && !facts->is_stuck)
 		add_repair(facts);
 	tool_advice_add(
@@ -268,13 +286,30 @@ static void add_copy(struct facts *facts)
 				      facts->filename);
 	char *to = tool_advice_command("", target.bytes);
 	tool_text_print(&command, "%s%s", from, to);
-	tool_advice_add(facts->advice,
-			"two bitmaps extensions: nothing mends that; copy the guest's disk to a "
-			"new image, without bitmaps and internal snapshots; this one stays",
-			command.bytes);
+	tool_advice_add(
+		facts->advice,
+		"two bitmaps extensions: nothing mends that; copy the guest's disk to a "
+		"new image, without bitmaps and internal snapshots; this one stays",
+		command.bytes);
 	free(from);
 	free(to);
 	tool_text_free(&target);
+}
+
+static void add_unmended(struct facts *facts)
+{
+	if (facts->is_far)
+		tool_advice_add(
+			facts->advice,
+			"no other place has room for the backing file's name: let QEMU alone "
+			"start the machine, or name the backing file in the domain's XML "
+			"(<backingStore>), so that libvirt need not look for it",
+			NULL);
+	if (facts->is_unmended)
+		tool_advice_add(
+			facts->advice,
+			"for what is left there is no command: see what stands above",
+			NULL);
 }
 
 static void decide(struct facts *facts)
@@ -284,12 +319,12 @@ static void decide(struct facts *facts)
 		return;
 	}
 	if (facts->info.version == 2 && facts->needs_repair) {
-		tool_advice_add(facts->advice,
-				"a version 2 image cannot have bitmaps: this drops what is left "
-				"of them",
-				tool_advice_qemu(facts->image,
-						 "qemu-img amend -o compat=v3",
-						 facts->filename));
+		tool_advice_add(
+			facts->advice,
+			"a version 2 image cannot have bitmaps: this drops what is left "
+			"of them",
+			tool_advice_qemu(facts->image, "qemu-img amend -o compat=v3",
+					 facts->filename));
 		return;
 	}
 	if (facts->is_lost)
@@ -300,10 +335,7 @@ static void decide(struct facts *facts)
 		add_qemu(facts);
 	else if (facts->needs_repair)
 		add_repair(facts);
-	if (facts->is_unmended)
-		tool_advice_add(facts->advice,
-				"for what is left there is no command: see what stands above",
-				NULL);
+	add_unmended(facts);
 	if (facts->needs_names && !(facts->is_lost && facts->info.corrupt))
 		tool_advice_add_names(facts->advice, facts->filename, facts->image,
 				      facts->report, facts->is_gone);

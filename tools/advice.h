@@ -36,6 +36,9 @@ void tool_advice_add(struct tool_advice *advice, const char *why, char *command)
 void tool_advice_add_alternative(struct tool_advice *advice, const char *why,
 				 char *command);
 
+/* No device: a file that can grow, and beside which an undo file can stand. */
+bool tool_advice_is_regular(const char *filename);
+
 /* "COMMAND FILE", to be freed. */
 char *tool_advice_command(const char *command, const char *filename);
 

@@ -93,8 +93,8 @@ static char *choose_name(const struct names *names, size_t idx)
 		at += length != 0 ? length : 1;
 	}
 	size_t stem = text.used;
-	for (unsigned n = 2; qcow2bm_find(names->image, text.bytes, text.used) !=
-			     QCOW2BM_NOT_FOUND;
+	for (unsigned n = 2;
+	     qcow2bm_find(names->image, text.bytes, text.used) != QCOW2BM_NOT_FOUND;
 	     n++) {
 		text.used = stem;
 		tool_text_print(&text, "-%u", n);
@@ -130,10 +130,17 @@ void tool_advice_add_names(struct tool_advice *advice, const char *filename,
 	const struct names names = {advice, filename, image, cures};
 	char *command = name_all(&names, QCOW2BM_CURE_RECOVER, "qcow2bm recover --auto");
 	if (command != NULL) {
-		tool_advice_add(advice,
-				"left in use: what is not sure becomes all dirty, which is "
-				"always safe (-n tells what would do with less)",
-				command);
+		tool_advice_add(
+			advice,
+			tool_advice_is_regular(filename)
+				? "left in use: what is not sure becomes all dirty, "
+				  "which is always safe (-n tells what would do with "
+				  "less)"
+				: "left in use: what is not sure becomes all dirty, "
+				  "which is always safe (-n tells what would do with "
+				  "less); it wants room for new tables: where the "
+				  "device has none make it larger first (lvextend)",
+			command);
 		tool_advice_add_alternative(
 			advice, "delete them; the next backup must be a full one",
 			name_all(&names, QCOW2BM_CURE_RECOVER, "qcow2bm delete"));

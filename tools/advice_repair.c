@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 /* Of more bitmaps with one name, the first to be kept. */
 #define MAX_CHOICES 4
@@ -33,19 +33,30 @@ struct tool_trial tool_advice_try(struct qcow2bm_image *image,
 	};
 }
 
+/* The first of NAME.undo, NAME.undo.2, ... that is not in the folder one is in. */
+static char *choose_undo_file(const char *filename)
+{
+	const char *slash = strrchr(filename, '/');
+	struct tool_text undo = {0};
+	for (unsigned i = 1; i == 1 || access(undo.bytes, F_OK) == 0; i++) {
+		undo.used = 0;
+		tool_text_print(&undo, "%s.undo", slash == NULL ? filename : slash + 1);
+		if (i > 1)
+			tool_text_print(&undo, ".%u", i);
+	}
+	return undo.bytes;
+}
+
 /* Next to a device stands no undo file: it goes to the folder one is in. */
 static char *command_for(const char *filename, const char *options)
 {
 	struct tool_text text = {0};
-	struct stat st;
 	tool_text_print(&text, "qcow2bm repair%s", options);
-	if (stat(filename, &st) == 0 && !S_ISREG(st.st_mode)) {
-		const char *slash = strrchr(filename, '/');
-		struct tool_text undo = {0};
-		tool_text_print(&undo, "%s.undo", slash == NULL ? filename : slash + 1);
+	if (!tool_advice_is_regular(filename)) {
+		char *undo = choose_undo_file(filename);
 		tool_text_print(&text, " --save");
-		tool_word_add_file(&text, undo.bytes);
-		tool_text_free(&undo);
+		tool_word_add_file(&text, undo);
+		free(undo);
 	}
 	tool_word_add_file(&text, filename);
 	return text.bytes;
@@ -181,44 +192,72 @@ static bool has_cure(const struct qcow2bm_report *report, enum qcow2bm_cure cure
 	return false;
 }
 
-static void explain_repair(struct tool_text *why, const struct qcow2bm_image *image,
-			   const bool *is_dropped)
+static size_t count_dropped(const struct qcow2bm_image *image, const bool *is_dropped)
 {
-	size_t dropped = 0, all = qcow2bm_count(image);
-	for (size_t i = 0; i < all; i++)
+	size_t dropped = 0;
+	for (size_t i = 0; i < qcow2bm_count(image); i++)
 		dropped += is_dropped[i];
+	return dropped;
+}
+
+static void explain_repair(struct tool_text *why, const struct qcow2bm_image *image,
+			   const struct qcow2bm_report *report, const bool *is_dropped)
+{
+	struct qcow2bm_totals totals;
+	size_t dropped = count_dropped(image, is_dropped), all = qcow2bm_count(image);
+	qcow2bm_report_totals(report, &totals);
 	if (all == 0)
-		tool_text_print(why, "gives back the leaked clusters");
+		tool_text_print(why, "%s",
+				totals.leaked_clusters != 0
+					? "gives back the leaked clusters"
+					: "makes the header right");
 	else if (dropped == 0)
 		tool_text_print(why, "keeps %s bit for bit",
 				all == 1 ? "the bitmap" : "all bitmaps");
 	else if (dropped == all)
 		tool_text_print(why, "drops %s", all == 1 ? "the bitmap" : "all bitmaps");
 	else
-		tool_text_print(
-			why, "drops %zu of %zu bitmaps, keeps the others bit for bit",
-			dropped, all);
+		tool_text_print(why,
+				"drops %zu of %zu bitmaps, keeps the others bit for bit",
+				dropped, all);
 	tool_text_print(why, " (-n shows the plan)");
+}
+
+static void add_trust(struct tool_advice *advice, const char *filename,
+		      bool is_alternative, size_t dropped, struct tool_trial trial)
+{
+	struct tool_text why = {0};
+	if (dropped != 0)
+		tool_text_print(&why, "drops %zu for their own damage, keeps the others",
+				dropped);
+	else
+		tool_text_print(&why, "keep them");
+	tool_text_print(&why, ", if the guest's disk was surely not written meanwhile");
+	add_step(advice, is_alternative, why.bytes, trial,
+		 command_for(filename, " --trust-bitmaps"));
+	tool_text_free(&why);
 }
 
 /* What the image is to be told: that its bitmaps can be trusted, or not. */
 static bool add_choice(struct tool_advice *advice, const char *filename,
-		       struct qcow2bm_image *image, const struct qcow2bm_report *report)
+		       struct qcow2bm_image *image, const struct qcow2bm_report *report,
+		       const bool *is_dropped)
 {
+	size_t dropped = count_dropped(image, is_dropped);
 	struct tool_trial trust =
 		tool_advice_try(image, report, QCOW2BM_REPAIR_TRUST_BITMAPS, NULL, 0);
+	/* Where all are damaged there is none that could be trusted. */
+	trust.works &= qcow2bm_count(image) == 0 || dropped != qcow2bm_count(image);
 	bool drops = tool_advice_add_drop_all(
 		advice, filename, image, report,
-		trust.works ? "the bitmaps may miss what another program wrote: drop them, "
-			      "and make the next backup a full one"
-			    : "no bitmap can be found or trusted: remove what is left of "
-			      "them; the next backup must be a full one");
-	if (!trust.works)
-		return drops;
-	add_step(advice, drops,
-		 "keep them, if the guest's disk was surely not written meanwhile", trust,
-		 command_for(filename, " --trust-bitmaps"));
-	return true;
+		trust.works
+			? "the bitmaps may miss what another program wrote: drop them, "
+			  "and make the next backup a full one"
+			: "no bitmap can be found or trusted: remove what is left of "
+			  "them; the next backup must be a full one");
+	if (trust.works)
+		add_trust(advice, filename, drops, dropped, trust);
+	return drops || trust.works;
 }
 
 bool tool_advice_add_repair(struct tool_advice *advice, const char *filename,
@@ -226,7 +265,7 @@ bool tool_advice_add_repair(struct tool_advice *advice, const char *filename,
 			    const struct qcow2bm_report *report, const bool *is_dropped)
 {
 	if (has_cure(report, QCOW2BM_CURE_CHOOSE, false))
-		return add_choice(advice, filename, image, report);
+		return add_choice(advice, filename, image, report, is_dropped);
 	if (has_cure(report, QCOW2BM_CURE_CHOOSE, true))
 		return add_namesakes(advice, filename, image, report, is_dropped);
 	struct tool_trial trial = tool_advice_try(image, report, 0, NULL, 0);
@@ -236,7 +275,7 @@ bool tool_advice_add_repair(struct tool_advice *advice, const char *filename,
 			"what else is wrong with the image is in the way of keeping any "
 			"bitmap: drop all; the next backup must be a full one");
 	struct tool_text why = {0};
-	explain_repair(&why, image, is_dropped);
+	explain_repair(&why, image, report, is_dropped);
 	add_step(advice, false, why.bytes, trial, command_for(filename, ""));
 	tool_text_free(&why);
 	return true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The steps of an advice: their commands, and how they are printed. */
+#define _POSIX_C_SOURCE 200809L
 #include "advice.h"
 
 #include "memory.h"
@@ -7,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void append(struct tool_advice *advice, bool is_alternative, const char *why,
 		   char *command)
@@ -39,6 +41,12 @@ void tool_advice_free(struct tool_advice *advice)
 	}
 	free(advice->steps);
 	*advice = (struct tool_advice){.count = 0};
+}
+
+bool tool_advice_is_regular(const char *filename)
+{
+	struct stat st;
+	return stat(filename, &st) != 0 || S_ISREG(st.st_mode);
 }
 
 char *tool_advice_command(const char *command, const char *filename)

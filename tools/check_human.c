@@ -117,6 +117,18 @@ static bool has_other_errors(const struct human *human)
 	return false;
 }
 
+/* Of an image whose backing file's name libvirt does not reach, the safety that QEMU sees is not
+ * all. */
+static const char *what_libvirt_sees(const struct human *human)
+{
+	return has_problem(human, "backing-name-far")
+		       ? "; but libvirt sees no backing file, and would start the\n"
+			 "       machine without it: the guest reads zeros there, and what it "
+			 "then writes stays; start\n       it by libvirt only when that is "
+			 "mended"
+		       : "";
+}
+
 /* The next full pass over the disk, by backup software, is what a lost bitmap costs. */
 static void add_safety(struct human *human)
 {
@@ -137,11 +149,13 @@ static void add_safety(struct human *human)
 	else if (!human->totals.walked)
 		safety = "not looked at (--quick)";
 	else if (has_problem(human, "image-dirty") && !has_other_errors(human))
-		safety = "safe; refcounts are behind, as lazy refcounts are after a crash: the "
-			 "next QEMU that\n       opens the image for writing counts them anew";
+		safety =
+			"safe; refcounts are behind, as lazy refcounts are after a crash: the "
+			"next QEMU that\n       opens the image for writing counts them anew";
 	else if (human->totals.errors == 0)
-		safety = "safe";
-	tool_text_print(human->text, "Guest data: %s.\n", safety);
+		safety = what_libvirt_sees(human)[0] == '\0' ? "safe" : "whole";
+	tool_text_print(human->text, "Guest data: %s%s.\n", safety,
+			what_libvirt_sees(human));
 }
 
 /* ---- What to type ---- */
@@ -164,8 +178,7 @@ static void add_count(struct tool_text *text, uint64_t count, const char *what)
 }
 
 void tool_check_human(struct tool_text *text, const char *filename,
-		      struct qcow2bm_image *image,
-		      const struct qcow2bm_report *report)
+		      struct qcow2bm_image *image, const struct qcow2bm_report *report)
 {
 	struct human human = {
 		.text = text, .filename = filename, .image = image, .report = report};

@@ -6,6 +6,7 @@
 #include "options.h"
 #include "output.h"
 #include "signals.h"
+#include "word.h"
 
 #include <inttypes.h>
 
@@ -67,8 +68,9 @@ static int print_human(const struct undo *undo, const struct qcow2bm_undo_result
 		tool_text_print(&text,
 				"The edit can be undone: %s. The image would be\n%" PRIu64
 				" bytes long again.\n",
-				result->proven ? "nothing else has written since"
-					       : "what the old bitmaps occupied is still free",
+				result->proven
+					? "nothing else has written since"
+					: "what the old bitmaps occupied is still free",
 				result->file_bytes);
 	else if (result->proven && result->marked_bitmaps == 0)
 		tool_text_print(
@@ -81,13 +83,17 @@ static int print_human(const struct undo *undo, const struct qcow2bm_undo_result
 				"Done: all that the edit changed is what it was before "
 				"(%" PRIu64 " bytes put back).\n",
 				result->restored_bytes);
-	if (result->marked_bitmaps != 0)
-		tool_text_print(&text,
-				"Bitmaps %s as in use, so that nobody trusts them: %" PRIu64
-				" (see qcow2bm recover,\nor qcow2bm delete --in-use).\n",
-				undo->options.dry_run ? "would come back marked"
-						      : "came back marked",
-				result->marked_bitmaps);
+	if (result->marked_bitmaps != 0) {
+		tool_text_print(
+			&text,
+			"Bitmaps %s as in use, so that nobody trusts them: %" PRIu64
+			".\nWhat to do about them: qcow2bm check",
+			undo->options.dry_run ? "would come back marked"
+					      : "came back marked",
+			result->marked_bitmaps);
+		tool_word_add_file(&text, undo->filename);
+		tool_text_print(&text, "\n");
+	}
 	return tool_output_text(&text);
 }
 

@@ -53,7 +53,7 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
 			"autoclear bit 0 is set, but there is no bitmaps extension: what "
-			"stood there may be damaged; run qcow2bm check, then repair");
+			"stood there may be damaged" QCOW2BM_SEE_CHECK);
 	if (image->has_bitmaps_extension && !image->is_salvaged &&
 	    !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_fail(
