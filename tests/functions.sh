@@ -61,6 +61,15 @@ requires() {
 	done
 }
 
+# has_sure_times: whether the file system tells for certain when a file was written: without that
+# undo proves nothing.
+has_sure_times() {
+	case $(stat -f -c %T .) in
+	ext2/ext3 | xfs | btrfs | f2fs | overlayfs | zfs | bcachefs) ;;
+	*) return 1 ;;
+	esac
+}
+
 # expect_status N COMMAND...: runs it and fails unless it exits with N. Redirect at will.
 expect_status() {
 	wanted_status=$1
