@@ -37,6 +37,7 @@ q2_headers = \
 	libqcow2bm/image/alloc.h \
 	libqcow2bm/image/apart.h \
 	libqcow2bm/image/backing.h \
+	libqcow2bm/image/believed.h \
 	libqcow2bm/image/clusters.h \
 	libqcow2bm/image/commit.h \
 	libqcow2bm/image/content.h \
@@ -91,6 +92,7 @@ q2_sources = \
 	libqcow2bm/image/allocated.c \
 	libqcow2bm/image/apart.c \
 	libqcow2bm/image/backing.c \
+	libqcow2bm/image/believed.c \
 	libqcow2bm/image/carved.c \
 	libqcow2bm/image/clusters.c \
 	libqcow2bm/image/commit.c \

@@ -10,6 +10,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "apart.h"
+#include "believed.h"
 
 /* Tables of sound bitmaps never overlap. So many bytes are read although others have them too. */
 #define MAX_SHARED_BYTES (16u << 20)
@@ -202,27 +203,13 @@ static enum qcow2bm_code keep_proven(struct q2_plan *plan, struct q2_clusters *s
 	return code;
 }
 
-/* Finds in `wanted` what kept bitmaps and, unless refcounts are trusted, the guest name. */
-static enum qcow2bm_code look_everywhere(struct q2_plan *plan, bool walk,
-					 const struct q2_clusters *wanted,
-					 struct q2_clusters *named, bool *all,
-					 struct qcow2bm_error *err)
-{
-	enum qcow2bm_code code = look_in_bitmaps(plan, wanted, named, all, err);
-	if (code == QCOW2BM_OK && walk)
-		code = q2_walk_find(plan->edit->image, &plan->refs.l2_tables, wanted,
-				    named, plan->watch, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_sort(named, NULL, err);
-	return code;
-}
-
 struct proof {
 	struct q2_clusters directory; /* of the committed directory; it proves itself */
 	struct q2_clusters bitmaps;
 	struct q2_clusters in_place; /* what the commit writes without moving it */
 	struct q2_clusters wanted;
 	struct q2_clusters named;
+	struct q2_clusters guest; /* what the L2 tables name of it, and of what is believed */
 	struct q2_clusters twice;
 	bool all;
 };
@@ -260,6 +247,40 @@ static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 		code = q2_clusters_append(&proof->wanted, &plan->carved, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->wanted, NULL, err);
+	return code;
+}
+
+/* Looks in the L2 tables, once, for what is wanted and for the bits that the edit takes for true. */
+static enum qcow2bm_code look_in_guest(struct q2_plan *plan, struct proof *proof,
+				       struct qcow2bm_error *err)
+{
+	struct q2_clusters sought = {0};
+	enum qcow2bm_code code = q2_believed_collect(plan, &sought, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_append(&sought, &proof->wanted, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&sought, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_walk_find(plan->edit->image, &plan->refs.l2_tables, &sought,
+				    &proof->guest, plan->watch, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&proof->guest, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_append(&proof->named, &proof->guest, err);
+	q2_clusters_free(&sought);
+	return code;
+}
+
+/* Finds in what is wanted what kept bitmaps and, unless refcounts are trusted, the guest name. */
+static enum qcow2bm_code look_everywhere(struct q2_plan *plan, bool walk,
+					 struct proof *proof, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = look_in_bitmaps(plan, &proof->wanted, &proof->named,
+						 &proof->all, err);
+	if (code == QCOW2BM_OK && walk)
+		code = look_in_guest(plan, proof, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&proof->named, NULL, err);
 	return code;
 }
 
@@ -303,14 +324,17 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 	 * the end of the file not left out. */
 	bool walk = plan->carved.count != 0 || !trust;
 	if (code == QCOW2BM_OK)
-		code = look_everywhere(plan, walk, &proof->wanted, &proof->named,
-				       &proof->all, err);
+		code = look_everywhere(plan, walk, proof, err);
 	if (code == QCOW2BM_OK)
 		code = q2_carved_check(plan, &proof->named, proof->all, err);
 	if (code == QCOW2BM_OK)
 		code = q2_apart_check(plan, &proof->in_place, &proof->directory,
 				      &proof->named, err);
 	plan->is_header_shared = code == QCOW2BM_EIMAGE && err->offset == 0;
+	if (code == QCOW2BM_OK)
+		code = q2_believed_check(plan, &proof->guest, err);
+	if (code == QCOW2BM_OK)
+		code = q2_believed_check_others(plan, err);
 	if (code == QCOW2BM_OK)
 		code = is_whole && proof->all ? keep_unnamed(plan, &proof->named, err)
 					      : keep_owned(plan, proof, err);
@@ -332,6 +356,7 @@ enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err
 	q2_clusters_free(&proof.in_place);
 	q2_clusters_free(&proof.wanted);
 	q2_clusters_free(&proof.named);
+	q2_clusters_free(&proof.guest);
 	q2_clusters_free(&proof.twice);
 	return code;
 }
