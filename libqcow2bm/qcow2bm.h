@@ -687,7 +687,8 @@ typedef int qcow2bm_metadata_fn(void *opaque, uint64_t offset, const void *bytes
  * refcount table and blocks, of the L1 and L2 tables of the disk and of internal snapshots, of the
  * snapshot table, the encryption header, the bitmap directory and the bitmap tables, each cluster
  * once, as far as the file goes. The guest's data and the bitmaps' bits are none of it, nor is
- * what cannot be located in a damaged image. Memory is bounded but for the place of each L2 table.
+ * what cannot be located in a damaged image. Clusters in a hole of the file are left out, too: who
+ * writes there fills it. Memory is bounded but for the place of each L2 table.
  *
  * Errors: ESYSTEM, ENOMEM; ESTOPPED when fn returned non-zero. Crash: changes nothing.
  */

@@ -13,9 +13,14 @@ void tool_check_human(struct tool_text *text, const char *filename,
 		      struct qcow2bm_image *image,
 		      const struct qcow2bm_report *report);
 
-/* The keys of `qemu-img check --output=json`, and "problems". */
+/* The keys of `qemu-img check --output=json`, and "to-do"; "problems" come with the next. */
 json_t *tool_check_json(const char *filename, struct qcow2bm_image *image,
 			const struct qcow2bm_report *report);
+
+/* Appends the value, which it gives back, and in it the problems, as one of a document's images. */
+void tool_check_print(struct tool_text *text, json_t *value,
+		      const struct qcow2bm_image *image,
+		      const struct qcow2bm_report *report);
 
 /* Whether the problem is one of the guest's part of the image. */
 bool tool_check_is_guest(const struct qcow2bm_problem *problem);

@@ -5,6 +5,8 @@
 #include "advice.h"
 #include "json.h"
 
+#include <string.h>
+
 static const char *const severities[] = {
 	[QCOW2BM_SEVERITY_NOTE] = "note",
 	[QCOW2BM_SEVERITY_LEAK] = "leak",
@@ -88,11 +90,24 @@ json_t *tool_check_json(const char *filename, struct qcow2bm_image *image,
 	set_number(object, "fragmented-clusters", totals.fragmented_clusters);
 	set_number(object, "compressed-clusters", totals.compressed_clusters);
 	json_object_set_new(object, "references-counted", json_boolean(totals.walked));
-	json_t *problems = json_array();
-	for (size_t i = 0; i < qcow2bm_report_count(report); i++)
-		json_array_append_new(
-			problems, problem_json(image, qcow2bm_report_problem(report, i)));
-	json_object_set_new(object, "problems", problems);
 	json_object_set_new(object, "to-do", to_do_json(filename, image, report));
 	return object;
+}
+
+/* There may be two for each of 65535 bitmaps: as values they would take many times their text. */
+void tool_check_print(struct tool_text *text, json_t *value,
+		      const struct qcow2bm_image *image,
+		      const struct qcow2bm_report *report)
+{
+	static const char end[] = "\n        }";
+	size_t count = qcow2bm_report_count(report);
+	tool_json_print(text, value, 2);
+	text->used -= strlen(end);
+	tool_text_print(text, ",\n            \"problems\": [");
+	for (size_t i = 0; i < count; i++) {
+		tool_text_print(text, "%s\n                ", i == 0 ? "" : ",");
+		tool_json_print(text,
+				problem_json(image, qcow2bm_report_problem(report, i)), 4);
+	}
+	tool_text_print(text, "%s]%s", count == 0 ? "" : "\n            ", end);
 }

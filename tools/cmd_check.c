@@ -18,8 +18,9 @@ struct check {
 	struct tool_options options;
 	unsigned flags;
 	bool carve;
-	json_t *images; /* NULL for people */
-	struct tool_text text;
+	struct tool_text text; /* for people, of one image; as JSON of all that are finished */
+	size_t printed_images; /* that are in the JSON */
+	struct qcow2bm_report *report; /* of the image that is checked */
 	struct tool_signals signals;
 	struct tool_progress progress;
 	bool has_printed;  /* the report of an image */
@@ -73,7 +74,7 @@ static int status_of(const struct qcow2bm_report *report)
 static int carve(struct check *check, const char *filename, struct qcow2bm_image *image,
 		 const struct qcow2bm_report *report, json_t *value)
 {
-	struct tool_text *text = check->images == NULL ? &check->text : NULL;
+	struct tool_text *text = check->options.json ? NULL : &check->text;
 	struct qcow2bm_error err = {0};
 	if (tool_carve_run(filename, image, report, text, value, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
@@ -86,9 +87,8 @@ static int report_image(struct check *check, const char *filename,
 			json_t **value)
 {
 	int status = status_of(report);
-	if (check->images != NULL) {
+	if (check->options.json) {
 		*value = tool_check_json(filename, image, report);
-		json_array_append_new(check->images, *value);
 	} else if (!check->options.quiet || status != TOOL_EXIT_DONE) {
 		tool_check_human(&check->text, filename, image, report);
 	}
@@ -117,41 +117,60 @@ static enum qcow2bm_code watch_check(struct check *check, struct qcow2bm_image *
 static int run_check(struct check *check, const char *filename,
 		     struct qcow2bm_image *image, json_t **value)
 {
-	struct qcow2bm_report *report = NULL;
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code = watch_check(check, image, &report, &err);
+	enum qcow2bm_code code = watch_check(check, image, &check->report, &err);
 	if (code != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
-	int status = report_image(check, filename, image, report, value);
-	int carved = check->carve ? carve(check, filename, image, report, *value)
+	int status = report_image(check, filename, image, check->report, value);
+	int carved = check->carve ? carve(check, filename, image, check->report, *value)
 				  : TOOL_EXIT_DONE;
-	qcow2bm_report_free(report);
 	return carved == TOOL_EXIT_DONE ? status : carved;
 }
 
 /* Between two digests of the metadata, for who must prove that nothing was written. */
 static int run_between_digests(struct check *check, const char *filename,
-			       struct qcow2bm_image *image)
+			       struct qcow2bm_image *image, json_t **value)
 {
 	struct tool_digest before = {.bytes = 0}, after = {.bytes = 0};
-	json_t *value = NULL;
 	int status = tool_digest_make(&before, filename, image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
-	status = run_check(check, filename, image, &value);
+	status = run_check(check, filename, image, value);
 	int digested = tool_digest_make(&after, filename, image);
-	if (value == NULL || digested != TOOL_EXIT_DONE) {
+	if (*value == NULL || digested != TOOL_EXIT_DONE) {
 		json_decref(before.areas);
 		if (digested == TOOL_EXIT_DONE)
 			json_decref(after.areas);
-		return value == NULL ? status : digested;
+		return *value == NULL ? status : digested;
 	}
 	bool is_same = strcmp(before.hex, after.hex) == 0;
-	json_object_set_new(value, "metadata", tool_digest_json(&before, &after));
+	json_object_set_new(*value, "metadata", tool_digest_json(&before, &after));
 	if (is_same)
 		return status;
 	tool_message(filename, "the metadata changed while it was read");
 	return TOOL_EXIT_FAILED;
+}
+
+static const char json_end[] = "\n    ]\n}\n";
+
+/* Adds the finished report of an image, which no signal loses from then on. */
+static void add_json(struct check *check, json_t *value,
+		     const struct qcow2bm_image *image)
+{
+	struct tool_text *text = &check->text;
+	struct tool_signals signals;
+	tool_signals_block(&signals);
+	if (check->printed_images++ == 0) {
+		tool_text_print(text, "{\n    \"images\": [\n        ");
+	} else {
+		text->used -= strlen(json_end);
+		tool_text_print(text, ",\n        ");
+	}
+	tool_check_print(text, value, image, check->report);
+	tool_text_print(text, "%s", json_end);
+	tool_signals_leave(text->bytes, text->used);
+	if (check->signal_number == 0)
+		tool_signals_unblock(&signals);
 }
 
 static int check_image(struct check *check, const char *filename)
@@ -161,19 +180,15 @@ static int check_image(struct check *check, const char *filename)
 	int status = open_image(check, filename, &image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
-	status = check->carve && check->images != NULL
-			 ? run_between_digests(check, filename, image)
+	status = check->carve && check->options.json
+			 ? run_between_digests(check, filename, image, &value)
 			 : run_check(check, filename, image, &value);
+	if (value != NULL)
+		add_json(check, value, image);
+	qcow2bm_report_free(check->report);
+	check->report = NULL;
 	qcow2bm_close(image);
 	return status;
-}
-
-static int print_json(struct check *check)
-{
-	if (json_array_size(check->images) != 0)
-		return tool_output_json(json_pack("{s:o}", "images", check->images));
-	json_decref(check->images);
-	return TOOL_EXIT_DONE;
 }
 
 /* Of one image, with an empty line between two. */
@@ -189,15 +204,17 @@ static int print_report(struct check *check)
 static int check_images(struct check *check, int count, char **filenames)
 {
 	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;
-	check->images = check->options.json ? json_array() : NULL;
 	for (int i = 0; i < count && check->signal_number == 0; i++) {
 		status = tool_exit_worse(status, check_image(check, filenames[i]));
 		/* What is finished is out before the next check, whatever becomes of that. */
-		if (printed == TOOL_EXIT_DONE)
+		if (printed == TOOL_EXIT_DONE && !check->options.json)
 			printed = print_report(check);
 	}
-	if (check->images != NULL)
-		printed = print_json(check);
+	if (check->options.json && check->text.used != 0) {
+		/* Once, and not again by a signal that comes now. */
+		tool_signals_leave(NULL, 0);
+		printed = tool_output_text(&check->text);
+	}
 	tool_text_free(&check->text);
 	if (check->signal_number != 0)
 		return TOOL_EXIT_SIGNAL + check->signal_number;

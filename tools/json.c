@@ -6,10 +6,43 @@
 #include "name.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#define INDENT 4
 
 void tool_json_setup(void)
 {
 	json_set_alloc_funcs(tool_memory_alloc, free);
+}
+
+struct printing {
+	struct tool_text *text;
+	unsigned depth;
+};
+
+/* No string of JSON has a line end in it. */
+static int print_part(const char *bytes, size_t count, void *opaque)
+{
+	const struct printing *printing = opaque;
+	while (count != 0) {
+		const char *end = memchr(bytes, '\n', count);
+		size_t part = end == NULL ? count : (size_t)(end - bytes) + 1;
+		tool_text_add(printing->text, bytes, part);
+		if (end != NULL)
+			tool_text_fill(printing->text, ' ',
+				       (size_t)printing->depth * INDENT);
+		bytes += part;
+		count -= part;
+	}
+	return 0;
+}
+
+void tool_json_print(struct tool_text *text, json_t *value, unsigned depth)
+{
+	struct printing printing = {text, depth};
+	if (json_dump_callback(value, print_part, &printing, JSON_INDENT(INDENT)) != 0)
+		tool_memory_fail(); /* strings were made valid: nothing else can fail */
+	json_decref(value);
 }
 
 static json_t *take_text(char *text)
@@ -35,14 +68,38 @@ json_t *tool_json_number(uint64_t number)
 				   : json_real((double)number);
 }
 
+/* One value for all bitmaps that have the same flags: of 65535 each would take a KiB otherwise. */
+static json_t *flags_json(const struct qcow2bm_bitmap *entry)
+{
+	static json_t *known[2][2];
+	json_t **flags = &known[entry->in_use][entry->autoload];
+	if (*flags == NULL) {
+		*flags = json_array();
+		if (entry->in_use)
+			json_array_append_new(*flags, json_string("in-use"));
+		if (entry->autoload)
+			json_array_append_new(*flags, json_string("auto"));
+	}
+	return json_incref(*flags);
+}
+
+/* The one that was made last, when it is the same text. */
+static json_t *repeated_text(json_t **last, const char *text)
+{
+	json_t *value = tool_json_text(text);
+	if (*last != NULL && json_equal(*last, value)) {
+		json_decref(value);
+	} else {
+		json_decref(*last);
+		*last = value;
+	}
+	return json_incref(*last);
+}
+
 json_t *tool_json_bitmap(const struct tool_survey_bitmap *bitmap, bool bits_counted)
 {
+	static json_t *last_state, *last_problem;
 	const struct qcow2bm_bitmap *entry = &bitmap->entry;
-	json_t *flags = json_array();
-	if (entry->in_use)
-		json_array_append_new(flags, json_string("in-use"));
-	if (entry->autoload)
-		json_array_append_new(flags, json_string("auto"));
 	json_t *object = json_object();
 	json_object_set_new(object, "name",
 			    tool_json_name(entry->name, entry->name_bytes));
@@ -50,9 +107,10 @@ json_t *tool_json_bitmap(const struct tool_survey_bitmap *bitmap, bool bits_coun
 		json_object_set_new(
 			object, "granularity",
 			tool_json_number((uint64_t)1 << entry->granularity_bits));
-	json_object_set_new(object, "flags", flags);
+	json_object_set_new(object, "flags", flags_json(entry));
 	json_object_set_new(object, "state",
-			    json_string(tool_survey_state_word(bitmap->entry.state)));
+			    repeated_text(&last_state, tool_survey_state_word(
+							       bitmap->entry.state)));
 	if (bitmap->measured && bits_counted)
 		json_object_set_new(object, "dirty-bytes",
 				    tool_json_number(bitmap->measure.dirty_bytes));
@@ -60,6 +118,7 @@ json_t *tool_json_bitmap(const struct tool_survey_bitmap *bitmap, bool bits_coun
 		json_object_set_new(object, "stored-bytes",
 				    tool_json_number(bitmap->measure.stored_bytes));
 	if (bitmap->problem != NULL)
-		json_object_set_new(object, "problem", tool_json_text(bitmap->problem));
+		json_object_set_new(object, "problem",
+				    repeated_text(&last_problem, bitmap->problem));
 	return object;
 }

@@ -4,11 +4,15 @@
 #define TOOL_JSON_H
 
 #include "survey.h"
+#include "text.h"
 
 #include <jansson.h>
 
 /* Makes jansson end the program when memory runs out. */
 void tool_json_setup(void);
+
+/* Appends the value as tool_output_json() prints it inside of `depth` others; gives it back. */
+void tool_json_print(struct tool_text *text, json_t *value, unsigned depth);
 
 /* A bitmap's name, in the form of TOOL_NAME_JSON. */
 json_t *tool_json_name(const char *name, size_t name_bytes);

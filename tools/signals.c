@@ -1,26 +1,69 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Signals that may end the program are put off while an image is edited. */
+/* Signals that may end the program are put off while an image is edited, and lose no report that
+ * is finished. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "signals.h"
 
-#include <stddef.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "message.h"
 
 static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 #define NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
-void tool_signals_block(struct tool_signals *signals)
+/* Changed while the signals are blocked. */
+static const char *last_bytes;
+static size_t last_count;
+
+static void find_watched(sigset_t *watched)
 {
-	sigemptyset(&signals->watched);
+	sigemptyset(watched);
 	for (size_t i = 0; i < NUMBERS; i++) {
 		struct sigaction action;
 		/* Linux keeps a blocked signal pending even where it is ignored: under nohup a
 		 * hangup must not interrupt anything. */
 		if (sigaction(numbers[i], NULL, &action) == 0 &&
 		    action.sa_handler != SIG_IGN)
-			sigaddset(&signals->watched, numbers[i]);
+			sigaddset(watched, numbers[i]);
 	}
+}
+
+void tool_signals_block(struct tool_signals *signals)
+{
+	find_watched(&signals->watched);
 	sigprocmask(SIG_BLOCK, &signals->watched, NULL);
+}
+
+/* Calls nothing but what is safe in a handler. */
+static void leave(int number)
+{
+	while (last_count != 0) {
+		ssize_t written = write(STDOUT_FILENO, last_bytes, last_count);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			break;
+		last_bytes += written;
+		last_count -= (size_t)written;
+	}
+	_exit(TOOL_EXIT_SIGNAL + number);
+}
+
+void tool_signals_leave(const char *bytes, size_t count)
+{
+	sigset_t watched, before;
+	struct sigaction action = {.sa_handler = leave};
+	find_watched(&watched);
+	sigprocmask(SIG_BLOCK, &watched, &before);
+	last_bytes = bytes;
+	last_count = count;
+	action.sa_mask = watched;
+	for (size_t i = 0; i < NUMBERS; i++)
+		if (sigismember(&watched, numbers[i]) == 1)
+			sigaction(numbers[i], &action, NULL);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 void tool_signals_unblock(const struct tool_signals *signals)

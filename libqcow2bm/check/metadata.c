@@ -5,6 +5,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../format/table.h"
+#include "../storage/holes.h"
 #include "references.h"
 
 #define READ_BYTES ((size_t)1 << 20)
@@ -41,16 +42,22 @@ static enum qcow2bm_code add_bitmaps(struct q2_clusters *areas,
 	return code;
 }
 
-static enum qcow2bm_code show(struct qcow2bm_image *image, const struct q2_run *run,
-			      uint8_t *buf, qcow2bm_metadata_fn *fn, void *opaque,
+/* Clusters in holes of the file are left out: there may be terabytes of them, and who writes there
+ * fills them. */
+static enum qcow2bm_code show(struct qcow2bm_image *image, struct q2_holes *holes,
+			      const struct q2_run *run, uint8_t *buf,
+			      qcow2bm_metadata_fn *fn, void *opaque,
 			      struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = image->header.cluster_bits;
-	uint64_t off = run->first << cluster_bits;
+	uint64_t cluster_bytes = (uint64_t)1 << cluster_bits;
+	uint64_t off = run->first << cluster_bits, stop;
 	uint64_t end =
 		q2_min_u64((run->first + run->count) << cluster_bits, image->file_bytes);
-	for (; off < end; off += READ_BYTES) {
-		size_t bytes = (size_t)q2_min_u64(READ_BYTES, end - off);
+	while ((off = q2_holes_skip(holes, off, end, &stop)) < end) {
+		off -= off % cluster_bytes;
+		stop = q2_min_u64(q2_round_up(stop, cluster_bytes), end);
+		size_t bytes = (size_t)q2_min_u64(READ_BYTES, stop - off);
 		enum qcow2bm_code code =
 			q2_storage_read(image->storage, buf, bytes, off, err);
 		if (code != QCOW2BM_OK)
@@ -58,6 +65,7 @@ static enum qcow2bm_code show(struct qcow2bm_image *image, const struct q2_run *
 		if (fn(opaque, off, buf, bytes) != 0)
 			return q2_fail(err, QCOW2BM_ESTOPPED, off,
 				       "stopped by the caller");
+		off += bytes;
 	}
 	return QCOW2BM_OK;
 }
@@ -67,6 +75,7 @@ enum qcow2bm_code qcow2bm_read_metadata(struct qcow2bm_image *image,
 					struct qcow2bm_error *err)
 {
 	struct q2_clusters areas = {0};
+	struct q2_holes holes = {.storage = image->storage, .length = image->file_bytes};
 	uint8_t *buf = malloc(READ_BYTES);
 	enum qcow2bm_code code =
 		buf == NULL ? q2_fail_memory(err, "metadata") : QCOW2BM_OK;
@@ -77,7 +86,7 @@ enum qcow2bm_code qcow2bm_read_metadata(struct qcow2bm_image *image,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&areas, NULL, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < areas.count; i++)
-		code = show(image, &areas.runs[i], buf, fn, opaque, err);
+		code = show(image, &holes, &areas.runs[i], buf, fn, opaque, err);
 	q2_clusters_free(&areas);
 	free(buf);
 	return code;

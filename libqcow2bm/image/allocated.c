@@ -6,32 +6,116 @@
 #include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/mapping.h"
+#include "../storage/holes.h"
 #include "source.h"
 
 #define PART_BYTES (64u << 10) /* 4096 extended entries */
 
-/* Keeps the places of the L2 tables that the disk has; those behind it map the state of a
- * machine. */
+/* Leaves out the holes of the file, however long the table is. */
+static enum qcow2bm_code read_l1(struct qcow2bm_image *image, struct q2_holes *holes,
+				 uint64_t *l1, uint32_t entries,
+				 struct qcow2bm_error *err)
+{
+	uint64_t start = image->header.l1_table_off, off = start, stop;
+	uint64_t end = start + (uint64_t)entries * sizeof(*l1);
+	while ((off = q2_holes_skip(holes, off, end, &stop)) < end) {
+		/* Read and decoded in place. */
+		uint64_t *part = l1 + (off - start) / sizeof(*l1);
+		size_t count = (size_t)((stop - off) / sizeof(*l1));
+		enum qcow2bm_code code = q2_storage_read(
+			image->storage, part, count * sizeof(*l1), off, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		for (size_t i = 0; i < count; i++)
+			part[i] = q2_be64_load((const uint8_t *)&part[i]) &
+				  Q2_MAPPING_L1_OFFSET_MASK;
+		off = stop;
+	}
+	return QCOW2BM_OK;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+/* A table that is named once for each part of a large disk would be read as often. */
+static enum qcow2bm_code check_named_once(const struct qcow2bm_image *image,
+					  const uint64_t *l1, uint32_t entries,
+					  size_t named, struct qcow2bm_error *err)
+{
+	uint64_t *sorted = malloc((named + 1) * sizeof(*sorted));
+	if (sorted == NULL)
+		return q2_fail_memory(err, "an L1 table");
+	size_t count = 0, i = 1;
+	for (uint32_t k = 0; k < entries; k++)
+		if (l1[k] != 0)
+			sorted[count++] = l1[k];
+	qsort(sorted, count, sizeof(*sorted), by_number);
+	while (i < count && sorted[i] != sorted[i - 1])
+		i++;
+	uint64_t twice = i < count ? sorted[i] : 0;
+	free(sorted);
+	if (twice == 0)
+		return QCOW2BM_OK;
+	return q2_fail(
+		err, QCOW2BM_EIMAGE, image->header.l1_table_off,
+		"the L1 table names the L2 table at %llu more than once" QCOW2BM_SEE_CHECK,
+		(unsigned long long)twice);
+}
+
+/* An L2 table in a hole of the file names nothing. */
+static size_t drop_empty(const struct qcow2bm_image *image, struct q2_holes *holes,
+			 uint64_t *l1, uint32_t entries)
+{
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
+	size_t named = 0;
+	for (uint32_t i = 0; i < entries; i++) {
+		if (l1[i] != 0 && l1[i] <= INT64_MAX - cluster_bytes &&
+		    q2_holes_is_empty(holes, l1[i], l1[i] + cluster_bytes))
+			l1[i] = 0;
+		named += l1[i] != 0;
+	}
+	return named;
+}
+
+static enum qcow2bm_code load_layer(struct qcow2bm_image *image, uint32_t entries,
+				    struct qcow2bm_error *err)
+{
+	struct q2_holes holes = {.storage = image->storage, .length = image->file_bytes};
+	uint64_t *l1 = calloc((size_t)entries + 1, sizeof(*l1));
+	if (l1 == NULL)
+		return q2_fail_memory(err, "an L1 table");
+	enum qcow2bm_code code = read_l1(image, &holes, l1, entries, err);
+	if (code == QCOW2BM_OK) {
+		size_t named = drop_empty(image, &holes, l1, entries);
+		code = check_named_once(image, l1, entries, named, err);
+	}
+	if (code == QCOW2BM_OK)
+		image->layer_l1 = l1;
+	else
+		free(l1);
+	return code;
+}
+
+/* The L2 tables that the disk has; those behind it map the state of a machine. Of many bitmaps that
+ * are recovered each asks for them. */
 static enum qcow2bm_code load_l1(struct q2_source *source, struct qcow2bm_error *err)
 {
 	const struct q2_header *header = &source->image->header;
 	uint64_t wanted = q2_shift_up(source->shape.bits, source->l2_bits);
-	source->l1_entries = (uint32_t)q2_min_u64(header->l1_entries, wanted);
-	source->l1 = calloc((size_t)source->l1_entries + 1, sizeof(*source->l1));
-	source->l2_part = malloc(PART_BYTES);
-	if (source->l1 == NULL || source->l2_part == NULL)
-		return q2_fail_memory(err, "an L1 table");
-	if (source->l1_entries < wanted)
+	if (header->l1_entries < wanted)
 		return q2_fail(err, QCOW2BM_EIMAGE, header->l1_table_off,
 			       "the L1 table has %u entries, too few for the disk" QCOW2BM_SEE_CHECK,
 			       header->l1_entries);
-	/* Read and decoded in place. */
-	enum qcow2bm_code code = q2_storage_read(source->image->storage, source->l1,
-						 source->l1_entries * sizeof(*source->l1),
-						 header->l1_table_off, err);
-	for (uint32_t i = 0; code == QCOW2BM_OK && i < source->l1_entries; i++)
-		source->l1[i] = q2_be64_load((const uint8_t *)&source->l1[i]) &
-				Q2_MAPPING_L1_OFFSET_MASK;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (source->image->layer_l1 == NULL)
+		code = load_layer(source->image, (uint32_t)wanted, err);
+	source->l1 = source->image->layer_l1;
+	source->l2_part = code == QCOW2BM_OK ? malloc(PART_BYTES) : NULL;
+	if (code == QCOW2BM_OK && source->l2_part == NULL)
+		return q2_fail_memory(err, "an L2 table");
 	return code;
 }
 

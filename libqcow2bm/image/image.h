@@ -67,6 +67,11 @@ struct qcow2bm_image {
 	uint8_t *snapshot_table; /* loaded when first asked for */
 	size_t snapshot_table_bytes;
 	char *snapshot_id, *snapshot_name;
+	unsigned next_snapshot; /* behind the one that was read last; 0: none was */
+	size_t next_snapshot_at;
+	/* Places of the active disk's L2 tables, 0 for those that name nothing; loaded when first
+	 * asked for. */
+	uint64_t *layer_l1;
 	/* The last bitmap that was measured: a hostile image has one table for all of them. */
 	struct q2_directory_entry measured_entry;
 	bool measured_bits;

@@ -277,6 +277,7 @@ void qcow2bm_close(struct qcow2bm_image *image)
 	free(image->snapshot_table);
 	free(image->snapshot_id);
 	free(image->snapshot_name);
+	free(image->layer_l1);
 	free(image->damages);
 	free(image);
 }

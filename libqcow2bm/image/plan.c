@@ -10,6 +10,8 @@
 #include "commit.h"
 #include "in_place.h"
 
+#define MAX_NEW_TABLE_BYTES (16u << 20)
+
 enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
@@ -56,6 +58,30 @@ static enum qcow2bm_code measure_directory(struct q2_plan *plan,
 	return QCOW2BM_OK;
 }
 
+/* New tables are made in memory. Those of sound bitmaps are no longer than what the image has now,
+ * but bitmaps that have one table in common would get a long one each. */
+static enum qcow2bm_code bound_tables(const struct qcow2bm_edit *edit,
+				      struct qcow2bm_error *err)
+{
+	const struct qcow2bm_image *image = edit->image;
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < edit->changed_count; i++) {
+		const struct q2_staged *staged = &edit->staged[edit->changed[i]];
+		if (q2_edit_changes_content(staged))
+			bytes += Q2_TABLE_ENTRY_BYTES *
+				 q2_table_shape(image->header.virtual_bytes,
+						staged->granularity_bits,
+						image->header.cluster_bits)
+					 .entries;
+	}
+	if (bytes <= MAX_NEW_TABLE_BYTES + image->file_bytes)
+		return QCOW2BM_OK;
+	return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
+		       "the new bitmap tables would take %llu bytes, more than the file and "
+		       "%u together; change fewer bitmaps at once",
+		       (unsigned long long)bytes, MAX_NEW_TABLE_BYTES);
+}
+
 static enum qcow2bm_code plan_contents(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	struct qcow2bm_edit *edit = plan->edit;
@@ -67,8 +93,10 @@ static enum qcow2bm_code plan_contents(struct q2_plan *plan, struct qcow2bm_erro
 		staged->heir = NULL;
 		if (!q2_edit_changes_content(staged))
 			continue;
-		enum qcow2bm_code code = q2_content_plan(
-			&plan->contents[plan->content_count], edit, staged, err);
+		enum qcow2bm_code code = q2_watch_look(plan->watch, err);
+		if (code == QCOW2BM_OK)
+			code = q2_content_plan(&plan->contents[plan->content_count], edit,
+					       staged, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		plan->content_count++;
@@ -265,6 +293,8 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 	code = check_evidence(edit, err);
 	if (code == QCOW2BM_OK)
 		code = measure_directory(plan, err);
+	if (code == QCOW2BM_OK)
+		code = bound_tables(edit, err);
 	if (code == QCOW2BM_OK)
 		code = plan_clusters(plan, &why);
 	if (code == QCOW2BM_OK && !may_change_refcounts(plan, &why))

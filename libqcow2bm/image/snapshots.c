@@ -9,29 +9,56 @@
 #include "../format/snapshot.h"
 #include "image.h"
 
-/* The table has no length of its own: the heads of its entries are read one by one. */
+#define PART_BYTES (64u << 10)
+
+/* A part of the file, in which heads of entries are looked for. */
+struct part {
+	uint64_t off;
+	size_t bytes;
+	uint8_t buf[PART_BYTES];
+};
+
+static enum qcow2bm_code read_head(struct qcow2bm_image *image, struct part *part,
+				   uint64_t off, const uint8_t **head,
+				   struct qcow2bm_error *err)
+{
+	if (!q2_checked_within(off, Q2_SNAPSHOT_HEAD_BYTES, image->file_bytes))
+		return q2_fail(err, QCOW2BM_EIMAGE, off,
+			       "the snapshot table reaches past the end of the file");
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (off < part->off || off + Q2_SNAPSHOT_HEAD_BYTES > part->off + part->bytes) {
+		part->off = off;
+		part->bytes = (size_t)q2_min_u64(PART_BYTES, image->file_bytes - off);
+		code = q2_storage_read(image->storage, part->buf, part->bytes, off, err);
+	}
+	*head = part->buf + (off - part->off);
+	return code;
+}
+
+/* The table has no length of its own: the heads of its entries tell, one after the other. */
 static enum qcow2bm_code find_table_bytes(struct qcow2bm_image *image, uint64_t *bytes,
 					  struct qcow2bm_error *err)
 {
 	*bytes = 0;
-	for (uint32_t i = 0; i < image->header.nb_snapshots; i++) {
-		uint8_t head[Q2_SNAPSHOT_HEAD_BYTES];
+	struct part *part = malloc(sizeof(*part));
+	if (part == NULL)
+		return q2_fail_memory(err, "the snapshot table");
+	part->off = part->bytes = 0;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (uint32_t i = 0; code == QCOW2BM_OK && i < image->header.nb_snapshots; i++) {
+		const uint8_t *head = NULL;
 		uint64_t off = image->header.snapshots_off + *bytes;
-		if (!q2_checked_within(off, sizeof(head), image->file_bytes))
-			return q2_fail(
-				err, QCOW2BM_EIMAGE, off,
-				"the snapshot table reaches past the end of the file");
-		enum qcow2bm_code code =
-			q2_storage_read(image->storage, head, sizeof(head), off, err);
+		code = read_head(image, part, off, &head, err);
 		if (code != QCOW2BM_OK)
-			return code;
+			break;
 		*bytes += q2_snapshot_bytes(head);
 		if (*bytes > Q2_SNAPSHOT_MAX_TABLE_BYTES)
-			return q2_fail(err, QCOW2BM_EIMAGE, off,
+			code = q2_fail(err, QCOW2BM_EIMAGE, off,
 				       "the snapshot table has more than %u bytes",
 				       Q2_SNAPSHOT_MAX_TABLE_BYTES);
 	}
-	return QCOW2BM_OK;
+	free(part);
+	return code;
 }
 
 enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image,
@@ -60,14 +87,16 @@ enum qcow2bm_code q2_snapshots_load(struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
-/* Decodes entry after entry up to number `last`, and calls fn for each. */
+/* Decodes entry after entry up to number `last`, and calls fn for each. Without fn it goes on behind
+ * the one that was decoded last: whoever reads all of them reads each once. */
 static enum qcow2bm_code
 decode_up_to(struct qcow2bm_image *image, unsigned last,
 	     enum qcow2bm_code (*fn)(void *, uint64_t, uint32_t, struct qcow2bm_error *),
 	     void *opaque, struct q2_snapshot *snapshot, struct qcow2bm_error *err)
 {
-	size_t at = 0;
-	unsigned idx = 0;
+	bool goes_on = fn == NULL && image->next_snapshot <= last;
+	size_t at = goes_on ? image->next_snapshot_at : 0;
+	unsigned idx = goes_on ? image->next_snapshot : 0;
 	do {
 		size_t entry_bytes;
 		enum qcow2bm_code code = q2_snapshot_decode(
@@ -81,6 +110,8 @@ decode_up_to(struct qcow2bm_image *image, unsigned last,
 			return code;
 		at += entry_bytes;
 	} while (idx++ < last);
+	image->next_snapshot = idx;
+	image->next_snapshot_at = at;
 	return QCOW2BM_OK;
 }
 

@@ -68,9 +68,8 @@ void q2_source_open_all(struct q2_source *source, struct qcow2bm_image *image)
 void q2_source_close(struct q2_source *source)
 {
 	free(source->table);
-	free(source->l1);
 	free(source->l2_part);
-	source->table = source->l1 = NULL;
+	source->table = NULL;
 	source->l2_part = NULL;
 }
 

@@ -138,6 +138,7 @@ static void write_snapshots(const struct build *build, struct place *place,
 		place_store(place, at + 48, 8, build->virtual_bytes);
 		place_store(place, at + 56, 8, UINT64_MAX);
 		memcpy(place->bytes + at + HEAD + EXTRA, "1abc", ID + NAME);
+		place->bytes[at + HEAD + EXTRA] = (uint8_t)('1' + i);
 	}
 }
 

@@ -23,6 +23,7 @@ struct extension {
 struct bitmap {
 	struct text name, extra, table; /* table: the words behind table= */
 	uint64_t repeat; /* so many, with a number behind the name; 0: one */
+	uint64_t tables; /* that they have, in turn; 0: one each */
 	uint64_t granularity_bits, flags, type;
 	uint64_t table_off, table_entries;
 };
@@ -131,6 +132,7 @@ static void add_bitmap(struct layout *layout, unsigned words, char **word)
 		    !take_number(word[i], "flags", &bitmap->flags) &&
 		    !take_number(word[i], "type", &bitmap->type) &&
 		    !take_number(word[i], "repeat", &bitmap->repeat) &&
+		    !take_number(word[i], "tables", &bitmap->tables) &&
 		    !take_text(word[i], "extra", &bitmap->extra) &&
 		    !take_text(word[i], "table", &bitmap->table))
 			recipe_fail("bitmap: not understood: %s", word[i]);
@@ -300,6 +302,31 @@ static uint64_t times(const struct bitmap *line)
 	return line->repeat ? line->repeat : 1;
 }
 
+/* Tables and entries of the bitmaps of one line, in the directory from `off` on; returns where they
+ * end. Those of a line with tables=N have the first N tables in turn. */
+static uint64_t build_line(const struct layout *layout, struct image *image,
+			   const struct bitmap *line, uint64_t off)
+{
+	uint64_t room = line->tables ? line->tables : 1;
+	struct bitmap *built = recipe_alloc(room * sizeof(*built));
+
+	for (uint64_t j = 0; j < times(line); j++) {
+		struct bitmap bitmap = repeated(line, j);
+		struct bitmap *first = &built[j % room];
+
+		if (line->tables && j >= room) {
+			bitmap.table_off = first->table_off;
+			bitmap.table_entries = first->table_entries;
+		} else {
+			build_table(layout, image, &bitmap);
+		}
+		*first = bitmap;
+		build_entry(image, off, &bitmap);
+		off += entry_bytes(&bitmap);
+	}
+	return off;
+}
+
 /* Tables, data and directory; fills in the payload of the bitmaps extension. */
 static void build_bitmaps(const struct layout *layout, struct image *image,
 			  uint8_t payload[24])
@@ -319,15 +346,8 @@ static void build_bitmaps(const struct layout *layout, struct image *image,
 	image_store(&at_payload, 0, 4, count);
 	image_store(&at_payload, 8, 8, bytes);
 	image_store(&at_payload, 16, 8, off);
-	for (unsigned i = 0; i < layout->bitmaps; i++) {
-		for (uint64_t j = 0; j < times(&layout->bitmap[i]); j++) {
-			struct bitmap bitmap = repeated(&layout->bitmap[i], j);
-
-			build_table(layout, image, &bitmap);
-			build_entry(image, off, &bitmap);
-			off += entry_bytes(&bitmap);
-		}
-	}
+	for (unsigned i = 0; i < layout->bitmaps; i++)
+		off = build_line(layout, image, &layout->bitmap[i], off);
 	image_store(image, 88, 8, 1);
 }
 

@@ -181,22 +181,39 @@ static void write_image(const struct image *image, const char *name)
 		recipe_fail("%s: %s", name, strerror(errno));
 }
 
-static void set_number(struct image *image, char **word)
+static unsigned width(const char *word)
 {
 	static const struct {
 		const char *name;
 		unsigned bytes;
 	} widths[] = {{"u8", 1}, {"be16", 2}, {"be32", 4}, {"be64", 8}};
-	uint64_t off = place_find(image, word[1]);
-	uint64_t value = place_find(image, word[3]);
 
 	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
-		if (strcmp(word[2], widths[i].name) == 0) {
-			image_store(image, off, widths[i].bytes, value);
-			return;
-		}
+		if (strcmp(word, widths[i].name) == 0)
+			return widths[i].bytes;
 	}
-	recipe_fail("not u8, be16, be32 or be64: %s", word[2]);
+	recipe_fail("not u8, be16, be32 or be64: %s", word);
+}
+
+static void set_number(struct image *image, char **word)
+{
+	uint64_t off = place_find(image, word[1]);
+
+	image_store(image, off, width(word[2]), place_find(image, word[3]));
+}
+
+/* PLACE WIDTH COUNT STRIDE FIRST STEP: numbers at a distance, each so much more. */
+static void set_series(struct image *image, char **word)
+{
+	uint64_t off = place_find(image, word[1]);
+	unsigned bytes = width(word[2]);
+	uint64_t count = place_find(image, word[3]);
+	uint64_t stride = place_find(image, word[4]);
+	uint64_t value = place_find(image, word[5]);
+	uint64_t step = place_find(image, word[6]);
+
+	for (uint64_t i = 0; i < count; i++)
+		image_store(image, off + i * stride, bytes, value + i * step);
 }
 
 static void fill(struct image *image, char **word)
@@ -214,6 +231,8 @@ static void edit(struct image *image, unsigned words, char **word)
 {
 	if (strcmp(word[0], "set") == 0 && words == 4) {
 		set_number(image, word);
+	} else if (strcmp(word[0], "series") == 0 && words == 7) {
+		set_series(image, word);
 	} else if (strcmp(word[0], "fill") == 0 && words == 4) {
 		fill(image, word);
 	} else if (strcmp(word[0], "bytes") == 0 && words == 3) {

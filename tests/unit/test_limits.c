@@ -320,6 +320,45 @@ static void a_snapshot_that_is_not_there(void **state)
 	one_edit_free(&edit);
 }
 
+/* Those who read all of them go on where they were: in any other order each is the right one, too. */
+static void snapshots_in_any_order(void **state)
+{
+	(void)state;
+	static const unsigned order[] = {0, 1, 2, 2, 0, 2, 1, 1, 0};
+	struct one_edit edit = {0};
+	struct fault_plan faults = {0};
+	const struct build build = {.seed = 14,
+				    .cluster_bits = 12,
+				    .refcount_order = 4,
+				    .virtual_bytes = (uint64_t)sizeof(some_bits) << 16,
+				    .guest_clusters = 3,
+				    .snapshots = 3};
+	char ids[3][16], names[3][64];
+	build_image(&build, &edit.file);
+	for (unsigned i = 0; i < 3; i++) {
+		struct qcow2bm_snapshot snapshot;
+		struct qcow2bm_image *image = open_file(&edit, &faults, false);
+		assert_int_equal(qcow2bm_read_snapshot(image, i, &snapshot, &edit.err),
+				 QCOW2BM_OK);
+		snprintf(ids[i], sizeof(ids[i]), "%s", snapshot.id);
+		snprintf(names[i], sizeof(names[i]), "%s", snapshot.name);
+		qcow2bm_close(image);
+	}
+	assert_string_not_equal(ids[0], ids[1]);
+	assert_string_not_equal(ids[1], ids[2]);
+	struct qcow2bm_image *image = open_file(&edit, &faults, false);
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		struct qcow2bm_snapshot snapshot;
+		assert_int_equal(
+			qcow2bm_read_snapshot(image, order[i], &snapshot, &edit.err),
+			QCOW2BM_OK);
+		assert_string_equal(snapshot.id, ids[order[i]]);
+		assert_string_equal(snapshot.name, names[order[i]]);
+	}
+	qcow2bm_close(image);
+	one_edit_free(&edit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +371,7 @@ int main(void)
 		cmocka_unit_test(the_receiver_of_extents_can_stop),
 		cmocka_unit_test(every_failed_read_is_told),
 		cmocka_unit_test(a_snapshot_that_is_not_there),
+		cmocka_unit_test(snapshots_in_any_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
