@@ -60,7 +60,8 @@ static enum qcow2bm_code put_over(struct view *view, uint8_t *buf, size_t bytes,
 	for (size_t i = find_place(view, off);
 	     i < view->count && view->places[i].off < off + bytes; i++)
 		view->near[near++] = view->places[i].number;
-	qsort(view->near, near, sizeof(*view->near), compare_numbers);
+	if (near > 1)
+		qsort(view->near, near, sizeof(*view->near), compare_numbers);
 	for (size_t i = 0; i < near; i++) {
 		const struct q2_undo_entry *entry = &view->undo->entries[view->near[i]];
 		uint64_t from = q2_max_u64(entry->record.off, off);

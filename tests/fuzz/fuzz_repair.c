@@ -152,17 +152,19 @@ static void check_owners(const struct memory_file *file, bool may_leak)
 	owners_free(&owners);
 }
 
-/* What a check finds now is not for a repair, and a repair does nothing. Leaks may be left after a
+/* What a check finds now is not for a repair, and a repair does nothing; of an image that is marked
+ * corrupt, or was not closed, all bitmaps can be dropped, and nothing else be repaired. Leaks may be left after a
  * fault, and where the guest's structures were damaged: what those name past the end lies inside
  * a file that has grown, so that they may be sound now. */
-static void check_again(struct memory_file *file, bool may_leak)
+static void check_again(struct memory_file *file, unsigned options, bool may_leak)
 {
 	struct qcow2bm_image *image;
 	struct qcow2bm_report *report;
 	struct qcow2bm_edit *edit;
 	struct qcow2bm_plan plan;
 	struct qcow2bm_error err = {0};
-	const struct qcow2bm_repair_options trust = {.flags = OPTION_TRUST};
+	const struct qcow2bm_repair_options trust = {
+		.flags = OPTION_TRUST | (options & OPTION_DROP_ALL)};
 	fuzz_require(q2_image_open_damaged(&image, memory_storage_open(file), &err) ==
 				     QCOW2BM_OK &&
 			     qcow2bm_check(image, NULL, &report, &err) == QCOW2BM_OK,
@@ -211,7 +213,7 @@ static void judge(struct memory_file *file, const struct view *before, unsigned 
 	bool may_leak = (options & OPTION_FAULT) != 0 || before->says_leaks;
 	if (before->is_guest_sound)
 		check_owners(file, may_leak);
-	check_again(file, may_leak || !before->is_guest_sound);
+	check_again(file, options, may_leak || !before->is_guest_sound);
 }
 
 /* Stages and commits the repair. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Commits that were stopped after the backing file's name had moved, and the next commit of the
- * same image. */
+/* Where the backing file's name is moved to, commits that were stopped after it had moved, and the
+ * next commit of the same image. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
+#include "image/backing.h"
 #include "image/image.h"
 
 #define NAME "base.qcow2"
@@ -127,9 +128,41 @@ static void a_failed_move_leaves_the_image_to_be_opened_anew(void **state)
 	}
 }
 
+/* A header cluster of 512 bytes, its end marker at byte 440: what is planned for a name of 24 bytes
+ * at byte `name`, when the extensions are to end at byte `end`. */
+static uint64_t plan_move(uint64_t name, uint64_t end, bool has_end_marker)
+{
+	uint8_t head[512] = {0};
+	uint64_t off = 1;
+	const struct qcow2bm_image image = {
+		.header = {.cluster_bits = 9,
+			   .backing_file_off = name,
+			   .backing_file_bytes = 24},
+		.head = head,
+		.head_bytes = sizeof(head),
+		.end_marker_off = 440,
+		.has_end_marker = has_end_marker,
+	};
+	assert_int_equal(q2_backing_plan(&image, end, &off, NULL), QCOW2BM_OK);
+	return off;
+}
+
+/* With no room behind it a name is moved to where it has some, or stays. */
+static void a_name_that_is_not_in_the_way(void **state)
+{
+	(void)state;
+	assert_int_equal(plan_move(472, 0, true), 0); /* 16 bytes behind it are enough */
+	assert_int_equal(plan_move(480, 0, true), 448);
+	assert_int_equal(plan_move(480, 0, false), 0);
+	assert_int_equal(plan_move(488, 456, true), 456);
+	/* A copy behind the new end would overlap it; the next place is outside the cluster. */
+	assert_int_equal(plan_move(480, 480, true), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_name_that_is_not_in_the_way),
 		cmocka_unit_test(the_next_commit_knows_the_new_place),
 		cmocka_unit_test(a_failed_move_leaves_the_image_to_be_opened_anew),
 	};

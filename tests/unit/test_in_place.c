@@ -216,31 +216,84 @@ static void a_directory_that_is_not_the_bitmaps_alone_stays(void **state)
 	one_edit_free(&edit);
 }
 
+static enum qcow2bm_code try_repair(struct one_edit *edit,
+				    const struct qcow2bm_repair_options *options)
+{
+	struct qcow2bm_image *image;
+	struct qcow2bm_edit *staged;
+	struct qcow2bm_report *report;
+	struct q2_storage *storage = memory_storage_open(&edit->file);
+	storage->can_grow = false;
+	assert_int_equal(q2_image_open_damaged(&image, storage, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
+	enum qcow2bm_code code = qcow2bm_repair(staged, report, options, &edit->err);
+	if (code == QCOW2BM_OK)
+		code = qcow2bm_commit(staged, NULL, &edit->result, &edit->err);
+	qcow2bm_edit_end(staged);
+	qcow2bm_report_free(report);
+	qcow2bm_close(image);
+	return code;
+}
+
+/* What is leaked could be data that a bitmap has lost. */
+static void repair_full(struct one_edit *edit, size_t count)
+{
+	const struct qcow2bm_repair_options options = {
+		.flags = QCOW2BM_REPAIR_TRUST_BITMAPS};
+	if (try_repair(edit, &options) != QCOW2BM_OK)
+		fail_msg("%s", edit->err.sentence);
+	assert_true(inspect_load(&edit->inspect, edit->file.bytes, edit->file.length));
+	assert_int_equal(edit->inspect.bitmap_count, count);
+}
+
 /* What is leaked is the room that is wanted: a repair that frees it needs none. */
 static void leaks_are_freed_without_room(void **state)
 {
 	(void)state;
 	struct one_edit edit;
-	struct qcow2bm_image *image;
-	struct qcow2bm_edit *staged;
-	struct qcow2bm_report *report;
 	build_full(&edit, COUNT);
-	struct q2_storage *storage = memory_storage_open(&edit.file);
-	storage->can_grow = false;
-	assert_int_equal(q2_image_open_damaged(&image, storage, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
-	/* They could be data that a bitmap has lost. */
-	const struct qcow2bm_repair_options options = {
-		.flags = QCOW2BM_REPAIR_TRUST_BITMAPS};
-	assert_int_equal(qcow2bm_repair(staged, report, &options, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(staged, NULL, &edit.result, NULL), QCOW2BM_OK);
-	assert_true(inspect_load(&edit.inspect, edit.file.bytes, edit.file.length));
+	repair_full(&edit, COUNT);
 	assert_true(inspect_check_refcounts(&edit.inspect, false, NULL));
-	assert_int_equal(edit.inspect.bitmap_count, COUNT);
-	qcow2bm_edit_end(staged);
-	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	one_edit_free(&edit);
+}
+
+/* A bitmap that is dropped names the directory, which stays where it is. */
+static void a_directory_is_not_freed_with_a_bitmap(void **state)
+{
+	(void)state;
+	struct one_edit edit;
+	struct inspect inspect;
+	build_full(&edit, 3);
+	assert_true(inspect_load(&inspect, edit.file.bytes, edit.file.length));
+	uint64_t directory = inspect_number(&inspect, inspect.payload_off + 16, 8);
+	inspect_free(&inspect);
+	one_edit_store(&edit, one_edit_entry_off(&edit, 1, 0), 8, directory);
+	repair_full(&edit, 2);
+	assert_int_equal(inspect_number(&edit.inspect, edit.inspect.payload_off + 16, 8),
+			 directory);
+	assert_int_equal(one_edit_refcount(&edit, directory / CLUSTER_BYTES), 1);
+	one_edit_free(&edit);
+}
+
+/* A directory whose count is wrong may hold more than is seen. */
+static void a_damaged_directory_is_not_rearranged(void **state)
+{
+	(void)state;
+	static const size_t drop = 0;
+	const struct qcow2bm_repair_options options = {
+		.flags = QCOW2BM_REPAIR_TRUST_BITMAPS, .drop = &drop, .drop_count = 1};
+	struct one_edit edit;
+	struct inspect inspect;
+	struct memory_file before = {0};
+	build_full(&edit, 3);
+	assert_true(inspect_load(&inspect, edit.file.bytes, edit.file.length));
+	one_edit_store(&edit, inspect.payload_off, 4, 4);
+	inspect_free(&inspect);
+	memory_file_fill(&before, edit.file.bytes, edit.file.length);
+	assert_int_equal(try_repair(&edit, &options), QCOW2BM_ESYSTEM);
+	assert_memory_equal(edit.file.bytes, before.bytes, before.length);
+	memory_file_free(&before);
 	one_edit_free(&edit);
 }
 
@@ -349,6 +402,8 @@ int main(void)
 		cmocka_unit_test(flags_and_names_change_in_one_sector),
 		cmocka_unit_test(a_directory_that_is_not_the_bitmaps_alone_stays),
 		cmocka_unit_test(leaks_are_freed_without_room),
+		cmocka_unit_test(a_directory_is_not_freed_with_a_bitmap),
+		cmocka_unit_test(a_damaged_directory_is_not_rearranged),
 		cmocka_unit_test(a_full_file_system_is_found_while_writing),
 		cmocka_unit_test(a_second_try_tells_how_it_ended),
 		cmocka_unit_test(a_stopped_edit_leaves_the_image_to_be_opened_anew),
