@@ -19,6 +19,7 @@ struct q2_bitmap {
 	bool is_surplus;     /* behind the nb_bitmaps that the extension counts */
 	/* Of a directory that was judged: */
 	bool is_evidence;    /* that a program wrote which knows no bitmaps */
+	bool is_contested;   /* something else of the bitmaps' has its clusters, too */
 	bool is_tail_judged; /* bits behind the end of the disk were looked for */
 };
 
@@ -42,6 +43,7 @@ struct q2_directory {
 	bool is_judged;   /* each bitmap's problem is known, as far as tables tell */
 	char *evidence;   /* why none of the bitmaps can be trusted, or NULL */
 	bool is_evidence; /* the directory itself is what shows it */
+	bool is_contested; /* a bitmap has its clusters, too */
 };
 
 struct qcow2bm_image {

@@ -100,6 +100,7 @@ static enum qcow2bm_code note_shared(struct judgement *judgement, size_t idx,
 	struct q2_bitmap *bitmap = &judgement->image->directory.bitmaps[idx];
 	char sentence[160];
 	judgement->is_read[idx] = false;
+	bitmap->is_contested = true;
 	snprintf(sentence, sizeof(sentence),
 		 "its table at byte %llu is that of another bitmap, too",
 		 (unsigned long long)bitmap->entry.table_off);
@@ -319,22 +320,27 @@ static enum qcow2bm_code note_tally(struct q2_bitmap *bitmap, const struct tally
 static enum qcow2bm_code blame(struct judgement *judgement, struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = judgement->image;
+	struct q2_directory *directory = &image->directory;
+	unsigned cluster_bits = image->header.cluster_bits;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (judgement->metadata.count == 0 && judgement->shared.count == 0 &&
 	    judgement->uncounted.count == 0)
 		return QCOW2BM_OK;
-	for (size_t i = 0; code == QCOW2BM_OK && i < image->directory.count; i++) {
-		struct q2_bitmap *bitmap = &image->directory.bitmaps[i];
+	directory->is_contested =
+		q2_clusters_count(&judgement->shared, directory->off >> cluster_bits,
+				  q2_shift_up(directory->size, cluster_bits)) != 0;
+	for (size_t i = 0; code == QCOW2BM_OK && i < directory->count; i++) {
+		struct q2_bitmap *bitmap = &directory->bitmaps[i];
 		struct tally tally = {.judgement = judgement};
 		if (!judgement->is_read[i])
 			continue;
-		unsigned cluster_bits = image->header.cluster_bits;
 		count_clusters(&tally, bitmap->entry.table_off >> cluster_bits,
 			       q2_shift_up(table_bytes(bitmap), cluster_bits));
 		code = q2_tables_visit(image, bitmap, count_entry, &tally, err);
 		if (code == QCOW2BM_OK)
 			code = note_tally(bitmap, &tally, err);
 		bitmap->is_evidence = tally.uncounted != 0;
+		bitmap->is_contested = tally.shared != 0;
 	}
 	return code;
 }

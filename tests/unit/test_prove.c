@@ -207,6 +207,12 @@ static void a_cluster_that_is_named_twice_is_leaked(void **state)
 		build_two(&edit);
 		uint64_t shared = entry_of(&edit, 0, 0);
 		set_entry(&edit, other, 1, shared);
+		if (other == 1) { /* b, which has a's bits, would look sound */
+			assert_int_equal(one_edit_run(&edit, delete_a, 0), QCOW2BM_EIMAGE);
+			assert_true(one_edit_is_untouched(&edit));
+			one_edit_free(&edit);
+			continue;
+		}
 		assert_int_equal(one_edit_run(&edit, delete_a, 0), QCOW2BM_OK);
 		assert_int_equal(refcount_of(&edit, shared >> CLUSTER_BITS), 1);
 		assert_false(one_edit_is_written(&edit, shared >> CLUSTER_BITS));
