@@ -24,7 +24,8 @@ struct check {
 	struct tool_signals signals;
 	struct tool_progress progress;
 	bool has_printed;  /* the report of an image */
-	int signal_number; /* that cut the checks off; 0: none */
+	int signal_number; /* that came; 0: none */
+	bool is_cut_off;   /* by it, and something is not checked */
 };
 
 static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
@@ -119,6 +120,7 @@ static int run_check(struct check *check, const char *filename,
 {
 	struct qcow2bm_error err = {0};
 	enum qcow2bm_code code = watch_check(check, image, &check->report, &err);
+	check->is_cut_off = code == QCOW2BM_EINTERRUPTED;
 	if (code != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	int status = report_image(check, filename, image, check->report, value);
@@ -204,7 +206,10 @@ static int print_report(struct check *check)
 static int check_images(struct check *check, int count, char **filenames)
 {
 	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;
-	for (int i = 0; i < count && check->signal_number == 0; i++) {
+	for (int i = 0; i < count; i++) {
+		check->is_cut_off |= check->signal_number != 0;
+		if (check->is_cut_off)
+			break;
 		status = tool_exit_worse(status, check_image(check, filenames[i]));
 		/* What is finished is out before the next check, whatever becomes of that. */
 		if (printed == TOOL_EXIT_DONE && !check->options.json)
@@ -216,7 +221,7 @@ static int check_images(struct check *check, int count, char **filenames)
 		printed = tool_output_text(&check->text);
 	}
 	tool_text_free(&check->text);
-	if (check->signal_number != 0)
+	if (check->is_cut_off)
 		return TOOL_EXIT_SIGNAL + check->signal_number;
 	return printed != TOOL_EXIT_DONE ? printed : status;
 }

@@ -54,10 +54,17 @@ static enum qcow2bm_code survey_one(struct tool_survey_bitmap *bitmap,
 		return code;
 	code = qcow2bm_measure(image, idx, flags, &bitmap->measure, &found);
 	bitmap->measured = code == QCOW2BM_OK;
-	if (code == QCOW2BM_OK || code == QCOW2BM_EIMAGE)
-		return QCOW2BM_OK;
-	*err = found;
-	return code;
+	if (code != QCOW2BM_OK && code != QCOW2BM_EIMAGE) {
+		*err = found;
+		return code;
+	}
+	/* The file ended since it was judged. */
+	if (code == QCOW2BM_EIMAGE && bitmap->entry.state != QCOW2BM_STATE_CORRUPT) {
+		free(bitmap->problem);
+		bitmap->problem = tool_message_sentence(&found);
+		bitmap->entry.state = QCOW2BM_STATE_CORRUPT;
+	}
+	return QCOW2BM_OK;
 }
 
 enum qcow2bm_code tool_survey_take(struct tool_survey *survey,

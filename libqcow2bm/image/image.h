@@ -20,6 +20,7 @@ struct q2_bitmap {
 	/* Of a directory that was judged: */
 	bool is_evidence;    /* that a program wrote which knows no bitmaps */
 	bool is_contested;   /* something else of the bitmaps' has its clusters, too */
+	bool is_padded;      /* its entry is filled up with what an edit would not write */
 	bool is_tail_judged; /* bits behind the end of the disk were looked for */
 };
 

@@ -270,27 +270,31 @@ static enum qcow2bm_code check_evidence(const struct qcow2bm_edit *edit,
 		       directory->evidence);
 }
 
-/* That a bitmap's clusters hold something else of the bitmaps', too, shows as long as both are there.
- * The directory moves, and what is deleted or gets new bits lets go: the other would look sound. */
-static enum qcow2bm_code check_contested(const struct qcow2bm_edit *edit,
+/* What shows a bitmap's damage may be gone with an edit of others. That its clusters hold something
+ * else of the bitmaps', too, shows as long as both are there: the directory moves, and what is
+ * deleted or gets new bits lets go. Padding is written anew. */
+static enum qcow2bm_code check_traces(const struct qcow2bm_edit *edit,
 					 struct qcow2bm_error *err)
 {
 	const struct q2_directory *directory = &edit->image->directory;
 	bool lets_go = directory->is_contested;
-	const struct q2_bitmap *left = NULL;
+	const struct q2_bitmap *contested = NULL, *padded = NULL;
 	if (edit->repair.is_wanted)
 		return QCOW2BM_OK;
 	for (size_t i = 0; i < directory->count; i++) {
 		const struct q2_staged *staged = &edit->staged[i];
 		const struct q2_bitmap *bitmap = &directory->bitmaps[i];
-		if (!bitmap->is_contested)
+		bool is_kept = !staged->is_deleted && !q2_edit_changes_content(staged);
+		lets_go |= bitmap->is_contested && !is_kept;
+		if (!is_kept || (staged->flags & Q2_DIRECTORY_FLAG_IN_USE))
 			continue;
-		if (staged->is_deleted || q2_edit_changes_content(staged))
-			lets_go = true;
-		else if (!(staged->flags & Q2_DIRECTORY_FLAG_IN_USE))
-			left = bitmap;
+		if (bitmap->is_contested)
+			contested = bitmap;
+		if (bitmap->is_padded)
+			padded = bitmap;
 	}
-	if (!lets_go || left == NULL)
+	const struct q2_bitmap *left = lets_go && contested != NULL ? contested : padded;
+	if (left == NULL)
 		return QCOW2BM_OK;
 	return q2_fail(err, QCOW2BM_EIMAGE, left->off,
 		       "bitmap '%.*s' would look sound afterwards, but is corrupt (%s)" QCOW2BM_SEE_CHECK,
@@ -320,7 +324,7 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 		return code;
 	code = check_evidence(edit, err);
 	if (code == QCOW2BM_OK)
-		code = check_contested(edit, err);
+		code = check_traces(edit, err);
 	if (code == QCOW2BM_OK)
 		code = measure_directory(plan, err);
 	if (code == QCOW2BM_OK)

@@ -78,7 +78,8 @@ static enum qcow2bm_code judge_entry(struct q2_bitmap *bitmap, struct qcow2bm_er
 			bitmap,
 			"a flag says what to do with its extra data, but it has none",
 			err);
-	if (has_padding(bitmap))
+	bitmap->is_padded = has_padding(bitmap);
+	if (bitmap->is_padded)
 		return q2_directory_note_problem(
 			bitmap, "the bytes that fill its entry up are not zero", err);
 	return QCOW2BM_OK;
