@@ -46,8 +46,9 @@ static void run_edit(struct run *run, struct trial *trial, uint64_t at, uint64_t
 	memset(run, 0, sizeof(*run));
 	memory_file_fill(&trial->file, trial->before_file.bytes,
 			 trial->before_file.length);
-	struct qcow2bm_image *other = edit_case_other(edit, &other_file);
+	/* An image that is only read keeps what was loaded of it until it is closed. */
 	int64_t blocks = memory_faults.blocks;
+	struct qcow2bm_image *other = edit_case_other(edit, &other_file);
 	struct q2_storage *storage =
 		edit_case_storage(trial->edit_case->image, &trial->file);
 	memory_faults.calls = memory_faults.failures = 0;
@@ -57,11 +58,11 @@ static void run_edit(struct run *run, struct trial *trial, uint64_t at, uint64_t
 	run->code = edit_case_run_with(storage, other, edit, NULL, &run->result,
 				       &run->err);
 	memory_faults.is_on = false;
-	run->left = memory_faults.blocks - blocks;
 	run->calls = memory_faults.calls;
 	run->failures = memory_faults.failures;
 	qcow2bm_close(other);
 	memory_file_free(&other_file);
+	run->left = memory_faults.blocks - blocks;
 }
 
 /* ---- Judging ------------------------------------------------------------------------ */
