@@ -68,38 +68,14 @@ json_t *tool_json_number(uint64_t number)
 				   : json_real((double)number);
 }
 
-/* One value for all bitmaps that have the same flags: of 65535 each would take a KiB otherwise. */
-static json_t *flags_json(const struct qcow2bm_bitmap *entry)
-{
-	static json_t *known[2][2];
-	json_t **flags = &known[entry->in_use][entry->autoload];
-	if (*flags == NULL) {
-		*flags = json_array();
-		if (entry->in_use)
-			json_array_append_new(*flags, json_string("in-use"));
-		if (entry->autoload)
-			json_array_append_new(*flags, json_string("auto"));
-	}
-	return json_incref(*flags);
-}
-
-/* The one that was made last, when it is the same text. */
-static json_t *repeated_text(json_t **last, const char *text)
-{
-	json_t *value = tool_json_text(text);
-	if (*last != NULL && json_equal(*last, value)) {
-		json_decref(value);
-	} else {
-		json_decref(*last);
-		*last = value;
-	}
-	return json_incref(*last);
-}
-
 json_t *tool_json_bitmap(const struct tool_survey_bitmap *bitmap, bool bits_counted)
 {
-	static json_t *last_state, *last_problem;
 	const struct qcow2bm_bitmap *entry = &bitmap->entry;
+	json_t *flags = json_array();
+	if (entry->in_use)
+		json_array_append_new(flags, json_string("in-use"));
+	if (entry->autoload)
+		json_array_append_new(flags, json_string("auto"));
 	json_t *object = json_object();
 	json_object_set_new(object, "name",
 			    tool_json_name(entry->name, entry->name_bytes));
@@ -107,10 +83,9 @@ json_t *tool_json_bitmap(const struct tool_survey_bitmap *bitmap, bool bits_coun
 		json_object_set_new(
 			object, "granularity",
 			tool_json_number((uint64_t)1 << entry->granularity_bits));
-	json_object_set_new(object, "flags", flags_json(entry));
+	json_object_set_new(object, "flags", flags);
 	json_object_set_new(object, "state",
-			    repeated_text(&last_state, tool_survey_state_word(
-							       bitmap->entry.state)));
+			    json_string(tool_survey_state_word(bitmap->entry.state)));
 	if (bitmap->measured && bits_counted)
 		json_object_set_new(object, "dirty-bytes",
 				    tool_json_number(bitmap->measure.dirty_bytes));
@@ -118,7 +93,6 @@ json_t *tool_json_bitmap(const struct tool_survey_bitmap *bitmap, bool bits_coun
 		json_object_set_new(object, "stored-bytes",
 				    tool_json_number(bitmap->measure.stored_bytes));
 	if (bitmap->problem != NULL)
-		json_object_set_new(object, "problem",
-				    repeated_text(&last_problem, bitmap->problem));
+		json_object_set_new(object, "problem", tool_json_text(bitmap->problem));
 	return object;
 }
