@@ -41,6 +41,7 @@ q2_headers = \
 	libqcow2bm/image/clusters.h \
 	libqcow2bm/image/commit.h \
 	libqcow2bm/image/content.h \
+	libqcow2bm/image/doubt.h \
 	libqcow2bm/image/edit.h \
 	libqcow2bm/image/entry.h \
 	libqcow2bm/image/generation.h \
@@ -101,6 +102,7 @@ q2_sources = \
 	libqcow2bm/image/convert.c \
 	libqcow2bm/image/describe.c \
 	libqcow2bm/image/directory.c \
+	libqcow2bm/image/doubt.c \
 	libqcow2bm/image/edit.c \
 	libqcow2bm/image/entry.c \
 	libqcow2bm/image/generation.c \
