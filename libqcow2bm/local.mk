@@ -9,17 +9,10 @@ q2_headers = \
 	libqcow2bm/base/watch.h \
 	libqcow2bm/storage/holder.h \
 	libqcow2bm/storage/holes.h \
-	libqcow2bm/storage/journal.h \
 	libqcow2bm/storage/lock.h \
-	libqcow2bm/storage/spans.h \
 	libqcow2bm/storage/stamp.h \
 	libqcow2bm/storage/storage.h \
-	libqcow2bm/storage/undo.h \
-	libqcow2bm/storage/undo_kept.h \
-	libqcow2bm/storage/undo_record.h \
-	libqcow2bm/storage/undo_view.h \
-	libqcow2bm/storage/undo_write.h \
-	libqcow2bm/format/directory.h \
+	libqcow2bm/format/entry.h \
 	libqcow2bm/format/extension.h \
 	libqcow2bm/format/header.h \
 	libqcow2bm/format/mapping.h \
@@ -34,33 +27,42 @@ q2_headers = \
 	libqcow2bm/bits/target.h \
 	libqcow2bm/bits/uniform.h \
 	libqcow2bm/bits/within.h \
-	libqcow2bm/image/alloc.h \
-	libqcow2bm/image/apart.h \
+	libqcow2bm/undo/journal.h \
+	libqcow2bm/undo/kept.h \
+	libqcow2bm/undo/record.h \
+	libqcow2bm/undo/spans.h \
+	libqcow2bm/undo/undo.h \
+	libqcow2bm/undo/view.h \
+	libqcow2bm/undo/write.h \
 	libqcow2bm/image/backing.h \
-	libqcow2bm/image/believed.h \
-	libqcow2bm/image/clusters.h \
-	libqcow2bm/image/commit.h \
-	libqcow2bm/image/content.h \
-	libqcow2bm/image/doubt.h \
-	libqcow2bm/image/edit.h \
-	libqcow2bm/image/entry.h \
 	libqcow2bm/image/generation.h \
-	libqcow2bm/image/grow.h \
 	libqcow2bm/image/image.h \
-	libqcow2bm/image/in_place.h \
-	libqcow2bm/image/journal.h \
-	libqcow2bm/image/plan.h \
-	libqcow2bm/image/refcounts.h \
-	libqcow2bm/image/refs.h \
-	libqcow2bm/image/soundness.h \
-	libqcow2bm/image/source.h \
-	libqcow2bm/image/structures.h \
-	libqcow2bm/image/undo.h \
-	libqcow2bm/check/carve.h \
+	libqcow2bm/clusters/clusters.h \
+	libqcow2bm/clusters/refcounts.h \
+	libqcow2bm/clusters/refs.h \
+	libqcow2bm/clusters/soundness.h \
+	libqcow2bm/clusters/structures.h \
+	libqcow2bm/source/source.h \
+	libqcow2bm/edit/alloc.h \
+	libqcow2bm/edit/apart.h \
+	libqcow2bm/edit/believed.h \
+	libqcow2bm/edit/commit.h \
+	libqcow2bm/edit/content.h \
+	libqcow2bm/edit/doubt.h \
+	libqcow2bm/edit/edit.h \
+	libqcow2bm/edit/entry.h \
+	libqcow2bm/edit/grow.h \
+	libqcow2bm/edit/in_place.h \
+	libqcow2bm/edit/journal.h \
+	libqcow2bm/edit/plan.h \
+	libqcow2bm/edit/undo.h \
+	libqcow2bm/bitmap/promise.h \
+	libqcow2bm/bitmap/traces.h \
 	libqcow2bm/check/check.h \
 	libqcow2bm/check/entries.h \
 	libqcow2bm/check/problems.h \
-	libqcow2bm/check/references.h
+	libqcow2bm/check/references.h \
+	libqcow2bm/carve/carve.h
 
 q2_sources = \
 	libqcow2bm/base/error.c \
@@ -69,19 +71,10 @@ q2_sources = \
 	libqcow2bm/storage/file.c \
 	libqcow2bm/storage/holder.c \
 	libqcow2bm/storage/holes.c \
-	libqcow2bm/storage/journal.c \
 	libqcow2bm/storage/lock.c \
 	libqcow2bm/storage/padded.c \
-	libqcow2bm/storage/spans.c \
 	libqcow2bm/storage/stamp.c \
-	libqcow2bm/storage/undo.c \
-	libqcow2bm/storage/undo_kept.c \
-	libqcow2bm/storage/undo_load.c \
-	libqcow2bm/storage/undo_position.c \
-	libqcow2bm/storage/undo_record.c \
-	libqcow2bm/storage/undo_view.c \
-	libqcow2bm/storage/undo_write.c \
-	libqcow2bm/format/directory.c \
+	libqcow2bm/format/entry.c \
 	libqcow2bm/format/extension.c \
 	libqcow2bm/format/header.c \
 	libqcow2bm/format/mapping.c \
@@ -89,44 +82,53 @@ q2_sources = \
 	libqcow2bm/format/refcount.c \
 	libqcow2bm/format/snapshot.c \
 	libqcow2bm/format/table.c \
-	libqcow2bm/image/alloc.c \
-	libqcow2bm/image/allocated.c \
-	libqcow2bm/image/apart.c \
+	libqcow2bm/undo/journal.c \
+	libqcow2bm/undo/kept.c \
+	libqcow2bm/undo/load.c \
+	libqcow2bm/undo/position.c \
+	libqcow2bm/undo/record.c \
+	libqcow2bm/undo/spans.c \
+	libqcow2bm/undo/undo.c \
+	libqcow2bm/undo/view.c \
+	libqcow2bm/undo/write.c \
 	libqcow2bm/image/backing.c \
-	libqcow2bm/image/believed.c \
-	libqcow2bm/image/carved.c \
-	libqcow2bm/image/clusters.c \
-	libqcow2bm/image/commit.c \
-	libqcow2bm/image/compute.c \
-	libqcow2bm/image/content.c \
-	libqcow2bm/image/convert.c \
 	libqcow2bm/image/describe.c \
 	libqcow2bm/image/directory.c \
-	libqcow2bm/image/doubt.c \
-	libqcow2bm/image/edit.c \
-	libqcow2bm/image/entry.c \
 	libqcow2bm/image/generation.c \
-	libqcow2bm/image/grow.c \
-	libqcow2bm/image/in_place.c \
-	libqcow2bm/image/journal.c \
 	libqcow2bm/image/open.c \
-	libqcow2bm/image/plan.c \
-	libqcow2bm/image/prove.c \
-	libqcow2bm/image/refcounts.c \
-	libqcow2bm/image/refs.c \
-	libqcow2bm/image/release.c \
 	libqcow2bm/image/salvage.c \
-	libqcow2bm/image/settle.c \
 	libqcow2bm/image/snapshots.c \
-	libqcow2bm/image/soundness.c \
-	libqcow2bm/image/source.c \
-	libqcow2bm/image/structures.c \
-	libqcow2bm/image/switch.c \
 	libqcow2bm/image/tables.c \
-	libqcow2bm/image/undo.c \
-	libqcow2bm/image/undo_room.c \
 	libqcow2bm/image/unknown.c \
-	libqcow2bm/image/walk.c \
+	libqcow2bm/clusters/clusters.c \
+	libqcow2bm/clusters/refcounts.c \
+	libqcow2bm/clusters/refs.c \
+	libqcow2bm/clusters/search.c \
+	libqcow2bm/clusters/soundness.c \
+	libqcow2bm/clusters/structures.c \
+	libqcow2bm/source/allocated.c \
+	libqcow2bm/source/convert.c \
+	libqcow2bm/source/source.c \
+	libqcow2bm/edit/alloc.c \
+	libqcow2bm/edit/apart.c \
+	libqcow2bm/edit/believed.c \
+	libqcow2bm/edit/carved.c \
+	libqcow2bm/edit/commit.c \
+	libqcow2bm/edit/compute.c \
+	libqcow2bm/edit/content.c \
+	libqcow2bm/edit/doubt.c \
+	libqcow2bm/edit/edit.c \
+	libqcow2bm/edit/entry.c \
+	libqcow2bm/edit/grow.c \
+	libqcow2bm/edit/in_place.c \
+	libqcow2bm/edit/journal.c \
+	libqcow2bm/edit/plan.c \
+	libqcow2bm/edit/prove.c \
+	libqcow2bm/edit/release.c \
+	libqcow2bm/edit/settle.c \
+	libqcow2bm/edit/switch.c \
+	libqcow2bm/edit/undo.c \
+	libqcow2bm/edit/undo_room.c \
 	libqcow2bm/bitmap/add.c \
 	libqcow2bm/bitmap/clear.c \
 	libqcow2bm/bitmap/delete.c \
@@ -135,8 +137,10 @@ q2_sources = \
 	libqcow2bm/bitmap/list.c \
 	libqcow2bm/bitmap/measure.c \
 	libqcow2bm/bitmap/merge.c \
+	libqcow2bm/bitmap/promise.c \
+	libqcow2bm/bitmap/recover.c \
 	libqcow2bm/bitmap/rename.c \
-	libqcow2bm/check/carve.c \
+	libqcow2bm/bitmap/traces.c \
 	libqcow2bm/check/check.c \
 	libqcow2bm/check/dropped.c \
 	libqcow2bm/check/entries.c \
@@ -144,19 +148,15 @@ q2_sources = \
 	libqcow2bm/check/guest.c \
 	libqcow2bm/check/layout.c \
 	libqcow2bm/check/lost.c \
-	libqcow2bm/check/metadata.c \
 	libqcow2bm/check/owners.c \
 	libqcow2bm/check/problems.c \
-	libqcow2bm/check/promise.c \
-	libqcow2bm/check/promise.h \
-	libqcow2bm/check/recover.c \
-	libqcow2bm/check/recover_carved.c \
-	libqcow2bm/check/traces.c \
-	libqcow2bm/check/traces.h \
 	libqcow2bm/check/references.c \
-	libqcow2bm/check/remains.c \
 	libqcow2bm/check/repair.c \
-	libqcow2bm/check/stored.c
+	libqcow2bm/check/stored.c \
+	libqcow2bm/carve/carve.c \
+	libqcow2bm/carve/metadata.c \
+	libqcow2bm/carve/recover_carved.c \
+	libqcow2bm/carve/remains.c
 
 q2_bits_sources = \
 	libqcow2bm/bits/count.c \

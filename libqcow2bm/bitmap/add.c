@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Adding an empty bitmap. */
 #include "../base/error.h"
+#include "../clusters/soundness.h"
+#include "../edit/edit.h"
 #include "../format/table.h"
-#include "../image/edit.h"
-#include "../image/soundness.h"
 
 /* QEMU's default: the cluster size, between these. */
 #define DEFAULT_MIN_GRANULARITY_BITS 12

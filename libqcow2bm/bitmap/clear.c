@@ -2,8 +2,8 @@
 /* Making every bit of a bitmap clean. */
 #include <stdlib.h>
 
+#include "../edit/edit.h"
 #include "../format/table.h"
-#include "../image/edit.h"
 
 /* Whether the committed bitmap is known to be clean from its table alone. */
 static bool is_clean(struct qcow2bm_image *image, size_t idx)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Deleting a bitmap, one in use or corrupt included. */
 #include "../base/error.h"
-#include "../image/edit.h"
+#include "../edit/edit.h"
 
 enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 				 size_t name_bytes, struct qcow2bm_error *err)

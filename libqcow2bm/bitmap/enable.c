@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The auto flag: whether QEMU records into a bitmap. */
-#include "../image/edit.h"
+#include "../edit/edit.h"
 
 static enum qcow2bm_code set_auto(struct qcow2bm_edit *edit, const char *name,
 				  size_t name_bytes, bool enabled,

@@ -3,8 +3,8 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../bits/run.h"
-#include "../image/soundness.h"
-#include "../image/source.h"
+#include "../clusters/soundness.h"
+#include "../source/source.h"
 
 /* The extent that is growing: [start, ...) with one value, until a bit of the other comes. */
 struct extents {

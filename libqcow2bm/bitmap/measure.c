@@ -3,8 +3,8 @@
 #include "../base/checked.h"
 #include "../bits/count.h"
 #include "../bits/run.h"
-#include "../image/soundness.h"
-#include "../image/source.h"
+#include "../clusters/soundness.h"
+#include "../source/source.h"
 
 struct counter {
 	uint64_t

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Merging: one more source, or all sources of a staged bitmap, for another. */
 #include "../base/error.h"
-#include "../image/edit.h"
+#include "../edit/edit.h"
 
 static enum qcow2bm_code merge_from_other(struct qcow2bm_edit *edit,
 					  struct q2_staged *target,

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "../base/error.h"
-#include "../image/edit.h"
+#include "../edit/edit.h"
 
 enum qcow2bm_code qcow2bm_rename(struct qcow2bm_edit *edit, const char *name,
 				 size_t name_bytes, const char *new_name,

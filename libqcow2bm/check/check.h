@@ -3,7 +3,7 @@
 #ifndef Q2_CHECK_CHECK_H
 #define Q2_CHECK_CHECK_H
 
-#include "../image/clusters.h"
+#include "../clusters/clusters.h"
 #include "../image/generation.h"
 #include "../image/image.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The sets of clusters for a repair: what bitmaps use that are to be dropped. */
 #include "../base/checked.h"
+#include "../clusters/refs.h"
 #include "../format/table.h"
-#include "../image/refs.h"
 #include "references.h"
 
 struct used {

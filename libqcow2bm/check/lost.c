@@ -11,9 +11,8 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "../clusters/refs.h"
 #include "../format/table.h"
-#include "../image/refs.h"
-#include "carve.h"
 #include "references.h"
 
 #define TABLE_MAX_BYTES ((uint64_t)1 << 20) /* of a leaked one that is followed */
@@ -23,8 +22,8 @@ struct lost {
 	struct q2_clusters unexplained; /* leaked, and no leaked directory leads there */
 	size_t cluster_bytes;
 	struct q2_clusters claimed; /* what bitmaps name that are to stay */
-	bool has_foreign;  /* a bitmap may name what is another's */
-	bool lacks_data;   /* a bitmap has room for a cluster of data */
+	bool has_foreign;           /* a bitmap may name what is another's */
+	bool lacks_data;            /* a bitmap has room for a cluster of data */
 };
 
 /* Whether one damaged byte makes the one number of the other. */
@@ -77,8 +76,7 @@ static enum qcow2bm_code look_for_foreign(struct lost *lost, struct qcow2bm_erro
 		const struct q2_bitmap *bitmap = &walk->image->directory.bitmaps[i];
 		if (!is_claimed(walk, i))
 			continue;
-		lost->has_foreign |=
-			may_be_foreign(walk, bitmap->entry.table_off);
+		lost->has_foreign |= may_be_foreign(walk, bitmap->entry.table_off);
 		code = q2_tables_visit(walk->image, bitmap, find_foreign, lost, err);
 	}
 	return code == QCOW2BM_OK ? q2_clusters_sort(&lost->claimed, NULL, err) : code;
@@ -124,7 +122,8 @@ static enum qcow2bm_code explain_table(struct lost *lost,
 						 (size_t)bytes, entry->table_off, err);
 	if (code == QCOW2BM_OK)
 		code = explain(lost, entry->table_off, bytes, err);
-	for (size_t at = 0; code == QCOW2BM_OK && at < bytes; at += Q2_TABLE_ENTRY_BYTES) {
+	for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
+	     at += Q2_TABLE_ENTRY_BYTES) {
 		uint64_t data = q2_be64_load(table + at);
 		if (q2_tables_names_data(walk->image, data))
 			code = explain(lost, data, 1, err);
@@ -143,8 +142,8 @@ static enum qcow2bm_code explain_directory(struct lost *lost, uint64_t cluster,
 	size_t at = 0, entry_bytes;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	while (code == QCOW2BM_OK && at < lost->cluster_bytes &&
-	       q2_carve_is_entry(walk->image, bytes + at, lost->cluster_bytes - at, &entry,
-				 &entry_bytes)) {
+	       q2_directory_entry_is_likely(&entry, bytes + at, lost->cluster_bytes - at,
+					    walk->cluster_bits, &entry_bytes)) {
 		code = explain_table(lost, &entry, err);
 		at += entry_bytes;
 	}
@@ -179,17 +178,17 @@ static bool can_be_data(const struct lost *lost, const uint8_t *bytes)
 }
 
 /* Calls fn for each leaked cluster until it has said what there is to say. */
-static enum qcow2bm_code visit(struct lost *lost, const struct q2_clusters *set,
-			       enum qcow2bm_code (*fn)(struct lost *lost, uint64_t cluster,
-						       const uint8_t *bytes,
-						       struct qcow2bm_error *err),
-			       struct qcow2bm_error *err)
+static enum qcow2bm_code
+visit(struct lost *lost, const struct q2_clusters *set,
+      enum qcow2bm_code (*fn)(struct lost *lost, uint64_t cluster, const uint8_t *bytes,
+			      struct qcow2bm_error *err),
+      struct qcow2bm_error *err)
 {
 	struct q2_walk *walk = lost->walk;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < set->count; i++)
-		for (uint64_t c = 0; code == QCOW2BM_OK && c < set->runs[i].count &&
-				     !walk->has_lost_data;
+		for (uint64_t c = 0;
+		     code == QCOW2BM_OK && c < set->runs[i].count && !walk->has_lost_data;
 		     c++) {
 			uint64_t cluster = set->runs[i].first + c;
 			code = q2_references_look_up(walk, err);
@@ -208,13 +207,15 @@ static enum qcow2bm_code look(struct lost *lost, uint64_t cluster, const uint8_t
 {
 	(void)cluster;
 	(void)err;
-	lost->walk->has_lost_data = can_be_data(lost, bytes) || names_claimed(lost, bytes);
+	lost->walk->has_lost_data =
+		can_be_data(lost, bytes) || names_claimed(lost, bytes);
 	return QCOW2BM_OK;
 }
 
 enum qcow2bm_code q2_lost_look(struct q2_walk *walk, struct qcow2bm_error *err)
 {
-	struct lost lost = {.walk = walk, .cluster_bytes = (size_t)1 << walk->cluster_bits};
+	struct lost lost = {.walk = walk,
+			    .cluster_bytes = (size_t)1 << walk->cluster_bits};
 	struct q2_clusters *leaked = &walk->report->leaked;
 	enum qcow2bm_code code = q2_clusters_sort(leaked, NULL, err);
 	if (code != QCOW2BM_OK || leaked->count == 0)

@@ -8,9 +8,9 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "../clusters/refs.h"
 #include "../format/extension.h"
 #include "../format/table.h"
-#include "../image/refs.h"
 
 enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t bytes,
 				     uint64_t off, struct qcow2bm_error *err)

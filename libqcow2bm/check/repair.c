@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "../base/error.h"
-#include "../image/edit.h"
-#include "../image/refs.h"
+#include "../clusters/refs.h"
+#include "../edit/edit.h"
 #include "problems.h"
 
 struct repair {

@@ -7,7 +7,7 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
-#include "directory.h"
+#include "entry.h"
 #include "header.h"
 
 enum { RESERVED_OFF = 4, DIRECTORY_SIZE_OFF = 8, DIRECTORY_OFFSET_OFF = 16 };

@@ -4,7 +4,7 @@
 #define Q2_IMAGE_IMAGE_H
 
 #include "../base/checked.h"
-#include "../format/directory.h"
+#include "../format/entry.h"
 #include "../format/extension.h"
 #include "../format/header.h"
 #include "../storage/storage.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A directory: size of the disk (8 bytes), cluster_bits and nb_bitmaps (1 each), entries. */
 #include "base/checked.h"
-#include "format/directory.h"
+#include "format/entry.h"
 #include "format/table.h"
 #include "fuzz.h"
 #include "image/image.h"

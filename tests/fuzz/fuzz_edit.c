@@ -4,11 +4,11 @@
  * image. Success leads to exactly what was staged, failure to what was there before; nobody
  * else's bytes and refcounts change.
  */
-#include "edit_script.h"
 #include "../support/fault_storage.h"
+#include "../support/memory_storage.h"
+#include "edit_script.h"
 #include "fuzz.h"
 #include "image/image.h"
-#include "../support/memory_storage.h"
 #include "mutate_image.h"
 #include "others.h"
 

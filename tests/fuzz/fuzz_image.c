@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A whole image is read and checked in every way there is; nothing of it may change. */
+#include "../support/memory_storage.h"
 #include "fuzz.h"
 #include "image/image.h"
-#include "../support/memory_storage.h"
 #include "mutate_image.h"
 
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 /* One change of an image: bytes of a structure, an offset, a size, whole clusters, the end. */
 #include "mutate_image.h"
 
+#include "../support/random_image.h"
 #include "fuzz.h"
 #include "image_fields.h"
-#include "../support/random_image.h"
 
 #include <string.h>
 

@@ -3,9 +3,9 @@
  * A main() for the targets without libFuzzer: TARGET [-runs N] [-seed N] FILE... runs each
  * file, and then N changed copies of each.
  */
-#include "fuzz.h"
 #include "../support/memory_storage.h"
 #include "../support/random.h"
+#include "fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>

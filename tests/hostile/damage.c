@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Random damages of what an image keeps about its bitmaps. */
-#include "damage.h"
 #include "../support/strict_reader.h"
+#include "damage.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What an edit made of a broken image, in the eyes of the strict reader: never worse. */
-#include "hostile.h"
 #include "../support/strict_reader.h"
+#include "hostile.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #ifndef PROPERTY_CLAIMS_H
 #define PROPERTY_CLAIMS_H
 
-#include "truth.h"
 #include "../support/random.h"
+#include "truth.h"
 
 /* Reads with list, info, map and check. False where a claim is false. */
 bool claims_of_readers(const char *label, struct disk *disk);

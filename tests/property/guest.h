@@ -3,8 +3,8 @@
 #ifndef PROPERTY_GUEST_H
 #define PROPERTY_GUEST_H
 
-#include "truth.h"
 #include "../support/random.h"
+#include "truth.h"
 
 /* Images of random geometry in the folder, with a layer below or without. */
 void guest_begin(struct world *world, struct random *random, const char *folder);

@@ -2,10 +2,10 @@
 /* Images and edits that reach every path of a commit, for the tests of crashes and faults. */
 #include "edit_cases.h"
 
-#include "build_image.h"
 #include "base/endian.h"
+#include "build_image.h"
+#include "edit/edit.h"
 #include "format/refcount.h"
-#include "image/edit.h"
 
 #include <stdio.h>
 #include <stdlib.h>

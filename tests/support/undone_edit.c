@@ -2,8 +2,8 @@
 /* An edit in memory that was noted in an undo file, and the undoing of it. */
 #include "undone_edit.h"
 
-#include "image/journal.h"
-#include "storage/journal.h"
+#include "edit/journal.h"
+#include "undo/journal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

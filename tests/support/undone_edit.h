@@ -3,9 +3,9 @@
 #ifndef TESTS_UNDONE_EDIT_H
 #define TESTS_UNDONE_EDIT_H
 
+#include "edit/undo.h"
 #include "edit_cases.h"
 #include "record_storage.h"
-#include "image/undo.h"
 
 struct undone_edit {
 	struct memory_file image;   /* after the edit */

@@ -4,7 +4,7 @@
 #define TESTS_UNIT_CARVE_WORLD_H
 
 #include "../support/one_edit.h"
-#include "check/carve.h"
+#include "carve/carve.h"
 
 #define CARVE_BITMAPS 5
 /* The last clusters of table and data are part used. */

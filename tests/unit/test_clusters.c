@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "../support/random.h"
-#include "image/clusters.h"
+#include "clusters/clusters.h"
 
 #define CLUSTERS 300
 

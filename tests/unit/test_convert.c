@@ -12,7 +12,7 @@
 #include "../support/build_image.h"
 #include "../support/fault_storage.h"
 #include "base/endian.h"
-#include "image/source.h"
+#include "source/source.h"
 
 #define CLUSTER_BITS 9 /* a cluster of data has 4096 bits */
 #define MAX_BITS 300000

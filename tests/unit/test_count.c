@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "bits/count.c"
 #include "../support/bits.h"
+#include "bits/count.c"
 
 typedef uint64_t count_fn(const uint64_t *words, size_t count);
 

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "../../libqcow2bm/base/endian.h"
-#include "../../libqcow2bm/format/directory.h"
+#include "../../libqcow2bm/format/entry.h"
 #include "../../libqcow2bm/format/table.h"
 
 #define TIB (1ull << 40)

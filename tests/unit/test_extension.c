@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "../../libqcow2bm/base/endian.h"
-#include "../../libqcow2bm/format/directory.h"
+#include "../../libqcow2bm/format/entry.h"
 #include "../../libqcow2bm/format/extension.h"
 
 #define HEADER_BYTES 112

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "bits/granularity.c"
 #include "../support/bits.h"
+#include "bits/granularity.c"
 
 typedef void coarsen_fn(uint64_t *dst, uint64_t dst_bits, const uint64_t *src,
 			unsigned shift);

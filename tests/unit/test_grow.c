@@ -11,7 +11,7 @@
 
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
-#include "image/grow.h"
+#include "edit/grow.h"
 
 #define CLUSTER_BITS 9
 #define DATA_CLUSTERS 150 /* with refcounts of 64 bits, a block counts 64 clusters */

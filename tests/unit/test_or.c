@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "bits/or.c"
 #include "../support/bits.h"
+#include "bits/or.c"
 
 typedef bool or_fn(uint64_t *dst, const uint64_t *src, size_t words);
 

@@ -12,8 +12,8 @@
 #include "../support/random.h"
 #include "base/endian.h"
 #include "base/error.h"
+#include "clusters/refs.h"
 #include "file_fixture.h"
-#include "image/refs.h"
 
 #define CLUSTER_BITS 16
 #define CLUSTER_BYTES ((uint64_t)1 << CLUSTER_BITS)

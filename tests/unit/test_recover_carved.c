@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "carve_world.h"
-#include "image/edit.h"
+#include "edit/edit.h"
 
 static enum qcow2bm_code add_full(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {

@@ -12,7 +12,7 @@
 #include "../support/build_image.h"
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
-#include "image/alloc.h"
+#include "edit/alloc.h"
 
 #define CLUSTER_BITS 9
 #define BLOCK_CLUSTERS 256 /* that a block of 16 bit refcounts counts */

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "bits/run.c"
 #include "../support/bits.h"
+#include "bits/run.c"
 
 typedef size_t skip_fn(const uint64_t *words, size_t idx, size_t end, uint64_t same);
 

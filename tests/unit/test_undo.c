@@ -6,9 +6,9 @@
 #include "../support/undone_edit.h"
 
 #include "base/endian.h"
+#include "edit/journal.h"
 #include "image/image.h"
-#include "image/journal.h"
-#include "storage/journal.h"
+#include "undo/journal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,8 +8,8 @@
 #include "../support/undone_edit.h"
 
 #include "base/endian.h"
-#include "image/edit.h"
-#include "image/refcounts.h"
+#include "clusters/refcounts.h"
+#include "edit/edit.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,11 +3,11 @@
 #include "../support/undone_edit.h"
 
 #include "base/endian.h"
+#include "clusters/refcounts.h"
+#include "edit/journal.h"
 #include "image/image.h"
-#include "image/journal.h"
-#include "image/refcounts.h"
-#include "storage/journal.h"
-#include "storage/undo_write.h"
+#include "undo/journal.h"
+#include "undo/write.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "bits/uniform.c"
 #include "../support/bits.h"
+#include "bits/uniform.c"
 
 typedef bool same_fn(const uint64_t *words, size_t count, uint64_t same);
 

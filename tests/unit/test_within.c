@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "bits/within.c"
 #include "../support/bits.h"
+#include "bits/within.c"
 
 #define MASK 0x00fffffffffffe00u
 #define FLAGS ((uint64_t)1 << 62)

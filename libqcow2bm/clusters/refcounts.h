@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The refcounts of an image: reading, finding free clusters, raising and lowering. */
+#ifndef Q2_CLUSTERS_REFCOUNTS_H
+#define Q2_CLUSTERS_REFCOUNTS_H
+
+#include "../image/image.h"
+#include "clusters.h"
+
+struct q2_refcounts {
+	struct qcow2bm_image *image;
+	uint64_t *
+		table; /* offsets of refcount blocks; 0: all refcounts of the block are 0 */
+	uint64_t table_entries;
+	unsigned block_shift; /* log2 of how many clusters a block counts */
+	uint8_t *block;       /* the block that is loaded */
+	uint64_t block_idx;   /* its index, or UINT64_MAX */
+};
+
+/* Loads the refcount table. Errors: EIMAGE, ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
+				    struct qcow2bm_image *image,
+				    struct qcow2bm_error *err);
+
+/* The same for any image: where the table names no place where a block can be, or is not there,
+ * nothing is counted. Not for an edit. Errors: ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_refcounts_open_damaged(struct q2_refcounts *refcounts,
+					    struct qcow2bm_image *image,
+					    struct qcow2bm_error *err);
+void q2_refcounts_close(struct q2_refcounts *refcounts);
+
+/* Whether a refcount block exists that counts this cluster. */
+bool q2_refcounts_covers(const struct q2_refcounts *refcounts, uint64_t cluster);
+
+/* The refcount of one cluster; 0 where no block counts it. Errors: EIMAGE, ESYSTEM. */
+enum qcow2bm_code q2_refcounts_read(struct q2_refcounts *refcounts, uint64_t cluster,
+				    uint64_t *value, struct qcow2bm_error *err);
+
+/* Appends the free clusters of [first, end) to `free_clusters`, those that no block counts
+ * included. Reads at most about `budget_bytes` of refcount blocks; *stopped is where it ended. */
+enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_t first,
+					 uint64_t end, uint64_t budget_bytes,
+					 struct q2_clusters *free_clusters,
+					 uint64_t *stopped, struct qcow2bm_error *err);
+
+/* Removes from the sorted `set` the clusters whose refcount is not exactly 1. */
+enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
+					 struct q2_clusters *set,
+					 struct qcow2bm_error *err);
+
+enum q2_refcounts_change {
+	Q2_REFCOUNTS_RAISE,  /* from 0 to 1 */
+	Q2_REFCOUNTS_LOWER,  /* from 1 to 0 */
+	Q2_REFCOUNTS_TO_ONE, /* from any value */
+	Q2_REFCOUNTS_TO_ZERO
+};
+
+/*
+ * Changes the refcounts of a sorted set. RAISE and LOWER of another value: EIMAGE. Crash, and failure: any part of the change may be on disk; the caller orders it
+ * against the references.
+ */
+enum qcow2bm_code q2_refcounts_change(struct q2_refcounts *refcounts,
+				      const struct q2_clusters *set,
+				      enum q2_refcounts_change change,
+				      struct qcow2bm_error *err);
+
+#endif
