@@ -26,7 +26,7 @@ q2_headers = \
 	libqcow2bm/bits/run.h \
 	libqcow2bm/bits/target.h \
 	libqcow2bm/bits/uniform.h \
-	libqcow2bm/bits/within.h \
+	libqcow2bm/bits/entries.h \
 	libqcow2bm/undo/journal.h \
 	libqcow2bm/undo/kept.h \
 	libqcow2bm/undo/record.h \
@@ -51,7 +51,7 @@ q2_headers = \
 	libqcow2bm/edit/doubt.h \
 	libqcow2bm/edit/edit.h \
 	libqcow2bm/edit/entry.h \
-	libqcow2bm/edit/grow.h \
+	libqcow2bm/edit/grow_refcounts.h \
 	libqcow2bm/edit/in_place.h \
 	libqcow2bm/edit/journal.h \
 	libqcow2bm/edit/plan.h \
@@ -119,7 +119,7 @@ q2_sources = \
 	libqcow2bm/edit/doubt.c \
 	libqcow2bm/edit/edit.c \
 	libqcow2bm/edit/entry.c \
-	libqcow2bm/edit/grow.c \
+	libqcow2bm/edit/grow_refcounts.c \
 	libqcow2bm/edit/in_place.c \
 	libqcow2bm/edit/journal.c \
 	libqcow2bm/edit/plan.c \
@@ -142,17 +142,17 @@ q2_sources = \
 	libqcow2bm/bitmap/rename.c \
 	libqcow2bm/bitmap/traces.c \
 	libqcow2bm/check/check.c \
-	libqcow2bm/check/dropped.c \
+	libqcow2bm/check/drops.c \
 	libqcow2bm/check/entries.c \
 	libqcow2bm/check/findings.c \
-	libqcow2bm/check/guest.c \
-	libqcow2bm/check/layout.c \
+	libqcow2bm/check/mapping.c \
+	libqcow2bm/check/tables.c \
 	libqcow2bm/check/lost.c \
-	libqcow2bm/check/owners.c \
+	libqcow2bm/check/structures.c \
 	libqcow2bm/check/problems.c \
 	libqcow2bm/check/references.c \
 	libqcow2bm/check/repair.c \
-	libqcow2bm/check/stored.c \
+	libqcow2bm/check/refcounts.c \
 	libqcow2bm/carve/carve.c \
 	libqcow2bm/carve/metadata.c \
 	libqcow2bm/carve/recover_carved.c \
@@ -164,7 +164,7 @@ q2_bits_sources = \
 	libqcow2bm/bits/or.c \
 	libqcow2bm/bits/run.c \
 	libqcow2bm/bits/uniform.c \
-	libqcow2bm/bits/within.c
+	libqcow2bm/bits/entries.c
 
 noinst_LTLIBRARIES += libqcow2bm/libq2bits.la libqcow2bm/libq2.la
 libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 struct add {
-	struct tool_edit edit;
+	struct tool_session edit;
 	bool disabled;
 	uint64_t granularity_bytes; /* 0: the image's default */
 };
@@ -22,7 +22,7 @@ static int stage(struct add *add, int count, char **names)
 		size_t name_bytes = strlen(names[i]);
 		if (qcow2bm_add(add->edit.edit, names[i], name_bytes, bits,
 				!add->disabled, &err) != QCOW2BM_OK)
-			return tool_edit_refuse(&add->edit, "add", names[i], name_bytes,
+			return tool_session_refuse(&add->edit, "add", names[i], name_bytes,
 						&err);
 	}
 	return TOOL_EXIT_DONE;
@@ -42,7 +42,7 @@ static int run(int argc, char **argv)
 				  long_options, NULL)) != -1) {
 		int status = TOOL_OPTIONS_GO_ON;
 		if (opt == 'g')
-			status = tool_edit_take_granularity(&add.edit,
+			status = tool_session_take_granularity(&add.edit,
 							    &add.granularity_bytes);
 		else if (opt == DISABLE)
 			add.disabled = true;
@@ -54,12 +54,12 @@ static int run(int argc, char **argv)
 	if (argc - optind < 2)
 		return tool_message_usage(&tool_cmd_add,
 					  "operands IMAGE and NAME... are wanted");
-	int status = tool_edit_open(&add.edit, argv[optind]);
+	int status = tool_session_open(&add.edit, argv[optind]);
 	if (status == TOOL_EXIT_DONE)
 		status = stage(&add, argc - optind - 1, argv + optind + 1);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_commit_run(&add.edit);
-	return tool_edit_close(&add.edit, status);
+	return tool_session_close(&add.edit, status);
 }
 
 const struct tool_command tool_cmd_add = {

@@ -29,7 +29,7 @@ struct action {
 };
 
 struct bitmap {
-	struct tool_edit edit;
+	struct tool_session edit;
 	struct action *actions; /* in the order of the command line */
 	size_t action_count;
 	bool named; /* some action needs the operand BITMAP */
@@ -135,7 +135,7 @@ static int stage(const struct bitmap *bitmap)
 		const struct action *action = &bitmap->actions[i];
 		struct qcow2bm_error err = {0};
 		if (action->what == ADD && bitmap->granularity_bytes != 0 &&
-		    !tool_edit_is_granularity(bitmap->granularity_bytes)) {
+		    !tool_session_is_granularity(bitmap->granularity_bytes)) {
 			complain(
 				bitmap, action,
 				"granularity must be power of 2 and at least 512, at most 2G");
@@ -154,7 +154,7 @@ static int stage(const struct bitmap *bitmap)
 static int open_image(struct bitmap *bitmap, const char *filename)
 {
 	struct qcow2bm_error err = {0};
-	if (tool_edit_try_open(&bitmap->edit, filename, &err) == QCOW2BM_OK)
+	if (tool_session_try_open(&bitmap->edit, filename, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
 	if (bitmap->edit.image == NULL)
 		return could_not_open(filename, &err);
@@ -179,7 +179,7 @@ static int open_source(struct bitmap *bitmap)
 	}
 	int status = TOOL_EXIT_DONE;
 	struct qcow2bm_error err = {0};
-	if (tool_edit_try_open_source(&bitmap->edit, path, &bitmap->source_image, &err) !=
+	if (tool_session_try_open_source(&bitmap->edit, path, &bitmap->source_image, &err) !=
 	    QCOW2BM_OK)
 		status = could_not_open(path, &err);
 	free(path);
@@ -203,7 +203,7 @@ static int edit_image(struct bitmap *bitmap, const char *filename)
 		status = stage(bitmap);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_commit_run(&bitmap->edit);
-	status = tool_edit_close(&bitmap->edit, status);
+	status = tool_session_close(&bitmap->edit, status);
 	free(path);
 	return status;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm clear: make every bit of bitmaps clean. */
-#include "edit.h"
+#include "session.h"
 
 static int run(int argc, char **argv)
 {
-	return tool_edit_run_by_name(&tool_cmd_clear, argc, argv, qcow2bm_clear);
+	return tool_session_run_by_name(&tool_cmd_clear, argc, argv, qcow2bm_clear);
 }
 
 const struct tool_command tool_cmd_clear = {

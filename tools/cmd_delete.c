@@ -14,7 +14,7 @@ enum { MATCH = TOOL_OPT_OWN, ALL, IN_USE, STALE, TEMPORARY };
 
 struct delete
 {
-	struct tool_edit edit;
+	struct tool_session edit;
 	bool all;
 	bool in_use, stale, temporary;
 	char **patterns;
@@ -119,7 +119,7 @@ static int stage(struct delete *delete)
 		qcow2bm_describe(delete->edit.image, i, &entry);
 		if (qcow2bm_delete(delete->edit.edit, entry.name, entry.name_bytes,
 				   &err) != QCOW2BM_OK)
-			return tool_edit_refuse(&delete->edit, "delete", entry.name,
+			return tool_session_refuse(&delete->edit, "delete", entry.name,
 						entry.name_bytes, &err);
 	}
 	return TOOL_EXIT_DONE;
@@ -138,7 +138,7 @@ static int delete_bitmaps(struct delete *delete, int count, char **operands)
 		return tool_message_usage(
 			&tool_cmd_delete,
 			"option --all stands alone: no NAME and no other choice");
-	int status = tool_edit_open(&delete->edit, operands[0]);
+	int status = tool_session_open(&delete->edit, operands[0]);
 	if (status == TOOL_EXIT_DONE) {
 		delete->marked = tool_memory_zeroed(qcow2bm_count(delete->edit.image),
 						    sizeof(bool));
@@ -149,7 +149,7 @@ static int delete_bitmaps(struct delete *delete, int count, char **operands)
 	if (status == TOOL_EXIT_DONE)
 		status = tool_commit_run(&delete->edit);
 	free(delete->marked);
-	return tool_edit_close(&delete->edit, status);
+	return tool_session_close(&delete->edit, status);
 }
 
 static int take_option(struct delete *delete, int opt, char **argv)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm enable and disable: whether QEMU records into bitmaps. */
-#include "edit.h"
+#include "session.h"
 
 static int run_enable(int argc, char **argv)
 {
-	return tool_edit_run_by_name(&tool_cmd_enable, argc, argv, qcow2bm_enable);
+	return tool_session_run_by_name(&tool_cmd_enable, argc, argv, qcow2bm_enable);
 }
 
 static int run_disable(int argc, char **argv)
 {
-	return tool_edit_run_by_name(&tool_cmd_disable, argc, argv, qcow2bm_disable);
+	return tool_session_run_by_name(&tool_cmd_disable, argc, argv, qcow2bm_disable);
 }
 
 const struct tool_command tool_cmd_enable = {

@@ -12,7 +12,7 @@
 enum { INTO = TOOL_OPT_OWN, CREATE, ENABLE };
 
 struct merge {
-	struct tool_edit edit;
+	struct tool_session edit;
 	const char *into;
 	bool create;
 	bool enable;
@@ -54,7 +54,7 @@ static int stage_target(struct merge *merge, const struct qcow2bm_image *first_s
 	if (qcow2bm_add(merge->edit.edit, target->bytes, target->count, bits,
 			merge->enable, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
-	return tool_edit_refuse(&merge->edit, "add", target->bytes, target->count, &err);
+	return tool_session_refuse(&merge->edit, "add", target->bytes, target->count, &err);
 }
 
 /* `image` is NULL for the edit's own. */
@@ -69,7 +69,7 @@ static int stage_sources(struct merge *merge, const struct tool_operand *target,
 				     names[i]);
 		if (qcow2bm_merge(merge->edit.edit, target->bytes, target->count, image,
 				  source.bytes, source.count, &err) != QCOW2BM_OK)
-			status = tool_edit_refuse(&merge->edit, "merge", source.bytes,
+			status = tool_session_refuse(&merge->edit, "merge", source.bytes,
 						  source.count, &err);
 		tool_operand_free(&source);
 		if (status != TOOL_EXIT_DONE)
@@ -83,7 +83,7 @@ static int open_sources(struct merge *merge, struct qcow2bm_image **images)
 	for (size_t i = 0; i < merge->source_files_count; i++) {
 		struct qcow2bm_error err = {0};
 		const char *filename = merge->source_files[i];
-		if (tool_edit_try_open_source(&merge->edit, filename, &images[i], &err) !=
+		if (tool_session_try_open_source(&merge->edit, filename, &images[i], &err) !=
 		    QCOW2BM_OK)
 			return tool_message_fail(filename, &err);
 	}
@@ -121,12 +121,12 @@ static int merge_bitmaps(struct merge *merge, int count, char **operands)
 	if (count < 2)
 		return tool_message_usage(&tool_cmd_merge,
 					  "operands IMAGE and SOURCE... are wanted");
-	int status = tool_edit_open(&merge->edit, operands[0]);
+	int status = tool_session_open(&merge->edit, operands[0]);
 	if (status == TOOL_EXIT_DONE)
 		status = stage(merge, count - 1, operands + 1);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_commit_run(&merge->edit);
-	return tool_edit_close(&merge->edit, status);
+	return tool_session_close(&merge->edit, status);
 }
 
 static int take_option(struct merge *merge, int opt, char **argv)
@@ -145,7 +145,7 @@ static int take_option(struct merge *merge, int opt, char **argv)
 		merge->source_files[merge->source_files_count++] = optarg;
 		break;
 	case 'g':
-		return tool_edit_take_granularity(&merge->edit,
+		return tool_session_take_granularity(&merge->edit,
 						  &merge->granularity_bytes);
 	default:
 		return tool_options_take(&merge->edit.options, opt, argv);

@@ -26,7 +26,7 @@ enum {
 };
 
 struct recover {
-	struct tool_edit edit;
+	struct tool_session edit;
 	struct qcow2bm_recover_options options;
 	int methods; /* how many were asked for */
 	struct tool_carved carved;
@@ -68,7 +68,7 @@ static int stage(struct recover *recover, const char *name, size_t name_bytes)
 		add_to_report(recover, name, name_bytes, &promise);
 		return TOOL_EXIT_DONE;
 	}
-	int status = tool_edit_refuse(&recover->edit, "recover", name, name_bytes, &err);
+	int status = tool_session_refuse(&recover->edit, "recover", name, name_bytes, &err);
 	if (err.code == QCOW2BM_EINUSE)
 		say_ways_out(recover, &promise);
 	return status;
@@ -167,7 +167,7 @@ static int recover_bitmaps(struct recover *recover, int count, char **operands)
 	int status = check_usage(recover, count);
 	if (status != TOOL_OPTIONS_GO_ON)
 		return status;
-	status = tool_edit_open(&recover->edit, operands[0]);
+	status = tool_session_open(&recover->edit, operands[0]);
 	if (status == TOOL_EXIT_DONE && recover->carved.count != 0)
 		status = stage_carved(recover);
 	else if (status == TOOL_EXIT_DONE && count > 1)
@@ -177,7 +177,7 @@ static int recover_bitmaps(struct recover *recover, int count, char **operands)
 	if (status == TOOL_EXIT_DONE)
 		status = print_report(recover, tool_commit_run(&recover->edit));
 	tool_text_free(&recover->report);
-	return tool_edit_close(&recover->edit, status);
+	return tool_session_close(&recover->edit, status);
 }
 
 static void choose(struct recover *recover, enum qcow2bm_recovery method)

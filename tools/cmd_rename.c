@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static int stage(struct tool_edit *edit, const char *old_name, const char *new_name)
+static int stage(struct tool_session *edit, const char *old_name, const char *new_name)
 {
 	struct tool_operand operand;
 	struct qcow2bm_error err = {0};
@@ -14,7 +14,7 @@ static int stage(struct tool_edit *edit, const char *old_name, const char *new_n
 	tool_operand_resolve(&operand, edit->image, old_name);
 	if (qcow2bm_rename(edit->edit, operand.bytes, operand.count, new_name,
 			   strlen(new_name), &err) != QCOW2BM_OK)
-		status = tool_edit_refuse(edit, "rename", operand.bytes, operand.count,
+		status = tool_session_refuse(edit, "rename", operand.bytes, operand.count,
 					  &err);
 	tool_operand_free(&operand);
 	return status;
@@ -23,7 +23,7 @@ static int stage(struct tool_edit *edit, const char *old_name, const char *new_n
 static int run(int argc, char **argv)
 {
 	static const struct option long_options[] = {TOOL_OPTIONS_EDIT};
-	struct tool_edit edit = {.options = {.command = &tool_cmd_rename}};
+	struct tool_session edit = {.options = {.command = &tool_cmd_rename}};
 	int opt;
 	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
 				  NULL)) != -1) {
@@ -34,12 +34,12 @@ static int run(int argc, char **argv)
 	if (argc - optind != 3)
 		return tool_message_usage(&tool_cmd_rename,
 					  "operands IMAGE, OLD and NEW are wanted");
-	int status = tool_edit_open(&edit, argv[optind]);
+	int status = tool_session_open(&edit, argv[optind]);
 	if (status == TOOL_EXIT_DONE)
 		status = stage(&edit, argv[optind + 1], argv[optind + 2]);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_commit_run(&edit);
-	return tool_edit_close(&edit, status);
+	return tool_session_close(&edit, status);
 }
 
 const struct tool_command tool_cmd_rename = {

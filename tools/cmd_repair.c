@@ -35,7 +35,7 @@ enum {
 #define UNDO_FILES 99
 
 struct repair {
-	struct tool_edit edit;
+	struct tool_session edit;
 	struct qcow2bm_report *report;
 	unsigned flags; /* QCOW2BM_REPAIR_... */
 	char **names;   /* of --drop */
@@ -102,7 +102,7 @@ static int check(struct repair *repair)
 
 static int open_image(struct repair *repair, const char *filename)
 {
-	struct tool_edit *edit = &repair->edit;
+	struct tool_session *edit = &repair->edit;
 	struct qcow2bm_error err = {0};
 	unsigned flags = QCOW2BM_OPEN_DAMAGED |
 			 (edit->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE) |
@@ -424,7 +424,7 @@ static int repair_image(struct repair *repair, const char *filename)
 		status = describe(repair, &nothing);
 	if (status == TOOL_EXIT_DONE)
 		status = nothing ? say_nothing_to_do(repair) : commit(repair);
-	status = tool_edit_close(&repair->edit, status);
+	status = tool_session_close(&repair->edit, status);
 	qcow2bm_report_free(repair->report);
 	tool_text_free(&repair->done);
 	free(repair->undo_file);

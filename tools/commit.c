@@ -32,7 +32,7 @@ static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_byte
 }
 
 /* Whether the edit, of so many changes, deletes the bitmap; changes come in the bitmaps' order. */
-static bool is_deleted(const struct tool_edit *edit, const struct qcow2bm_bitmap *entry,
+static bool is_deleted(const struct tool_session *edit, const struct qcow2bm_bitmap *entry,
 		       size_t *next, size_t changes)
 {
 	struct qcow2bm_change change;
@@ -47,7 +47,7 @@ static bool is_deleted(const struct tool_edit *edit, const struct qcow2bm_bitmap
 
 /* Whoever starts the machine next is to learn now that another bitmap keeps QEMU out. `changes`:
  * of the edit that is still to be done. */
-static void warn_of_damage(const struct tool_edit *edit, size_t changes)
+static void warn_of_damage(const struct tool_session *edit, size_t changes)
 {
 	size_t next = 0;
 	for (size_t i = 0; i < qcow2bm_count(edit->image) && !edit->options.quiet; i++) {
@@ -67,14 +67,14 @@ static void warn_of_damage(const struct tool_edit *edit, size_t changes)
 	}
 }
 
-static int print_report(const struct tool_edit *edit, json_t *report)
+static int print_report(const struct tool_session *edit, json_t *report)
 {
 	if (edit->add_to_report != NULL)
 		edit->add_to_report(edit->opaque, report);
 	return tool_output_json(report);
 }
 
-static int print_plan(struct tool_edit *edit)
+static int print_plan(struct tool_session *edit)
 {
 	struct qcow2bm_plan plan;
 	struct qcow2bm_error err = {0};
@@ -92,7 +92,7 @@ static int print_plan(struct tool_edit *edit)
 	return tool_output_text(&text);
 }
 
-static int report_failure(const struct tool_edit *edit, const struct qcow2bm_error *err,
+static int report_failure(const struct tool_session *edit, const struct qcow2bm_error *err,
 			  const struct qcow2bm_result *result, int signal_number)
 {
 	char *sentence = tool_message_sentence(err);
@@ -115,7 +115,7 @@ static int report_failure(const struct tool_edit *edit, const struct qcow2bm_err
 						 : status;
 }
 
-static int report_success(const struct tool_edit *edit,
+static int report_success(const struct tool_session *edit,
 			  const struct qcow2bm_result *result, json_t *changes)
 {
 	bool leaked = result->leaked_clusters != 0 || result->leak_reason[0] != '\0';
@@ -161,7 +161,7 @@ static void set_ending(enum qcow2bm_code code, const struct qcow2bm_result *resu
 
 /* The changes are described before the commit, which empties the edit; NULL unless JSON is
  * asked for. The plan for that needs no walk. */
-static enum qcow2bm_code describe_changes(const struct tool_edit *edit, json_t **changes,
+static enum qcow2bm_code describe_changes(const struct tool_session *edit, json_t **changes,
 					  struct qcow2bm_error *err)
 {
 	*changes = NULL;
@@ -175,7 +175,7 @@ static enum qcow2bm_code describe_changes(const struct tool_edit *edit, json_t *
 	return code;
 }
 
-int tool_commit_run(struct tool_edit *edit)
+int tool_commit_run(struct tool_session *edit)
 {
 	if (edit->options.dry_run)
 		return print_plan(edit);

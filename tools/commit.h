@@ -3,9 +3,9 @@
 #ifndef TOOL_COMMIT_H
 #define TOOL_COMMIT_H
 
-#include "edit.h"
+#include "session.h"
 
 /* Prints the plan when --dry-run is given, else commits; returns the exit status. */
-int tool_commit_run(struct tool_edit *edit);
+int tool_commit_run(struct tool_session *edit);
 
 #endif

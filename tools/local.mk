@@ -33,8 +33,8 @@ tools_sources = \
 	tools/decimal.h \
 	tools/digest.c \
 	tools/digest.h \
-	tools/edit.c \
-	tools/edit.h \
+	tools/session.c \
+	tools/session.h \
 	tools/exit.c \
 	tools/image_opts.c \
 	tools/image_opts.h \

@@ -62,7 +62,7 @@ static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_byte
 	tool_progress_update(opaque, done_bytes, total_bytes);
 }
 
-static int check_image(const struct tool_edit *edit, struct qcow2bm_report **report)
+static int check_image(const struct tool_session *edit, struct qcow2bm_report **report)
 {
 	struct tool_progress progress;
 	const struct qcow2bm_check_options options = {.progress = show_progress,
@@ -75,7 +75,7 @@ static int check_image(const struct tool_edit *edit, struct qcow2bm_report **rep
 				  : tool_message_fail(edit->filename, &err);
 }
 
-static int stage_one(const struct tool_edit *edit, const struct qcow2bm_report *report,
+static int stage_one(const struct tool_session *edit, const struct qcow2bm_report *report,
 		     const struct qcow2bm_carved_options *options, const char *name)
 {
 	struct qcow2bm_error err = {0};
@@ -83,7 +83,7 @@ static int stage_one(const struct tool_edit *edit, const struct qcow2bm_report *
 							strlen(name), &err);
 	if (code == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
-	int status = tool_edit_refuse(edit, "bring back", name, strlen(name), &err);
+	int status = tool_session_refuse(edit, "bring back", name, strlen(name), &err);
 	if (code == QCOW2BM_EINUSE)
 		tool_message(
 			edit->filename,
@@ -92,7 +92,7 @@ static int stage_one(const struct tool_edit *edit, const struct qcow2bm_report *
 	return status;
 }
 
-int tool_carved_stage(const struct tool_edit *edit, const struct tool_carved *carved,
+int tool_carved_stage(const struct tool_session *edit, const struct tool_carved *carved,
 		      enum qcow2bm_recording recording, bool accept_unsafe)
 {
 	struct qcow2bm_report *report = NULL;

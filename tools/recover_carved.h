@@ -3,7 +3,7 @@
 #ifndef TOOL_RECOVER_CARVED_H
 #define TOOL_RECOVER_CARVED_H
 
-#include "edit.h"
+#include "session.h"
 
 /* What is asked for, each with its name. Zeroed: nothing. */
 struct tool_carved {
@@ -27,7 +27,7 @@ bool tool_carved_is_named(const struct tool_carved *carved);
 
 /* Checks the image, which takes a while, and stages all of them. Prints what fails; returns an
  * exit status. */
-int tool_carved_stage(const struct tool_edit *edit, const struct tool_carved *carved,
+int tool_carved_stage(const struct tool_session *edit, const struct tool_carved *carved,
 		      enum qcow2bm_recording recording, bool accept_unsafe);
 
 void tool_carved_free(struct tool_carved *carved);

@@ -29,8 +29,8 @@ enum qcow2bm_code qcow2bm_clear(struct qcow2bm_edit *edit, const char *name,
 		return code;
 	q2_edit_clear_sources(staged);
 	/* What is clean already keeps its table: nothing needs to be written. */
-	if (staged->origin != Q2_EDIT_NO_ORIGIN)
-		staged->keeps_own =
-			!staged->is_recovered && is_clean(edit->image, staged->origin);
+	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED)
+		staged->keeps_bits =
+			!staged->is_recovered && is_clean(edit->image, staged->committed_idx);
 	return QCOW2BM_OK;
 }

@@ -11,8 +11,8 @@ enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 		return q2_pass(err, &why);
 	struct q2_staged *staged = q2_edit_find(edit, name, name_bytes);
 	size_t idx = QCOW2BM_NOT_FOUND, same = 0;
-	if (staged != NULL && staged->origin != Q2_EDIT_NO_ORIGIN) {
-		idx = staged->origin;
+	if (staged != NULL && staged->committed_idx != Q2_EDIT_NOT_COMMITTED) {
+		idx = staged->committed_idx;
 		if (staged->new_name == NULL)
 			q2_directory_find(&edit->image->directory, name, name_bytes,
 					  &same);
@@ -22,7 +22,7 @@ enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 			       edit->image->directory.bitmaps[idx].off,
 			       "%zu bitmaps have the name '%.*s'" QCOW2BM_SEE_CHECK,
 			       same, name_bytes > 200 ? 200 : (int)name_bytes, name);
-	if (staged == NULL || staged->origin != Q2_EDIT_NO_ORIGIN) {
+	if (staged == NULL || staged->committed_idx != Q2_EDIT_NOT_COMMITTED) {
 		enum qcow2bm_code code =
 			q2_edit_check_usable(edit->image, idx, name, name_bytes, &why);
 		if (staged == NULL || (code != QCOW2BM_OK && code != QCOW2BM_EIMAGE &&

@@ -36,8 +36,8 @@ static enum qcow2bm_code find_in_use(const struct qcow2bm_edit *edit, const char
 	struct qcow2bm_error why = {0};
 	enum qcow2bm_code code = QCOW2BM_OK;
 	*staged = q2_edit_find(edit, name, name_bytes);
-	size_t idx = *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->origin;
-	if (*staged == NULL || (idx != Q2_EDIT_NO_ORIGIN && !(*staged)->is_recovered))
+	size_t idx = *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->committed_idx;
+	if (*staged == NULL || (idx != Q2_EDIT_NOT_COMMITTED && !(*staged)->is_recovered))
 		code = q2_edit_check_usable(image, idx, name, name_bytes, &why);
 	if (code == QCOW2BM_EINUSE ||
 	    (code == QCOW2BM_EIMAGE &&
@@ -87,8 +87,8 @@ static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
 	const struct q2_directory_entry *entry =
-		&edit->image->directory.bitmaps[staged->origin].entry;
-	const struct q2_edit_source own = {.image = edit->image, .idx = staged->origin};
+		&edit->image->directory.bitmaps[staged->committed_idx].entry;
+	const struct q2_edit_source own = {.image = edit->image, .idx = staged->committed_idx};
 	struct q2_edit_source more = {.image = edit->image, .kind = Q2_EDIT_ALLOCATED};
 	bool fits = entry->table_entries == shape->entries;
 	if (method == QCOW2BM_RECOVER_STORED)
@@ -99,7 +99,7 @@ static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
 	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_ALLOCATED && !fits)
 		code = q2_edit_add_source(staged, &own, err);
 	if (code == QCOW2BM_OK)
-		staged->keeps_own = method == QCOW2BM_RECOVER_ALLOCATED && fits;
+		staged->keeps_bits = method == QCOW2BM_RECOVER_ALLOCATED && fits;
 	else
 		q2_edit_cut_sources(staged, 0);
 	return code;
@@ -120,7 +120,7 @@ static enum qcow2bm_code decide(struct qcow2bm_edit *edit, struct q2_staged *sta
 				struct qcow2bm_promise *promise,
 				struct qcow2bm_error *err)
 {
-	const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[staged->origin];
+	const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[staged->committed_idx];
 	const char *doubt = NULL;
 	enum qcow2bm_code code =
 		options->method == QCOW2BM_RECOVER_AUTO
@@ -139,7 +139,7 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *stag
 	struct qcow2bm_image *image = edit->image;
 	struct q2_table_shape shape;
 	enum qcow2bm_code code = check_shape(
-		image, &image->directory.bitmaps[staged->origin], &shape, err);
+		image, &image->directory.bitmaps[staged->committed_idx], &shape, err);
 	if (code == QCOW2BM_OK)
 		code = decide(edit, staged, options, promise, err);
 	if (code == QCOW2BM_OK)
@@ -147,7 +147,7 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *stag
 	if (code != QCOW2BM_OK)
 		return code;
 	staged->is_recovered = true;
-	staged->is_rebuilt = promise->method == QCOW2BM_RECOVER_FULL;
+	staged->ignores_table = promise->method == QCOW2BM_RECOVER_FULL;
 	staged->promise = *promise;
 	staged->flags = new_flags(staged->flags, options->recording);
 	return QCOW2BM_OK;

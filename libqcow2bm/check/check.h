@@ -32,7 +32,7 @@ struct qcow2bm_report {
 	struct q2_clusters high; /* refcount over 1, but referred to once: lower to 1 */
 	struct q2_clusters leaked;  /* counted, and nothing refers to them */
 	struct q2_clusters dropped; /* what nothing but dropped bitmaps refers to */
-	struct q2_clusters behind; /* counted, too, but past the end: leaks once it grows */
+	struct q2_clusters counted_past_end; /* counted, too, but past the end: leaks once it grows */
 	bool is_partial; /* there is more in these sets than was kept: repair again */
 	bool guest_is_sound; /* nothing is wrong outside the bitmaps: leaks may be freed */
 	bool has_unknown_owner; /* what nobody here knows may refer to clusters, too */

@@ -191,7 +191,7 @@ visit(struct lost *lost, const struct q2_clusters *set,
 		     code == QCOW2BM_OK && c < set->runs[i].count && !walk->has_lost_data;
 		     c++) {
 			uint64_t cluster = set->runs[i].first + c;
-			code = q2_references_look_up(walk, err);
+			code = q2_references_ask(walk, err);
 			if (code == QCOW2BM_OK)
 				code = q2_references_read(
 					walk, walk->buf, lost->cluster_bytes,

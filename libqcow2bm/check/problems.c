@@ -241,7 +241,7 @@ void qcow2bm_report_free(struct qcow2bm_report *report)
 	q2_clusters_free(&report->high);
 	q2_clusters_free(&report->leaked);
 	q2_clusters_free(&report->dropped);
-	q2_clusters_free(&report->behind);
+	q2_clusters_free(&report->counted_past_end);
 	free(report);
 }
 

@@ -22,7 +22,7 @@ enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t byt
 			  : q2_storage_read(walk->image->storage, buf, there, off, err);
 }
 
-enum qcow2bm_code q2_references_look_up(struct q2_walk *walk, struct qcow2bm_error *err)
+enum qcow2bm_code q2_references_ask(struct q2_walk *walk, struct qcow2bm_error *err)
 {
 	walk->watch.done = walk->done_bytes;
 	walk->watch.total = walk->total_bytes;

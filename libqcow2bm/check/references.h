@@ -145,7 +145,7 @@ enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t byt
 				     uint64_t off, struct qcow2bm_error *err);
 
 /* To be called in every turn of a loop that reads. Errors: EINTERRUPTED. */
-enum qcow2bm_code q2_references_look_up(struct q2_walk *walk, struct qcow2bm_error *err);
+enum qcow2bm_code q2_references_ask(struct q2_walk *walk, struct qcow2bm_error *err);
 
 /* ---- guest.c ---- */
 

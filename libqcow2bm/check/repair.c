@@ -280,7 +280,7 @@ enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct q2_directory *directory = &edit->image->directory;
-	if (!edit->image->is_salvaged)
+	if (!edit->image->is_tolerant)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the report is not about an image that was opened for "
 			       "repair");
@@ -300,14 +300,14 @@ enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
 			q2_edit_delete(edit, &edit->staged[i]);
 	drop_namesakes(&repair);
 	for (size_t i = 0; i < directory->count; i++)
-		edit->staged[i].is_counted = report->verdicts[i] != Q2_VERDICT_DROP;
+		edit->staged[i].is_seen_in_use = report->verdicts[i] != Q2_VERDICT_DROP;
 	code = stage_refcounts(&repair, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	edit->repair.is_whole = may_free(&repair);
+	edit->repair.saw_every_reference = may_free(&repair);
 	edit->repair.is_wanted = edit->live != directory->count || has_work(&repair);
 	/* They are no reason for a repair, but a file that grows over them would have leaks. */
 	if (edit->repair.is_wanted && may_free(&repair))
-		code = add_all(&edit->repair.leaked, &report->behind, err);
+		code = add_all(&edit->repair.leaked, &report->counted_past_end, err);
 	return code;
 }

@@ -53,7 +53,7 @@ enum qcow2bm_code q2_refs_survey_bitmap(struct qcow2bm_image *image,
 /* Adds to `named` each cluster of `wanted` that an L2 entry of the disk or of a snapshot names:
  * reads every L2 table once, in the order of their places, several at a time. Errors: EIMAGE,
  * ESYSTEM, ENOMEM, EINTERRUPTED. */
-enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image,
+enum qcow2bm_code q2_search_find(struct qcow2bm_image *image,
 			       const struct q2_clusters *l2_tables,
 			       const struct q2_clusters *wanted,
 			       struct q2_clusters *named, struct q2_watch *watch,

@@ -9,7 +9,7 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
-#include "../bits/within.h"
+#include "../bits/entries.h"
 #include "../format/mapping.h"
 #include "../storage/holes.h"
 #include "refs.h"
@@ -156,7 +156,7 @@ static enum qcow2bm_code look_through(struct reader *reader, size_t bytes,
 		span_bytes = UINT64_MAX - lowest_off;
 	for (size_t at = 0; at < bytes; at += PART_BYTES) {
 		size_t part = (size_t)q2_min_u64(PART_BYTES, bytes - at);
-		if (!q2_within_any(l2 + at, part / 8, Q2_MAPPING_L2_OFFSET_MASK, lowest_off,
+		if (!q2_entries_any(l2 + at, part / 8, Q2_MAPPING_L2_OFFSET_MASK, lowest_off,
 				   span_bytes, Q2_MAPPING_COMPRESSED))
 			continue;
 		enum qcow2bm_code code = look_closely(reader, l2 + at, part, err);
@@ -283,7 +283,7 @@ static enum qcow2bm_code run_readers(struct walk *walk, struct q2_clusters *name
 	return code;
 }
 
-enum qcow2bm_code q2_walk_find(struct qcow2bm_image *image,
+enum qcow2bm_code q2_search_find(struct qcow2bm_image *image,
 			       const struct q2_clusters *l2_tables,
 			       const struct q2_clusters *wanted,
 			       struct q2_clusters *named, struct q2_watch *watch,

@@ -88,7 +88,7 @@ void q2_alloc_close(struct q2_alloc *alloc)
 {
 	q2_clusters_free(&alloc->free_clusters);
 	q2_clusters_free(&alloc->taken);
-	q2_clusters_free(&alloc->in_use);
+	q2_clusters_free(&alloc->wrongly_free);
 }
 
 static enum qcow2bm_code no_space(uint64_t count, struct qcow2bm_error *err)

@@ -10,7 +10,7 @@ struct q2_alloc {
 	struct q2_clusters
 		free_clusters;     /* in ascending order; shrinks as they are taken */
 	struct q2_clusters taken;  /* handed out, in that order */
-	struct q2_clusters in_use; /* found in use though their refcount is 0 */
+	struct q2_clusters wrongly_free; /* found in use though their refcount is 0 */
 };
 
 /*

@@ -41,11 +41,11 @@ static enum qcow2bm_code each_kept(const struct q2_plan *plan, believed_fn *fn,
 	const struct qcow2bm_edit *edit = plan->edit;
 	for (size_t i = 0; i < edit->changed_count; i++) {
 		const struct q2_staged *staged = &edit->staged[edit->changed[i]];
-		if (staged->is_deleted || staged->origin == Q2_EDIT_NO_ORIGIN ||
+		if (staged->is_deleted || staged->committed_idx == Q2_EDIT_NOT_COMMITTED ||
 		    q2_edit_changes_content(staged))
 			continue;
 		const struct q2_bitmap *bitmap =
-			&edit->image->directory.bitmaps[staged->origin];
+			&edit->image->directory.bitmaps[staged->committed_idx];
 		uint64_t *table;
 		enum qcow2bm_code code = q2_tables_load(edit->image, bitmap, &table, err);
 		if (code == QCOW2BM_OK) {
@@ -165,7 +165,7 @@ static enum qcow2bm_code walk_other(const struct q2_plan *plan,
 		plan->watch->total += q2_clusters_total(&refs.l2_tables)
 				      << image->header.cluster_bits;
 	if (code == QCOW2BM_OK)
-		code = q2_walk_find(image, &refs.l2_tables, set, &guest, plan->watch,
+		code = q2_search_find(image, &refs.l2_tables, set, &guest, plan->watch,
 				    err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&guest, NULL, err);

@@ -21,7 +21,7 @@ enum qcow2bm_code q2_believed_check(const struct q2_plan *plan,
 				    struct qcow2bm_error *err);
 
 /* Does both for the sources of a merge that are in other images; the L2 tables of each are read
- * once. Errors: as q2_walk_find(). */
+ * once. Errors: as q2_search_find(). */
 enum qcow2bm_code q2_believed_check_others(const struct q2_plan *plan,
 					   struct qcow2bm_error *err);
 

@@ -89,6 +89,6 @@ enum qcow2bm_code q2_carved_check(const struct q2_plan *plan,
 	if (code == QCOW2BM_OK)
 		code = check_unused(plan, named, "the guest or a bitmap", err);
 	if (code == QCOW2BM_OK)
-		code = check_unused(plan, &plan->old, "a bitmap", err);
+		code = check_unused(plan, &plan->given_up, "a bitmap", err);
 	return code;
 }

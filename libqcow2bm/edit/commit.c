@@ -20,7 +20,7 @@ enum qcow2bm_code q2_commit_sync(struct q2_commit *commit, struct qcow2bm_error 
 	return q2_storage_sync(commit->image->storage, err);
 }
 
-enum qcow2bm_code q2_commit_look_up(struct q2_commit *commit, struct qcow2bm_error *err)
+enum qcow2bm_code q2_commit_ask(struct q2_commit *commit, struct qcow2bm_error *err)
 {
 	return q2_watch_ask(commit->watch, err);
 }
@@ -54,11 +54,11 @@ static enum qcow2bm_code grow_refcounts(struct q2_commit *commit,
 		return QCOW2BM_OK;
 	uint64_t old_off = header->refcount_table_off;
 	commit->growth_started = true;
-	enum qcow2bm_code code = q2_grow_commit(&plan->growth, &plan->refcounts,
+	enum qcow2bm_code code = q2_grow_refcounts_commit(&plan->growth, &plan->refcounts,
 						&commit->result->syncs, err);
 	/* After a failure here nobody knows which refcount structures are the image's. */
 	if (code != QCOW2BM_OK)
-		commit->image->is_stale = plan->growth.may_be_seen;
+		commit->image->must_reopen = plan->growth.may_be_seen;
 	else
 		commit->table_replaced = header->refcount_table_off != old_off;
 	return code;
@@ -168,7 +168,7 @@ static enum qcow2bm_code write_in_place(struct q2_commit *commit,
 	const struct q2_in_place *in_place = &commit->plan->in_place;
 	if (in_place->count == 0 || in_place->is_switch)
 		return QCOW2BM_OK;
-	commit->image->is_stale = true;
+	commit->image->must_reopen = true;
 	return q2_storage_write(commit->image->storage,
 				in_place->bytes + in_place->first, in_place->count,
 				commit->image->directory.off + in_place->first, err);
@@ -199,7 +199,7 @@ static enum qcow2bm_code write_new_state(struct q2_commit *commit, bool *nothing
 					 struct qcow2bm_error *err)
 {
 	struct q2_plan *plan = commit->plan;
-	enum qcow2bm_code code = q2_commit_look_up(commit, err);
+	enum qcow2bm_code code = q2_commit_ask(commit, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++)
 		code = q2_compute_write(commit, &plan->contents[i], err);
 	if (code == QCOW2BM_OK)
@@ -250,7 +250,7 @@ static void adopt(struct q2_commit *commit)
 	image->measured_entry = (struct q2_directory_entry){0};
 	memset(&commit->directory, 0, sizeof(commit->directory));
 	image->damage_count = 0;
-	image->is_stale = q2_image_load_header(image, NULL) != QCOW2BM_OK ||
+	image->must_reopen = q2_image_load_header(image, NULL) != QCOW2BM_OK ||
 			  q2_edit_restart(commit->plan->edit, NULL) != QCOW2BM_OK;
 }
 
@@ -262,7 +262,7 @@ static enum qcow2bm_code run_steps(struct q2_commit *commit, struct q2_switch *p
 	if (code == QCOW2BM_OK && !nothing)
 		code = q2_switch_prepare(plan, commit, err);
 	if (code == QCOW2BM_OK && !nothing)
-		code = q2_commit_look_up(commit, err);
+		code = q2_commit_ask(commit, err);
 	if (code != QCOW2BM_OK) {
 		q2_release_reserve(commit, plan);
 		/* Refcount structures that have grown may stand behind the old end. */
@@ -275,12 +275,12 @@ static enum qcow2bm_code run_steps(struct q2_commit *commit, struct q2_switch *p
 	else
 		code = q2_settle(commit->image, commit->result, err);
 	if (code != QCOW2BM_OK) {
-		commit->image->is_stale = true;
+		commit->image->must_reopen = true;
 		return code;
 	}
 	commit->result->switched = true;
 	if (nothing) {
-		commit->image->is_stale =
+		commit->image->must_reopen =
 			q2_edit_restart(commit->plan->edit, NULL) != QCOW2BM_OK;
 		return QCOW2BM_OK;
 	}
@@ -369,7 +369,7 @@ enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 	size_t told = 0;
 	/* The file system may be full where the file could grow: the plan could not know. */
 	if (code == QCOW2BM_ESYSTEM && is_want_of_room(failures[0].sys_errno) &&
-	    !edit->image->is_stale) {
+	    !edit->image->must_reopen) {
 		enum qcow2bm_code again =
 			commit_once(edit, options->flags | Q2_PLAN_IN_PLACE, options,
 				    result, &failures[1]);

@@ -36,7 +36,7 @@ enum qcow2bm_code q2_commit_write(struct q2_commit *commit, const void *buf,
 enum qcow2bm_code q2_commit_sync(struct q2_commit *commit, struct qcow2bm_error *err);
 
 /* EINTERRUPTED when the caller wants to stop. */
-enum qcow2bm_code q2_commit_look_up(struct q2_commit *commit, struct qcow2bm_error *err);
+enum qcow2bm_code q2_commit_ask(struct q2_commit *commit, struct qcow2bm_error *err);
 
 /* ---- switch.c ---- */
 

@@ -58,10 +58,10 @@ static enum qcow2bm_code add_sources(const struct batch *batch, bool *changed,
 	struct q2_commit *commit = batch->commit;
 	bool is_first = true;
 	for (uint64_t i = 0; i < batch->clusters; i++)
-		changed[i] = !batch->content->staged->keeps_own;
+		changed[i] = !batch->content->staged->keeps_bits;
 	for (size_t s = 0; s < batch->content->source_count; s++) {
 		const struct q2_source *source = &batch->content->sources[s];
-		bool is_own = s == 0 && batch->content->staged->keeps_own;
+		bool is_own = s == 0 && batch->content->staged->keeps_bits;
 		if (!is_own && !is_needed(batch, source))
 			continue;
 		enum qcow2bm_code code = read_source(
@@ -149,7 +149,7 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 	uint64_t read_bytes = 0;
 	for (uint64_t i = 0; i < clusters; i++)
 		read_bytes += q2_content_read_bytes(content, first + i);
-	enum qcow2bm_code code = q2_commit_look_up(commit, err);
+	enum qcow2bm_code code = q2_commit_ask(commit, err);
 	if (code == QCOW2BM_OK)
 		code = add_sources(&batch, changed, err);
 	if (code != QCOW2BM_OK)
@@ -187,7 +187,7 @@ static enum qcow2bm_code compute_entries(struct q2_commit *commit,
 
 static bool is_own_table(const struct q2_content *content)
 {
-	return content->staged->keeps_own &&
+	return content->staged->keeps_bits &&
 	       memcmp(content->table, content->sources[0].table,
 		      (size_t)content->shape.entries * sizeof(*content->table)) == 0;
 }

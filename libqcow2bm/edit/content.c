@@ -34,8 +34,8 @@ static enum qcow2bm_code open_sources(struct q2_content *content,
 	if (content->sources == NULL)
 		return q2_fail_memory(err, "an edit");
 	enum qcow2bm_code code = QCOW2BM_OK;
-	if (staged->keeps_own) {
-		code = q2_source_open(&content->sources[0], edit->image, staged->origin,
+	if (staged->keeps_bits) {
+		code = q2_source_open(&content->sources[0], edit->image, staged->committed_idx,
 				      err);
 		content->source_count += code == QCOW2BM_OK;
 	}
@@ -85,7 +85,7 @@ uint64_t q2_content_read_bytes(const struct q2_content *content, uint64_t idx)
 
 bool q2_content_may_be_unchanged(const struct q2_content *content)
 {
-	if (!content->staged->keeps_own)
+	if (!content->staged->keeps_bits)
 		return false;
 	for (uint64_t i = 0; i < content->shape.entries; i++)
 		if (content->table[i] != Q2_CONTENT_COMPUTE &&
@@ -113,7 +113,7 @@ static uint64_t plan_entry(struct q2_content *content, uint64_t idx)
 	}
 	if (only == NULL)
 		return Q2_TABLE_ZEROS;
-	if (others == 0 && content->staged->keeps_own && only == &content->sources[0]) {
+	if (others == 0 && content->staged->keeps_bits && only == &content->sources[0]) {
 		assert(only->table != NULL);
 		return only->table[idx];
 	}
@@ -151,7 +151,7 @@ static struct q2_staged *find_loser(struct qcow2bm_edit *edit,
 		return NULL;
 	size_t idx = (size_t)(source->bitmap - edit->image->directory.bitmaps);
 	struct q2_staged *staged = &edit->staged[idx];
-	return staged->is_deleted || !staged->keeps_own ? staged : NULL;
+	return staged->is_deleted || !staged->keeps_bits ? staged : NULL;
 }
 
 /* The source of whose one data cluster entry idx would be a plain copy, or NULL. */

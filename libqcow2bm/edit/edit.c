@@ -25,7 +25,7 @@ enum qcow2bm_code q2_edit_check_bits(const struct qcow2bm_image *image,
 static enum qcow2bm_code check_known(const struct qcow2bm_image *image,
 				     struct qcow2bm_error *err)
 {
-	if (image->is_stale)
+	if (image->must_reopen)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the last commit left open what the image holds; open it "
 			       "again");
@@ -45,16 +45,16 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 			"a version 2 image cannot have bitmaps; upgrade it with qemu-img "
 			"amend -o compat=v3");
 	/* A repair may change the header, and looks at these bits itself. */
-	code = image->is_salvaged ? QCOW2BM_OK : q2_edit_check_bits(image, err);
+	code = image->is_tolerant ? QCOW2BM_OK : q2_edit_check_bits(image, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	if (!image->has_bitmaps_extension && !image->is_salvaged &&
+	if (!image->has_bitmaps_extension && !image->is_tolerant &&
 	    (header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
 			"autoclear bit 0 is set, but there is no bitmaps extension: what "
 			"stood there may be damaged" QCOW2BM_SEE_CHECK);
-	if (image->has_bitmaps_extension && !image->is_salvaged &&
+	if (image->has_bitmaps_extension && !image->is_tolerant &&
 	    !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
@@ -116,10 +116,10 @@ enum qcow2bm_code q2_edit_restart(struct qcow2bm_edit *edit, struct qcow2bm_erro
 	for (size_t i = 0; i < directory->count; i++) {
 		const struct q2_directory_entry *entry = &directory->bitmaps[i].entry;
 		edit->staged[i] = (struct q2_staged){
-			.origin = i,
+			.committed_idx = i,
 			.flags = entry->flags,
 			.granularity_bits = entry->granularity_bits,
-			.keeps_own = true,
+			.keeps_bits = true,
 		};
 	}
 	edit->count = edit->live = directory->count;
@@ -162,7 +162,7 @@ const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit,
 		return staged->new_name;
 	}
 	const struct q2_directory_entry *entry =
-		&edit->image->directory.bitmaps[staged->origin].entry;
+		&edit->image->directory.bitmaps[staged->committed_idx].entry;
 	*name_bytes = entry->name_bytes;
 	return entry->name;
 }
@@ -253,10 +253,10 @@ enum qcow2bm_code q2_edit_find_usable(const struct qcow2bm_edit *edit, const cha
 		return code;
 	*staged = q2_edit_find(edit, name, name_bytes);
 	if (*staged != NULL &&
-	    ((*staged)->origin == Q2_EDIT_NO_ORIGIN || (*staged)->is_recovered))
+	    ((*staged)->committed_idx == Q2_EDIT_NOT_COMMITTED || (*staged)->is_recovered))
 		return QCOW2BM_OK;
 	return q2_edit_check_usable(
-		edit->image, *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->origin,
+		edit->image, *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->committed_idx,
 		name, name_bytes, err);
 }
 
@@ -293,7 +293,7 @@ enum qcow2bm_code q2_edit_set_name(struct qcow2bm_edit *edit, struct q2_staged *
 	if (copy == NULL)
 		return q2_fail_memory(err, "a bitmap name");
 	memcpy(copy, name, name_bytes);
-	if (staged->new_name == NULL && staged->origin != Q2_EDIT_NO_ORIGIN)
+	if (staged->new_name == NULL && staged->committed_idx != Q2_EDIT_NOT_COMMITTED)
 		edit->renamed++;
 	free(staged->new_name);
 	staged->new_name = copy;
@@ -318,7 +318,7 @@ enum qcow2bm_code q2_edit_append(struct qcow2bm_edit *edit, const char *name,
 		edit->room = room;
 	}
 	struct q2_staged *staged = &edit->staged[edit->count];
-	*staged = (struct q2_staged){.origin = Q2_EDIT_NO_ORIGIN};
+	*staged = (struct q2_staged){.committed_idx = Q2_EDIT_NOT_COMMITTED};
 	enum qcow2bm_code code = q2_edit_set_name(edit, staged, name, name_bytes, err);
 	if (code != QCOW2BM_OK)
 		return code;
@@ -376,9 +376,9 @@ enum qcow2bm_code q2_edit_add_bitmap(struct qcow2bm_edit *edit, struct q2_staged
 {
 	const struct q2_edit_source source = {.image = image, .idx = idx};
 	/* The table of one that is recovered may not fit the disk: it is read as another's. */
-	if (image != edit->image || idx != staged->origin || staged->is_recovered)
+	if (image != edit->image || idx != staged->committed_idx || staged->is_recovered)
 		return q2_edit_add_source(staged, &source, err);
-	staged->keeps_own = true;
+	staged->keeps_bits = true;
 	return QCOW2BM_OK;
 }
 
@@ -387,14 +387,14 @@ void q2_edit_clear_sources(struct q2_staged *staged)
 	q2_edit_cut_sources(staged, 0);
 	free(staged->sources);
 	staged->sources = NULL;
-	staged->keeps_own = false;
+	staged->keeps_bits = false;
 }
 
 bool q2_edit_changes_entry(const struct qcow2bm_edit *edit,
 			   const struct q2_staged *staged)
 {
 	const struct q2_directory_entry *entry =
-		&edit->image->directory.bitmaps[staged->origin].entry;
+		&edit->image->directory.bitmaps[staged->committed_idx].entry;
 	if (staged->flags != entry->flags)
 		return true;
 	return staged->new_name != NULL &&
@@ -404,7 +404,7 @@ bool q2_edit_changes_entry(const struct qcow2bm_edit *edit,
 
 bool q2_edit_is_changed(const struct qcow2bm_edit *edit, const struct q2_staged *staged)
 {
-	if (staged->origin == Q2_EDIT_NO_ORIGIN)
+	if (staged->committed_idx == Q2_EDIT_NOT_COMMITTED)
 		return !staged->is_deleted;
 	return staged->is_deleted || q2_edit_changes_content(staged) ||
 	       q2_edit_changes_entry(edit, staged);

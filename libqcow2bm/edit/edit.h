@@ -7,7 +7,7 @@
 #include "../image/generation.h"
 #include "../image/image.h"
 
-#define Q2_EDIT_NO_ORIGIN SIZE_MAX
+#define Q2_EDIT_NOT_COMMITTED SIZE_MAX
 
 enum q2_edit_source_kind {
 	Q2_EDIT_BITMAP,    /* a committed bitmap */
@@ -31,18 +31,18 @@ struct q2_edit_source {
 };
 
 /* A bitmap as it shall be. Its content is the union of its sources; its own committed bits are
- * one of them as long as keeps_own is set. */
+ * one of them as long as keeps_bits is set. */
 struct q2_staged {
-	size_t origin; /* index in the committed directory, or Q2_EDIT_NO_ORIGIN */
+	size_t committed_idx; /* in the directory, or Q2_EDIT_NOT_COMMITTED */
 	bool is_deleted;
 	uint8_t *new_name; /* NULL while the name is the origin's */
 	uint16_t new_name_bytes;
 	uint32_t flags;
 	uint8_t granularity_bits;
-	bool keeps_own;
+	bool keeps_bits;
 	bool is_recovered; /* its origin is in-use, and it shall not be */
-	bool is_rebuilt;   /* its origin's table is not needed, and may be unreadable */
-	bool is_counted;   /* a repair that deletes it has seen what its table names as in use */
+	bool ignores_table;   /* its origin's table is not needed, and may be unreadable */
+	bool is_seen_in_use;   /* a repair that deletes it has seen what its table names as in use */
 	struct qcow2bm_promise promise; /* of a recovered one */
 	bool fills_disk; /* its bits and what the layer holds are all of it: see edit->layer */
 	struct q2_edit_source *sources;
@@ -57,7 +57,7 @@ struct q2_edit_repair {
 	bool is_wanted;
 	/* Every reference was seen: what no bitmap that stays, and nothing else, names may be
 	 * freed whatever its refcount. */
-	bool is_whole;
+	bool saw_every_reference;
 	struct q2_clusters low;    /* to 1, before anything else */
 	struct q2_clusters high;   /* to 1, at the end */
 	struct q2_clusters leaked; /* to 0, at the end */
@@ -170,7 +170,7 @@ void q2_edit_clear_sources(struct q2_staged *staged);
 /* Whether the content of a staged bitmap is not simply that of its origin. */
 static inline bool q2_edit_changes_content(const struct q2_staged *staged)
 {
-	return !staged->is_deleted && (!staged->keeps_own || staged->source_count != 0);
+	return !staged->is_deleted && (!staged->keeps_bits || staged->source_count != 0);
 }
 
 /* Whether name or flags of the staged bitmap are not those of its origin, which it has. */

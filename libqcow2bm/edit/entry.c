@@ -24,8 +24,8 @@ struct q2_directory_entry q2_entry_make(const struct q2_plan *plan,
 {
 	const struct qcow2bm_edit *edit = plan->edit;
 	struct q2_directory_entry entry = {.type = Q2_DIRECTORY_TYPE_DIRTY};
-	if (staged->origin != Q2_EDIT_NO_ORIGIN)
-		entry = edit->image->directory.bitmaps[staged->origin].entry;
+	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED)
+		entry = edit->image->directory.bitmaps[staged->committed_idx].entry;
 	size_t name_bytes;
 	entry.name = q2_edit_name(edit, staged, &name_bytes);
 	entry.name_bytes = (uint16_t)name_bytes;

@@ -89,7 +89,7 @@ static enum qcow2bm_code check_owned(const struct q2_plan *plan,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&foreign, NULL, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&foreign, &plan->owned, err);
+		code = q2_clusters_subtract(&foreign, &plan->provable, err);
 	*is_owned = foreign.count == 0;
 	q2_clusters_free(&foreign);
 	return code;
@@ -109,9 +109,9 @@ static enum qcow2bm_code keep_clusters(struct q2_plan *plan, bool *is_owned,
 		code = check_owned(plan, &kept, is_owned, err);
 	*is_owned |= plan->in_place.count == 0;
 	if (code == QCOW2BM_OK && *is_owned)
-		code = q2_clusters_subtract(&plan->old, &kept, err);
+		code = q2_clusters_subtract(&plan->given_up, &kept, err);
 	if (code == QCOW2BM_OK && *is_owned)
-		code = q2_clusters_subtract(&plan->owned, &kept, err);
+		code = q2_clusters_subtract(&plan->provable, &kept, err);
 	q2_clusters_free(&kept);
 	return code;
 }
@@ -126,7 +126,7 @@ static void adopt(struct q2_plan *plan)
 				   plan->edit->live == image->directory.count &&
 				   !plan->edit->repair.is_wanted;
 	q2_clusters_free(&plan->alloc.taken);
-	q2_grow_free(&plan->growth);
+	q2_grow_refcounts_free(&plan->growth);
 }
 
 enum qcow2bm_code q2_in_place_plan(struct q2_plan *plan, struct qcow2bm_error *err)

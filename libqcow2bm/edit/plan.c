@@ -33,9 +33,9 @@ static uint64_t staged_entry_bytes(const struct qcow2bm_edit *edit,
 	size_t name_bytes;
 	q2_edit_name(edit, staged, &name_bytes);
 	struct q2_directory_entry entry = {.name_bytes = (uint16_t)name_bytes};
-	if (staged->origin != Q2_EDIT_NO_ORIGIN)
+	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED)
 		entry.extra_bytes =
-			edit->image->directory.bitmaps[staged->origin].entry.extra_bytes;
+			edit->image->directory.bitmaps[staged->committed_idx].entry.extra_bytes;
 	return q2_directory_entry_bytes(&entry);
 }
 
@@ -113,12 +113,12 @@ static enum qcow2bm_code reserve_new(struct q2_plan *plan, struct qcow2bm_error 
 		code = q2_alloc_take(&plan->alloc, plan->directory_clusters,
 				     &plan->directory_first, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++) {
-		q2_content_take_over(&plan->contents[i], plan->edit, &plan->owned);
+		q2_content_take_over(&plan->contents[i], plan->edit, &plan->provable);
 		code = q2_content_reserve(&plan->contents[i], &plan->alloc, cluster_bits,
 					  err);
 	}
 	if (code == QCOW2BM_OK)
-		code = q2_grow_plan(&plan->growth, &plan->refcounts, &plan->alloc, err);
+		code = q2_grow_refcounts_plan(&plan->growth, &plan->refcounts, &plan->alloc, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&plan->alloc.taken, NULL, err);
 	return code;
@@ -178,7 +178,7 @@ static enum qcow2bm_code avoid_uncounted(struct q2_plan *plan, struct qcow2bm_er
 {
 	struct q2_clusters *free_clusters = &plan->alloc.free_clusters;
 	const struct q2_edit_repair *repair = &plan->edit->repair;
-	const struct q2_clusters *const sets[] = {&plan->alloc.in_use, &plan->old,
+	const struct q2_clusters *const sets[] = {&plan->alloc.wrongly_free, &plan->given_up,
 						  &repair->low, &repair->leaked,
 						  &plan->refs.metadata};
 	enum qcow2bm_code code = QCOW2BM_OK;
@@ -221,7 +221,7 @@ static enum qcow2bm_code plan_clusters(struct q2_plan *plan, struct qcow2bm_erro
 	if (code == QCOW2BM_OK)
 		code = reserve(plan, err);
 	if (code == QCOW2BM_OK)
-		code = q2_prove_free(plan, err);
+		code = q2_prove_unused(plan, err);
 	if (code == QCOW2BM_OK)
 		code = q2_prove_old_table(plan, err);
 	return code;
@@ -243,7 +243,7 @@ static void plan_header_alone(struct q2_plan *plan, const struct qcow2bm_error *
 /* Refcounts that QEMU is to count anew are let alone: a repair may drop all bitmaps even so. */
 static bool may_change_refcounts(const struct q2_plan *plan, struct qcow2bm_error *why)
 {
-	return !plan->edit->image->is_salvaged ||
+	return !plan->edit->image->is_tolerant ||
 	       q2_edit_check_bits(plan->edit->image, why) == QCOW2BM_OK;
 }
 
@@ -259,7 +259,7 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 		code = q2_edit_check_sources(edit, err);
 	if (code == QCOW2BM_OK)
 		code = q2_plan_list_changes(edit, err);
-	if (code == QCOW2BM_OK && edit->image->is_salvaged && edit->changed_count != 0 &&
+	if (code == QCOW2BM_OK && edit->image->is_tolerant && edit->changed_count != 0 &&
 	    !edit->repair.is_wanted)
 		code = q2_fail(
 			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
@@ -295,13 +295,13 @@ void q2_plan_free(struct q2_plan *plan)
 		q2_content_free(&plan->contents[i]);
 	free(plan->contents);
 	free(plan->in_place.bytes);
-	q2_grow_free(&plan->growth);
+	q2_grow_refcounts_free(&plan->growth);
 	q2_alloc_close(&plan->alloc);
 	q2_refs_free(&plan->refs);
 	q2_refcounts_close(&plan->refcounts);
-	q2_clusters_free(&plan->old);
+	q2_clusters_free(&plan->given_up);
 	q2_clusters_free(&plan->carved);
-	q2_clusters_free(&plan->owned);
+	q2_clusters_free(&plan->provable);
 	q2_clusters_free(&plan->old_table);
 	memset(plan, 0, sizeof(*plan));
 }
@@ -343,22 +343,22 @@ static bool may_be_nothing(const struct q2_plan *plan)
 	return true;
 }
 
-/* Takes out of plan->owned and plan->old what stays in use. */
+/* Takes out of plan->provable and plan->given_up what stays in use. */
 static enum qcow2bm_code subtract_kept(struct q2_plan *plan, bool maybe,
 				       struct qcow2bm_error *err)
 {
 	struct q2_clusters kept = {0};
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan->content_count; i++)
-		if (plan->contents[i].staged->keeps_own || !maybe)
+		if (plan->contents[i].staged->keeps_bits || !maybe)
 			code = collect_kept(plan->edit->image, &plan->contents[i], maybe,
 					    &kept, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&kept, NULL, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&plan->owned, &kept, err);
+		code = q2_clusters_subtract(&plan->provable, &kept, err);
 	if (code == QCOW2BM_OK && !maybe)
-		code = q2_clusters_subtract(&plan->old, &kept, err);
+		code = q2_clusters_subtract(&plan->given_up, &kept, err);
 	q2_clusters_free(&kept);
 	return code;
 }
@@ -369,11 +369,11 @@ static enum qcow2bm_code estimate_repair(struct q2_plan *internal,
 					 struct qcow2bm_error *err)
 {
 	const struct q2_clusters *leaked = &internal->edit->repair.leaked;
-	enum qcow2bm_code code = q2_clusters_subtract(&internal->old, leaked, err);
+	enum qcow2bm_code code = q2_clusters_subtract(&internal->given_up, leaked, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&internal->owned, leaked, err);
+		code = q2_clusters_subtract(&internal->provable, leaked, err);
 	plan->leak_clusters =
-		q2_clusters_total(&internal->old) + internal->old_table_unproven +
+		q2_clusters_total(&internal->given_up) + internal->old_table_unproven +
 		internal->edit->repair.kept_leaks;
 	plan->release_clusters = q2_clusters_total(leaked);
 	return code;
@@ -386,23 +386,23 @@ static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan 
 	plan->leaks_more = internal->has_lost_table;
 	if (internal->is_header_alone)
 		return QCOW2BM_OK;
-	plan->refcount_clusters = q2_grow_clusters(&internal->growth);
+	plan->refcount_clusters = q2_grow_refcounts_clusters(&internal->growth);
 	plan->write_clusters =
 		q2_clusters_total(&internal->alloc.taken) - plan->refcount_clusters;
 	for (size_t i = 0; i < internal->content_count; i++)
 		plan->read_bytes += internal->contents[i].read_bytes;
 	enum qcow2bm_code code =
-		q2_clusters_subtract(&internal->old, &internal->owned, err);
+		q2_clusters_subtract(&internal->given_up, &internal->provable, err);
 	if (code == QCOW2BM_OK)
 		code = subtract_kept(internal, false, err);
 	if (code == QCOW2BM_OK)
 		code = subtract_kept(internal, true, err);
 	plan->leak_clusters =
-		q2_clusters_total(&internal->old) + internal->old_table_unproven;
+		q2_clusters_total(&internal->given_up) + internal->old_table_unproven;
 	if (internal->edit->repair.is_wanted && code == QCOW2BM_OK)
 		code = estimate_repair(internal, plan, err);
 	if (!may_be_nothing(internal))
-		plan->release_clusters += q2_clusters_total(&internal->owned) +
+		plan->release_clusters += q2_clusters_total(&internal->provable) +
 					  q2_clusters_total(&internal->old_table);
 	return code;
 }
@@ -429,7 +429,7 @@ enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
 
 static size_t count_bitmaps(const struct q2_staged *staged)
 {
-	size_t count = staged->keeps_own;
+	size_t count = staged->keeps_bits;
 	for (size_t i = 0; i < staged->source_count; i++)
 		count += staged->sources[i].kind == Q2_EDIT_BITMAP ||
 			 staged->sources[i].kind == Q2_EDIT_CARVED;
@@ -452,9 +452,9 @@ void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
 		.recovered = staged->is_recovered,
 		.promise = staged->promise,
 	};
-	if (staged->origin != Q2_EDIT_NO_ORIGIN) {
+	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED) {
 		const struct q2_directory_entry *entry =
-			&edit->image->directory.bitmaps[staged->origin].entry;
+			&edit->image->directory.bitmaps[staged->committed_idx].entry;
 		change->old_name = (const char *)entry->name;
 		change->old_name_bytes = entry->name_bytes;
 		change->flag_changed =

@@ -7,7 +7,7 @@
 #include "alloc.h"
 #include "content.h"
 #include "edit.h"
-#include "grow.h"
+#include "grow_refcounts.h"
 
 /* Among the flags of a commit: do with the clusters that the image has. */
 #define Q2_PLAN_IN_PLACE (1u << 31)
@@ -34,11 +34,11 @@ struct q2_plan {
 	uint64_t directory_first; /* cluster that is reserved for it */
 	uint64_t directory_clusters;
 	struct q2_in_place in_place;
-	struct q2_clusters old; /* what the edit may no longer use: sorted */
+	struct q2_clusters given_up; /* what the edit may no longer use: sorted */
 	/* What the edit reads though nobody uses it: never handed out. */
 	struct q2_clusters carved;
 	struct q2_clusters
-		owned; /* the part of old that is proven to be the bitmaps' alone */
+		provable; /* the part of given_up that is proven to be the bitmaps' alone */
 	/* When the refcount table is replaced: the part of the old one that is proven to be
 	 * nothing else, and how many clusters of it are not. */
 	struct q2_clusters old_table;
@@ -68,12 +68,12 @@ enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
 
 /* ---- prove.c ---- */
 
-/* Collects plan->old, finds the part of it that is owned, and checks that no cluster that is
+/* Collects plan->given_up, finds the part of it that is owned, and checks that no cluster that is
  * free by its refcount is in use. Errors: EIMAGE, ESYSTEM, ENOMEM. */
 enum qcow2bm_code q2_prove_owned(struct q2_plan *plan, struct qcow2bm_error *err);
 
 /* Checks that the clusters that were handed out are in nobody's use. Errors: EIMAGE. */
-enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err);
+enum qcow2bm_code q2_prove_unused(struct q2_plan *plan, struct qcow2bm_error *err);
 
 /* Finds what may be released of a refcount table that is to be replaced. Errors: EIMAGE,
  * ESYSTEM, ENOMEM. */

@@ -127,12 +127,12 @@ static enum qcow2bm_code collect_bitmap(struct q2_plan *plan, size_t idx, void *
 		free(table);
 		return code;
 	}
-	if (code != QCOW2BM_EIMAGE || !(staged->is_deleted || staged->is_rebuilt))
+	if (code != QCOW2BM_EIMAGE || !(staged->is_deleted || staged->ignores_table))
 		return q2_pass(err, &problem);
 	/* Which clusters it has cannot be told: not even how many are leaked, unless a repair
 	 * has seen that nothing refers to them. */
 	explain(plan, problem.sentence);
-	plan->has_lost_table |= !edit->repair.is_whole || staged->is_counted;
+	plan->has_lost_table |= !edit->repair.saw_every_reference || staged->is_seen_in_use;
 	return QCOW2BM_OK;
 }
 
@@ -227,11 +227,11 @@ static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->bitmaps, &proof->twice, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_append(&plan->old, &proof->directory, err);
+		code = q2_clusters_append(&plan->given_up, &proof->directory, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_append(&plan->old, &proof->bitmaps, err);
+		code = q2_clusters_append(&plan->given_up, &proof->bitmaps, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_sort(&plan->old, &proof->twice, err);
+		code = q2_clusters_sort(&plan->given_up, &proof->twice, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->twice, NULL, err);
 	if (code == QCOW2BM_OK)
@@ -242,7 +242,7 @@ static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_append(&proof->wanted, &plan->alloc.free_clusters, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_append(&proof->wanted, &plan->old, err);
+		code = q2_clusters_append(&proof->wanted, &plan->given_up, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_append(&proof->wanted, &plan->carved, err);
 	if (code == QCOW2BM_OK)
@@ -261,7 +261,7 @@ static enum qcow2bm_code look_in_guest(struct q2_plan *plan, struct proof *proof
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&sought, NULL, err);
 	if (code == QCOW2BM_OK)
-		code = q2_walk_find(plan->edit->image, &plan->refs.l2_tables, &sought,
+		code = q2_search_find(plan->edit->image, &plan->refs.l2_tables, &sought,
 				    &proof->guest, plan->watch, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->guest, NULL, err);
@@ -293,10 +293,10 @@ static enum qcow2bm_code keep_owned(struct q2_plan *plan, struct proof *proof,
 		code = keep_proven(plan, &proof->bitmaps, &proof->named, &proof->twice,
 				   err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_append(&plan->owned, &proof->directory, err);
+		code = q2_clusters_append(&plan->provable, &proof->directory, err);
 	if (code == QCOW2BM_OK && proof->all)
-		code = q2_clusters_append(&plan->owned, &proof->bitmaps, err);
-	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
+		code = q2_clusters_append(&plan->provable, &proof->bitmaps, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->provable, NULL, err) : code;
 }
 
 /* For a repair that has seen every reference: what is old and nobody's is ours, however often
@@ -306,19 +306,19 @@ static enum qcow2bm_code keep_unnamed(struct q2_plan *plan,
 				      struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code =
-		q2_clusters_subtract(&plan->old, &plan->refs.metadata, err);
+		q2_clusters_subtract(&plan->given_up, &plan->refs.metadata, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&plan->old, named, err);
+		code = q2_clusters_subtract(&plan->given_up, named, err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_append(&plan->owned, &plan->old, err);
-	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
+		code = q2_clusters_append(&plan->provable, &plan->given_up, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->provable, NULL, err) : code;
 }
 
 static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 			       struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = collect(plan, proof, err);
-	bool is_whole = plan->edit->repair.is_whole;
+	bool is_whole = plan->edit->repair.saw_every_reference;
 	bool trust = !is_whole && (plan->flags & QCOW2BM_COMMIT_TRUST_REFCOUNTS);
 	/* No refcount says whether the guest's tables name a cluster, free ones and those behind
 	 * the end of the file not left out. */
@@ -341,8 +341,8 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 	/* Clusters that are free by their refcount, but named, are not to be handed out; the
 	 * rest of the plan tells them from those that are only old. */
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_append(&plan->alloc.in_use, &proof->named, err);
-	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->alloc.in_use, NULL, err)
+		code = q2_clusters_append(&plan->alloc.wrongly_free, &proof->named, err);
+	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->alloc.wrongly_free, NULL, err)
 				  : code;
 }
 
@@ -402,14 +402,14 @@ static enum qcow2bm_code check_growth(const struct q2_plan *plan,
 		(unsigned long long)plan->cut_off);
 }
 
-enum qcow2bm_code q2_prove_free(struct q2_plan *plan, struct qcow2bm_error *err)
+enum qcow2bm_code q2_prove_unused(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code =
 		check_apart(plan, &plan->refs.metadata, "the image's metadata", err);
 	if (code == QCOW2BM_OK)
-		code = check_apart(plan, &plan->old, "a bitmap", err);
+		code = check_apart(plan, &plan->given_up, "a bitmap", err);
 	if (code == QCOW2BM_OK)
-		code = check_apart(plan, &plan->alloc.in_use, "the guest or a bitmap",
+		code = check_apart(plan, &plan->alloc.wrongly_free, "the guest or a bitmap",
 				   err);
 	if (code == QCOW2BM_OK)
 		code = check_growth(plan, err);
@@ -429,7 +429,7 @@ enum qcow2bm_code q2_prove_old_table(struct q2_plan *plan, struct qcow2bm_error 
 		(uint64_t)header->refcount_table_clusters << header->cluster_bits, err);
 	/* What the bitmaps name too is theirs to be told as leaked. */
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&plan->old_table, &plan->old, err);
+		code = q2_clusters_subtract(&plan->old_table, &plan->given_up, err);
 	uint64_t before = q2_clusters_total(&plan->old_table);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&plan->old_table, &plan->refs.twice, err);

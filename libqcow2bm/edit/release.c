@@ -85,22 +85,22 @@ static void punch_holes(struct q2_commit *commit, const struct q2_clusters *set)
 }
 
 /* What the reference walk of a repair found to be counted although nothing refers to it joins
- * plan->owned. */
+ * plan->provable. */
 static enum qcow2bm_code free_leaked(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	const struct q2_edit_repair *repair = &plan->edit->repair;
 	enum qcow2bm_code code = q2_refcounts_change(&plan->refcounts, &repair->leaked,
 						     Q2_REFCOUNTS_TO_ZERO, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < repair->leaked.count; i++)
-		code = q2_clusters_add(&plan->owned, repair->leaked.runs[i].first,
+		code = q2_clusters_add(&plan->provable, repair->leaked.runs[i].first,
 				       repair->leaked.runs[i].count, err);
-	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->owned, NULL, err) : code;
+	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->provable, NULL, err) : code;
 }
 
 /* An undo file wants the bytes of what is about to be free, before anybody can write there. */
 static enum qcow2bm_code keep_owned(struct q2_commit *commit, struct qcow2bm_error *err)
 {
-	const struct q2_clusters *owned = &commit->plan->owned;
+	const struct q2_clusters *owned = &commit->plan->provable;
 	unsigned cluster_bits = commit->image->header.cluster_bits;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < owned->count; i++)
@@ -119,25 +119,25 @@ void q2_release(struct q2_commit *commit)
 		tell_leaks(commit, 0, plan->leak_reason);
 		return;
 	}
-	uint64_t all = q2_clusters_total(&plan->old) + count_old_refcount_table(commit);
-	enum qcow2bm_code code = add_old_refcount_table(commit, &plan->owned, &err);
+	uint64_t all = q2_clusters_total(&plan->given_up) + count_old_refcount_table(commit);
+	enum qcow2bm_code code = add_old_refcount_table(commit, &plan->provable, &err);
 	if (code == QCOW2BM_OK)
 		code = collect_used(plan, &used, &err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&plan->old, &plan->owned, &err);
+		code = q2_clusters_subtract(&plan->given_up, &plan->provable, &err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&plan->old, &used, &err);
+		code = q2_clusters_subtract(&plan->given_up, &used, &err);
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&plan->owned, &used, &err);
+		code = q2_clusters_subtract(&plan->provable, &used, &err);
 	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
-		code = q2_clusters_subtract(&plan->old, &plan->edit->repair.leaked, &err);
+		code = q2_clusters_subtract(&plan->given_up, &plan->edit->repair.leaked, &err);
 	q2_clusters_free(&used);
 	if (code != QCOW2BM_OK) {
 		tell_leaks(commit, all, err.sentence);
 		return;
 	}
 	uint64_t unproven = commit->table_replaced ? plan->old_table_unproven : 0;
-	tell_leaks(commit, q2_clusters_total(&plan->old) + unproven, plan->leak_reason);
+	tell_leaks(commit, q2_clusters_total(&plan->given_up) + unproven, plan->leak_reason);
 	if (plan->edit->repair.kept_leaks != 0)
 		tell_leaks(commit, plan->edit->repair.kept_leaks,
 			   "they may be what is left of damaged bitmaps: look with "
@@ -148,15 +148,15 @@ void q2_release(struct q2_commit *commit)
 		code = q2_refcounts_change(&plan->refcounts, &plan->edit->repair.high,
 					   Q2_REFCOUNTS_TO_ONE, &err);
 	if (code == QCOW2BM_OK)
-		code = q2_refcounts_change(&plan->refcounts, &plan->owned,
-					   plan->edit->repair.is_whole
+		code = q2_refcounts_change(&plan->refcounts, &plan->provable,
+					   plan->edit->repair.saw_every_reference
 						   ? Q2_REFCOUNTS_TO_ZERO
 						   : Q2_REFCOUNTS_LOWER,
 					   &err);
 	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
 		code = free_leaked(plan, &err);
 	if (code != QCOW2BM_OK) {
-		tell_leaks(commit, count_leaked(commit, &plan->owned), err.sentence);
+		tell_leaks(commit, count_leaked(commit, &plan->provable), err.sentence);
 		return;
 	}
 	/* The holes must not come before the refcounts: they are the guest's as soon as the
@@ -164,11 +164,11 @@ void q2_release(struct q2_commit *commit)
 	code = q2_commit_sync(commit, &err);
 	if (code != QCOW2BM_OK) {
 		/* What reads as lowered now may not be on disk. */
-		tell_leaks(commit, q2_clusters_total(&plan->owned), err.sentence);
+		tell_leaks(commit, q2_clusters_total(&plan->provable), err.sentence);
 		return;
 	}
-	commit->result->released_clusters = q2_clusters_total(&plan->owned);
-	punch_holes(commit, &plan->owned);
+	commit->result->released_clusters = q2_clusters_total(&plan->provable);
+	punch_holes(commit, &plan->provable);
 }
 
 /* The reserve without the refcount structures that are part of the image by now. */
@@ -183,7 +183,7 @@ static enum qcow2bm_code collect_reserve(struct q2_commit *commit,
 		code = q2_clusters_add(reserve, plan->alloc.taken.runs[i].first,
 				       plan->alloc.taken.runs[i].count, err);
 	if (code == QCOW2BM_OK && plan->growth.may_be_seen)
-		code = q2_grow_collect(&plan->growth, &structures, err);
+		code = q2_grow_refcounts_collect(&plan->growth, &structures, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(reserve, &structures, err);
 	if (code == QCOW2BM_OK)
@@ -199,7 +199,7 @@ static uint64_t count_uncollected(struct q2_commit *commit)
 	uint64_t leaked =
 		count_leaked(commit, &commit->written) + count_old_refcount_table(commit);
 	bool is_hidden = commit->growth_started && !plan->growth.may_be_seen;
-	return is_hidden ? leaked + q2_grow_clusters(&plan->growth) : leaked;
+	return is_hidden ? leaked + q2_grow_refcounts_clusters(&plan->growth) : leaked;
 }
 
 void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
@@ -231,7 +231,7 @@ void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
 					: count_uncollected(commit),
 			   err.sentence);
 	if (commit->plan->growth.may_be_seen && !commit->is_prepared)
-		tell_leaks(commit, q2_grow_clusters(&commit->plan->growth),
+		tell_leaks(commit, q2_grow_refcounts_clusters(&commit->plan->growth),
 			   "new refcount structures may be the image's or not");
 	q2_clusters_free(&reserve);
 }

@@ -298,7 +298,7 @@ static enum qcow2bm_code move_backing_name(const struct q2_switch *plan,
 	if (code == QCOW2BM_OK)
 		code = q2_commit_sync(commit, err);
 	/* The next move must know where the name is: after a failure here nobody does. */
-	image->is_stale = code != QCOW2BM_OK;
+	image->must_reopen = code != QCOW2BM_OK;
 	image->header.backing_file_off = image->area_end = plan->backing_off;
 	return code;
 }
@@ -316,7 +316,7 @@ enum qcow2bm_code q2_switch_prepare(struct q2_switch *plan, struct q2_commit *co
 	if (code == QCOW2BM_OK)
 		code = q2_commit_sync(commit, err);
 	if (code == QCOW2BM_OK)
-		code = q2_commit_look_up(commit, err);
+		code = q2_commit_ask(commit, err);
 	if (code != QCOW2BM_OK || !plan->has_near)
 		return code;
 	plan->near_written = true;

@@ -118,7 +118,7 @@ static enum qcow2bm_code check_altered(struct room *room, struct qcow2bm_error *
 
 static enum qcow2bm_code check_unnamed(struct room *room, struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = q2_walk_find(room->images->now, &room->refs.l2_tables,
+	enum qcow2bm_code code = q2_search_find(room->images->now, &room->refs.l2_tables,
 					      &room->wanted, &room->named, NULL, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&room->named, NULL, err);

@@ -60,8 +60,8 @@ struct qcow2bm_image {
 	bool has_end_marker;
 	bool has_bitmaps_extension;
 	bool has_second_extension;
-	bool is_stale; /* what a commit left behind is not known: it must be opened anew */
-	bool is_salvaged; /* opened with QCOW2BM_OPEN_DAMAGED */
+	bool must_reopen; /* what a commit left behind is not known: it must be opened anew */
+	bool is_tolerant; /* opened with QCOW2BM_OPEN_DAMAGED */
 	struct q2_damage *damages;
 	size_t damage_count;
 	struct q2_directory directory;

@@ -77,7 +77,7 @@ static bool has_damaged_length(const struct qcow2bm_image *image,
 			       const struct q2_extension *extension, uint64_t end)
 {
 	uint64_t data_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
-	return image->is_salvaged && extension->type == Q2_EXTENSION_BITMAPS &&
+	return image->is_tolerant && extension->type == Q2_EXTENSION_BITMAPS &&
 	       extension->bytes != Q2_EXTENSION_BITMAPS_BYTES &&
 	       has_chain(image, data_off + Q2_EXTENSION_BITMAPS_BYTES, end) &&
 	       !has_chain(image, data_off + q2_round_up(extension->bytes, 8), end);
@@ -111,7 +111,7 @@ static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 		}
 		if (extension.type == Q2_EXTENSION_BITMAPS) {
 			image->has_second_extension = image->has_bitmaps_extension;
-			if (image->has_second_extension && !image->is_salvaged)
+			if (image->has_second_extension && !image->is_tolerant)
 				return q2_fail(err, QCOW2BM_EIMAGE, extension.head_off,
 					       "there is a second bitmaps extension");
 			image->has_bitmaps_extension = true;
@@ -207,7 +207,7 @@ enum qcow2bm_code q2_image_load_header(struct qcow2bm_image *image,
 }
 
 static enum qcow2bm_code open_image(struct qcow2bm_image **result,
-				    struct q2_storage *storage, bool is_salvaged,
+				    struct q2_storage *storage, bool is_tolerant,
 				    struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = calloc(1, sizeof(*image));
@@ -216,10 +216,10 @@ static enum qcow2bm_code open_image(struct qcow2bm_image **result,
 		return q2_fail_memory(err, "an image");
 	}
 	image->storage = storage;
-	image->is_salvaged = is_salvaged;
+	image->is_tolerant = is_tolerant;
 	enum qcow2bm_code code = q2_image_load_header(image, err);
 	if (code == QCOW2BM_OK)
-		code = is_salvaged ? q2_salvage_load(image, err)
+		code = is_tolerant ? q2_salvage_load(image, err)
 				   : q2_directory_load(image, err);
 	if (code != QCOW2BM_OK) {
 		qcow2bm_close(image);

@@ -45,7 +45,7 @@ static void build_both(void)
 					      NULL),
 			QCOW2BM_OK);
 		/* For every call: what a repair needs is no hindrance to other edits here. */
-		images[i]->is_salvaged = false;
+		images[i]->is_tolerant = false;
 	}
 }
 

@@ -11,7 +11,7 @@
 
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
-#include "edit/grow.h"
+#include "edit/grow_refcounts.h"
 
 #define CLUSTER_BITS 9
 #define DATA_CLUSTERS 150 /* with refcounts of 64 bits, a block counts 64 clusters */
@@ -227,13 +227,13 @@ static enum qcow2bm_code plan_one(struct world *world)
 {
 	uint64_t first;
 	assert_int_equal(q2_alloc_take(&world->alloc, 1, &first, NULL), QCOW2BM_OK);
-	return q2_grow_plan(&world->growth, &world->refcounts, &world->alloc,
+	return q2_grow_refcounts_plan(&world->growth, &world->refcounts, &world->alloc,
 			    &world->err);
 }
 
 static void end_world(struct world *world)
 {
-	q2_grow_free(&world->growth);
+	q2_grow_refcounts_free(&world->growth);
 	q2_alloc_close(&world->alloc);
 	q2_refcounts_close(&world->refcounts);
 }

@@ -105,7 +105,7 @@ static void end(struct world *world)
 static enum qcow2bm_code walk(struct world *world, struct q2_watch *watch,
 			      struct qcow2bm_error *err)
 {
-	return q2_walk_find(&world->image, &world->l2_tables, &world->wanted,
+	return q2_search_find(&world->image, &world->l2_tables, &world->wanted,
 			    &world->named, watch, err);
 }
 

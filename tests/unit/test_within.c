@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* q2_within_any() against a look at each word, on every target. */
+/* q2_entries_any() against a look at each word, on every target. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
 
 #include "../support/bits.h"
-#include "bits/within.c"
+#include "bits/entries.c"
 
 #define MASK 0x00fffffffffffe00u
 #define FLAGS ((uint64_t)1 << 62)
@@ -51,7 +51,7 @@ static void test_every_target(void **state)
 {
 	(void)state;
 	BITS_EACH_TARGET(check, within_any);
-	check(q2_within_any);
+	check(q2_entries_any);
 }
 
 int main(void)

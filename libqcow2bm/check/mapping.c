@@ -121,7 +121,7 @@ static enum qcow2bm_code read_l1(struct q2_walk *walk, const struct q2_walk_l1 *
 	while (code == QCOW2BM_OK &&
 	       (off = q2_holes_skip(&walk->holes, off, end, &stop)) < end) {
 		size_t part = (size_t)q2_min_u64(PART_BYTES, stop - off);
-		code = q2_references_look_up(walk, err);
+		code = q2_references_ask(walk, err);
 		if (code == QCOW2BM_OK)
 			code = q2_references_read(walk, walk->buf, part, off, err);
 		if (code == QCOW2BM_OK)
@@ -373,7 +373,7 @@ static enum qcow2bm_code visit_tables(struct q2_walk *walk,
 		       tables[i + n].cluster == tables[i].cluster + n &&
 		       matters(walk, &tables[i + n]))
 			n++;
-		enum qcow2bm_code code = q2_references_look_up(walk, err);
+		enum qcow2bm_code code = q2_references_ask(walk, err);
 		if (code == QCOW2BM_OK)
 			code = q2_references_read(
 				walk, walk->buf, n << walk->cluster_bits,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Step 1 of a commit: refcount blocks, and a longer refcount table, for the new clusters. */
-#ifndef Q2_EDIT_GROW_H
-#define Q2_EDIT_GROW_H
+#ifndef Q2_EDIT_GROW_REFCOUNTS_H
+#define Q2_EDIT_GROW_REFCOUNTS_H
 
 #include "../clusters/refcounts.h"
 #include "alloc.h"
@@ -23,15 +23,15 @@ struct q2_growth {
 
 /* Decides what must be added so that every cluster that `alloc` has handed out is counted, and
  * takes the clusters for it. Errors: ELIMIT over QEMU's limit; ESYSTEM ENOSPC; ENOMEM. */
-enum qcow2bm_code q2_grow_plan(struct q2_growth *growth,
+enum qcow2bm_code q2_grow_refcounts_plan(struct q2_growth *growth,
 			       const struct q2_refcounts *refcounts,
 			       struct q2_alloc *alloc, struct qcow2bm_error *err);
 
 /* How many clusters the new structures take. */
-uint64_t q2_grow_clusters(const struct q2_growth *growth);
+uint64_t q2_grow_refcounts_clusters(const struct q2_growth *growth);
 
 /* Adds to `structures` the clusters of the new structures; sorted. Errors: ENOMEM. */
-enum qcow2bm_code q2_grow_collect(const struct q2_growth *growth,
+enum qcow2bm_code q2_grow_refcounts_collect(const struct q2_growth *growth,
 				  struct q2_clusters *structures,
 				  struct qcow2bm_error *err);
 
@@ -40,9 +40,9 @@ enum qcow2bm_code q2_grow_collect(const struct q2_growth *growth,
  * syncs. Errors: EIMAGE, ESYSTEM, ENOMEM. Crash: the old refcount structures or the new ones,
  * both right; at most the new clusters are leaked. *syncs is raised by the syncs done.
  */
-enum qcow2bm_code q2_grow_commit(struct q2_growth *growth, struct q2_refcounts *refcounts,
+enum qcow2bm_code q2_grow_refcounts_commit(struct q2_growth *growth, struct q2_refcounts *refcounts,
 				 unsigned *syncs, struct qcow2bm_error *err);
 
-void q2_grow_free(struct q2_growth *growth);
+void q2_grow_refcounts_free(struct q2_growth *growth);
 
 #endif

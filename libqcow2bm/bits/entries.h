@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Looking through table entries for those that matter, which are few. */
-#ifndef Q2_BITS_WITHIN_H
-#define Q2_BITS_WITHIN_H
+#ifndef Q2_BITS_ENTRIES_H
+#define Q2_BITS_ENTRIES_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 
 /* Whether any of `count` big-endian words has a bit of `flags`, or, of its bits in `mask`, a
  * value in [first, first+span). */
-bool q2_within_any(const uint8_t *words, size_t count, uint64_t mask, uint64_t first,
+bool q2_entries_any(const uint8_t *words, size_t count, uint64_t mask, uint64_t first,
 		   uint64_t span, uint64_t flags);
 
 #endif

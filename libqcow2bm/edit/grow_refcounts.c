@@ -4,7 +4,7 @@
  * more is missing, a new table with all new blocks is written and the header is switched to
  * it, so that no block ever counts on another that is not there yet.
  */
-#include "grow.h"
+#include "grow_refcounts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +14,13 @@
 #include "../base/error.h"
 #include "../format/refcount.h"
 
-void q2_grow_free(struct q2_growth *growth)
+void q2_grow_refcounts_free(struct q2_growth *growth)
 {
 	free(growth->blocks);
 	memset(growth, 0, sizeof(*growth));
 }
 
-uint64_t q2_grow_clusters(const struct q2_growth *growth)
+uint64_t q2_grow_refcounts_clusters(const struct q2_growth *growth)
 {
 	return growth->block_count + growth->table_clusters;
 }
@@ -113,7 +113,7 @@ static enum qcow2bm_code add_table(struct q2_growth *growth,
 	return q2_alloc_take(alloc, growth->table_clusters, &growth->table_first, err);
 }
 
-enum qcow2bm_code q2_grow_plan(struct q2_growth *growth,
+enum qcow2bm_code q2_grow_refcounts_plan(struct q2_growth *growth,
 			       const struct q2_refcounts *refcounts,
 			       struct q2_alloc *alloc, struct qcow2bm_error *err)
 {
@@ -129,7 +129,7 @@ enum qcow2bm_code q2_grow_plan(struct q2_growth *growth,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_grow_collect(const struct q2_growth *growth,
+enum qcow2bm_code q2_grow_refcounts_collect(const struct q2_growth *growth,
 				  struct q2_clusters *structures,
 				  struct qcow2bm_error *err)
 {
@@ -261,14 +261,14 @@ static void adopt(const struct q2_growth *growth, struct q2_refcounts *refcounts
 	header->refcount_table_clusters = (uint32_t)growth->table_clusters;
 }
 
-enum qcow2bm_code q2_grow_commit(struct q2_growth *growth, struct q2_refcounts *refcounts,
+enum qcow2bm_code q2_grow_refcounts_commit(struct q2_growth *growth, struct q2_refcounts *refcounts,
 				 unsigned *syncs, struct qcow2bm_error *err)
 {
 	if (growth->block_count == 0)
 		return QCOW2BM_OK;
 	struct q2_clusters structures = {0};
 	uint64_t *table = NULL;
-	enum qcow2bm_code code = q2_grow_collect(growth, &structures, err);
+	enum qcow2bm_code code = q2_grow_refcounts_collect(growth, &structures, err);
 	if (code == QCOW2BM_OK)
 		code = write_blocks(growth, refcounts, &structures, err);
 	if (code == QCOW2BM_OK)

@@ -2,7 +2,7 @@
 /* What all editing commands share: open, stage and close. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "edit.h"
+#include "session.h"
 
 #include "commit.h"
 #include "memory.h"
@@ -15,12 +15,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static unsigned lock_flags(const struct tool_edit *edit)
+static unsigned lock_flags(const struct tool_session *edit)
 {
 	return edit->options.no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u;
 }
 
-enum qcow2bm_code tool_edit_try_open(struct tool_edit *edit, const char *filename,
+enum qcow2bm_code tool_session_try_open(struct tool_session *edit, const char *filename,
 				     struct qcow2bm_error *err)
 {
 	unsigned flags =
@@ -32,10 +32,10 @@ enum qcow2bm_code tool_edit_try_open(struct tool_edit *edit, const char *filenam
 				  : code;
 }
 
-int tool_edit_open(struct tool_edit *edit, const char *filename)
+int tool_session_open(struct tool_session *edit, const char *filename)
 {
 	struct qcow2bm_error err = {0};
-	if (tool_edit_try_open(edit, filename, &err) != QCOW2BM_OK)
+	if (tool_session_try_open(edit, filename, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	return TOOL_EXIT_DONE;
 }
@@ -50,7 +50,7 @@ static bool is_same_file(const char *a, const char *b)
 	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-enum qcow2bm_code tool_edit_try_open_source(struct tool_edit *edit, const char *filename,
+enum qcow2bm_code tool_session_try_open_source(struct tool_session *edit, const char *filename,
 					    struct qcow2bm_image **source,
 					    struct qcow2bm_error *err)
 {
@@ -68,22 +68,22 @@ enum qcow2bm_code tool_edit_try_open_source(struct tool_edit *edit, const char *
 	return QCOW2BM_OK;
 }
 
-bool tool_edit_is_granularity(uint64_t bytes)
+bool tool_session_is_granularity(uint64_t bytes)
 {
 	const uint64_t smallest = 512, largest = (uint64_t)2 << 30;
 	return bytes >= smallest && bytes <= largest && (bytes & (bytes - 1)) == 0;
 }
 
-int tool_edit_take_granularity(const struct tool_edit *edit, uint64_t *bytes)
+int tool_session_take_granularity(const struct tool_session *edit, uint64_t *bytes)
 {
-	if (tool_size_parse(optarg, bytes) && tool_edit_is_granularity(*bytes))
+	if (tool_size_parse(optarg, bytes) && tool_session_is_granularity(*bytes))
 		return TOOL_OPTIONS_GO_ON;
 	return tool_message_usage(edit->options.command,
 				  "option -g: '%s' is not a power of two from 512 to 2G",
 				  optarg);
 }
 
-int tool_edit_refuse(const struct tool_edit *edit, const char *verb, const char *name,
+int tool_session_refuse(const struct tool_session *edit, const char *verb, const char *name,
 		     size_t name_bytes, const struct qcow2bm_error *err)
 {
 	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
@@ -94,8 +94,8 @@ int tool_edit_refuse(const struct tool_edit *edit, const char *verb, const char 
 	return tool_message_status(err->code);
 }
 
-static int stage_names(struct tool_edit *edit, int count, char **names,
-		       tool_edit_stage_fn *stage)
+static int stage_names(struct tool_session *edit, int count, char **names,
+		       tool_session_stage_fn *stage)
 {
 	for (int i = 0; i < count; i++) {
 		struct tool_operand operand;
@@ -103,7 +103,7 @@ static int stage_names(struct tool_edit *edit, int count, char **names,
 		int status = TOOL_EXIT_DONE;
 		tool_operand_resolve(&operand, edit->image, names[i]);
 		if (stage(edit->edit, operand.bytes, operand.count, &err) != QCOW2BM_OK)
-			status = tool_edit_refuse(edit, edit->options.command->name,
+			status = tool_session_refuse(edit, edit->options.command->name,
 						  operand.bytes, operand.count, &err);
 		tool_operand_free(&operand);
 		if (status != TOOL_EXIT_DONE)
@@ -112,11 +112,11 @@ static int stage_names(struct tool_edit *edit, int count, char **names,
 	return TOOL_EXIT_DONE;
 }
 
-int tool_edit_run_by_name(const struct tool_command *command, int argc, char **argv,
-			  tool_edit_stage_fn *stage)
+int tool_session_run_by_name(const struct tool_command *command, int argc, char **argv,
+			  tool_session_stage_fn *stage)
 {
 	static const struct option long_options[] = {TOOL_OPTIONS_EDIT};
-	struct tool_edit edit = {.options = {.command = command}};
+	struct tool_session edit = {.options = {.command = command}};
 	int opt;
 	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
 				  NULL)) != -1) {
@@ -127,15 +127,15 @@ int tool_edit_run_by_name(const struct tool_command *command, int argc, char **a
 	if (argc - optind < 2)
 		return tool_message_usage(command,
 					  "operands IMAGE and NAME... are wanted");
-	int status = tool_edit_open(&edit, argv[optind]);
+	int status = tool_session_open(&edit, argv[optind]);
 	if (status == TOOL_EXIT_DONE)
 		status = stage_names(&edit, argc - optind - 1, argv + optind + 1, stage);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_commit_run(&edit);
-	return tool_edit_close(&edit, status);
+	return tool_session_close(&edit, status);
 }
 
-int tool_edit_close(struct tool_edit *edit, int status)
+int tool_session_close(struct tool_session *edit, int status)
 {
 	qcow2bm_edit_end(edit->edit);
 	for (size_t i = 0; i < edit->source_count; i++)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Looking through table entries for those that matter. */
-#include "within.h"
+#include "entries.h"
 
 #include "../base/endian.h"
 #include "target.h"
@@ -32,7 +32,7 @@ Q2_TARGET_CHOOSE(bool, within_any, within_kernel, within_kernel,
 		  uint64_t span, uint64_t flags),
 		 (words, count, mask, first, span, flags))
 
-bool q2_within_any(const uint8_t *words, size_t count, uint64_t mask, uint64_t first,
+bool q2_entries_any(const uint8_t *words, size_t count, uint64_t mask, uint64_t first,
 		   uint64_t span, uint64_t flags)
 {
 	return within_any(words, count, mask, first, span, flags);

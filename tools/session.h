@@ -7,7 +7,7 @@
 
 struct json_t;
 
-struct tool_edit {
+struct tool_session {
 	struct tool_options options;
 	const char *filename;
 	struct qcow2bm_image *image;
@@ -21,38 +21,38 @@ struct tool_edit {
 
 /* Opens the image, for writing unless --dry-run, and begins an edit. Prints what fails; returns
  * an exit status. */
-int tool_edit_open(struct tool_edit *edit, const char *filename);
+int tool_session_open(struct tool_session *edit, const char *filename);
 
 /* The same without a message. edit->image is set when it could be opened. */
-enum qcow2bm_code tool_edit_try_open(struct tool_edit *edit, const char *filename,
+enum qcow2bm_code tool_session_try_open(struct tool_session *edit, const char *filename,
 				     struct qcow2bm_error *err);
 
 /* Opens another image to read from; *source is NULL when it is the image of the edit. It is
  * closed with the edit. */
-enum qcow2bm_code tool_edit_try_open_source(struct tool_edit *edit, const char *filename,
+enum qcow2bm_code tool_session_try_open_source(struct tool_session *edit, const char *filename,
 					    struct qcow2bm_image **source,
 					    struct qcow2bm_error *err);
 
 /* Whether QEMU takes it as the granularity of a new bitmap. */
-bool tool_edit_is_granularity(uint64_t bytes);
+bool tool_session_is_granularity(uint64_t bytes);
 
 /* Takes the value of -g from optarg; returns TOOL_OPTIONS_GO_ON or the status to exit with. */
-int tool_edit_take_granularity(const struct tool_edit *edit, uint64_t *bytes);
+int tool_session_take_granularity(const struct tool_session *edit, uint64_t *bytes);
 
 /* Says why `verb` cannot be done to the bitmap; returns the exit status. */
-int tool_edit_refuse(const struct tool_edit *edit, const char *verb, const char *name,
+int tool_session_refuse(const struct tool_session *edit, const char *verb, const char *name,
 		     size_t name_bytes, const struct qcow2bm_error *err);
 
 /* A staging function that takes nothing but the bitmap's name. */
-typedef enum qcow2bm_code tool_edit_stage_fn(struct qcow2bm_edit *edit, const char *name,
+typedef enum qcow2bm_code tool_session_stage_fn(struct qcow2bm_edit *edit, const char *name,
 					     size_t name_bytes,
 					     struct qcow2bm_error *err);
 
 /* Runs a whole command of the form `verb IMAGE NAME...`. */
-int tool_edit_run_by_name(const struct tool_command *command, int argc, char **argv,
-			  tool_edit_stage_fn *stage);
+int tool_session_run_by_name(const struct tool_command *command, int argc, char **argv,
+			  tool_session_stage_fn *stage);
 
 /* Closes everything and passes `status` on. */
-int tool_edit_close(struct tool_edit *edit, int status);
+int tool_session_close(struct tool_session *edit, int status);
 
 #endif

@@ -139,7 +139,7 @@ static enum qcow2bm_code visit_bitmaps(struct visit *visit, struct qcow2bm_error
 		visit_bytes(visit, directory->off, directory->size);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < directory->count; i++) {
-		code = q2_references_look_up(walk, err);
+		code = q2_references_ask(walk, err);
 		if (code == QCOW2BM_OK)
 			code = visit_bitmap(visit, i, err);
 	}

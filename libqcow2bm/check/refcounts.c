@@ -214,7 +214,7 @@ enum qcow2bm_code q2_stored_compare(struct q2_walk *walk, struct qcow2bm_error *
 			       (i + n) << walk->block_shift < end &&
 			       walk->blocks[i + n] == off + (n << walk->cluster_bits))
 				n++;
-			enum qcow2bm_code code = q2_references_look_up(walk, err);
+			enum qcow2bm_code code = q2_references_ask(walk, err);
 			if (code == QCOW2BM_OK)
 				code = q2_references_read(
 					walk, walk->buf,
@@ -241,7 +241,7 @@ static enum qcow2bm_code find_in_block(struct q2_walk *walk, uint64_t block,
 	uint64_t end = q2_min_u64((uint64_t)1 << walk->block_shift,
 				  (Q2_MAPPING_L1_OFFSET_MASK >> walk->cluster_bits) - base);
 	uint64_t at = walk->clusters > base ? walk->clusters - base : 0;
-	enum qcow2bm_code code = q2_references_look_up(walk, err);
+	enum qcow2bm_code code = q2_references_ask(walk, err);
 	if (code == QCOW2BM_OK)
 		code = q2_references_read(walk, walk->buf,
 					  (size_t)1 << walk->cluster_bits,
@@ -249,7 +249,7 @@ static enum qcow2bm_code find_in_block(struct q2_walk *walk, uint64_t block,
 	while (code == QCOW2BM_OK && at < end) {
 		at = q2_refcount_find_nonzero(walk->buf, order, at, end);
 		uint64_t none = q2_refcount_find_zero(walk->buf, order, at, end);
-		code = q2_clusters_add(&walk->report->behind, base + at, none - at, err);
+		code = q2_clusters_add(&walk->report->counted_past_end, base + at, none - at, err);
 		at = none;
 	}
 	return code;
@@ -258,7 +258,7 @@ static enum qcow2bm_code find_in_block(struct q2_walk *walk, uint64_t block,
 enum qcow2bm_code q2_stored_find_behind(struct q2_walk *walk, struct qcow2bm_error *err)
 {
 	uint64_t limit = Q2_MAPPING_L1_OFFSET_MASK >> walk->cluster_bits;
-	struct q2_clusters *behind = &walk->report->behind;
+	struct q2_clusters *behind = &walk->report->counted_past_end;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	/* Of a sound image the blocks are apart, so that they are no more than the file has
 	 * clusters. */
