@@ -28,20 +28,20 @@ extern "C" {
 
 enum qcow2bm_code {
 	QCOW2BM_OK = 0,
-	QCOW2BM_ESYSTEM,      /* a system call failed; sys_errno says how */
-	QCOW2BM_ENOMEM,       /* memory could not be allocated */
-	QCOW2BM_ENOTQCOW2,    /* the file does not start as a qcow2 image */
-	QCOW2BM_EIMAGE,       /* the image breaks the rules of the format */
+	QCOW2BM_ESYSTEM,   /* a system call failed; sys_errno says how */
+	QCOW2BM_ENOMEM,    /* memory could not be allocated */
+	QCOW2BM_ENOTQCOW2, /* the file does not start as a qcow2 image */
+	QCOW2BM_EIMAGE,    /* the image breaks the rules of the format */
 	QCOW2BM_EUNSUPPORTED, /* well-formed, but must not be read or edited by this library */
 	QCOW2BM_EBUSY,        /* another process has the image open */
-	QCOW2BM_ENOTFOUND,    /* no bitmap of that name */
-	QCOW2BM_EEXIST,       /* a bitmap of that name is there already */
-	QCOW2BM_EINUSE,       /* the bitmap is marked in-use: its bits cannot be trusted */
-	QCOW2BM_EINVAL,       /* an argument is outside its limits */
-	QCOW2BM_ELIMIT,       /* the result would be over one of QEMU's limits */
+	QCOW2BM_ENOTFOUND, /* no bitmap of that name */
+	QCOW2BM_EEXIST,    /* a bitmap of that name is there already */
+	QCOW2BM_EINUSE,    /* the bitmap is marked in-use: its bits cannot be trusted */
+	QCOW2BM_EINVAL,    /* an argument is outside its limits */
+	QCOW2BM_ELIMIT,    /* the result would be over one of QEMU's limits */
 	QCOW2BM_EINTERRUPTED, /* the caller's interrupted() said so, before the switch */
 	QCOW2BM_ESTOPPED,     /* the caller's extent function returned non-zero */
-	QCOW2BM_EUNKNOWN      /* I/O error at the switch: the image is whole, old or new */
+	QCOW2BM_EUNKNOWN /* I/O error at the switch: the image is whole, old or new */
 };
 
 #define QCOW2BM_NO_OFFSET UINT64_MAX
@@ -104,30 +104,32 @@ enum qcow2bm_compression { QCOW2BM_COMPRESSION_ZLIB = 0, QCOW2BM_COMPRESSION_ZST
 /* What the header says. Strings end in a NUL, and live until the image is changed by a commit or
  * closed. */
 struct qcow2bm_image_info {
-	unsigned version;             /* 2 or 3 */
-	uint64_t virtual_bytes;       /* size of the guest's disk */
-	uint64_t cluster_bytes;       /* 512 .. 2 MiB */
-	uint64_t file_bytes;          /* length of the image file or device */
-	uint64_t allocated_bytes;     /* what the file occupies (st_blocks); 0 for a device */
-	unsigned refcount_bits;       /* 1 .. 64 */
-	bool lazy_refcounts;          /* compatible feature bit 0 */
-	bool dirty;                   /* incompatible bit 0: refcounts are not up to date */
-	bool corrupt;                 /* incompatible bit 1 */
-	bool extended_l2;             /* incompatible bit 4 */
-	bool data_file_raw;           /* autoclear bit 1 */
-	bool bitmaps_consistent;      /* autoclear bit 0 */
-	bool bitmaps_extension;       /* the bitmaps extension is present */
-	bool external_data;           /* incompatible bit 2 */
+	unsigned version;         /* 2 or 3 */
+	uint64_t virtual_bytes;   /* size of the guest's disk */
+	uint64_t cluster_bytes;   /* 512 .. 2 MiB */
+	uint64_t file_bytes;      /* length of the image file or device */
+	uint64_t allocated_bytes; /* what the file occupies (st_blocks); 0 for a device */
+	unsigned refcount_bits;   /* 1 .. 64 */
+	bool lazy_refcounts;      /* compatible feature bit 0 */
+	bool dirty;               /* incompatible bit 0: refcounts are not up to date */
+	bool corrupt;             /* incompatible bit 1 */
+	bool extended_l2;         /* incompatible bit 4 */
+	bool data_file_raw;       /* autoclear bit 1 */
+	bool bitmaps_consistent;  /* autoclear bit 0 */
+	bool bitmaps_extension;   /* the bitmaps extension is present */
+	bool external_data;       /* incompatible bit 2 */
 	enum qcow2bm_encryption encryption;
 	enum qcow2bm_compression compression;
 	const char *backing_filename; /* as stored; NULL when there is none */
 	const char *backing_format;   /* NULL when not stored */
-	const char *data_filename;    /* external data file as stored; NULL when not stored */
-	unsigned snapshots;           /* internal snapshots */
+	const char
+		*data_filename; /* external data file as stored; NULL when not stored */
+	unsigned snapshots;     /* internal snapshots */
 };
 
 /* Errors: none. Crash: changes nothing. */
-void qcow2bm_describe_image(const struct qcow2bm_image *image, struct qcow2bm_image_info *info);
+void qcow2bm_describe_image(const struct qcow2bm_image *image,
+			    struct qcow2bm_image_info *info);
 
 /* One internal snapshot. Strings live until the next call for the same image. */
 struct qcow2bm_snapshot {
@@ -137,8 +139,8 @@ struct qcow2bm_snapshot {
 	uint32_t date_seconds; /* since 1970-01-01 */
 	uint32_t date_nanoseconds;
 	uint64_t vm_clock_nanoseconds;
-	uint64_t disk_bytes;   /* virtual size at the time of the snapshot */
-	uint64_t icount;       /* UINT64_MAX when not stored */
+	uint64_t disk_bytes; /* virtual size at the time of the snapshot */
+	uint64_t icount;     /* UINT64_MAX when not stored */
 };
 
 /*
@@ -152,10 +154,10 @@ enum qcow2bm_code qcow2bm_read_snapshot(struct qcow2bm_image *image, unsigned id
 /* ---- Bitmaps of an image ------------------------------------------------------------ */
 
 enum qcow2bm_state {
-	QCOW2BM_STATE_VALID,          /* enabled: QEMU records into it */
-	QCOW2BM_STATE_DISABLED,       /* whole, not recording */
-	QCOW2BM_STATE_IN_USE_LIVE,    /* a running program has the image open for writing */
-	QCOW2BM_STATE_IN_USE_STALE,   /* left in-use by a crash: bits cannot be trusted */
+	QCOW2BM_STATE_VALID,        /* enabled: QEMU records into it */
+	QCOW2BM_STATE_DISABLED,     /* whole, not recording */
+	QCOW2BM_STATE_IN_USE_LIVE,  /* a running program has the image open for writing */
+	QCOW2BM_STATE_IN_USE_STALE, /* left in-use by a crash: bits cannot be trusted */
 	QCOW2BM_STATE_IN_USE_UNKNOWN, /* in-use, and locks could not tell by whom */
 	QCOW2BM_STATE_CORRUPT         /* breaks the format, or was lost by autoclear */
 };
@@ -163,17 +165,18 @@ enum qcow2bm_state {
 /* One entry of the bitmap directory. Pointers live until the image is changed by a commit, of
  * whichever edit, or closed. */
 struct qcow2bm_bitmap {
-	const char *name;          /* name_bytes bytes of any value; not NUL-terminated */
+	const char *name; /* name_bytes bytes of any value; not NUL-terminated */
 	size_t name_bytes;
-	unsigned granularity_bits; /* log2 of the granularity in bytes, 0 .. 63 when valid */
-	bool in_use;               /* directory flag bit 0 */
-	bool autoload;             /* directory flag bit 1, "auto": QEMU records into it */
-	bool temporary;            /* its name is one that libvirt gives for the time of a job */
+	unsigned
+		granularity_bits; /* log2 of the granularity in bytes, 0 .. 63 when valid */
+	bool in_use;              /* directory flag bit 0 */
+	bool autoload;            /* directory flag bit 1, "auto": QEMU records into it */
+	bool temporary; /* its name is one that libvirt gives for the time of a job */
 	enum qcow2bm_state state;
-	const char *problem;       /* why state is CORRUPT, else NULL */
-	uint64_t table_offset;     /* byte in the image file */
-	uint32_t table_entries;    /* 8-byte entries */
-	uint32_t extra_bytes;      /* extra data of the entry */
+	const char *problem;    /* why state is CORRUPT, else NULL */
+	uint64_t table_offset;  /* byte in the image file */
+	uint32_t table_entries; /* 8-byte entries */
+	uint32_t extra_bytes;   /* extra data of the entry */
 };
 
 /* How many entries the directory has; 0 without a bitmaps extension. */
@@ -190,7 +193,8 @@ void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 #define QCOW2BM_NOT_FOUND SIZE_MAX
 
 /* The index of the first entry whose name is exactly these bytes, or QCOW2BM_NOT_FOUND. */
-size_t qcow2bm_find(const struct qcow2bm_image *image, const char *name, size_t name_bytes);
+size_t qcow2bm_find(const struct qcow2bm_image *image, const char *name,
+		    size_t name_bytes);
 
 /*
  * Judges the bitmaps of an image as qcow2bm_check() does, but for what only L2 tables and the L1
@@ -210,7 +214,8 @@ struct qcow2bm_measure {
 };
 
 enum {
-	QCOW2BM_READ_COUNT = 1u << 0, /* qcow2bm_measure(): read the data, and count the bits */
+	QCOW2BM_READ_COUNT =
+		1u << 0, /* qcow2bm_measure(): read the data, and count the bits */
 	/* Of a corrupt bitmap, too, as far as it can be read: its bits are as they are stored, and
 	 * no source for anything. */
 	QCOW2BM_READ_UNTRUSTED = 1u << 1
@@ -224,7 +229,8 @@ enum {
  * ESYSTEM, ENOMEM. Crash: changes nothing.
  */
 enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx, unsigned flags,
-				  struct qcow2bm_measure *measure, struct qcow2bm_error *err);
+				  struct qcow2bm_measure *measure,
+				  struct qcow2bm_error *err);
 
 struct qcow2bm_extent {
 	uint64_t start;  /* guest byte */
@@ -268,7 +274,8 @@ struct qcow2bm_edit;
  * extension is there without its autoclear bit. ENOMEM; EINVAL when the last commit left open what
  * the image holds. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **edit, struct qcow2bm_image *image,
+enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **edit,
+				     struct qcow2bm_image *image,
 				     struct qcow2bm_error *err);
 
 /* Forgets the edit, committed or not. NULL is allowed. Crash: changes nothing. */
@@ -287,8 +294,8 @@ void qcow2bm_edit_end(struct qcow2bm_edit *edit);
  * `enabled`. Errors: also EEXIST; EINVAL for a name of 0 or more than 1023 bytes or with a NUL,
  * and for the granularity; ELIMIT for more than 65535 bitmaps or 512 MiB.
  */
-enum qcow2bm_code qcow2bm_add(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
-			      unsigned granularity_bits, bool enabled,
+enum qcow2bm_code qcow2bm_add(struct qcow2bm_edit *edit, const char *name,
+			      size_t name_bytes, unsigned granularity_bits, bool enabled,
 			      struct qcow2bm_error *err);
 
 /* The granularity that QEMU takes when none is asked for: log2 of the cluster size in bytes,
@@ -308,8 +315,8 @@ enum qcow2bm_code qcow2bm_rename(struct qcow2bm_edit *edit, const char *name,
 				 size_t new_name_bytes, struct qcow2bm_error *err);
 
 /* Makes every bit clean. */
-enum qcow2bm_code qcow2bm_clear(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
-				struct qcow2bm_error *err);
+enum qcow2bm_code qcow2bm_clear(struct qcow2bm_edit *edit, const char *name,
+				size_t name_bytes, struct qcow2bm_error *err);
 
 /* Sets or clears the auto flag: whether QEMU records into the bitmap when it runs. */
 enum qcow2bm_code qcow2bm_enable(struct qcow2bm_edit *edit, const char *name,
@@ -324,9 +331,10 @@ enum qcow2bm_code qcow2bm_disable(struct qcow2bm_edit *edit, const char *name,
  * edit is planned or committed: is it edited or closed before, that fails with EINVAL.
  * Errors: also EINVAL when the virtual sizes of the two images differ.
  */
-enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
-				struct qcow2bm_image *source_image, const char *source,
-				size_t source_bytes, struct qcow2bm_error *err);
+enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name,
+				size_t name_bytes, struct qcow2bm_image *source_image,
+				const char *source, size_t source_bytes,
+				struct qcow2bm_error *err);
 
 /* What a bitmap that a crash left in-use gets for its bits. */
 enum qcow2bm_recovery {
@@ -334,13 +342,13 @@ enum qcow2bm_recovery {
 	QCOW2BM_RECOVER_ALLOCATED, /* its own, and all that this layer holds data or zeros for */
 	QCOW2BM_RECOVER_FULL,   /* all dirty */
 	QCOW2BM_RECOVER_CARVED, /* qcow2bm_recover_carved() alone: those of a deleted one */
-	QCOW2BM_RECOVER_AUTO    /* the best of the first three whose conditions are all assumed */
+	QCOW2BM_RECOVER_AUTO /* the best of the first three whose conditions are all assumed */
 };
 
 enum qcow2bm_guarantee {
-	QCOW2BM_GUARANTEE_EXACT,    /* the bits are right */
+	QCOW2BM_GUARANTEE_EXACT, /* the bits are right */
 	QCOW2BM_GUARANTEE_SUPERSET, /* no change is missing; more than changed may be dirty */
-	QCOW2BM_GUARANTEE_UNSAFE    /* changes may be missing */
+	QCOW2BM_GUARANTEE_UNSAFE /* changes may be missing */
 };
 
 /* What no image can prove, and a guarantee may rest on. Sets of them are made of the bits
@@ -361,7 +369,11 @@ enum qcow2bm_condition {
 /* The stable code of a condition, of small letters and dashes: "not-resized". NULL for none. */
 const char *qcow2bm_condition_name(enum qcow2bm_condition condition);
 
-enum qcow2bm_recording { QCOW2BM_RECORDING_KEEP, QCOW2BM_RECORDING_ON, QCOW2BM_RECORDING_OFF };
+enum qcow2bm_recording {
+	QCOW2BM_RECORDING_KEEP,
+	QCOW2BM_RECORDING_ON,
+	QCOW2BM_RECORDING_OFF
+};
 
 struct qcow2bm_recover_options {
 	enum qcow2bm_recovery method;
@@ -439,15 +451,17 @@ struct qcow2bm_plan {
 	size_t changes;            /* 0: the image has the staged state already */
 	uint64_t write_clusters;   /* at most so many new clusters are written */
 	uint64_t release_clusters; /* proven to be free afterwards, at least */
-	uint64_t leak_clusters;    /* no longer used, but not proven to be the bitmaps' own */
-	bool leaks_more;           /* and more, which cannot be counted */
+	uint64_t
+		leak_clusters; /* no longer used, but not proven to be the bitmaps' own */
+	bool leaks_more;       /* and more, which cannot be counted */
 	uint64_t refcount_clusters; /* refcount blocks and tables that must be added */
-	uint64_t read_bytes;       /* bitmap data (and L2 tables) that must be read, at most */
+	uint64_t read_bytes; /* bitmap data (and L2 tables) that must be read, at most */
 };
 
 enum {
-	QCOW2BM_COMMIT_TRUST_REFCOUNTS = 1u << 0, /* do not read the L2 tables for a proof */
-	QCOW2BM_COMMIT_NO_DISCARD = 1u << 1       /* punch no holes where clusters are freed */
+	QCOW2BM_COMMIT_TRUST_REFCOUNTS = 1u
+					 << 0, /* do not read the L2 tables for a proof */
+	QCOW2BM_COMMIT_NO_DISCARD = 1u << 1 /* punch no holes where clusters are freed */
 };
 
 /*
@@ -474,11 +488,11 @@ struct qcow2bm_commit_options {
 };
 
 struct qcow2bm_result {
-	bool switched;             /* the image has the new state, on stable storage */
+	bool switched; /* the image has the new state, on stable storage */
 	uint64_t written_clusters;
 	uint64_t released_clusters;
-	uint64_t leaked_clusters;  /* not released: leaked, or in use by something else */
-	uint64_t data_bytes_read;  /* bitmap data, and L2 tables as a source of bits */
+	uint64_t leaked_clusters; /* not released: leaked, or in use by something else */
+	uint64_t data_bytes_read; /* bitmap data, and L2 tables as a source of bits */
 	unsigned syncs;
 	/* Why clusters were leaked; "" when none were. With leaked_clusters 0: the table of a
 	 * deleted or recovered bitmap could not be read: what it occupied cannot be counted. */
@@ -502,7 +516,8 @@ struct qcow2bm_result {
  */
 enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
 				 const struct qcow2bm_commit_options *options,
-				 struct qcow2bm_result *result, struct qcow2bm_error *err);
+				 struct qcow2bm_result *result,
+				 struct qcow2bm_error *err);
 
 /* ---- Check and repair --------------------------------------------------------------- */
 
@@ -514,16 +529,16 @@ enum qcow2bm_severity {
 };
 
 enum qcow2bm_cure {
-	QCOW2BM_CURE_NONE,    /* nothing to do */
-	QCOW2BM_CURE_MEND,    /* qcow2bm_repair() mends it, the bits stay */
-	QCOW2BM_CURE_DROP,    /* qcow2bm_repair() drops the bitmap */
-	QCOW2BM_CURE_CHOOSE,  /* qcow2bm_repair() must be told: trust the bitmaps, or drop them */
+	QCOW2BM_CURE_NONE, /* nothing to do */
+	QCOW2BM_CURE_MEND, /* qcow2bm_repair() mends it, the bits stay */
+	QCOW2BM_CURE_DROP, /* qcow2bm_repair() drops the bitmap */
+	QCOW2BM_CURE_CHOOSE, /* qcow2bm_repair() must be told: trust the bitmaps, or drop them */
 	QCOW2BM_CURE_RECOVER, /* recover or delete the bitmap */
 	QCOW2BM_CURE_DELETE,  /* delete the bitmap, if nobody needs it */
 	QCOW2BM_CURE_RENAME,  /* rename the bitmap */
 	QCOW2BM_CURE_QEMU,    /* not the bitmaps' matter: QEMU mends it */
-	QCOW2BM_CURE_COPY,    /* nothing mends it, but QEMU can copy the disk to a new image */
-	QCOW2BM_CURE_NOBODY   /* nothing mends it: what is lost can only come from a backup */
+	QCOW2BM_CURE_COPY, /* nothing mends it, but QEMU can copy the disk to a new image */
+	QCOW2BM_CURE_NOBODY /* nothing mends it: what is lost can only come from a backup */
 };
 
 /* One finding. Pointers live as long as the report. */
@@ -531,21 +546,23 @@ struct qcow2bm_problem {
 	const char *code; /* stable, of small letters and dashes: "table-past-end" */
 	enum qcow2bm_severity severity;
 	enum qcow2bm_cure cure;
-	uint64_t offset;  /* byte in the image file, or QCOW2BM_NO_OFFSET */
-	size_t idx;       /* of the bitmap, as for qcow2bm_describe(), or QCOW2BM_NOT_FOUND */
+	uint64_t offset; /* byte in the image file, or QCOW2BM_NO_OFFSET */
+	size_t idx; /* of the bitmap, as for qcow2bm_describe(), or QCOW2BM_NOT_FOUND */
 	const char *sentence;
 };
 
 struct qcow2bm_totals {
 	uint64_t errors, warnings, notes; /* findings of these severities */
-	uint64_t corruptions; /* errors, the guest's structures included: as qemu-img check */
-	uint64_t leaked_clusters; /* counted, but nothing refers to them */
-	uint64_t clusters;        /* in the file */
-	uint64_t allocated_clusters; /* that the guest's active disk refers to */
+	uint64_t
+		corruptions; /* errors, the guest's structures included: as qemu-img check */
+	uint64_t leaked_clusters;     /* counted, but nothing refers to them */
+	uint64_t clusters;            /* in the file */
+	uint64_t allocated_clusters;  /* that the guest's active disk refers to */
 	uint64_t compressed_clusters; /* the part of them that is compressed */
-	uint64_t fragmented_clusters; /* the part that does not follow the one before it */
-	uint64_t image_end_bytes; /* behind the last cluster that is in use */
-	bool walked;              /* references of the whole image were counted */
+	uint64_t
+		fragmented_clusters; /* the part that does not follow the one before it */
+	uint64_t image_end_bytes;    /* behind the last cluster that is in use */
+	bool walked;                 /* references of the whole image were counted */
 };
 
 struct qcow2bm_report;
@@ -554,8 +571,9 @@ enum { QCOW2BM_CHECK_QUICK = 1u << 0 /* bitmap structures alone: no reference wa
 
 struct qcow2bm_check_options {
 	unsigned flags;
-	bool (*interrupted)(void *opaque);                                     /* may be NULL */
-	void (*progress)(void *opaque, uint64_t done_bytes, uint64_t total_bytes); /* may be NULL */
+	bool (*interrupted)(void *opaque); /* may be NULL */
+	void (*progress)(void *opaque, uint64_t done_bytes,
+			 uint64_t total_bytes); /* may be NULL */
 	void *opaque;
 };
 
@@ -569,14 +587,16 @@ struct qcow2bm_check_options {
  */
 enum qcow2bm_code qcow2bm_check(struct qcow2bm_image *image,
 				const struct qcow2bm_check_options *options,
-				struct qcow2bm_report **report, struct qcow2bm_error *err);
+				struct qcow2bm_report **report,
+				struct qcow2bm_error *err);
 void qcow2bm_report_free(struct qcow2bm_report *report);
 
 /* Findings in the order of severity, the worst first, then of offsets. */
 size_t qcow2bm_report_count(const struct qcow2bm_report *report);
 const struct qcow2bm_problem *qcow2bm_report_problem(const struct qcow2bm_report *report,
 						     size_t number);
-void qcow2bm_report_totals(const struct qcow2bm_report *report, struct qcow2bm_totals *totals);
+void qcow2bm_report_totals(const struct qcow2bm_report *report,
+			   struct qcow2bm_totals *totals);
 
 enum {
 	QCOW2BM_REPAIR_TRUST_BITMAPS = 1u << 0, /* set a lost autoclear bit again */
@@ -632,7 +652,8 @@ enum qcow2bm_code qcow2bm_journal(struct qcow2bm_image *image, const char *path,
  * edit that was interrupted.
  * Crash: the image is not changed.
  */
-enum qcow2bm_code qcow2bm_journal_end(struct qcow2bm_image *image, struct qcow2bm_error *err);
+enum qcow2bm_code qcow2bm_journal_end(struct qcow2bm_image *image,
+				      struct qcow2bm_error *err);
 
 enum {
 	QCOW2BM_UNDO_DRY_RUN = 1u << 0, /* look, write nothing */
@@ -652,7 +673,7 @@ struct qcow2bm_undo_result {
 	uint64_t restored_bytes; /* written */
 	uint64_t file_bytes;     /* length of the image before the edit */
 	unsigned syncs;
-	bool proven;             /* nothing has written to the file since the edit ended */
+	bool proven; /* nothing has written to the file since the edit ended */
 	uint64_t marked_bitmaps; /* put back marked as in use */
 };
 
@@ -671,8 +692,9 @@ struct qcow2bm_undo_result {
  * nothing was changed. EUNKNOWN: a write failed on the way back; do it again.
  * Crash: a state that a power cut could have left of the edit itself; do it again.
  */
-enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename, unsigned flags,
-			       unsigned wait_seconds, struct qcow2bm_undo_result *result,
+enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename,
+			       unsigned flags, unsigned wait_seconds,
+			       struct qcow2bm_undo_result *result,
 			       struct qcow2bm_error *err);
 
 /* ---- Metadata ----------------------------------------------------------------------- */

@@ -10,8 +10,7 @@
 
 /* Appends what is wrong, whether the guest's data is safe, and what to type next. */
 void tool_check_human(struct tool_text *text, const char *filename,
-		      struct qcow2bm_image *image,
-		      const struct qcow2bm_report *report);
+		      struct qcow2bm_image *image, const struct qcow2bm_report *report);
 
 /* The keys of `qemu-img check --output=json`, and "to-do"; "problems" come with the next. */
 json_t *tool_check_json(const char *filename, struct qcow2bm_image *image,

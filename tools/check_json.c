@@ -106,8 +106,8 @@ void tool_check_print(struct tool_text *text, json_t *value,
 	tool_text_print(text, ",\n            \"problems\": [");
 	for (size_t i = 0; i < count; i++) {
 		tool_text_print(text, "%s\n                ", i == 0 ? "" : ",");
-		tool_json_print(text,
-				problem_json(image, qcow2bm_report_problem(report, i)), 4);
+		tool_json_print(
+			text, problem_json(image, qcow2bm_report_problem(report, i)), 4);
 	}
 	tool_text_print(text, "%s]%s", count == 0 ? "" : "\n            ", end);
 }

@@ -22,8 +22,8 @@ static int stage(struct add *add, int count, char **names)
 		size_t name_bytes = strlen(names[i]);
 		if (qcow2bm_add(add->edit.edit, names[i], name_bytes, bits,
 				!add->disabled, &err) != QCOW2BM_OK)
-			return tool_session_refuse(&add->edit, "add", names[i], name_bytes,
-						&err);
+			return tool_session_refuse(&add->edit, "add", names[i],
+						   name_bytes, &err);
 	}
 	return TOOL_EXIT_DONE;
 }
@@ -43,7 +43,7 @@ static int run(int argc, char **argv)
 		int status = TOOL_OPTIONS_GO_ON;
 		if (opt == 'g')
 			status = tool_session_take_granularity(&add.edit,
-							    &add.granularity_bytes);
+							       &add.granularity_bytes);
 		else if (opt == DISABLE)
 			add.disabled = true;
 		else

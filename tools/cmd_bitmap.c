@@ -179,8 +179,8 @@ static int open_source(struct bitmap *bitmap)
 	}
 	int status = TOOL_EXIT_DONE;
 	struct qcow2bm_error err = {0};
-	if (tool_session_try_open_source(&bitmap->edit, path, &bitmap->source_image, &err) !=
-	    QCOW2BM_OK)
+	if (tool_session_try_open_source(&bitmap->edit, path, &bitmap->source_image,
+					 &err) != QCOW2BM_OK)
 		status = could_not_open(path, &err);
 	free(path);
 	return status;

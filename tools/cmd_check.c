@@ -18,8 +18,9 @@ struct check {
 	struct tool_options options;
 	unsigned flags;
 	bool carve;
-	struct tool_text text; /* for people, of one image; as JSON of all that are finished */
-	size_t printed_images; /* that are in the JSON */
+	struct tool_text
+		text; /* for people, of one image; as JSON of all that are finished */
+	size_t printed_images;         /* that are in the JSON */
 	struct qcow2bm_report *report; /* of the image that is checked */
 	struct tool_signals signals;
 	struct tool_progress progress;

@@ -120,7 +120,7 @@ static int stage(struct delete *delete)
 		if (qcow2bm_delete(delete->edit.edit, entry.name, entry.name_bytes,
 				   &err) != QCOW2BM_OK)
 			return tool_session_refuse(&delete->edit, "delete", entry.name,
-						entry.name_bytes, &err);
+						   entry.name_bytes, &err);
 	}
 	return TOOL_EXIT_DONE;
 }

@@ -76,10 +76,9 @@ static enum qcow2bm_code pass(struct map *map, struct qcow2bm_error *err)
 		 : tool_stream_put(p, "              OFFSET               LENGTH\n");
 	tool_stream_advance(&map->stream, p);
 	map->begun = false;
-	enum qcow2bm_code code =
-		qcow2bm_extents(map->image, map->idx, map->start, map->length,
-				QCOW2BM_READ_UNTRUSTED, json ? put_json : put_human, map,
-				err);
+	enum qcow2bm_code code = qcow2bm_extents(map->image, map->idx, map->start,
+						 map->length, QCOW2BM_READ_UNTRUSTED,
+						 json ? put_json : put_human, map, err);
 	if (code != QCOW2BM_OK || !json)
 		return code;
 	p = tool_stream_reserve(&map->stream);

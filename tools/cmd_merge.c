@@ -54,7 +54,8 @@ static int stage_target(struct merge *merge, const struct qcow2bm_image *first_s
 	if (qcow2bm_add(merge->edit.edit, target->bytes, target->count, bits,
 			merge->enable, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
-	return tool_session_refuse(&merge->edit, "add", target->bytes, target->count, &err);
+	return tool_session_refuse(&merge->edit, "add", target->bytes, target->count,
+				   &err);
 }
 
 /* `image` is NULL for the edit's own. */
@@ -70,7 +71,7 @@ static int stage_sources(struct merge *merge, const struct tool_operand *target,
 		if (qcow2bm_merge(merge->edit.edit, target->bytes, target->count, image,
 				  source.bytes, source.count, &err) != QCOW2BM_OK)
 			status = tool_session_refuse(&merge->edit, "merge", source.bytes,
-						  source.count, &err);
+						     source.count, &err);
 		tool_operand_free(&source);
 		if (status != TOOL_EXIT_DONE)
 			return status;
@@ -83,8 +84,8 @@ static int open_sources(struct merge *merge, struct qcow2bm_image **images)
 	for (size_t i = 0; i < merge->source_files_count; i++) {
 		struct qcow2bm_error err = {0};
 		const char *filename = merge->source_files[i];
-		if (tool_session_try_open_source(&merge->edit, filename, &images[i], &err) !=
-		    QCOW2BM_OK)
+		if (tool_session_try_open_source(&merge->edit, filename, &images[i],
+						 &err) != QCOW2BM_OK)
 			return tool_message_fail(filename, &err);
 	}
 	return TOOL_EXIT_DONE;
@@ -146,7 +147,7 @@ static int take_option(struct merge *merge, int opt, char **argv)
 		break;
 	case 'g':
 		return tool_session_take_granularity(&merge->edit,
-						  &merge->granularity_bytes);
+						     &merge->granularity_bytes);
 	default:
 		return tool_options_take(&merge->edit.options, opt, argv);
 	}

@@ -68,7 +68,8 @@ static int stage(struct recover *recover, const char *name, size_t name_bytes)
 		add_to_report(recover, name, name_bytes, &promise);
 		return TOOL_EXIT_DONE;
 	}
-	int status = tool_session_refuse(&recover->edit, "recover", name, name_bytes, &err);
+	int status =
+		tool_session_refuse(&recover->edit, "recover", name, name_bytes, &err);
 	if (err.code == QCOW2BM_EINUSE)
 		say_ways_out(recover, &promise);
 	return status;

@@ -15,7 +15,7 @@ static int stage(struct tool_session *edit, const char *old_name, const char *ne
 	if (qcow2bm_rename(edit->edit, operand.bytes, operand.count, new_name,
 			   strlen(new_name), &err) != QCOW2BM_OK)
 		status = tool_session_refuse(edit, "rename", operand.bytes, operand.count,
-					  &err);
+					     &err);
 	tool_operand_free(&operand);
 	return status;
 }

@@ -208,7 +208,8 @@ static void describe_rest(struct repair *repair)
 	if (in_use != 0)
 		tool_text_print(&repair->done, "  bitmaps in use stay: %zu\n", in_use);
 	if (others != 0)
-		tool_text_print(&repair->done, "  not the bitmaps' matter: %zu\n", others);
+		tool_text_print(&repair->done, "  not the bitmaps' matter: %zu\n",
+				others);
 	if (in_use + others == 0)
 		return;
 	tool_text_print(&repair->done, "  what to do about that: qcow2bm check");
@@ -323,7 +324,8 @@ static int print_plan(const struct repair *repair)
 	struct qcow2bm_image_info info;
 	struct tool_text text = {0};
 	qcow2bm_describe_image(repair->edit.image, &info);
-	tool_text_print(&text, "%s: would be repaired (dry run: nothing is changed now)\n%s",
+	tool_text_print(&text,
+			"%s: would be repaired (dry run: nothing is changed now)\n%s",
 			repair->edit.filename, repair->done.bytes);
 	tool_plan_clusters(&text, &repair->plan, info.cluster_bytes);
 	return tool_output_text(&text);
@@ -384,7 +386,8 @@ static void add_to_report(void *opaque, json_t *report)
 			continue;
 		json_t *object = json_object();
 		json_object_set_new(object, "code", json_string(problem->code));
-		json_object_set_new(object, "sentence", tool_json_text(problem->sentence));
+		json_object_set_new(object, "sentence",
+				    tool_json_text(problem->sentence));
 		if (problem->idx != QCOW2BM_NOT_FOUND)
 			json_object_set_new(object, "index",
 					    tool_json_number(problem->idx));
@@ -392,8 +395,9 @@ static void add_to_report(void *opaque, json_t *report)
 	}
 	json_object_set_new(report, "mended", mended);
 	json_object_set_new(report, "undo-file",
-			    repair->undo_file == NULL ? json_null()
-						      : tool_json_text(repair->undo_file));
+			    repair->undo_file == NULL
+				    ? json_null()
+				    : tool_json_text(repair->undo_file));
 }
 
 /* What an edit that was killed has left may not be on stable storage yet: the commit of nothing

@@ -32,8 +32,8 @@ static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_byte
 }
 
 /* Whether the edit, of so many changes, deletes the bitmap; changes come in the bitmaps' order. */
-static bool is_deleted(const struct tool_session *edit, const struct qcow2bm_bitmap *entry,
-		       size_t *next, size_t changes)
+static bool is_deleted(const struct tool_session *edit,
+		       const struct qcow2bm_bitmap *entry, size_t *next, size_t changes)
 {
 	struct qcow2bm_change change;
 	if (*next >= changes)
@@ -92,7 +92,8 @@ static int print_plan(struct tool_session *edit)
 	return tool_output_text(&text);
 }
 
-static int report_failure(const struct tool_session *edit, const struct qcow2bm_error *err,
+static int report_failure(const struct tool_session *edit,
+			  const struct qcow2bm_error *err,
 			  const struct qcow2bm_result *result, int signal_number)
 {
 	char *sentence = tool_message_sentence(err);
@@ -161,8 +162,8 @@ static void set_ending(enum qcow2bm_code code, const struct qcow2bm_result *resu
 
 /* The changes are described before the commit, which empties the edit; NULL unless JSON is
  * asked for. The plan for that needs no walk. */
-static enum qcow2bm_code describe_changes(const struct tool_session *edit, json_t **changes,
-					  struct qcow2bm_error *err)
+static enum qcow2bm_code describe_changes(const struct tool_session *edit,
+					  json_t **changes, struct qcow2bm_error *err)
 {
 	*changes = NULL;
 	if (!edit->options.json)

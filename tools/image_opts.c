@@ -114,10 +114,9 @@ static bool are_known(const struct pairs *pairs, unsigned depth, bool for_writin
 		unsigned level = 0;
 		for (; level < depth && strncmp(key, "file.", 5) == 0; level++)
 			key += 5;
-		enum tool_image_opts_layer layer =
-			level == 0	 ? TOOL_IMAGE_OPTS_QCOW2
-			: level == depth ? TOOL_IMAGE_OPTS_FILE
-					 : TOOL_IMAGE_OPTS_RAW;
+		enum tool_image_opts_layer layer = level == 0 ? TOOL_IMAGE_OPTS_QCOW2
+						   : level == depth ? TOOL_IMAGE_OPTS_FILE
+								    : TOOL_IMAGE_OPTS_RAW;
 		if (!tool_image_opts_is_known(layer, path, key, pairs->list[i].value,
 					      for_writing, problem))
 			return false;

@@ -16,10 +16,14 @@ struct option {
 };
 
 static const struct option common[] = {
-	{"driver", ANY},          {"node-name", ANY},
-	{"read-only", FLAG},      {"auto-read-only", FLAG},
-	{"force-share", FLAG},    {"cache.direct", FLAG},
-	{"cache.no-flush", FLAG}, {"discard", "|ignore|off|unmap|on|"},
+	{"driver", ANY},
+	{"node-name", ANY},
+	{"read-only", FLAG},
+	{"auto-read-only", FLAG},
+	{"force-share", FLAG},
+	{"cache.direct", FLAG},
+	{"cache.no-flush", FLAG},
+	{"discard", "|ignore|off|unmap|on|"},
 	{"detect-zeroes", "|off|on|unmap|"},
 	{NULL, NULL},
 };

@@ -21,7 +21,7 @@ static unsigned lock_flags(const struct tool_session *edit)
 }
 
 enum qcow2bm_code tool_session_try_open(struct tool_session *edit, const char *filename,
-				     struct qcow2bm_error *err)
+					struct qcow2bm_error *err)
 {
 	unsigned flags =
 		lock_flags(edit) | (edit->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE);
@@ -50,9 +50,10 @@ static bool is_same_file(const char *a, const char *b)
 	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-enum qcow2bm_code tool_session_try_open_source(struct tool_session *edit, const char *filename,
-					    struct qcow2bm_image **source,
-					    struct qcow2bm_error *err)
+enum qcow2bm_code tool_session_try_open_source(struct tool_session *edit,
+					       const char *filename,
+					       struct qcow2bm_image **source,
+					       struct qcow2bm_error *err)
 {
 	*source = NULL;
 	/* A second descriptor would find the locks of the first in its way. */
@@ -83,8 +84,9 @@ int tool_session_take_granularity(const struct tool_session *edit, uint64_t *byt
 				  optarg);
 }
 
-int tool_session_refuse(const struct tool_session *edit, const char *verb, const char *name,
-		     size_t name_bytes, const struct qcow2bm_error *err)
+int tool_session_refuse(const struct tool_session *edit, const char *verb,
+			const char *name, size_t name_bytes,
+			const struct qcow2bm_error *err)
 {
 	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
 	char *sentence = tool_message_sentence(err);
@@ -104,7 +106,7 @@ static int stage_names(struct tool_session *edit, int count, char **names,
 		tool_operand_resolve(&operand, edit->image, names[i]);
 		if (stage(edit->edit, operand.bytes, operand.count, &err) != QCOW2BM_OK)
 			status = tool_session_refuse(edit, edit->options.command->name,
-						  operand.bytes, operand.count, &err);
+						     operand.bytes, operand.count, &err);
 		tool_operand_free(&operand);
 		if (status != TOOL_EXIT_DONE)
 			return status;
@@ -113,7 +115,7 @@ static int stage_names(struct tool_session *edit, int count, char **names,
 }
 
 int tool_session_run_by_name(const struct tool_command *command, int argc, char **argv,
-			  tool_session_stage_fn *stage)
+			     tool_session_stage_fn *stage)
 {
 	static const struct option long_options[] = {TOOL_OPTIONS_EDIT};
 	struct tool_session edit = {.options = {.command = command}};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What all editing commands share: open, stage, print the plan or commit, report. */
-#ifndef TOOL_EDIT_H
-#define TOOL_EDIT_H
+#ifndef TOOL_SESSION_H
+#define TOOL_SESSION_H
 
 #include "options.h"
 
@@ -25,13 +25,14 @@ int tool_session_open(struct tool_session *edit, const char *filename);
 
 /* The same without a message. edit->image is set when it could be opened. */
 enum qcow2bm_code tool_session_try_open(struct tool_session *edit, const char *filename,
-				     struct qcow2bm_error *err);
+					struct qcow2bm_error *err);
 
 /* Opens another image to read from; *source is NULL when it is the image of the edit. It is
  * closed with the edit. */
-enum qcow2bm_code tool_session_try_open_source(struct tool_session *edit, const char *filename,
-					    struct qcow2bm_image **source,
-					    struct qcow2bm_error *err);
+enum qcow2bm_code tool_session_try_open_source(struct tool_session *edit,
+					       const char *filename,
+					       struct qcow2bm_image **source,
+					       struct qcow2bm_error *err);
 
 /* Whether QEMU takes it as the granularity of a new bitmap. */
 bool tool_session_is_granularity(uint64_t bytes);
@@ -40,17 +41,18 @@ bool tool_session_is_granularity(uint64_t bytes);
 int tool_session_take_granularity(const struct tool_session *edit, uint64_t *bytes);
 
 /* Says why `verb` cannot be done to the bitmap; returns the exit status. */
-int tool_session_refuse(const struct tool_session *edit, const char *verb, const char *name,
-		     size_t name_bytes, const struct qcow2bm_error *err);
+int tool_session_refuse(const struct tool_session *edit, const char *verb,
+			const char *name, size_t name_bytes,
+			const struct qcow2bm_error *err);
 
 /* A staging function that takes nothing but the bitmap's name. */
-typedef enum qcow2bm_code tool_session_stage_fn(struct qcow2bm_edit *edit, const char *name,
-					     size_t name_bytes,
-					     struct qcow2bm_error *err);
+typedef enum qcow2bm_code tool_session_stage_fn(struct qcow2bm_edit *edit,
+						const char *name, size_t name_bytes,
+						struct qcow2bm_error *err);
 
 /* Runs a whole command of the form `verb IMAGE NAME...`. */
 int tool_session_run_by_name(const struct tool_command *command, int argc, char **argv,
-			  tool_session_stage_fn *stage);
+			     tool_session_stage_fn *stage);
 
 /* Closes everything and passes `status` on. */
 int tool_session_close(struct tool_session *edit, int status);

@@ -48,7 +48,8 @@ static void leave(int number)
 		last_bytes += written;
 		last_count -= (size_t)written;
 	}
-	static const char sentence[] = "qcow2bm: interrupted; what was finished is printed\n";
+	static const char sentence[] =
+		"qcow2bm: interrupted; what was finished is printed\n";
 	if (write(STDERR_FILENO, sentence, sizeof(sentence) - 1) < 0)
 		last_count = 0; /* nobody is there to read it */
 	_exit(TOOL_EXIT_SIGNAL + number);

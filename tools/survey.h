@@ -7,7 +7,7 @@
 
 struct tool_survey_bitmap {
 	struct qcow2bm_bitmap entry;
-	char *problem;            /* why the bits must not be trusted, or NULL */
+	char *problem; /* why the bits must not be trusted, or NULL */
 	bool measured;
 	struct qcow2bm_measure measure;
 };

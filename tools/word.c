@@ -28,7 +28,8 @@ static void add_escaped(struct tool_text *text, const char *word)
 	tool_text_print(text, " $'");
 	for (; *word != '\0'; word++) {
 		unsigned char byte = (unsigned char)*word;
-		bool is_plain = byte >= ' ' && byte < 0x7f && byte != '\'' && byte != '\\';
+		bool is_plain =
+			byte >= ' ' && byte < 0x7f && byte != '\'' && byte != '\\';
 		tool_text_print(text, is_plain ? "%c" : "\\%03o", byte);
 	}
 	tool_text_print(text, "'");

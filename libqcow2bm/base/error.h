@@ -25,7 +25,8 @@ enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error 
 
 /* Out of memory for `what`. Here, so that a tool that reads one file at a time sees that its
  * result is never QCOW2BM_OK. */
-static inline enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err, const char *what)
+static inline enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err,
+					       const char *what)
 {
 	q2_fail(err, QCOW2BM_ENOMEM, QCOW2BM_NO_OFFSET, "out of memory for %s", what);
 	return QCOW2BM_ENOMEM;

@@ -6,10 +6,10 @@
 #include "../qcow2bm.h"
 
 struct q2_watch {
-	bool (*interrupted)(void *opaque);                           /* may be NULL */
+	bool (*interrupted)(void *opaque);                             /* may be NULL */
 	void (*progress)(void *opaque, uint64_t done, uint64_t total); /* may be NULL */
 	void *opaque;
-	const char *state; /* what an interruption leaves: "the image is as it was" */
+	const char *state;    /* what an interruption leaves: "the image is as it was" */
 	uint64_t done, total; /* bytes */
 	int64_t next_ms;      /* of the monotonic clock, when to ask again; 0: at once */
 	bool has_told;

@@ -30,7 +30,7 @@ enum qcow2bm_code qcow2bm_clear(struct qcow2bm_edit *edit, const char *name,
 	q2_edit_clear_sources(staged);
 	/* What is clean already keeps its table: nothing needs to be written. */
 	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED)
-		staged->keeps_bits =
-			!staged->is_recovered && is_clean(edit->image, staged->committed_idx);
+		staged->keeps_bits = !staged->is_recovered &&
+				     is_clean(edit->image, staged->committed_idx);
 	return QCOW2BM_OK;
 }

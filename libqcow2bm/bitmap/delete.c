@@ -20,8 +20,8 @@ enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
 	if (same > 1)
 		return q2_fail(err, QCOW2BM_EINVAL,
 			       edit->image->directory.bitmaps[idx].off,
-			       "%zu bitmaps have the name '%.*s'" QCOW2BM_SEE_CHECK,
-			       same, name_bytes > 200 ? 200 : (int)name_bytes, name);
+			       "%zu bitmaps have the name '%.*s'" QCOW2BM_SEE_CHECK, same,
+			       name_bytes > 200 ? 200 : (int)name_bytes, name);
 	if (staged == NULL || staged->committed_idx != Q2_EDIT_NOT_COMMITTED) {
 		enum qcow2bm_code code =
 			q2_edit_check_usable(edit->image, idx, name, name_bytes, &why);

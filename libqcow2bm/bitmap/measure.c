@@ -74,7 +74,8 @@ static bool is_same_table(const struct q2_directory_entry *a,
 static bool find_measured(const struct qcow2bm_image *image, size_t idx, bool count_bits,
 			  struct qcow2bm_measure *measure)
 {
-	if (!is_same_table(&image->measured_entry, &image->directory.bitmaps[idx].entry) ||
+	if (!is_same_table(&image->measured_entry,
+			   &image->directory.bitmaps[idx].entry) ||
 	    image->measured_bits != count_bits)
 		return false;
 	*measure = image->measured;

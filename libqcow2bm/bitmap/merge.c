@@ -54,7 +54,8 @@ enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name,
 	bool kept_own = target->keeps_bits;
 	size_t had_sources = target->source_count;
 	if (staged->keeps_bits)
-		code = q2_edit_add_bitmap(edit, target, edit->image, staged->committed_idx, err);
+		code = q2_edit_add_bitmap(edit, target, edit->image,
+					  staged->committed_idx, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < staged->source_count; i++)
 		code = add_source(edit, target, &staged->sources[i], err);
 	if (code != QCOW2BM_OK) {

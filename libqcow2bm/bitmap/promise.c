@@ -166,7 +166,8 @@ enum qcow2bm_code q2_promise_judge(struct qcow2bm_edit *edit, struct q2_staged *
 				   struct qcow2bm_promise *promise, const char **doubt,
 				   struct qcow2bm_error *err)
 {
-	const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[staged->committed_idx];
+	const struct q2_bitmap *bitmap =
+		&edit->image->directory.bitmaps[staged->committed_idx];
 	enum qcow2bm_code code = check_method(edit, bitmap, method, err);
 	if (code != QCOW2BM_OK)
 		return code;

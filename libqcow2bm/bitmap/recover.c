@@ -88,7 +88,8 @@ static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
 {
 	const struct q2_directory_entry *entry =
 		&edit->image->directory.bitmaps[staged->committed_idx].entry;
-	const struct q2_edit_source own = {.image = edit->image, .idx = staged->committed_idx};
+	const struct q2_edit_source own = {.image = edit->image,
+					   .idx = staged->committed_idx};
 	struct q2_edit_source more = {.image = edit->image, .kind = Q2_EDIT_ALLOCATED};
 	bool fits = entry->table_entries == shape->entries;
 	if (method == QCOW2BM_RECOVER_STORED)
@@ -120,7 +121,8 @@ static enum qcow2bm_code decide(struct qcow2bm_edit *edit, struct q2_staged *sta
 				struct qcow2bm_promise *promise,
 				struct qcow2bm_error *err)
 {
-	const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[staged->committed_idx];
+	const struct q2_bitmap *bitmap =
+		&edit->image->directory.bitmaps[staged->committed_idx];
 	const char *doubt = NULL;
 	enum qcow2bm_code code =
 		options->method == QCOW2BM_RECOVER_AUTO

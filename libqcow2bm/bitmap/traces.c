@@ -63,8 +63,7 @@ static enum qcow2bm_code compare_window(struct comparison *c, uint64_t first,
 {
 	struct q2_source_range range =
 		q2_convert_range(&c->layer, c->stored.granularity_bits, first, bits);
-	bool is_clean =
-		q2_source_classify(&c->stored, first, bits) == Q2_SOURCE_ZEROS;
+	bool is_clean = q2_source_classify(&c->stored, first, bits) == Q2_SOURCE_ZEROS;
 	/* Nothing is learnt there any more: of many bitmaps each would read all L2 tables. */
 	if (is_clean && c->holds_any && !c->fills_disk)
 		return QCOW2BM_OK;

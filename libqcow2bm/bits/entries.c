@@ -33,7 +33,7 @@ Q2_TARGET_CHOOSE(bool, within_any, within_kernel, within_kernel,
 		 (words, count, mask, first, span, flags))
 
 bool q2_entries_any(const uint8_t *words, size_t count, uint64_t mask, uint64_t first,
-		   uint64_t span, uint64_t flags)
+		    uint64_t span, uint64_t flags)
 {
 	return within_any(words, count, mask, first, span, flags);
 }

@@ -10,6 +10,6 @@
 /* Whether any of `count` big-endian words has a bit of `flags`, or, of its bits in `mask`, a
  * value in [first, first+span). */
 bool q2_entries_any(const uint8_t *words, size_t count, uint64_t mask, uint64_t first,
-		   uint64_t span, uint64_t flags);
+		    uint64_t span, uint64_t flags);
 
 #endif

@@ -29,12 +29,13 @@ static void check_backing_name(struct qcow2bm_report *report)
 				header->backing_file_off + header->backing_file_bytes,
 				Q2_BACKING_REACH_BYTES);
 	else if (place == Q2_BACKING_TIGHT && better != 0)
-		q2_problems_add(report, Q2_PROBLEM_BACKING_TIGHT, QCOW2BM_NOT_FOUND,
-				Q2_HEADER_BACKING_OFF,
-				"the backing file's name has no room behind it, where "
-				"XCP-ng's storage manager moves it by %u bytes: QEMU would "
-				"refuse the image then",
-				Q2_BACKING_SHIFT_BYTES);
+		q2_problems_add(
+			report, Q2_PROBLEM_BACKING_TIGHT, QCOW2BM_NOT_FOUND,
+			Q2_HEADER_BACKING_OFF,
+			"the backing file's name has no room behind it, where "
+			"XCP-ng's storage manager moves it by %u bytes: QEMU would "
+			"refuse the image then",
+			Q2_BACKING_SHIFT_BYTES);
 }
 
 /* What salvage.c found, and what the header says of the image as a whole. */

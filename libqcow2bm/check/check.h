@@ -21,19 +21,20 @@ struct q2_finding {
 struct qcow2bm_report {
 	struct qcow2bm_image *image;
 	struct q2_generation *generation; /* of the image, when it was checked */
-	struct q2_finding *findings; /* sorted at the end */
+	struct q2_finding *findings;      /* sorted at the end */
 	size_t count;
 	size_t room;
 	bool has_lost_findings; /* memory was wanting for one */
 	struct qcow2bm_totals totals;
 	enum q2_verdict *verdicts; /* one for each of image->directory.bitmaps */
 	/* Of the whole walk; sorted. Clusters of bitmaps that are kept: */
-	struct q2_clusters low;  /* refcount 0, and no one else's: raise to 1 */
-	struct q2_clusters high; /* refcount over 1, but referred to once: lower to 1 */
-	struct q2_clusters leaked;  /* counted, and nothing refers to them */
+	struct q2_clusters low;    /* refcount 0, and no one else's: raise to 1 */
+	struct q2_clusters high;   /* refcount over 1, but referred to once: lower to 1 */
+	struct q2_clusters leaked; /* counted, and nothing refers to them */
 	struct q2_clusters dropped; /* what nothing but dropped bitmaps refers to */
-	struct q2_clusters counted_past_end; /* counted, too, but past the end: leaks once it grows */
-	bool is_partial; /* there is more in these sets than was kept: repair again */
+	struct q2_clusters
+		counted_past_end; /* counted, too, but past the end: leaks once it grows */
+	bool is_partial;     /* there is more in these sets than was kept: repair again */
 	bool guest_is_sound; /* nothing is wrong outside the bitmaps: leaks may be freed */
 	bool has_unknown_owner; /* what nobody here knows may refer to clusters, too */
 	/* Places that lead nowhere, the first of them, and whose they are. */
@@ -42,7 +43,7 @@ struct qcow2bm_report {
 		size_t idx;
 	} broken[Q2_CHECK_MAX_BROKEN];
 	size_t broken_count;
-	size_t unfit_tables;    /* sound but for this: they do not fit the disk */
+	size_t unfit_tables; /* sound but for this: they do not fit the disk */
 };
 
 /* qcow2bm_check() over windows of 1 << window_shift clusters, at least 8: so that a test need not

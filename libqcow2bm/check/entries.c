@@ -164,9 +164,10 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 	size_t padding = (size_t)(q2_round_up(end, 8) - end);
 	for (size_t i = 0; i < padding && !bitmap->has_bad_length; i++)
 		if (entry->name[entry->name_bytes + i] != 0) {
-			q2_problems_add(report, Q2_PROBLEM_PADDING, idx, end + i,
-					"the bytes that fill its entry up are not zero: its "
-					"name may be longer than its entry says");
+			q2_problems_add(
+				report, Q2_PROBLEM_PADDING, idx, end + i,
+				"the bytes that fill its entry up are not zero: its "
+				"name may be longer than its entry says");
 			break;
 		}
 }
@@ -230,8 +231,8 @@ static void check_table_field(struct qcow2bm_report *report, size_t idx,
 		return;
 	/* For a disk of another size it would be right. */
 	report->unfit_tables +=
-		!bitmap->has_bad_length &&
-		entry->type == Q2_DIRECTORY_TYPE_DIRTY && entry->name_bytes != 0 &&
+		!bitmap->has_bad_length && entry->type == Q2_DIRECTORY_TYPE_DIRTY &&
+		entry->name_bytes != 0 &&
 		entry->granularity_bits >= Q2_DIRECTORY_MIN_GRANULARITY_BITS &&
 		entry->granularity_bits <= Q2_DIRECTORY_MAX_GRANULARITY_BITS &&
 		shape.entries != 0;

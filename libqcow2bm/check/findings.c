@@ -49,16 +49,14 @@ static void add_refcounts(struct q2_walk *walk, size_t idx)
 				"write may go over them",
 				bitmap->low.count);
 	if (bitmap->high.count != 0)
-		q2_problems_add(walk->report,
-				walk->report->has_unknown_owner
-					? Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED
-					: Q2_PROBLEM_REFCOUNT_HIGH,
-				idx,
-				bitmap->high.first_off,
-				"%" PRIu64
-				" of its clusters have a refcount over 1: they "
-				"would never be freed",
-				bitmap->high.count);
+		q2_problems_add(
+			walk->report,
+			walk->report->has_unknown_owner ? Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED
+							: Q2_PROBLEM_REFCOUNT_HIGH,
+			idx, bitmap->high.first_off,
+			"%" PRIu64 " of its clusters have a refcount over 1: they "
+			"would never be freed",
+			bitmap->high.count);
 }
 
 static void add_directory(struct q2_walk *walk)
@@ -141,16 +139,17 @@ static void add_leaks(struct q2_walk *walk)
 		id = Q2_PROBLEM_LEAKED_SUSPECT;
 	else if (!report->guest_is_sound)
 		id = Q2_PROBLEM_LEAKED_UNSURE;
-	q2_problems_add(report, id, QCOW2BM_NOT_FOUND, walk->leaked.first_off,
-			"clusters are counted as used, but nothing refers to them: "
-			"%" PRIu64 " (%" PRIu64 " bytes)%s%s",
-			clusters, clusters << walk->cluster_bits,
-			report->has_unknown_owner
-				? "; what the header carries and nobody here knows may own them"
-				: "",
-			walk->has_lost_data
-				? "; they may be data that the table of a bitmap has lost"
-				: "");
+	q2_problems_add(
+		report, id, QCOW2BM_NOT_FOUND, walk->leaked.first_off,
+		"clusters are counted as used, but nothing refers to them: "
+		"%" PRIu64 " (%" PRIu64 " bytes)%s%s",
+		clusters, clusters << walk->cluster_bits,
+		report->has_unknown_owner
+			? "; what the header carries and nobody here knows may own them"
+			: "",
+		walk->has_lost_data
+			? "; they may be data that the table of a bitmap has lost"
+			: "");
 }
 
 /* Clusters of bitmaps that are free by their refcounts, those of a dirty image aside, which are
@@ -177,13 +176,13 @@ static void add_foreign_writer(struct q2_walk *walk)
 		has_more |= report->verdicts[i] != Q2_VERDICT_DROP;
 	if (!has_more || (free_clusters == 0 && report->unfit_tables == 0))
 		return;
-	q2_problems_add(report, Q2_PROBLEM_FOREIGN_WRITER, QCOW2BM_NOT_FOUND,
-			QCOW2BM_NO_OFFSET,
-			"a program that knows no bitmaps may have written to the disk, or "
-			"places of bitmaps are damaged: clusters of theirs that are "
-			"counted as free: %" PRIu64
-			", tables that fit another size of the disk: %zu",
-			free_clusters, report->unfit_tables);
+	q2_problems_add(
+		report, Q2_PROBLEM_FOREIGN_WRITER, QCOW2BM_NOT_FOUND, QCOW2BM_NO_OFFSET,
+		"a program that knows no bitmaps may have written to the disk, or "
+		"places of bitmaps are damaged: clusters of theirs that are "
+		"counted as free: %" PRIu64
+		", tables that fit another size of the disk: %zu",
+		free_clusters, report->unfit_tables);
 }
 
 static void finish_totals(struct q2_walk *walk)

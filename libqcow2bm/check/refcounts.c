@@ -40,8 +40,7 @@ enum qcow2bm_code q2_stored_load(struct q2_walk *walk, struct qcow2bm_error *err
 		uint64_t entry = q2_be64_load((const uint8_t *)&walk->blocks[i]);
 		walk->blocks[i] = entry;
 		if (q2_is_aligned(entry, cluster_bytes) &&
-		    q2_checked_within(entry, cluster_bytes,
-				      q2_image_end(walk->image)))
+		    q2_checked_within(entry, cluster_bytes, q2_image_end(walk->image)))
 			continue;
 		walk->blocks[i] = 0;
 		q2_tally_add(bad, header->refcount_table_off +
@@ -238,8 +237,9 @@ static enum qcow2bm_code find_in_block(struct q2_walk *walk, uint64_t block,
 {
 	unsigned order = walk->image->header.refcount_order;
 	uint64_t base = block << walk->block_shift;
-	uint64_t end = q2_min_u64((uint64_t)1 << walk->block_shift,
-				  (Q2_MAPPING_L1_OFFSET_MASK >> walk->cluster_bits) - base);
+	uint64_t end =
+		q2_min_u64((uint64_t)1 << walk->block_shift,
+			   (Q2_MAPPING_L1_OFFSET_MASK >> walk->cluster_bits) - base);
 	uint64_t at = walk->clusters > base ? walk->clusters - base : 0;
 	enum qcow2bm_code code = q2_references_ask(walk, err);
 	if (code == QCOW2BM_OK)
@@ -249,7 +249,8 @@ static enum qcow2bm_code find_in_block(struct q2_walk *walk, uint64_t block,
 	while (code == QCOW2BM_OK && at < end) {
 		at = q2_refcount_find_nonzero(walk->buf, order, at, end);
 		uint64_t none = q2_refcount_find_zero(walk->buf, order, at, end);
-		code = q2_clusters_add(&walk->report->counted_past_end, base + at, none - at, err);
+		code = q2_clusters_add(&walk->report->counted_past_end, base + at,
+				       none - at, err);
 		at = none;
 	}
 	return code;

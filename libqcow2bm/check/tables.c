@@ -207,10 +207,11 @@ static enum qcow2bm_code check_tail(struct qcow2bm_report *report, size_t idx,
 	enum qcow2bm_code code = q2_tables_find_tail_bit(
 		image, &image->directory.bitmaps[idx].entry, last, &off, err);
 	if (code == QCOW2BM_OK && off != QCOW2BM_NO_OFFSET)
-		q2_problems_add(report, Q2_PROBLEM_TAIL_BITS, idx, off,
-				"bits past the end of the disk are set, which must be zero: "
-				"its granularity or its table is not the one that its bits "
-				"were written for");
+		q2_problems_add(
+			report, Q2_PROBLEM_TAIL_BITS, idx, off,
+			"bits past the end of the disk are set, which must be zero: "
+			"its granularity or its table is not the one that its bits "
+			"were written for");
 	return code;
 }
 

@@ -90,8 +90,8 @@ enum qcow2bm_code q2_clusters_sort(struct q2_clusters *set, struct q2_clusters *
 	return twice == NULL ? QCOW2BM_OK : q2_clusters_sort(twice, NULL, err);
 }
 
-enum qcow2bm_code q2_clusters_note(struct q2_clusters *set, uint64_t first, uint64_t count,
-				   struct qcow2bm_error *err)
+enum qcow2bm_code q2_clusters_note(struct q2_clusters *set, uint64_t first,
+				   uint64_t count, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (set->count == set->room && !set->is_sorted) {
@@ -150,7 +150,8 @@ uint64_t q2_clusters_count(const struct q2_clusters *set, uint64_t first, uint64
 	     i++) {
 		const struct q2_run *run = &set->runs[i];
 		uint64_t from = run->first > first ? run->first : first;
-		uint64_t to = run->first + run->count < end ? run->first + run->count : end;
+		uint64_t to =
+			run->first + run->count < end ? run->first + run->count : end;
 		total += to - from;
 	}
 	return total;

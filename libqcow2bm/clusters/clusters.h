@@ -27,8 +27,8 @@ enum qcow2bm_code q2_clusters_add(struct q2_clusters *set, uint64_t first, uint6
 
 /* As q2_clusters_add(), for clusters that come again and again in any order: those that are known
  * need no room. Errors: ENOMEM. */
-enum qcow2bm_code q2_clusters_note(struct q2_clusters *set, uint64_t first, uint64_t count,
-				   struct qcow2bm_error *err);
+enum qcow2bm_code q2_clusters_note(struct q2_clusters *set, uint64_t first,
+				   uint64_t count, struct qcow2bm_error *err);
 
 /* Adds all runs of `more`. Errors: ENOMEM. */
 enum qcow2bm_code q2_clusters_append(struct q2_clusters *set,

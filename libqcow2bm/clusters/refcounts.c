@@ -39,10 +39,9 @@ static void decode_damaged_table(struct q2_refcounts *refcounts)
 {
 	for (uint64_t i = 0; i < refcounts->table_entries; i++) {
 		uint64_t entry = q2_be64_load((const uint8_t *)&refcounts->table[i]);
-		bool has_place =
-			q2_is_aligned(entry, cluster_bytes(refcounts)) &&
-			q2_checked_within(entry, cluster_bytes(refcounts),
-					  q2_image_end(refcounts->image));
+		bool has_place = q2_is_aligned(entry, cluster_bytes(refcounts)) &&
+				 q2_checked_within(entry, cluster_bytes(refcounts),
+						   q2_image_end(refcounts->image));
 		refcounts->table[i] = has_place ? entry : 0;
 	}
 }
@@ -99,8 +98,8 @@ enum qcow2bm_code q2_refcounts_open_damaged(struct q2_refcounts *refcounts,
 	const struct q2_header *header = &image->header;
 	bool is_inside = q2_checked_within(header->refcount_table_off,
 					   table_bytes(header), q2_image_end(image));
-	enum qcow2bm_code code = open_table(refcounts, image,
-					    is_inside ? table_bytes(header) : 0, err);
+	enum qcow2bm_code code =
+		open_table(refcounts, image, is_inside ? table_bytes(header) : 0, err);
 	if (code == QCOW2BM_OK)
 		decode_damaged_table(refcounts);
 	else
@@ -254,8 +253,8 @@ static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_
 				err, QCOW2BM_EIMAGE,
 				at << refcounts->image->header.cluster_bits,
 				"cluster %llu has the refcount %llu, not %llu" QCOW2BM_SEE_CHECK,
-				(unsigned long long)at,
-				(unsigned long long)value, (unsigned long long)from);
+				(unsigned long long)at, (unsigned long long)value,
+				(unsigned long long)from);
 		}
 		q2_refcount_encode(refcounts->block, order, idx, to);
 	}

@@ -117,8 +117,8 @@ static enum qcow2bm_code read_l1(struct l1_reader *reader, const struct l1_table
 		size_t part_bytes = (size_t)q2_min_u64(L1_PART_BYTES, stop - off);
 		code = q2_watch_look(reader->watch, err);
 		if (code == QCOW2BM_OK)
-			code = q2_storage_read_padded(reader->image->storage,
-						      reader->part, part_bytes, off,
+			code = q2_storage_read_padded(
+				reader->image->storage, reader->part, part_bytes, off,
 				q2_header_cluster_bytes(&reader->image->header), err);
 		if (code == QCOW2BM_OK)
 			code = add_l2_tables(reader->refs, reader->image, reader->part,
@@ -155,8 +155,8 @@ static enum qcow2bm_code read_l1_tables(struct q2_refs *refs, struct qcow2bm_ima
 {
 	struct l1_list list = {0};
 	struct l1_reader *reader = malloc(sizeof(*reader));
-	enum qcow2bm_code code = reader == NULL ? q2_fail_memory(err, "an L1 table")
-						: QCOW2BM_OK;
+	enum qcow2bm_code code =
+		reader == NULL ? q2_fail_memory(err, "an L1 table") : QCOW2BM_OK;
 	if (code == QCOW2BM_OK)
 		code = note_l1(&list, image->header.l1_table_off,
 			       image->header.l1_entries, err);
@@ -304,13 +304,15 @@ enum qcow2bm_code q2_refs_survey_bitmap(struct qcow2bm_image *image,
 	if (table == NULL)
 		return q2_fail_memory(err, "a bitmap table");
 	code = q2_storage_read(image->storage, table, (size_t)bytes, off, err);
-	for (uint32_t i = 0; code == QCOW2BM_OK && i < bytes / Q2_TABLE_ENTRY_BYTES; i++) {
+	for (uint32_t i = 0; code == QCOW2BM_OK && i < bytes / Q2_TABLE_ENTRY_BYTES;
+	     i++) {
 		uint64_t entry = q2_be64_load(table + (size_t)i * Q2_TABLE_ENTRY_BYTES);
 		entry &= Q2_TABLE_OFFSET_MASK;
 		if (entry == 0)
 			continue;
 		note_cut(image, entry, q2_tables_needed_bytes(image, bitmap, i), cut_off);
-		code = q2_clusters_add(named, entry >> image->header.cluster_bits, 1, err);
+		code = q2_clusters_add(named, entry >> image->header.cluster_bits, 1,
+				       err);
 	}
 	free(table);
 	return code;

@@ -54,9 +54,9 @@ enum qcow2bm_code q2_refs_survey_bitmap(struct qcow2bm_image *image,
  * reads every L2 table once, in the order of their places, several at a time. Errors: EIMAGE,
  * ESYSTEM, ENOMEM, EINTERRUPTED. */
 enum qcow2bm_code q2_search_find(struct qcow2bm_image *image,
-			       const struct q2_clusters *l2_tables,
-			       const struct q2_clusters *wanted,
-			       struct q2_clusters *named, struct q2_watch *watch,
-			       struct qcow2bm_error *err);
+				 const struct q2_clusters *l2_tables,
+				 const struct q2_clusters *wanted,
+				 struct q2_clusters *named, struct q2_watch *watch,
+				 struct qcow2bm_error *err);
 
 #endif

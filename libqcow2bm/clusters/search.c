@@ -41,7 +41,7 @@ struct walk {
 	const struct q2_clusters *wanted;
 	struct filter filter;
 	unsigned cluster_bits;
-	size_t stride; /* bytes of an L2 entry */
+	size_t stride;        /* bytes of an L2 entry */
 	uint64_t begun_bytes; /* done when it began */
 
 	/* What the readers share: how far they are, and the first failure. */
@@ -156,8 +156,8 @@ static enum qcow2bm_code look_through(struct reader *reader, size_t bytes,
 		span_bytes = UINT64_MAX - lowest_off;
 	for (size_t at = 0; at < bytes; at += PART_BYTES) {
 		size_t part = (size_t)q2_min_u64(PART_BYTES, bytes - at);
-		if (!q2_entries_any(l2 + at, part / 8, Q2_MAPPING_L2_OFFSET_MASK, lowest_off,
-				   span_bytes, Q2_MAPPING_COMPRESSED))
+		if (!q2_entries_any(l2 + at, part / 8, Q2_MAPPING_L2_OFFSET_MASK,
+				    lowest_off, span_bytes, Q2_MAPPING_COMPRESSED))
 			continue;
 		enum qcow2bm_code code = look_closely(reader, l2 + at, part, err);
 		if (code != QCOW2BM_OK)
@@ -202,8 +202,8 @@ static void read_parts(struct reader *reader, struct q2_watch *watch)
 			watch->done = walk->begun_bytes + done_bytes;
 		code = q2_watch_look(watch, &err);
 		if (code == QCOW2BM_OK)
-			code = q2_storage_read_padded(walk->image->storage, reader->buf,
-						      bytes, off,
+			code = q2_storage_read_padded(
+				walk->image->storage, reader->buf, bytes, off,
 				q2_header_cluster_bytes(&walk->image->header), &err);
 		if (code == QCOW2BM_OK)
 			code = look_through(reader, bytes, &err);
@@ -243,8 +243,8 @@ static void start_helpers(struct reader *readers, unsigned count)
 	if (pthread_sigmask(SIG_SETMASK, &all, &old) != 0)
 		return;
 	for (unsigned i = 1; i < count; i++)
-		readers[i].is_started = pthread_create(&readers[i].thread, NULL, help,
-						       &readers[i]) == 0;
+		readers[i].is_started =
+			pthread_create(&readers[i].thread, NULL, help, &readers[i]) == 0;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -284,10 +284,10 @@ static enum qcow2bm_code run_readers(struct walk *walk, struct q2_clusters *name
 }
 
 enum qcow2bm_code q2_search_find(struct qcow2bm_image *image,
-			       const struct q2_clusters *l2_tables,
-			       const struct q2_clusters *wanted,
-			       struct q2_clusters *named, struct q2_watch *watch,
-			       struct qcow2bm_error *err)
+				 const struct q2_clusters *l2_tables,
+				 const struct q2_clusters *wanted,
+				 struct q2_clusters *named, struct q2_watch *watch,
+				 struct qcow2bm_error *err)
 {
 	uint64_t features = image->header.incompatible_features;
 	/* The guest's clusters are in another file. */

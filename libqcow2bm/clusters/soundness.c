@@ -183,8 +183,7 @@ static enum qcow2bm_code collect_entry(void *opaque, uint32_t idx, uint64_t entr
 {
 	struct look *look = opaque;
 	const struct qcow2bm_image *image = look->judgement->image;
-	if (q2_tables_judge_entry(image, look->bitmap, idx, entry) !=
-	    Q2_TABLE_FAULT_NONE)
+	if (q2_tables_judge_entry(image, look->bitmap, idx, entry) != Q2_TABLE_FAULT_NONE)
 		look->is_faulty = true;
 	if (!q2_tables_names_data(image, entry))
 		return QCOW2BM_OK;
@@ -212,7 +211,8 @@ static enum qcow2bm_code collect_used(struct judgement *judgement,
 		if (code == QCOW2BM_OK && look.is_faulty)
 			code = note_unreadable(image, bitmap, err);
 	}
-	return code == QCOW2BM_OK ? q2_clusters_sort(used, &judgement->shared, err) : code;
+	return code == QCOW2BM_OK ? q2_clusters_sort(used, &judgement->shared, err)
+				  : code;
 }
 
 /* ---- Whose they are else, and whether they are counted ---- */
@@ -358,13 +358,13 @@ static bool has_other_size(const struct qcow2bm_image *image,
 	    entry->granularity_bits < Q2_DIRECTORY_MIN_GRANULARITY_BITS ||
 	    entry->granularity_bits > Q2_DIRECTORY_MAX_GRANULARITY_BITS ||
 	    entry->table_entries == 0 ||
-	    entry->table_entries >
-		    Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits)
+	    entry->table_entries > Q2_TABLE_MAX_BITMAP_BYTES >>
+		    image->header.cluster_bits)
 		return false;
-	uint64_t entries = q2_table_shape(image->header.virtual_bytes,
-					  entry->granularity_bits,
-					  image->header.cluster_bits)
-				   .entries;
+	uint64_t entries =
+		q2_table_shape(image->header.virtual_bytes, entry->granularity_bits,
+			       image->header.cluster_bits)
+			.entries;
 	return entries != 0 && entry->table_entries != entries;
 }
 
@@ -411,8 +411,8 @@ static enum qcow2bm_code find_evidence(struct judgement *judgement,
 	bool is_dirty = image->header.incompatible_features & Q2_INCOMPATIBLE_DIRTY;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	uint64_t first = directory->off >> image->header.cluster_bits;
-	uint64_t end = q2_shift_up(directory->off + directory->size,
-				   image->header.cluster_bits);
+	uint64_t end =
+		q2_shift_up(directory->off + directory->size, image->header.cluster_bits);
 	directory->is_evidence =
 		!is_dirty &&
 		q2_clusters_overlap(&judgement->uncounted, first, end - first, NULL);
@@ -424,8 +424,8 @@ static enum qcow2bm_code find_evidence(struct judgement *judgement,
 		bool is_free = bitmap->is_evidence && !is_dirty && !bitmap->is_surplus;
 		code = find_evidence_in(judgement, bitmap, is_free, err);
 	}
-	for (size_t i = 0; code == QCOW2BM_OK && directory->evidence != NULL &&
-			   i < directory->count;
+	for (size_t i = 0;
+	     code == QCOW2BM_OK && directory->evidence != NULL && i < directory->count;
 	     i++)
 		code = q2_directory_note_problem(&directory->bitmaps[i],
 						 directory->evidence, err);
@@ -456,9 +456,10 @@ enum qcow2bm_code q2_soundness_judge(struct qcow2bm_image *image,
 		.is_read = calloc(directory->count, sizeof(*judgement.is_read)),
 	};
 	struct place *places = calloc(directory->count, sizeof(*places));
-	enum qcow2bm_code code = judgement.is_read == NULL || places == NULL
-					 ? q2_fail_memory(err, "the places of bitmap tables")
-					 : judge(&judgement, places, err);
+	enum qcow2bm_code code =
+		judgement.is_read == NULL || places == NULL
+			? q2_fail_memory(err, "the places of bitmap tables")
+			: judge(&judgement, places, err);
 	free(judgement.is_read);
 	free(places);
 	q2_clusters_free(&judgement.used);
@@ -480,9 +481,11 @@ enum qcow2bm_code q2_soundness_judge_bits(struct qcow2bm_image *image, size_t id
 	uint8_t last[Q2_TABLE_ENTRY_BYTES];
 	uint64_t off;
 	code = q2_storage_read(image->storage, last, sizeof(last),
-			       entry->table_off + table_bytes(bitmap) - sizeof(last), err);
+			       entry->table_off + table_bytes(bitmap) - sizeof(last),
+			       err);
 	if (code == QCOW2BM_OK)
-		code = q2_tables_find_tail_bit(image, entry, q2_be64_load(last), &off, err);
+		code = q2_tables_find_tail_bit(image, entry, q2_be64_load(last), &off,
+					       err);
 	if (code == QCOW2BM_OK && off != QCOW2BM_NO_OFFSET)
 		code = q2_directory_note_problem(
 			bitmap, "bits behind the end of the disk are set", err);

@@ -6,8 +6,8 @@
 #include "../image/image.h"
 #include "refcounts.h"
 
-typedef enum qcow2bm_code q2_structures_fn(void *opaque, uint64_t first, uint64_t clusters,
-					   struct qcow2bm_error *err);
+typedef enum qcow2bm_code q2_structures_fn(void *opaque, uint64_t first,
+					   uint64_t clusters, struct qcow2bm_error *err);
 
 /*
  * Calls fn for the clusters of the header, the refcount table and blocks, the L1 tables of the

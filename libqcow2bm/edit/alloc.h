@@ -8,8 +8,8 @@
 
 struct q2_alloc {
 	struct q2_clusters
-		free_clusters;     /* in ascending order; shrinks as they are taken */
-	struct q2_clusters taken;  /* handed out, in that order */
+		free_clusters;    /* in ascending order; shrinks as they are taken */
+	struct q2_clusters taken; /* handed out, in that order */
 	struct q2_clusters wrongly_free; /* found in use though their refcount is 0 */
 };
 

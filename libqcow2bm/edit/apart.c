@@ -11,10 +11,11 @@ static enum qcow2bm_code refuse(const struct q2_plan *plan, uint64_t cluster,
 				const char *what, struct qcow2bm_error *err)
 {
 	uint64_t off = cluster << plan->edit->image->header.cluster_bits;
-	return q2_fail(err, QCOW2BM_EIMAGE, off,
-		       "the cluster at %llu would be written as part of the header or the "
-		       "refcounts, but is in use by %s too" QCOW2BM_SEE_CHECK,
-		       (unsigned long long)off, what);
+	return q2_fail(
+		err, QCOW2BM_EIMAGE, off,
+		"the cluster at %llu would be written as part of the header or the "
+		"refcounts, but is in use by %s too" QCOW2BM_SEE_CHECK,
+		(unsigned long long)off, what);
 }
 
 /* Fails when a cluster of `set` is written in place. */
@@ -43,7 +44,8 @@ static enum qcow2bm_code check_source(const struct q2_plan *plan,
 	uint64_t hit;
 	for (uint32_t i = 0; i < source->table_entries; i++)
 		if (q2_table_is_data(source->table[i]) &&
-		    q2_clusters_overlap(in_place, source->table[i] >> cluster_bits, 1, &hit))
+		    q2_clusters_overlap(in_place, source->table[i] >> cluster_bits, 1,
+					&hit))
 			return refuse(plan, hit, "a bitmap that is to be read", err);
 	return QCOW2BM_OK;
 }
@@ -77,8 +79,8 @@ enum qcow2bm_code q2_apart_collect(const struct q2_plan *plan,
 	for (uint64_t i = 0; code == QCOW2BM_OK && i < plan->refcounts.table_entries; i++)
 		if (plan->refcounts.table[i] != 0)
 			code = q2_clusters_add(
-				in_place, plan->refcounts.table[i] >> header->cluster_bits,
-				1, err);
+				in_place,
+				plan->refcounts.table[i] >> header->cluster_bits, 1, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(in_place, NULL, err) : code;
 }
 

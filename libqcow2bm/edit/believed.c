@@ -41,7 +41,8 @@ static enum qcow2bm_code each_kept(const struct q2_plan *plan, believed_fn *fn,
 	const struct qcow2bm_edit *edit = plan->edit;
 	for (size_t i = 0; i < edit->changed_count; i++) {
 		const struct q2_staged *staged = &edit->staged[edit->changed[i]];
-		if (staged->is_deleted || staged->committed_idx == Q2_EDIT_NOT_COMMITTED ||
+		if (staged->is_deleted ||
+		    staged->committed_idx == Q2_EDIT_NOT_COMMITTED ||
 		    q2_edit_changes_content(staged))
 			continue;
 		const struct q2_bitmap *bitmap =
@@ -166,7 +167,7 @@ static enum qcow2bm_code walk_other(const struct q2_plan *plan,
 				      << image->header.cluster_bits;
 	if (code == QCOW2BM_OK)
 		code = q2_search_find(image, &refs.l2_tables, set, &guest, plan->watch,
-				    err);
+				      err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&guest, NULL, err);
 	if (code == QCOW2BM_OK)

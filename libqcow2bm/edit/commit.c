@@ -55,7 +55,7 @@ static enum qcow2bm_code grow_refcounts(struct q2_commit *commit,
 	uint64_t old_off = header->refcount_table_off;
 	commit->growth_started = true;
 	enum qcow2bm_code code = q2_grow_refcounts_commit(&plan->growth, &plan->refcounts,
-						&commit->result->syncs, err);
+							  &commit->result->syncs, err);
 	/* After a failure here nobody knows which refcount structures are the image's. */
 	if (code != QCOW2BM_OK)
 		commit->image->must_reopen = plan->growth.may_be_seen;
@@ -71,8 +71,8 @@ static enum qcow2bm_code raise_low_refcounts(struct q2_commit *commit,
 	const struct q2_clusters *low = &commit->plan->edit->repair.low;
 	if (low->count == 0 || commit->plan->is_header_alone)
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = q2_refcounts_change(
-		&commit->plan->refcounts, low, Q2_REFCOUNTS_RAISE, err);
+	enum qcow2bm_code code = q2_refcounts_change(&commit->plan->refcounts, low,
+						     Q2_REFCOUNTS_RAISE, err);
 	return code != QCOW2BM_OK ? code : q2_commit_sync(commit, err);
 }
 
@@ -169,8 +169,8 @@ static enum qcow2bm_code write_in_place(struct q2_commit *commit,
 	if (in_place->count == 0 || in_place->is_switch)
 		return QCOW2BM_OK;
 	commit->image->must_reopen = true;
-	return q2_storage_write(commit->image->storage,
-				in_place->bytes + in_place->first, in_place->count,
+	return q2_storage_write(commit->image->storage, in_place->bytes + in_place->first,
+				in_place->count,
 				commit->image->directory.off + in_place->first, err);
 }
 
@@ -251,7 +251,7 @@ static void adopt(struct q2_commit *commit)
 	memset(&commit->directory, 0, sizeof(commit->directory));
 	image->damage_count = 0;
 	image->must_reopen = q2_image_load_header(image, NULL) != QCOW2BM_OK ||
-			  q2_edit_restart(commit->plan->edit, NULL) != QCOW2BM_OK;
+			     q2_edit_restart(commit->plan->edit, NULL) != QCOW2BM_OK;
 }
 
 static enum qcow2bm_code run_steps(struct q2_commit *commit, struct q2_switch *plan,

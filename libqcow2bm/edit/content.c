@@ -35,8 +35,8 @@ static enum qcow2bm_code open_sources(struct q2_content *content,
 		return q2_fail_memory(err, "an edit");
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (staged->keeps_bits) {
-		code = q2_source_open(&content->sources[0], edit->image, staged->committed_idx,
-				      err);
+		code = q2_source_open(&content->sources[0], edit->image,
+				      staged->committed_idx, err);
 		content->source_count += code == QCOW2BM_OK;
 	}
 	for (size_t i = 0; code == QCOW2BM_OK && i < staged->source_count; i++) {

@@ -54,13 +54,15 @@ static enum qcow2bm_code check_traces(const struct qcow2bm_edit *edit,
 	const struct q2_bitmap *left = lets_go && contested != NULL ? contested : padded;
 	if (left == NULL)
 		return QCOW2BM_OK;
-	return q2_fail(err, QCOW2BM_EIMAGE, left->off,
-		       "bitmap '%.*s' would look sound afterwards, but is corrupt (%s)" QCOW2BM_SEE_CHECK,
-		       left->entry.name_bytes > 100 ? 100 : left->entry.name_bytes,
-		       (const char *)left->entry.name, left->problem);
+	return q2_fail(
+		err, QCOW2BM_EIMAGE, left->off,
+		"bitmap '%.*s' would look sound afterwards, but is corrupt (%s)" QCOW2BM_SEE_CHECK,
+		left->entry.name_bytes > 100 ? 100 : left->entry.name_bytes,
+		(const char *)left->entry.name, left->problem);
 }
 
-enum qcow2bm_code q2_doubt_check(const struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+enum qcow2bm_code q2_doubt_check(const struct qcow2bm_edit *edit,
+				 struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = check_evidence(edit, err);
 	return code == QCOW2BM_OK ? check_traces(edit, err) : code;

@@ -64,7 +64,8 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit,
+				struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code =
 		q2_generation_check(edit->generation, "the edit was staged", err);
@@ -231,8 +232,8 @@ enum qcow2bm_code q2_edit_check_usable(struct qcow2bm_image *image, size_t idx,
 			       shown, name, bitmap->problem);
 	if (bitmap->problem != NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "bitmap '%.*s' is corrupt (%s)" QCOW2BM_SEE_CHECK,
-			       shown, name, bitmap->problem);
+			       "bitmap '%.*s' is corrupt (%s)" QCOW2BM_SEE_CHECK, shown,
+			       name, bitmap->problem);
 	if (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE)
 		return q2_fail(
 			err, QCOW2BM_EINUSE, bitmap->off,
@@ -252,12 +253,13 @@ enum qcow2bm_code q2_edit_find_usable(const struct qcow2bm_edit *edit, const cha
 	if (code != QCOW2BM_OK)
 		return code;
 	*staged = q2_edit_find(edit, name, name_bytes);
-	if (*staged != NULL &&
-	    ((*staged)->committed_idx == Q2_EDIT_NOT_COMMITTED || (*staged)->is_recovered))
+	if (*staged != NULL && ((*staged)->committed_idx == Q2_EDIT_NOT_COMMITTED ||
+				(*staged)->is_recovered))
 		return QCOW2BM_OK;
-	return q2_edit_check_usable(
-		edit->image, *staged == NULL ? QCOW2BM_NOT_FOUND : (*staged)->committed_idx,
-		name, name_bytes, err);
+	return q2_edit_check_usable(edit->image,
+				    *staged == NULL ? QCOW2BM_NOT_FOUND
+						    : (*staged)->committed_idx,
+				    name, name_bytes, err);
 }
 
 enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit,
@@ -337,8 +339,8 @@ void q2_edit_delete(struct qcow2bm_edit *edit, struct q2_staged *staged)
 
 static bool is_same_source(const struct q2_edit_source *a, const struct q2_edit_source *b)
 {
-	return a->generation == b->generation && a->image == b->image && a->idx == b->idx &&
-	       a->kind == b->kind && a->table_off == b->table_off;
+	return a->generation == b->generation && a->image == b->image &&
+	       a->idx == b->idx && a->kind == b->kind && a->table_off == b->table_off;
 }
 
 enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,

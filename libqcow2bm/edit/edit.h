@@ -19,14 +19,16 @@ enum q2_edit_source_kind {
 /* What is ORed into a staged bitmap. */
 struct q2_edit_source {
 	struct qcow2bm_image *image;
-	struct q2_generation *generation; /* of the image, when it became a source; owned */
-	size_t idx; /* of a bitmap, in that image's directory; else 0 */
+	struct q2_generation
+		*generation; /* of the image, when it became a source; owned */
+	size_t idx;          /* of a bitmap, in that image's directory; else 0 */
 	enum q2_edit_source_kind kind;
 	/* Of a carved one, which has no entry; else 0. */
 	uint64_t table_off;
 	uint32_t table_entries;
 	uint8_t granularity_bits;
-	uint64_t directory_off; /* what tells where it is, so that it can be found again */
+	uint64_t
+		directory_off; /* what tells where it is, so that it can be found again */
 	uint64_t directory_bytes;
 };
 
@@ -40,9 +42,9 @@ struct q2_staged {
 	uint32_t flags;
 	uint8_t granularity_bits;
 	bool keeps_bits;
-	bool is_recovered; /* its origin is in-use, and it shall not be */
-	bool ignores_table;   /* its origin's table is not needed, and may be unreadable */
-	bool is_seen_in_use;   /* a repair that deletes it has seen what its table names as in use */
+	bool is_recovered;  /* its origin is in-use, and it shall not be */
+	bool ignores_table; /* its origin's table is not needed, and may be unreadable */
+	bool is_seen_in_use; /* a repair that deletes it has seen what its table names as in use */
 	struct qcow2bm_promise promise; /* of a recovered one */
 	bool fills_disk; /* its bits and what the layer holds are all of it: see edit->layer */
 	struct q2_edit_source *sources;
@@ -61,7 +63,7 @@ struct q2_edit_repair {
 	struct q2_clusters low;    /* to 1, before anything else */
 	struct q2_clusters high;   /* to 1, at the end */
 	struct q2_clusters leaked; /* to 0, at the end */
-	uint64_t kept_leaks;       /* clusters that stay leaked: damaged bitmaps may be there */
+	uint64_t kept_leaks; /* clusters that stay leaked: damaged bitmaps may be there */
 };
 
 /* What the active layer tells of what was done to it: bitmaps that are in-use are compared with
@@ -103,7 +105,8 @@ static inline bool q2_edit_is_nothing(const struct qcow2bm_edit *edit)
 
 /* To be asked first by whoever stages, plans or commits. Errors: EINVAL when the image was edited
  * or closed since the edit began, or a commit left open what it holds. */
-enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit, struct qcow2bm_error *err);
+enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit,
+				struct qcow2bm_error *err);
 
 /* The same for the images that bits come from. */
 enum qcow2bm_code q2_edit_check_sources(const struct qcow2bm_edit *edit,

@@ -114,8 +114,9 @@ static enum qcow2bm_code add_table(struct q2_growth *growth,
 }
 
 enum qcow2bm_code q2_grow_refcounts_plan(struct q2_growth *growth,
-			       const struct q2_refcounts *refcounts,
-			       struct q2_alloc *alloc, struct qcow2bm_error *err)
+					 const struct q2_refcounts *refcounts,
+					 struct q2_alloc *alloc,
+					 struct qcow2bm_error *err)
 {
 	bool more_blocks = true, more_table = true;
 	while (more_blocks || more_table) {
@@ -130,8 +131,8 @@ enum qcow2bm_code q2_grow_refcounts_plan(struct q2_growth *growth,
 }
 
 enum qcow2bm_code q2_grow_refcounts_collect(const struct q2_growth *growth,
-				  struct q2_clusters *structures,
-				  struct qcow2bm_error *err)
+					    struct q2_clusters *structures,
+					    struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_clusters_add(structures, growth->table_first,
 						 growth->table_clusters, err);
@@ -195,7 +196,7 @@ static enum qcow2bm_code make_table(const struct q2_growth *growth,
 {
 	const struct q2_header *header = &refcounts->image->header;
 	size_t entries = (size_t)(growth->table_clusters != 0 ? growth->table_entries
-							     : refcounts->table_entries);
+							      : refcounts->table_entries);
 	uint8_t *encoded = calloc(entries, Q2_REFCOUNT_TABLE_ENTRY_BYTES);
 	*table = calloc(entries, sizeof(**table));
 	if (encoded == NULL || *table == NULL) {
@@ -261,8 +262,9 @@ static void adopt(const struct q2_growth *growth, struct q2_refcounts *refcounts
 	header->refcount_table_clusters = (uint32_t)growth->table_clusters;
 }
 
-enum qcow2bm_code q2_grow_refcounts_commit(struct q2_growth *growth, struct q2_refcounts *refcounts,
-				 unsigned *syncs, struct qcow2bm_error *err)
+enum qcow2bm_code q2_grow_refcounts_commit(struct q2_growth *growth,
+					   struct q2_refcounts *refcounts,
+					   unsigned *syncs, struct qcow2bm_error *err)
 {
 	if (growth->block_count == 0)
 		return QCOW2BM_OK;

@@ -64,7 +64,8 @@ static bool arrange(const struct q2_plan *plan, uint8_t *bytes)
 }
 
 /* Finds what of the arrangement is not on disk; false when that is not inside one sector. */
-static bool find_change(struct q2_in_place *in_place, const struct q2_directory *directory)
+static bool find_change(struct q2_in_place *in_place,
+			const struct q2_directory *directory)
 {
 	size_t first = 0, end = directory->size;
 	while (first < end && in_place->bytes[first] == directory->bytes[first])

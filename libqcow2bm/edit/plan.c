@@ -34,8 +34,8 @@ static uint64_t staged_entry_bytes(const struct qcow2bm_edit *edit,
 	q2_edit_name(edit, staged, &name_bytes);
 	struct q2_directory_entry entry = {.name_bytes = (uint16_t)name_bytes};
 	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED)
-		entry.extra_bytes =
-			edit->image->directory.bitmaps[staged->committed_idx].entry.extra_bytes;
+		entry.extra_bytes = edit->image->directory.bitmaps[staged->committed_idx]
+					    .entry.extra_bytes;
 	return q2_directory_entry_bytes(&entry);
 }
 
@@ -77,10 +77,11 @@ static enum qcow2bm_code bound_tables(const struct qcow2bm_edit *edit,
 	}
 	if (bytes <= MAX_NEW_TABLE_BYTES + image->file_bytes)
 		return QCOW2BM_OK;
-	return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-		       "the new bitmap tables would take %llu bytes, more than the file and "
-		       "%u together; change fewer bitmaps at once",
-		       (unsigned long long)bytes, MAX_NEW_TABLE_BYTES);
+	return q2_fail(
+		err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
+		"the new bitmap tables would take %llu bytes, more than the file and "
+		"%u together; change fewer bitmaps at once",
+		(unsigned long long)bytes, MAX_NEW_TABLE_BYTES);
 }
 
 static enum qcow2bm_code plan_contents(struct q2_plan *plan, struct qcow2bm_error *err)
@@ -118,7 +119,8 @@ static enum qcow2bm_code reserve_new(struct q2_plan *plan, struct qcow2bm_error 
 					  err);
 	}
 	if (code == QCOW2BM_OK)
-		code = q2_grow_refcounts_plan(&plan->growth, &plan->refcounts, &plan->alloc, err);
+		code = q2_grow_refcounts_plan(&plan->growth, &plan->refcounts,
+					      &plan->alloc, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&plan->alloc.taken, NULL, err);
 	return code;
@@ -158,9 +160,10 @@ static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err
 {
 	struct qcow2bm_error full = {0};
 	bool is_asked = plan->flags & Q2_PLAN_IN_PLACE;
-	enum qcow2bm_code code = is_asked ? q2_fail_errno(&full, ENOSPC, QCOW2BM_NO_OFFSET,
-							  "no room in the image")
-					  : reserve_new(plan, &full);
+	enum qcow2bm_code code = is_asked
+					 ? q2_fail_errno(&full, ENOSPC, QCOW2BM_NO_OFFSET,
+							 "no room in the image")
+					 : reserve_new(plan, &full);
 	if (code != QCOW2BM_ESYSTEM || full.sys_errno != ENOSPC) {
 		if (code != QCOW2BM_OK && err != NULL)
 			*err = full;
@@ -178,9 +181,9 @@ static enum qcow2bm_code avoid_uncounted(struct q2_plan *plan, struct qcow2bm_er
 {
 	struct q2_clusters *free_clusters = &plan->alloc.free_clusters;
 	const struct q2_edit_repair *repair = &plan->edit->repair;
-	const struct q2_clusters *const sets[] = {&plan->alloc.wrongly_free, &plan->given_up,
-						  &repair->low, &repair->leaked,
-						  &plan->refs.metadata};
+	const struct q2_clusters *const sets[] = {&plan->alloc.wrongly_free,
+						  &plan->given_up, &repair->low,
+						  &repair->leaked, &plan->refs.metadata};
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < sizeof(sets) / sizeof(sets[0]); i++)
 		code = q2_clusters_subtract(free_clusters, sets[i], err);
@@ -372,9 +375,9 @@ static enum qcow2bm_code estimate_repair(struct q2_plan *internal,
 	enum qcow2bm_code code = q2_clusters_subtract(&internal->given_up, leaked, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&internal->provable, leaked, err);
-	plan->leak_clusters =
-		q2_clusters_total(&internal->given_up) + internal->old_table_unproven +
-		internal->edit->repair.kept_leaks;
+	plan->leak_clusters = q2_clusters_total(&internal->given_up) +
+			      internal->old_table_unproven +
+			      internal->edit->repair.kept_leaks;
 	plan->release_clusters = q2_clusters_total(leaked);
 	return code;
 }

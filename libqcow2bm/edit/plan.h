@@ -14,8 +14,9 @@
 
 /* A new directory in the place of the old one: in_place.h. */
 struct q2_in_place {
-	uint8_t *bytes; /* as many as the old directory has; NULL: it is written elsewhere */
-	size_t first;   /* the part of them that is not on disk, inside one sector */
+	uint8_t *
+		bytes; /* as many as the old directory has; NULL: it is written elsewhere */
+	size_t first; /* the part of them that is not on disk, inside one sector */
 	size_t count;
 	bool is_switch; /* writing that is the switch; the header stays as it is */
 };
@@ -43,7 +44,7 @@ struct q2_plan {
 	 * nothing else, and how many clusters of it are not. */
 	struct q2_clusters old_table;
 	uint64_t old_table_unproven;
-	bool has_unread; /* a bitmap that stays cannot be read */
+	bool has_unread;       /* a bitmap that stays cannot be read */
 	char leak_reason[256]; /* why owned is less than old */
 	/* The first byte past the end of the file that a bitmap which stays has lost there;
 	 * UINT64_MAX: none. */

@@ -87,11 +87,11 @@ static enum qcow2bm_code bound_shared(const struct place *place, uint64_t *end,
 }
 
 /* Calls fn for each of them; of those with the same table only for `most`. */
-static enum qcow2bm_code
-each_place(struct q2_plan *plan, bool kept, size_t most,
-	   enum qcow2bm_code (*fn)(struct q2_plan *plan, size_t idx, void *opaque,
-				   struct qcow2bm_error *err),
-	   void *opaque, struct qcow2bm_error *err)
+static enum qcow2bm_code each_place(struct q2_plan *plan, bool kept, size_t most,
+				    enum qcow2bm_code (*fn)(struct q2_plan *plan,
+							    size_t idx, void *opaque,
+							    struct qcow2bm_error *err),
+				    void *opaque, struct qcow2bm_error *err)
 {
 	struct place *places;
 	size_t count, same = 0;
@@ -132,7 +132,8 @@ static enum qcow2bm_code collect_bitmap(struct q2_plan *plan, size_t idx, void *
 	/* Which clusters it has cannot be told: not even how many are leaked, unless a repair
 	 * has seen that nothing refers to them. */
 	explain(plan, problem.sentence);
-	plan->has_lost_table |= !edit->repair.saw_every_reference || staged->is_seen_in_use;
+	plan->has_lost_table |=
+		!edit->repair.saw_every_reference || staged->is_seen_in_use;
 	return QCOW2BM_OK;
 }
 
@@ -209,7 +210,8 @@ struct proof {
 	struct q2_clusters in_place; /* what the commit writes without moving it */
 	struct q2_clusters wanted;
 	struct q2_clusters named;
-	struct q2_clusters guest; /* what the L2 tables name of it, and of what is believed */
+	struct q2_clusters
+		guest; /* what the L2 tables name of it, and of what is believed */
 	struct q2_clusters twice;
 	bool all;
 };
@@ -240,7 +242,8 @@ static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 		code = q2_clusters_append(&proof->wanted, &proof->in_place, err);
 	/* What is free by its refcount is looked for as well: what is found there is in use. */
 	if (code == QCOW2BM_OK)
-		code = q2_clusters_append(&proof->wanted, &plan->alloc.free_clusters, err);
+		code = q2_clusters_append(&proof->wanted, &plan->alloc.free_clusters,
+					  err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_append(&proof->wanted, &plan->given_up, err);
 	if (code == QCOW2BM_OK)
@@ -262,7 +265,7 @@ static enum qcow2bm_code look_in_guest(struct q2_plan *plan, struct proof *proof
 		code = q2_clusters_sort(&sought, NULL, err);
 	if (code == QCOW2BM_OK)
 		code = q2_search_find(plan->edit->image, &plan->refs.l2_tables, &sought,
-				    &proof->guest, plan->watch, err);
+				      &proof->guest, plan->watch, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&proof->guest, NULL, err);
 	if (code == QCOW2BM_OK)
@@ -275,8 +278,8 @@ static enum qcow2bm_code look_in_guest(struct q2_plan *plan, struct proof *proof
 static enum qcow2bm_code look_everywhere(struct q2_plan *plan, bool walk,
 					 struct proof *proof, struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = look_in_bitmaps(plan, &proof->wanted, &proof->named,
-						 &proof->all, err);
+	enum qcow2bm_code code =
+		look_in_bitmaps(plan, &proof->wanted, &proof->named, &proof->all, err);
 	if (code == QCOW2BM_OK && walk)
 		code = look_in_guest(plan, proof, err);
 	if (code == QCOW2BM_OK)
@@ -409,8 +412,8 @@ enum qcow2bm_code q2_prove_unused(struct q2_plan *plan, struct qcow2bm_error *er
 	if (code == QCOW2BM_OK)
 		code = check_apart(plan, &plan->given_up, "a bitmap", err);
 	if (code == QCOW2BM_OK)
-		code = check_apart(plan, &plan->alloc.wrongly_free, "the guest or a bitmap",
-				   err);
+		code = check_apart(plan, &plan->alloc.wrongly_free,
+				   "the guest or a bitmap", err);
 	if (code == QCOW2BM_OK)
 		code = check_growth(plan, err);
 	return code;

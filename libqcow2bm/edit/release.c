@@ -119,7 +119,8 @@ void q2_release(struct q2_commit *commit)
 		tell_leaks(commit, 0, plan->leak_reason);
 		return;
 	}
-	uint64_t all = q2_clusters_total(&plan->given_up) + count_old_refcount_table(commit);
+	uint64_t all =
+		q2_clusters_total(&plan->given_up) + count_old_refcount_table(commit);
 	enum qcow2bm_code code = add_old_refcount_table(commit, &plan->provable, &err);
 	if (code == QCOW2BM_OK)
 		code = collect_used(plan, &used, &err);
@@ -130,14 +131,16 @@ void q2_release(struct q2_commit *commit)
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&plan->provable, &used, &err);
 	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
-		code = q2_clusters_subtract(&plan->given_up, &plan->edit->repair.leaked, &err);
+		code = q2_clusters_subtract(&plan->given_up, &plan->edit->repair.leaked,
+					    &err);
 	q2_clusters_free(&used);
 	if (code != QCOW2BM_OK) {
 		tell_leaks(commit, all, err.sentence);
 		return;
 	}
 	uint64_t unproven = commit->table_replaced ? plan->old_table_unproven : 0;
-	tell_leaks(commit, q2_clusters_total(&plan->given_up) + unproven, plan->leak_reason);
+	tell_leaks(commit, q2_clusters_total(&plan->given_up) + unproven,
+		   plan->leak_reason);
 	if (plan->edit->repair.kept_leaks != 0)
 		tell_leaks(commit, plan->edit->repair.kept_leaks,
 			   "they may be what is left of damaged bitmaps: look with "

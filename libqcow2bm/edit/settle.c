@@ -17,7 +17,8 @@ static enum qcow2bm_code rewrite_sectors(const struct qcow2bm_image *image, uint
 	end = q2_min_u64(end, image->file_bytes);
 	for (off -= off % sizeof(sector); code == QCOW2BM_OK && off < end;
 	     off += sizeof(sector)) {
-		size_t bytes = (size_t)q2_min_u64(sizeof(sector), image->file_bytes - off);
+		size_t bytes =
+			(size_t)q2_min_u64(sizeof(sector), image->file_bytes - off);
 		code = q2_storage_read(image->storage, sector, bytes, off, err);
 		if (code == QCOW2BM_OK)
 			code = q2_storage_write(image->storage, sector, bytes, off, err);

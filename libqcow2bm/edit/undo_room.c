@@ -119,7 +119,7 @@ static enum qcow2bm_code check_altered(struct room *room, struct qcow2bm_error *
 static enum qcow2bm_code check_unnamed(struct room *room, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_search_find(room->images->now, &room->refs.l2_tables,
-					      &room->wanted, &room->named, NULL, err);
+						&room->wanted, &room->named, NULL, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&room->named, NULL, err);
 	if (code == QCOW2BM_OK && room->named.count != 0)
@@ -144,7 +144,8 @@ static enum qcow2bm_code load(struct room *room, struct qcow2bm_error *err)
 	if (code == QCOW2BM_OK)
 		code = q2_snapshots_load(room->images->now, err);
 	if (code == QCOW2BM_OK)
-		code = q2_refs_load(&room->refs, room->images->now, &room->now, NULL, err);
+		code = q2_refs_load(&room->refs, room->images->now, &room->now, NULL,
+				    err);
 	return code;
 }
 

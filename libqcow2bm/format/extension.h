@@ -41,7 +41,7 @@ void q2_extension_encode_head(uint32_t type, uint32_t data_bytes, uint8_t *buf);
 /* The data of the bitmaps extension. */
 struct q2_bitmaps_extension {
 	uint32_t nb_bitmaps;
-	uint32_t reserved; /* must be zero */
+	uint32_t reserved;        /* must be zero */
 	uint64_t directory_bytes; /* bitmap_directory_size */
 	uint64_t directory_off;   /* bitmap_directory_offset */
 };
@@ -56,7 +56,8 @@ enum qcow2bm_code q2_bitmaps_extension_decode(struct q2_bitmaps_extension *bitma
 					      const uint8_t *data, uint32_t data_bytes,
 					      uint32_t cluster_bits, uint64_t off,
 					      struct qcow2bm_error *err);
-void q2_bitmaps_extension_encode(const struct q2_bitmaps_extension *bitmaps, uint8_t *data);
+void q2_bitmaps_extension_encode(const struct q2_bitmaps_extension *bitmaps,
+				 uint8_t *data);
 
 /* The data of the full disk encryption header pointer. */
 struct q2_encryption_extension {
@@ -65,8 +66,9 @@ struct q2_encryption_extension {
 };
 
 /* As above; that the offset is aligned to a cluster is for the caller to check. */
-enum qcow2bm_code q2_encryption_extension_decode(struct q2_encryption_extension *encryption,
-						 const uint8_t *data, uint32_t data_bytes,
-						 uint64_t off, struct qcow2bm_error *err);
+enum qcow2bm_code
+q2_encryption_extension_decode(struct q2_encryption_extension *encryption,
+			       const uint8_t *data, uint32_t data_bytes, uint64_t off,
+			       struct qcow2bm_error *err);
 
 #endif

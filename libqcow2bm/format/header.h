@@ -12,14 +12,15 @@
 #define Q2_HEADER_MAX_CLUSTER_BITS 21 /* QEMU's limit */
 #define Q2_HEADER_MAX_BACKING_BYTES 1023
 #define Q2_HEADER_MAX_REFCOUNT_ORDER 6
-#define Q2_HEADER_MAX_L1_BYTES (32u << 20)       /* QEMU's limit */
-#define Q2_HEADER_MAX_REFTABLE_BYTES (8u << 20)  /* QEMU's limit */
-#define Q2_HEADER_MAX_SNAPSHOTS 65536            /* QEMU's limit */
+#define Q2_HEADER_MAX_L1_BYTES (32u << 20)      /* QEMU's limit */
+#define Q2_HEADER_MAX_REFTABLE_BYTES (8u << 20) /* QEMU's limit */
+#define Q2_HEADER_MAX_SNAPSHOTS 65536           /* QEMU's limit */
 
 /* Places of the fields that an edit writes one by one. */
 #define Q2_HEADER_BACKING_OFF 8
 #define Q2_HEADER_REFTABLE_OFF 48
-#define Q2_HEADER_REFTABLE_BYTES 12 /* refcount_table_offset and refcount_table_clusters */
+#define Q2_HEADER_REFTABLE_BYTES \
+	12 /* refcount_table_offset and refcount_table_clusters */
 #define Q2_HEADER_INCOMPATIBLE_OFF 72
 #define Q2_HEADER_AUTOCLEAR_OFF 88
 
@@ -40,7 +41,8 @@ struct q2_header {
 	uint64_t backing_file_off;
 	uint32_t backing_file_bytes;
 	uint32_t cluster_bits;
-	uint64_t virtual_bytes; /* size, without a last sector that is not whole, as QEMU */
+	uint64_t
+		virtual_bytes; /* size, without a last sector that is not whole, as QEMU */
 	uint32_t crypt_method;
 	uint32_t l1_entries; /* l1_size */
 	uint64_t l1_table_off;
@@ -63,8 +65,8 @@ struct q2_header {
  * Errors: ENOTQCOW2; EIMAGE; EUNSUPPORTED for another version, unknown incompatible bits, an
  * unknown encryption or compression type, or a cluster size over QEMU's limit.
  */
-enum qcow2bm_code q2_header_decode(struct q2_header *header, const uint8_t *buf, size_t bytes,
-				   struct qcow2bm_error *err);
+enum qcow2bm_code q2_header_decode(struct q2_header *header, const uint8_t *buf,
+				   size_t bytes, struct qcow2bm_error *err);
 
 /* Writes the known fields of the first min(header_bytes, 112) bytes to `buf`; the padding behind
  * compression_type and the bytes of a longer header may be fields that others know, and are left

@@ -6,7 +6,7 @@
 #include "../qcow2bm.h"
 
 #define Q2_SNAPSHOT_HEAD_BYTES 40
-#define Q2_SNAPSHOT_MAX_EXTRA_BYTES 1024           /* QEMU's limit */
+#define Q2_SNAPSHOT_MAX_EXTRA_BYTES 1024        /* QEMU's limit */
 #define Q2_SNAPSHOT_MAX_TABLE_BYTES (64u << 20) /* QEMU's limit: entries * 1 KiB */
 
 /* id and name point into the buffer that was decoded; neither ends in a NUL. */
@@ -33,7 +33,8 @@ uint64_t q2_snapshot_bytes(const uint8_t *buf);
  * within `bytes`. `off` is its place in the image; that its L1 table starts at a cluster is for
  * the caller to check. Errors: EIMAGE when it is longer than `bytes`, or over a limit. */
 enum qcow2bm_code q2_snapshot_decode(struct q2_snapshot *snapshot, const uint8_t *buf,
-				     size_t bytes, uint64_t virtual_bytes, size_t *entry_bytes,
-				     uint64_t off, struct qcow2bm_error *err);
+				     size_t bytes, uint64_t virtual_bytes,
+				     size_t *entry_bytes, uint64_t off,
+				     struct qcow2bm_error *err);
 
 #endif

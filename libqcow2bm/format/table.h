@@ -6,8 +6,8 @@
 #include "../qcow2bm.h"
 
 #define Q2_TABLE_ENTRY_BYTES 8
-#define Q2_TABLE_MAX_ENTRIES 0x8000000u         /* QEMU's limit */
-#define Q2_TABLE_MAX_BITMAP_BYTES (512ull << 20) /* QEMU's limit on one bitmap's data */
+#define Q2_TABLE_MAX_ENTRIES 0x8000000u            /* QEMU's limit */
+#define Q2_TABLE_MAX_BITMAP_BYTES (512ull << 20)   /* QEMU's limit on one bitmap's data */
 #define Q2_TABLE_OFFSET_MASK 0x00fffffffffffe00ull /* bits 9 .. 55 */
 #define Q2_TABLE_RESERVED_MASK 0xff000000000001feull
 
@@ -29,9 +29,9 @@ void q2_table_encode(const uint64_t *entries, uint8_t *buf, uint32_t count);
 
 /* How a bitmap of a disk is laid out. */
 struct q2_table_shape {
-	uint64_t bits;             /* one per started granule of the disk */
-	uint64_t bytes;            /* rounded up to whole 8-byte words, as QEMU does */
-	uint64_t entries;          /* clusters of data, all-zero and all-one ones included */
+	uint64_t bits;    /* one per started granule of the disk */
+	uint64_t bytes;   /* rounded up to whole 8-byte words, as QEMU does */
+	uint64_t entries; /* clusters of data, all-zero and all-one ones included */
 	uint64_t bits_per_cluster; /* bits in one cluster of data */
 };
 

@@ -23,7 +23,8 @@ enum q2_backing_place {
 
 /* How the name stands now. *better: the byte where it would stand well, 0 where none is: the next
  * edit moves it there. */
-enum q2_backing_place q2_backing_find(const struct qcow2bm_image *image, uint64_t *better);
+enum q2_backing_place q2_backing_find(const struct qcow2bm_image *image,
+				      uint64_t *better);
 
 /*
  * Plans where the name is moved to when the extensions are to reach to `end`, or 0 to where they

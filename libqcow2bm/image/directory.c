@@ -19,7 +19,8 @@ void q2_directory_free(struct q2_directory *directory)
 	memset(directory, 0, sizeof(*directory));
 }
 
-enum qcow2bm_code q2_directory_note_problem(struct q2_bitmap *bitmap, const char *sentence,
+enum qcow2bm_code q2_directory_note_problem(struct q2_bitmap *bitmap,
+					    const char *sentence,
 					    struct qcow2bm_error *err)
 {
 	if (bitmap->problem != NULL)
@@ -95,10 +96,11 @@ static enum qcow2bm_code note_duplicates(struct q2_directory *directory,
 		struct q2_bitmap *b = &directory->bitmaps[directory->by_name[i]];
 		if (compare_names(&a->entry, b->entry.name, b->entry.name_bytes) != 0)
 			continue;
-		enum qcow2bm_code code =
-			q2_directory_note_problem(a, "another bitmap has the same name", err);
+		enum qcow2bm_code code = q2_directory_note_problem(
+			a, "another bitmap has the same name", err);
 		if (code == QCOW2BM_OK)
-			code = q2_directory_note_problem(b, "another bitmap has the same name", err);
+			code = q2_directory_note_problem(
+				b, "another bitmap has the same name", err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}

@@ -18,9 +18,9 @@ struct q2_bitmap {
 	bool has_bad_length; /* the entry's end is not where its lengths say */
 	bool is_surplus;     /* behind the nb_bitmaps that the extension counts */
 	/* Of a directory that was judged: */
-	bool is_evidence;    /* that a program wrote which knows no bitmaps */
-	bool is_contested;   /* something else of the bitmaps' has its clusters, too */
-	bool is_padded;      /* its entry is filled up with what an edit would not write */
+	bool is_evidence;  /* that a program wrote which knows no bitmaps */
+	bool is_contested; /* something else of the bitmaps' has its clusters, too */
+	bool is_padded;    /* its entry is filled up with what an edit would not write */
 	bool is_tail_judged; /* bits behind the end of the disk were looked for */
 };
 
@@ -41,9 +41,9 @@ struct q2_directory {
 	size_t count;    /* nb_bitmaps */
 	size_t *by_name; /* indexes in the order of names, then of places */
 	/* soundness.c: */
-	bool is_judged;   /* each bitmap's problem is known, as far as tables tell */
-	char *evidence;   /* why none of the bitmaps can be trusted, or NULL */
-	bool is_evidence; /* the directory itself is what shows it */
+	bool is_judged;    /* each bitmap's problem is known, as far as tables tell */
+	char *evidence;    /* why none of the bitmaps can be trusted, or NULL */
+	bool is_evidence;  /* the directory itself is what shows it */
 	bool is_contested; /* a bitmap has its clusters, too */
 };
 
@@ -139,7 +139,8 @@ size_t q2_directory_lower_bound(const struct q2_directory *directory, const void
 				size_t name_bytes);
 
 /* Notes why a bitmap is corrupt; the first reason stays. Errors: ENOMEM. */
-enum qcow2bm_code q2_directory_note_problem(struct q2_bitmap *bitmap, const char *sentence,
+enum qcow2bm_code q2_directory_note_problem(struct q2_bitmap *bitmap,
+					    const char *sentence,
 					    struct qcow2bm_error *err);
 
 /* The first index with this name, or QCOW2BM_NOT_FOUND; how many have it in *same. */

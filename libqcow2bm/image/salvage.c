@@ -329,8 +329,8 @@ static enum qcow2bm_code load_extension(struct salvage *salvage,
 
 /* Whether the directory that these fields tell of is where it says, and whole. */
 static enum qcow2bm_code has_directory(struct qcow2bm_image *image,
-				       const struct q2_bitmaps_extension *fields, bool *has,
-				       struct qcow2bm_error *err)
+				       const struct q2_bitmaps_extension *fields,
+				       bool *has, struct qcow2bm_error *err)
 {
 	struct salvage salvage = {.image = image};
 	struct q2_directory *directory = &image->directory;
@@ -341,8 +341,9 @@ static enum qcow2bm_code has_directory(struct qcow2bm_image *image,
 	directory->bytes = malloc(directory->size);
 	if (directory->bytes == NULL)
 		return q2_fail_memory(err, "the bitmap directory");
-	enum qcow2bm_code code = q2_storage_read(image->storage, directory->bytes,
-						 directory->size, fields->directory_off, err);
+	enum qcow2bm_code code =
+		q2_storage_read(image->storage, directory->bytes, directory->size,
+				fields->directory_off, err);
 	while (code == QCOW2BM_OK && is_plausible(&salvage, (size_t)at, &entry_bytes)) {
 		at += entry_bytes;
 		count++;
@@ -363,8 +364,8 @@ static enum qcow2bm_code find_mistyped(struct qcow2bm_image *image, bool *found,
 		if (q2_unknown_is_known(extension->type) ||
 		    q2_bitmaps_extension_decode(
 			    &fields, q2_image_extension_data(image, extension),
-			    extension->bytes, image->header.cluster_bits, 0, NULL) !=
-			    QCOW2BM_OK ||
+			    extension->bytes, image->header.cluster_bits, 0,
+			    NULL) != QCOW2BM_OK ||
 		    !q2_checked_within(fields.directory_off, fields.directory_bytes,
 				       image->file_bytes))
 			continue;
@@ -373,11 +374,12 @@ static enum qcow2bm_code find_mistyped(struct qcow2bm_image *image, bool *found,
 			return code;
 		if (!*found)
 			continue;
-		code = note(image, err, "extension-type", QCOW2BM_CURE_CHOOSE,
-			    extension->head_off,
-			    "autoclear bit 0 is set, but the extension that tells of a whole "
-			    "bitmap directory has the type 0x%08x instead of 0x%08x",
-			    extension->type, Q2_EXTENSION_BITMAPS);
+		code = note(
+			image, err, "extension-type", QCOW2BM_CURE_CHOOSE,
+			extension->head_off,
+			"autoclear bit 0 is set, but the extension that tells of a whole "
+			"bitmap directory has the type 0x%08x instead of 0x%08x",
+			extension->type, Q2_EXTENSION_BITMAPS);
 		/* A repair writes its head anew, too. */
 		extension->type = Q2_EXTENSION_BITMAPS;
 		extension->claimed = 0;

@@ -16,9 +16,9 @@ uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
 	unsigned granularity_bits = bitmap->entry.granularity_bits;
 	if (granularity_bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS)
 		return 1;
-	struct q2_table_shape shape = q2_table_shape(image->header.virtual_bytes,
-						     granularity_bits,
-						     image->header.cluster_bits);
+	struct q2_table_shape shape =
+		q2_table_shape(image->header.virtual_bytes, granularity_bits,
+			       image->header.cluster_bits);
 	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
 	/* A bitmap in use may have more entries than the disk; nobody reads their data. */
 	if (idx >= shape.entries)
@@ -69,7 +69,8 @@ static enum qcow2bm_code check_places(const struct qcow2bm_image *image,
 {
 	for (uint32_t i = 0; i < bitmap->entry.table_entries; i++)
 		if (q2_table_is_data(entries[i]) &&
-		    !q2_checked_within(entries[i], q2_tables_needed_bytes(image, bitmap, i),
+		    !q2_checked_within(entries[i],
+				       q2_tables_needed_bytes(image, bitmap, i),
 				       image->file_bytes))
 			return q2_fail(err, QCOW2BM_EIMAGE,
 				       bitmap->entry.table_off +
@@ -85,8 +86,8 @@ bool q2_tables_has_place(const struct qcow2bm_image *image,
 {
 	return q2_is_aligned(entry->table_off, q2_header_cluster_bytes(&image->header)) &&
 	       entry->table_entries != 0 &&
-	       entry->table_entries <=
-		       Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits;
+	       entry->table_entries <= Q2_TABLE_MAX_BITMAP_BYTES >>
+		       image->header.cluster_bits;
 }
 
 /* Reads and decodes a table that is inside the file. */
@@ -170,7 +171,8 @@ enum qcow2bm_code q2_tables_visit(const struct qcow2bm_image *image,
 				  void *opaque, struct qcow2bm_error *err)
 {
 	uint64_t start = bitmap->entry.table_off, off = start;
-	uint64_t end = start + (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
+	uint64_t end =
+		start + (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
 	uint8_t *buf = malloc((size_t)q2_min_u64(end - start, VISIT_BYTES));
 	if (buf == NULL)
 		return q2_fail_memory(err, "a bitmap table");
@@ -180,7 +182,8 @@ enum qcow2bm_code q2_tables_visit(const struct qcow2bm_image *image,
 		uint64_t data_off = off, data_end;
 		/* One short read costs less than to ask for holes. */
 		if (end - start > VISIT_BYTES)
-			q2_storage_find_data(image->storage, off, end, &data_off, &data_end);
+			q2_storage_find_data(image->storage, off, end, &data_off,
+					     &data_end);
 		if (data_off - off >= bytes) {
 			off = data_off - data_off % Q2_TABLE_ENTRY_BYTES;
 			continue;

@@ -6,10 +6,10 @@
 
 bool q2_unknown_is_known(uint32_t type)
 {
-	static const uint32_t known[] = {Q2_EXTENSION_BACKING_FORMAT,
-					 Q2_EXTENSION_FEATURE_NAMES, Q2_EXTENSION_BITMAPS,
-					 Q2_EXTENSION_ENCRYPTION, Q2_EXTENSION_DATA_FILE,
-					 Q2_EXTENSION_PADDING};
+	static const uint32_t known[] = {
+		Q2_EXTENSION_BACKING_FORMAT, Q2_EXTENSION_FEATURE_NAMES,
+		Q2_EXTENSION_BITMAPS,        Q2_EXTENSION_ENCRYPTION,
+		Q2_EXTENSION_DATA_FILE,      Q2_EXTENSION_PADDING};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (type == known[i])
 			return true;

@@ -22,8 +22,8 @@ static enum qcow2bm_code read_l1(struct qcow2bm_image *image, struct q2_holes *h
 		/* Read and decoded in place. */
 		uint64_t *part = l1 + (off - start) / sizeof(*l1);
 		size_t count = (size_t)((stop - off) / sizeof(*l1));
-		enum qcow2bm_code code = q2_storage_read(
-			image->storage, part, count * sizeof(*l1), off, err);
+		enum qcow2bm_code code = q2_storage_read(image->storage, part,
+							 count * sizeof(*l1), off, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		for (size_t i = 0; i < count; i++)
@@ -106,9 +106,10 @@ static enum qcow2bm_code load_l1(struct q2_source *source, struct qcow2bm_error 
 	const struct q2_header *header = &source->image->header;
 	uint64_t wanted = q2_shift_up(source->shape.bits, source->l2_bits);
 	if (header->l1_entries < wanted)
-		return q2_fail(err, QCOW2BM_EIMAGE, header->l1_table_off,
-			       "the L1 table has %u entries, too few for the disk" QCOW2BM_SEE_CHECK,
-			       header->l1_entries);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, header->l1_table_off,
+			"the L1 table has %u entries, too few for the disk" QCOW2BM_SEE_CHECK,
+			header->l1_entries);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (source->image->layer_l1 == NULL)
 		code = load_layer(source->image, (uint32_t)wanted, err);

@@ -22,8 +22,9 @@ struct q2_source {
 	uint32_t table_entries; /* entries behind these are all-zero */
 	/* Q2_SOURCE_ALLOCATED: */
 	const uint64_t *l1; /* of the image: places of the L2 tables; 0: none */
-	unsigned l2_bits;    /* log2 of the bits that an L2 table stands for */
-	unsigned entry_bits; /* and an L2 entry: 5 where clusters have subclusters, else 0 */
+	unsigned l2_bits;   /* log2 of the bits that an L2 table stands for */
+	unsigned
+		entry_bits; /* and an L2 entry: 5 where clusters have subclusters, else 0 */
 	uint8_t *l2_part;
 };
 

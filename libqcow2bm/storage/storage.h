@@ -18,7 +18,7 @@ enum q2_writer { Q2_WRITER_NONE, Q2_WRITER_LIVE, Q2_WRITER_IDLE, Q2_WRITER_UNKNO
 struct q2_stamp {
 	bool is_known;
 	const char *why_unknown; /* else: a clause */
-	uint64_t boot;		 /* this run of the system */
+	uint64_t boot;           /* this run of the system */
 	uint64_t device, inode;
 	int64_t mtime_s, ctime_s;
 	uint32_t mtime_ns, ctime_ns;
@@ -29,16 +29,16 @@ struct q2_storage_ops {
 	enum qcow2bm_code (*read)(struct q2_storage *storage, void *buf, size_t bytes,
 				  uint64_t off, struct qcow2bm_error *err);
 	/* Writes exactly `bytes` at `off`, growing the file where needed. */
-	enum qcow2bm_code (*write)(struct q2_storage *storage, const void *buf, size_t bytes,
-				   uint64_t off, struct qcow2bm_error *err);
+	enum qcow2bm_code (*write)(struct q2_storage *storage, const void *buf,
+				   size_t bytes, uint64_t off, struct qcow2bm_error *err);
 	/* All that was written, and the size, is on stable storage. */
 	enum qcow2bm_code (*sync)(struct q2_storage *storage, struct qcow2bm_error *err);
 	/* Cuts or grows the file to `bytes`; regular files only. */
 	enum qcow2bm_code (*resize)(struct q2_storage *storage, uint64_t bytes,
 				    struct qcow2bm_error *err);
 	/* Punches a hole; the range reads as zeros or as before afterwards. */
-	enum qcow2bm_code (*discard)(struct q2_storage *storage, uint64_t off, uint64_t bytes,
-				     struct qcow2bm_error *err);
+	enum qcow2bm_code (*discard)(struct q2_storage *storage, uint64_t off,
+				     uint64_t bytes, struct qcow2bm_error *err);
 	/* The length now, of a file that may be changing. */
 	enum qcow2bm_code (*length)(struct q2_storage *storage, uint64_t *bytes,
 				    struct qcow2bm_error *err);
@@ -51,8 +51,8 @@ struct q2_storage_ops {
 	 * time. NULL: that is not known. */
 	void (*stamp)(struct q2_storage *storage, bool settle, struct q2_stamp *stamp);
 	/* The bytes are about to be nobody's: an undo file keeps them. NULL: nobody keeps any. */
-	enum qcow2bm_code (*keep)(struct q2_storage *storage, uint64_t off, uint64_t bytes,
-				  struct qcow2bm_error *err);
+	enum qcow2bm_code (*keep)(struct q2_storage *storage, uint64_t off,
+				  uint64_t bytes, struct qcow2bm_error *err);
 	void (*close)(struct q2_storage *storage);
 };
 
@@ -60,9 +60,9 @@ struct q2_storage_ops {
 struct q2_storage {
 	const struct q2_storage_ops *ops;
 	bool writable;
-	bool can_grow;         /* a regular file, not a device of fixed size */
-	bool is_parallel;      /* several threads may read at once */
-	enum q2_writer writer; /* seen when the storage was opened */
+	bool can_grow;            /* a regular file, not a device of fixed size */
+	bool is_parallel;         /* several threads may read at once */
+	enum q2_writer writer;    /* seen when the storage was opened */
 	uint64_t allocated_bytes; /* st_blocks * 512 when it was opened; 0 for a device */
 };
 
@@ -77,8 +77,9 @@ enum {
  * `wait_seconds`. Refuses directories, FIFOs, sockets and character devices without blocking.
  * A block device is opened O_EXCL for writing.
  */
-enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path, unsigned flags,
-			       unsigned wait_seconds, struct qcow2bm_error *err);
+enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
+			       unsigned flags, unsigned wait_seconds,
+			       struct qcow2bm_error *err);
 
 /*
  * Makes an empty regular file that only its owner can read, and brings its name to stable
@@ -88,8 +89,9 @@ enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
 				 struct qcow2bm_error *err);
 
 /* Shorthands, so that callers read as sentences. */
-static inline enum qcow2bm_code q2_storage_read(struct q2_storage *s, void *buf, size_t bytes,
-						uint64_t off, struct qcow2bm_error *err)
+static inline enum qcow2bm_code q2_storage_read(struct q2_storage *s, void *buf,
+						size_t bytes, uint64_t off,
+						struct qcow2bm_error *err)
 {
 	return s->ops->read(s, buf, bytes, off, err);
 }
@@ -107,7 +109,8 @@ static inline enum qcow2bm_code q2_storage_write(struct q2_storage *s, const voi
 	return s->ops->write(s, buf, bytes, off, err);
 }
 
-static inline enum qcow2bm_code q2_storage_sync(struct q2_storage *s, struct qcow2bm_error *err)
+static inline enum qcow2bm_code q2_storage_sync(struct q2_storage *s,
+						struct qcow2bm_error *err)
 {
 	return s->ops->sync(s, err);
 }
@@ -119,7 +122,8 @@ static inline enum qcow2bm_code q2_storage_resize(struct q2_storage *s, uint64_t
 }
 
 static inline enum qcow2bm_code q2_storage_discard(struct q2_storage *s, uint64_t off,
-						   uint64_t bytes, struct qcow2bm_error *err)
+						   uint64_t bytes,
+						   struct qcow2bm_error *err)
 {
 	return s->ops->discard(s, off, bytes, err);
 }
@@ -139,7 +143,8 @@ static inline void q2_storage_find_data(struct q2_storage *s, uint64_t off, uint
 		s->ops->find_data(s, off, end, data_off, data_end);
 }
 
-static inline void q2_storage_stamp(struct q2_storage *s, bool settle, struct q2_stamp *stamp)
+static inline void q2_storage_stamp(struct q2_storage *s, bool settle,
+				    struct q2_stamp *stamp)
 {
 	*stamp = (struct q2_stamp){.why_unknown = "nothing tells when it was written"};
 	if (s->ops->stamp != NULL)

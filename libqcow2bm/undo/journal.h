@@ -21,8 +21,9 @@ enum qcow2bm_code q2_journal_open(struct q2_storage **storage, struct q2_storage
 				  const char *path, struct qcow2bm_error *err);
 
 /* The same with any empty storage as the undo file, which *storage then owns, too. */
-enum qcow2bm_code q2_journal_open_over(struct q2_storage **storage, struct q2_storage *inner,
-				       struct q2_storage *undo, struct qcow2bm_error *err);
+enum qcow2bm_code q2_journal_open_over(struct q2_storage **storage,
+				       struct q2_storage *inner, struct q2_storage *undo,
+				       struct qcow2bm_error *err);
 
 bool q2_journal_is(const struct q2_storage *storage);
 

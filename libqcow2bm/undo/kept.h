@@ -10,11 +10,13 @@
  * else now (a mark in it is nothing else). Errors: EINVAL for such a sector of which only the
  * sum was kept; ESYSTEM, ENOMEM, EIMAGE.
  */
-enum qcow2bm_code q2_undo_find_altered(const struct q2_undo *undo, struct q2_storage *image,
-				       struct q2_spans *altered, struct qcow2bm_error *err);
+enum qcow2bm_code q2_undo_find_altered(const struct q2_undo *undo,
+				       struct q2_storage *image, struct q2_spans *altered,
+				       struct qcow2bm_error *err);
 
 /* Writes what is altered as it was, with the marks, and adds its bytes to *written. */
-enum qcow2bm_code q2_undo_put_back_kept(const struct q2_undo *undo, struct q2_storage *image,
-					uint64_t *written, struct qcow2bm_error *err);
+enum qcow2bm_code q2_undo_put_back_kept(const struct q2_undo *undo,
+					struct q2_storage *image, uint64_t *written,
+					struct qcow2bm_error *err);
 
 #endif

@@ -15,15 +15,17 @@
 
 #include "../storage/storage.h"
 
-#define Q2_UNDO_SECTOR_BYTES 512u    /* what a disk writes whole */
-#define Q2_UNDO_HEAD_BYTES 128u      /* of a record */
+#define Q2_UNDO_SECTOR_BYTES 512u      /* what a disk writes whole */
+#define Q2_UNDO_HEAD_BYTES 128u        /* of a record */
 #define Q2_UNDO_MAX_RANGE (128u << 10) /* that one record is about */
-#define Q2_UNDO_MAX_START 512u /* of the image that its identity is made of: the header; more may
+#define Q2_UNDO_MAX_START \
+	512u /* of the image that its identity is made of: the header; more may
 				* be the guest's */
 
 /* The longest record: all sums and all old bytes. */
-#define Q2_UNDO_MAX_RECORD                                                             \
-	(Q2_UNDO_SECTOR_BYTES + Q2_UNDO_MAX_RANGE / Q2_UNDO_SECTOR_BYTES * 4 + Q2_UNDO_MAX_RANGE)
+#define Q2_UNDO_MAX_RECORD                                                     \
+	(Q2_UNDO_SECTOR_BYTES + Q2_UNDO_MAX_RANGE / Q2_UNDO_SECTOR_BYTES * 4 + \
+	 Q2_UNDO_MAX_RANGE)
 
 struct q2_undo_header {
 	uint64_t id;           /* in every record, too */
@@ -43,14 +45,15 @@ enum q2_undo_kind {
 struct q2_undo_record {
 	enum q2_undo_kind kind;
 	uint64_t id;
-	uint64_t number;       /* grows through the file, not always by one */
-	uint32_t stretch;      /* syncs of the image before it, those without changes aside */
-	uint64_t off;          /* byte in the image file; whole sectors */
-	uint32_t bytes;        /* of the range; 0 when only the length changes */
-	bool has_old;          /* the first change of the range in this stretch */
-	uint32_t old_bytes;    /* stored: the part of the range that was inside the file */
+	uint64_t number;  /* grows through the file, not always by one */
+	uint32_t stretch; /* syncs of the image before it, those without changes aside */
+	uint64_t off;     /* byte in the image file; whole sectors */
+	uint32_t bytes;   /* of the range; 0 when only the length changes */
+	bool has_old;     /* the first change of the range in this stretch */
+	uint32_t old_bytes; /* stored: the part of the range that was inside the file */
 	uint64_t length_bytes; /* of the image, after */
-	uint64_t batch_off;    /* where the records begin that were synced together with it */
+	uint64_t
+		batch_off; /* where the records begin that were synced together with it */
 	uint32_t payload_crc;
 	struct q2_stamp stamp; /* of the end: of the image then */
 };
@@ -65,7 +68,8 @@ enum qcow2bm_code q2_undo_header_decode(struct q2_undo_header *header,
 void q2_undo_record_encode(const struct q2_undo_record *record,
 			   uint8_t head[Q2_UNDO_HEAD_BYTES]);
 /* False when these bytes are no record's head, or its values are outside their limits. */
-bool q2_undo_record_decode(struct q2_undo_record *record, const uint8_t head[Q2_UNDO_HEAD_BYTES]);
+bool q2_undo_record_decode(struct q2_undo_record *record,
+			   const uint8_t head[Q2_UNDO_HEAD_BYTES]);
 
 /* Bytes of sums and old bytes that follow the head. */
 uint32_t q2_undo_record_payload(const struct q2_undo_record *record);

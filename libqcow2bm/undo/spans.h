@@ -20,7 +20,8 @@ enum qcow2bm_code q2_spans_add(struct q2_spans *spans, uint64_t first, uint64_t 
 			       struct qcow2bm_error *err);
 
 /* Where the first part of [first, end) stops that is in the set as a whole, or not at all. */
-uint64_t q2_spans_part(const struct q2_spans *spans, uint64_t first, uint64_t end, bool *is_in);
+uint64_t q2_spans_part(const struct q2_spans *spans, uint64_t first, uint64_t end,
+		       bool *is_in);
 
 void q2_spans_empty(struct q2_spans *spans);
 void q2_spans_free(struct q2_spans *spans);

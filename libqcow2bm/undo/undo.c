@@ -14,7 +14,7 @@ struct run {
 	const struct q2_undo *undo;
 	struct q2_storage *image;
 	unsigned flags;
-	bool rewrites; /* what is back already is written once more */
+	bool rewrites;   /* what is back already is written once more */
 	uint64_t length; /* of the image now */
 	struct qcow2bm_undo_result *result;
 	uint8_t buf[Q2_UNDO_MAX_RANGE];
@@ -190,9 +190,8 @@ static enum qcow2bm_code put_back(struct run *run, uint32_t stretch, size_t *end
 		if (record->stretch != stretch || !record->has_old ||
 		    record->kind == Q2_UNDO_KEPT)
 			continue;
-		enum qcow2bm_code code = run->rewrites
-						 ? rewrite_entry(run, entry, err)
-						 : put_back_entry(run, entry, err);
+		enum qcow2bm_code code = run->rewrites ? rewrite_entry(run, entry, err)
+						       : put_back_entry(run, entry, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
@@ -230,8 +229,7 @@ static enum qcow2bm_code restore(struct run *run, const struct q2_undo_position 
 				 struct qcow2bm_error *err)
 {
 	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
-	enum qcow2bm_code code =
-		run->rewrites ? QCOW2BM_OK : put_back_kept(run, &cause);
+	enum qcow2bm_code code = run->rewrites ? QCOW2BM_OK : put_back_kept(run, &cause);
 	size_t entry_end = run->undo->count;
 	/* At the end of the last stretch it is the last that goes first. */
 	uint32_t end = (uint32_t)q2_min_u64((uint64_t)position->stretch + 1,

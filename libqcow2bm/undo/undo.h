@@ -19,10 +19,10 @@ struct q2_undo {
 	struct q2_undo_entry *entries;
 	size_t count, room;
 	uint32_t stretches;
-	bool has_end;          /* the edit ended and said so */
-	uint64_t end_bytes;    /* of the image then */
-	uint64_t least_bytes;  /* the image was never shorter ... */
-	uint64_t most_bytes;   /* ... nor longer */
+	bool has_end;              /* the edit ended and said so */
+	uint64_t end_bytes;        /* of the image then */
+	uint64_t least_bytes;      /* the image was never shorter ... */
+	uint64_t most_bytes;       /* ... nor longer */
 	struct q2_stamp end_stamp; /* of the image when the edit had ended */
 	struct q2_spans changed;   /* sectors that the edit wrote to */
 	struct q2_spans kept;      /* sectors that it did not, and that are in the file */
@@ -54,12 +54,14 @@ struct q2_undo_position {
 	bool is_known;    /* it is a state that the edit, or its undoing, can have left */
 	uint32_t stretch; /* of that state; undo->stretches when the edit was through */
 	bool is_original; /* nothing is to be put back */
-	uint64_t off;     /* when not known: the first sector that something else has changed */
-	bool forced;      /* it is not known, and taken for the end of the edit */
+	uint64_t
+		off; /* when not known: the first sector that something else has changed */
+	bool forced; /* it is not known, and taken for the end of the edit */
 };
 
 /* Compares the image with all that the undo file knows of it. Errors: ESYSTEM, ENOMEM, EIMAGE. */
-enum qcow2bm_code q2_undo_find_position(const struct q2_undo *undo, struct q2_storage *image,
+enum qcow2bm_code q2_undo_find_position(const struct q2_undo *undo,
+					struct q2_storage *image,
 					struct q2_undo_position *position,
 					struct qcow2bm_error *err);
 

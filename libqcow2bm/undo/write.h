@@ -32,8 +32,8 @@ void q2_undo_write_sums(struct q2_undo_writer *writer, const uint8_t *bytes,
 			size_t sectors);
 
 /* The old bytes behind the sums of so many sectors. */
-void q2_undo_write_old(struct q2_undo_writer *writer, const uint8_t *bytes, uint32_t count,
-		       size_t sectors);
+void q2_undo_write_old(struct q2_undo_writer *writer, const uint8_t *bytes,
+		       uint32_t count, size_t sectors);
 
 /* Writes one record behind the last one. It counts from the next sync on. */
 enum qcow2bm_code q2_undo_write_append(struct q2_undo_writer *writer,

@@ -13,18 +13,21 @@ static void digest(const struct plain_image *image, const struct plain_bitmap *b
 	size_t cluster_bytes = (size_t)1 << image->cluster_bits;
 	uint64_t bits = image->disk_bytes >> bitmap->granularity_bits;
 	uint64_t bytes = bits / 8, hash = 0xcbf29ce484222325, ones = 0;
-	uint64_t *table = plain_table(image, bitmap), *words = plain_allocate(cluster_bytes);
+	uint64_t *table = plain_table(image, bitmap),
+		 *words = plain_allocate(cluster_bytes);
 	for (uint32_t c = 0; c < bitmap->table_entries; c++) {
 		uint64_t left = bytes - c * cluster_bytes;
 		plain_read_data(image, table, c, 1, (uint8_t *)words);
-		for (uint64_t i = 0; i < (left < cluster_bytes ? left : cluster_bytes) / 8; i++) {
+		for (uint64_t i = 0;
+		     i < (left < cluster_bytes ? left : cluster_bytes) / 8; i++) {
 			hash = (hash ^ words[i]) * 0x100000001b3;
 			hash ^= hash >> 29;
 			ones += (unsigned)__builtin_popcountll(words[i]);
 		}
 	}
 	printf("%.*s %u %u %" PRIu64 " %016" PRIx64 "\n", (int)bitmap->name_bytes,
-	       (const char *)bitmap->name, bitmap->granularity_bits, bitmap->flags, ones, hash);
+	       (const char *)bitmap->name, bitmap->granularity_bits, bitmap->flags, ones,
+	       hash);
 	free(words);
 	free(table);
 }

@@ -62,7 +62,8 @@ static uint64_t merge(const struct plain_image *image, const struct plain_bitmap
 	uint64_t *table = plain_allocate(target->table_entries * sizeof(*table));
 	uint64_t ratio = source->table_entries / target->table_entries;
 	uint64_t batch = BATCH_BYTES >> image->cluster_bits;
-	uint64_t *words = plain_allocate(BATCH_BYTES), *more = plain_allocate(BATCH_BYTES);
+	uint64_t *words = plain_allocate(BATCH_BYTES),
+		 *more = plain_allocate(BATCH_BYTES);
 	for (uint64_t i = 0; i < target->table_entries; i += batch) {
 		if (batch > target->table_entries - i)
 			batch = target->table_entries - i;
@@ -74,7 +75,8 @@ static uint64_t merge(const struct plain_image *image, const struct plain_bitmap
 			or_into(words, more, bytes / sizeof(*words));
 		}
 		plain_write(image, words, bytes, off);
-		for (uint64_t c = 0; c < batch; c++, off += (uint64_t)1 << image->cluster_bits)
+		for (uint64_t c = 0; c < batch;
+		     c++, off += (uint64_t)1 << image->cluster_bits)
 			plain_store((uint8_t *)&table[i + c], 8, off);
 	}
 	return write_clusters(image, table, target->table_entries * sizeof(*table), off);
@@ -95,9 +97,11 @@ static void commit(const struct plain_image *image, uint64_t off)
 }
 
 /* Empty tables, as added bitmaps of 64 KiB granularity have them. */
-static uint64_t add_tables(const struct plain_image *image, const char *count, uint64_t off)
+static uint64_t add_tables(const struct plain_image *image, const char *count,
+			   uint64_t off)
 {
-	uint64_t covered = (uint64_t)8 << image->cluster_bits << 16; /* by a data cluster */
+	uint64_t covered = (uint64_t)8 << image->cluster_bits
+				       << 16; /* by a data cluster */
 	uint64_t clusters = (image->disk_bytes + covered - 1) / covered;
 	uint64_t *table = plain_allocate(clusters * sizeof(*table));
 	memset(table, 0, clusters * sizeof(*table));

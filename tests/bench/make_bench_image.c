@@ -32,7 +32,7 @@ struct bitmaps {
 	unsigned granularity_bits;
 	enum fill fill;
 	unsigned count;
-	uint64_t data_bytes;    /* of one bitmap */
+	uint64_t data_bytes; /* of one bitmap */
 	uint64_t data_clusters;
 	uint64_t table_clusters;
 };
@@ -111,7 +111,8 @@ static unsigned parse_number(const char *text, unsigned least, unsigned most)
 
 /* ---- What goes where ------------------------------------------------------------------- */
 
-static void parse_bitmaps(struct bitmaps *kind, const struct layout *layout, const char *text)
+static void parse_bitmaps(struct bitmaps *kind, const struct layout *layout,
+			  const char *text)
 {
 	char granularity[16], fill[16], count[16];
 	if (sscanf(text, "%40[^:]:%15[^:]:%15[^:]:%15[^:]", kind->name, granularity, fill,
@@ -152,7 +153,8 @@ static void measure_bitmaps(struct layout *layout)
 		if (kind->fill != FILL_EMPTY)
 			clusters += kind->count * kind->data_clusters;
 	}
-	layout->directory_clusters = divide_up(layout->directory_bytes, layout->cluster_bytes);
+	layout->directory_clusters =
+		divide_up(layout->directory_bytes, layout->cluster_bytes);
 	layout->end = layout->bitmaps + clusters;
 }
 
@@ -160,7 +162,8 @@ static void place(struct layout *layout)
 {
 	uint64_t per_block = layout->cluster_bytes * 8 / REFCOUNT_BITS;
 	layout->refcount_table = 1;
-	layout->refcount_blocks = layout->refcount_table + layout->refcount_table_clusters;
+	layout->refcount_blocks =
+		layout->refcount_table + layout->refcount_table_clusters;
 	layout->l1 = layout->refcount_blocks + layout->refcount_block_count;
 	layout->guest = layout->l1 + layout->l1_clusters;
 	layout->directory = layout->guest + layout->l2_tables + layout->guest_clusters;
@@ -226,7 +229,8 @@ static void write_refcounts(const struct layout *layout)
 		uint64_t block = (layout->refcount_blocks + b) << layout->cluster_bits;
 		uint8_t entry[8];
 		put(entry, 8, block);
-		write_at(entry, 8, (layout->refcount_table << layout->cluster_bits) + b * 8);
+		write_at(entry, 8,
+			 (layout->refcount_table << layout->cluster_bits) + b * 8);
 		for (uint64_t i = 0; i < per_block; i++)
 			put(bytes + i * 2, 2, b * per_block + i < layout->end);
 		write_at(bytes, layout->cluster_bytes, block);
@@ -270,12 +274,14 @@ static void write_data(const struct layout *layout, const struct bitmaps *kind,
 	uint64_t *words = allocate(layout->cluster_bytes);
 	uint64_t left = kind->data_bytes;
 	for (uint64_t c = 0; c < kind->data_clusters; c++) {
-		uint64_t bytes = left < layout->cluster_bytes ? left : layout->cluster_bytes;
+		uint64_t bytes =
+			left < layout->cluster_bytes ? left : layout->cluster_bytes;
 		memset(words, 0, layout->cluster_bytes);
 		for (uint64_t i = 0; i < bytes / 8; i++)
 			words[i] = kind->fill == FILL_FULL ? UINT64_MAX
 							   : random_word(&state);
-		write_at(words, layout->cluster_bytes, (first + c) << layout->cluster_bits);
+		write_at(words, layout->cluster_bytes,
+			 (first + c) << layout->cluster_bits);
 		left -= bytes;
 	}
 	free(words);
@@ -300,7 +306,8 @@ static uint64_t write_bitmap(const struct layout *layout, const struct bitmaps *
 
 static void write_bitmaps(const struct layout *layout)
 {
-	uint8_t *directory = allocate((layout->directory_clusters + 1) << layout->cluster_bits);
+	uint8_t *directory =
+		allocate((layout->directory_clusters + 1) << layout->cluster_bits);
 	uint8_t *entry = directory;
 	uint64_t first = layout->bitmaps, seed = 1;
 	for (unsigned k = 0; k < layout->kind_count; k++) {

@@ -118,7 +118,8 @@ const struct plain_bitmap *plain_find(const struct plain_image *image, const cha
 uint64_t *plain_table(const struct plain_image *image, const struct plain_bitmap *bitmap)
 {
 	uint64_t *table = plain_allocate(bitmap->table_entries * sizeof(*table));
-	plain_read(image, table, bitmap->table_entries * sizeof(*table), bitmap->table_off);
+	plain_read(image, table, bitmap->table_entries * sizeof(*table),
+		   bitmap->table_off);
 	for (uint32_t i = 0; i < bitmap->table_entries; i++)
 		table[i] = plain_load((const uint8_t *)&table[i], 8);
 	return table;
@@ -133,10 +134,12 @@ void plain_read_data(const struct plain_image *image, const uint64_t *table, uin
 		uint64_t entry = table[idx + i];
 		run = 1;
 		if (entry <= 1) {
-			memset(bytes + i * cluster_bytes, entry == 1 ? 0xff : 0, cluster_bytes);
+			memset(bytes + i * cluster_bytes, entry == 1 ? 0xff : 0,
+			       cluster_bytes);
 			continue;
 		}
-		while (i + run < clusters && table[idx + i + run] == entry + run * cluster_bytes)
+		while (i + run < clusters &&
+		       table[idx + i + run] == entry + run * cluster_bytes)
 			run++;
 		plain_read(image, bytes + i * cluster_bytes, run * cluster_bytes, entry);
 	}

@@ -239,8 +239,9 @@ static void every_state_of_every_repair(void **state)
 	for (size_t l = 0; l < damaged_layout_count; l++)
 		for (size_t i = 0; i < damaged_case_count; i++) {
 			const struct damaged_layout *layout = &damaged_layouts[l];
-			bool is_due = asked != NULL || l == i % damaged_layout_count ||
-				      (damaged_cases[i].flags & QCOW2BM_REPAIR_TRUST_BITMAPS);
+			bool is_due =
+				asked != NULL || l == i % damaged_layout_count ||
+				(damaged_cases[i].flags & QCOW2BM_REPAIR_TRUST_BITMAPS);
 			if (is_due &&
 			    layout->refcount_order >= damaged_cases[i].min_order)
 				wrong += try_case(layout, &damaged_cases[i], all,

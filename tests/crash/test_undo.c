@@ -39,7 +39,8 @@ static void expect_undone(struct trial *trial, const struct memory_file *file,
 	struct qcow2bm_error err = {0};
 	bool was_marked;
 	memory_file_fill(&copy, file->bytes, file->length);
-	if (!undone_edit_put_back(&copy, undo, &trial->edit.log.before, &was_marked, &err))
+	if (!undone_edit_put_back(&copy, undo, &trial->edit.log.before, &was_marked,
+				  &err))
 		complain(trial, what, err.sentence);
 	trial->marked += was_marked;
 	memory_file_free(&copy);
@@ -72,9 +73,11 @@ static void expect_marks(struct trial *trial, const struct memory_file *file)
 {
 	struct memory_file state = {0}, old = {0};
 	memory_file_fill(&state, file->bytes, file->length);
-	memory_file_fill(&old, trial->edit.log.before.bytes, trial->edit.log.before.length);
+	memory_file_fill(&old, trial->edit.log.before.bytes,
+			 trial->edit.log.before.length);
 	if (undone_edit_same_directory(&state, &old) && undone_edit_has_valid(&state))
-		complain(trial, "the undo was cut off", "a bitmap is back without a mark");
+		complain(trial, "the undo was cut off",
+			 "a bitmap is back without a mark");
 	memory_file_free(&state);
 	memory_file_free(&old);
 }
@@ -129,9 +132,11 @@ static void try_case(struct trial *trial, const struct crash_limits *limits)
 	try_torn_records(trial);
 	memory_file_fill(&trial->undo, trial->edit.undo.bytes, trial->edit.undo.length);
 	/* With its times it is proven that nothing has written since; without them it is not. */
-	for (unsigned flags = 0; flags <= QCOW2BM_UNDO_IN_USE; flags += QCOW2BM_UNDO_IN_USE) {
+	for (unsigned flags = 0; flags <= QCOW2BM_UNDO_IN_USE;
+	     flags += QCOW2BM_UNDO_IN_USE) {
 		struct qcow2bm_error err = {0};
-		memory_file_fill(&copy, trial->edit.image.bytes, trial->edit.image.length);
+		memory_file_fill(&copy, trial->edit.image.bytes,
+				 trial->edit.image.length);
 		copy.writes = flags == 0 ? trial->edit.image.writes : 0;
 		trial->is_marking = flags != 0;
 		if (undone_edit_undo(&copy, &trial->undo, flags, NULL, &log, &err) !=
@@ -163,8 +168,8 @@ static void test_every_state_is_undone(void **state)
 		marked += trial.marked;
 		wrong += trial.wrong;
 	}
-	print_message("%zu states of edits, %zu of undos, %zu marked, %zu wrong\n", states,
-		      undo_states, marked, wrong);
+	print_message("%zu states of edits, %zu of undos, %zu marked, %zu wrong\n",
+		      states, undo_states, marked, wrong);
 	assert_true(marked > 0);
 	assert_int_equal(wrong, 0);
 }

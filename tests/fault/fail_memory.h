@@ -11,11 +11,11 @@
 
 /* Belongs to the test, which may change it between calls; zeroed, nothing fails. */
 struct memory_faults {
-	bool is_on;	    /* allocations are counted, and may fail */
+	bool is_on;         /* allocations are counted, and may fail */
 	uint64_t at, until; /* those that fail, from 1; 0: none */
-	uint64_t calls;	    /* counted so far */
+	uint64_t calls;     /* counted so far */
 	uint64_t failures;  /* made so far */
-	int64_t blocks;	    /* allocated and not yet freed, counted always */
+	int64_t blocks;     /* allocated and not yet freed, counted always */
 };
 
 extern struct memory_faults memory_faults;

@@ -13,7 +13,8 @@
 #define INJECT_SOURCE "source"
 
 struct injection {
-	const char *const *words; /* of the command line, without the program; NULL ends them */
+	const char *const
+		*words; /* of the command line, without the program; NULL ends them */
 	const struct memory_file *image;  /* what INJECT_IMAGE holds before */
 	const struct memory_file *source; /* and INJECT_SOURCE, or NULL */
 	enum fault_mode mode;

@@ -118,8 +118,7 @@ static const char *judge_status(const struct trial *trial, const struct outcome 
 			       ? NULL
 			       : "status 5 without its sentence";
 	default:
-		return outcome->signal != 0 ||
-				       outcome->status == 128 + signal_of(mode)
+		return outcome->signal != 0 || outcome->status == 128 + signal_of(mode)
 			       ? NULL
 			       : "an exit status that nobody expects";
 	}
@@ -230,7 +229,8 @@ bool judge_asks_qemu(void)
 	snprintf(line, sizeof(line), "%s check -q -f qcow2 %s >qemu 2>&1",
 		 getenv("QEMU_IMG"), INJECT_IMAGE);
 	int status = system(line);
-	return WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3);
+	return WIFEXITED(status) &&
+	       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3);
 }
 
 static struct finding check_with_qemu(struct trial *trial)
@@ -238,9 +238,9 @@ static struct finding check_with_qemu(struct trial *trial)
 	if (!trial->qemu_can_check || tally_faults(&trial->tally) % CHECK_EVERY != 0)
 		return fine;
 	trial->checked++;
-	return judge_asks_qemu() ? fine
-				 : find(VERDICT_BROKEN,
-					"qemu-img check finds more than leaks");
+	return judge_asks_qemu()
+		       ? fine
+		       : find(VERDICT_BROKEN, "qemu-img check finds more than leaks");
 }
 
 /* ---- All of it ---------------------------------------------------------------------- */

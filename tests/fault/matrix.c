@@ -170,12 +170,13 @@ static bool begin(struct trial *trial, const struct command *command,
 	strict_read(&trial->after, trial->good.image.bytes, trial->good.image.length);
 	trial->edits = !strict_same_bitmaps(&trial->before, &trial->after);
 	trial->qemu_can_check = getenv("QEMU_IMG") != NULL && judge_asks_qemu();
-	if (trial->good.status == 0 && trial->before.problems + trial->after.problems == 0 &&
+	if (trial->good.status == 0 &&
+	    trial->before.problems + trial->after.problems == 0 &&
 	    trial->before.leaks == trial->after.leaks)
 		return true;
-	printf("%s %s: exit %d without a fault: %s%s%s\n", command->image, command->words[0],
-	       trial->good.status, trial->good.message, trial->before.problem,
-	       trial->after.problem);
+	printf("%s %s: exit %d without a fault: %s%s%s\n", command->image,
+	       command->words[0], trial->good.status, trial->good.message,
+	       trial->before.problem, trial->after.problem);
 	return false;
 }
 

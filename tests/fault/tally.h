@@ -10,9 +10,9 @@
 
 /* What is wrong with the end of a run. */
 enum verdict {
-	VERDICT_LOST,   /* a bitmap is gone that both states have */
-	VERDICT_WRONG,  /* neither the old state nor the new one, or not the bitmaps' changed */
-	VERDICT_BROKEN, /* worse than leaks */
+	VERDICT_LOST, /* a bitmap is gone that both states have */
+	VERDICT_WRONG, /* neither the old state nor the new one, or not the bitmaps' changed */
+	VERDICT_BROKEN,        /* worse than leaks */
 	VERDICT_FALSE_SUCCESS, /* exit status 0 or 5 without the durable new state */
 	VERDICT_HANG,
 	VERDICT_MEMORY, /* left behind */
@@ -22,8 +22,9 @@ enum verdict {
 
 struct tally {
 	uint64_t faults[FAULT_MODES];
-	uint64_t done, refused, unknown, leaked, signalled; /* by exit status 0 1 4 5, or not */
-	uint64_t old, new, leaks;                           /* states of the image */
+	uint64_t done, refused, unknown, leaked,
+		signalled;        /* by exit status 0 1 4 5, or not */
+	uint64_t old, new, leaks; /* states of the image */
 	uint64_t bad[VERDICTS];
 };
 

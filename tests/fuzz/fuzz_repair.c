@@ -76,7 +76,8 @@ static void look(struct view *view, struct qcow2bm_image *image)
 		digest = mix(digest, bitmap.granularity_bits);
 		digest = mix(digest, bitmap.in_use * 2u + bitmap.autoload);
 		digest =
-			mix(digest, (uint64_t)qcow2bm_extents(image, i, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
+			mix(digest, (uint64_t)qcow2bm_extents(image, i, 0, UINT64_MAX,
+							      QCOW2BM_READ_UNTRUSTED,
 							      mix_extent, &digest, NULL));
 		view->bitmaps[i] = (struct seen){digest, true};
 	}
@@ -146,8 +147,7 @@ static void check_owners(const struct memory_file *file, bool may_leak)
 		fuzz_require(refcount == 1 || (may_leak && refcount > 1),
 			     "after the repair cluster %llu of a bitmap is counted %llu "
 			     "times",
-			     (unsigned long long)i,
-			     (unsigned long long)refcount);
+			     (unsigned long long)i, (unsigned long long)refcount);
 	}
 	owners_free(&owners);
 }

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_WORDS 31u  /* of a record, without its sum */
-#define FILE_WORDS 12u  /* of the file's header that mean something */
+#define HEAD_WORDS 31u /* of a record, without its sum */
+#define FILE_WORDS 12u /* of the file's header that mean something */
 #define MAX_RECORDS 256
 
 enum {
@@ -72,13 +72,14 @@ static void make_sum(uint8_t *bytes, size_t count)
 
 static void change_word(struct undo_bytes *undo, uint8_t *word)
 {
-	static const uint32_t values[] = {0,	   1,	    2,	       3,
-					  511,	   512,	    1u << 16,  65535,
-					  1u << 17, 1u << 31, UINT32_MAX, (1u << 17) + 512};
+	static const uint32_t values[] = {
+		0,        1,     2,        3,        511,        512,
+		1u << 16, 65535, 1u << 17, 1u << 31, UINT32_MAX, (1u << 17) + 512};
 	uint32_t value = q2_be32_load(word);
 	switch (random_below(undo->random, 4)) {
 	case 0:
-		value = values[random_below(undo->random, sizeof(values) / sizeof(*values))];
+		value = values[random_below(undo->random,
+					    sizeof(values) / sizeof(*values))];
 		break;
 	case 1:
 		value ^= 1u << random_below(undo->random, 32);
@@ -102,7 +103,8 @@ static void change_head(struct undo_bytes *undo, size_t idx)
 	size_t at = undo->heads[idx], payload_off = at + Q2_UNDO_HEAD_BYTES;
 	uint8_t *head = undo->bytes + at;
 	change_word(undo, head + 4 * random_below(undo->random, HEAD_WORDS));
-	uint64_t bytes = (uint64_t)q2_be32_load(head + 40) / 512 * 4 + q2_be32_load(head + 44);
+	uint64_t bytes =
+		(uint64_t)q2_be32_load(head + 40) / 512 * 4 + q2_be32_load(head + 44);
 	if (bytes <= undo->size - payload_off && random_percent(undo->random, 90))
 		q2_be32_store(head + 56,
 			      q2_undo_crc(0, undo->bytes + payload_off, (size_t)bytes));
@@ -111,7 +113,8 @@ static void change_head(struct undo_bytes *undo, size_t idx)
 
 static void change_payload(struct undo_bytes *undo, size_t idx)
 {
-	uint8_t *head = undo->bytes + undo->heads[idx], *payload = head + Q2_UNDO_HEAD_BYTES;
+	uint8_t *head = undo->bytes + undo->heads[idx],
+		*payload = head + Q2_UNDO_HEAD_BYTES;
 	struct q2_undo_record record;
 	q2_undo_record_decode(&record, head);
 	uint32_t bytes = q2_undo_record_payload(&record);
@@ -159,7 +162,8 @@ static void renumber(struct undo_bytes *undo)
 static void change(struct undo_bytes *undo)
 {
 	find_records(undo);
-	size_t idx = undo->count == 0 ? 0 : (size_t)random_below(undo->random, undo->count);
+	size_t idx =
+		undo->count == 0 ? 0 : (size_t)random_below(undo->random, undo->count);
 	switch (undo->count == 0 ? 0 : random_below(undo->random, 8)) {
 	case 0:
 		change_header(undo);
@@ -197,8 +201,10 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 		memcpy(data + 1, good->bytes, good->length);
 		return 1 + good->length;
 	}
-	struct undo_bytes undo = {
-		.bytes = data + 1, .size = size - 1, .room = max_size - 1, .random = &random};
+	struct undo_bytes undo = {.bytes = data + 1,
+				  .size = size - 1,
+				  .room = max_size - 1,
+				  .random = &random};
 	change(&undo);
 	return 1 + undo.size;
 }
@@ -215,7 +221,8 @@ static void make_image(struct memory_file *image, unsigned options)
 	/* As if nothing had written to it since. */
 	image->writes = edit->image.writes;
 	if (kind == IMAGE_MIXED)
-		memcpy(image->bytes + before->length / 2, before->bytes + before->length / 2,
+		memcpy(image->bytes + before->length / 2,
+		       before->bytes + before->length / 2,
 		       before->length - before->length / 2);
 	if (kind == IMAGE_CUT)
 		memory_file_resize(image, image->length - 512);
@@ -260,7 +267,8 @@ static void judge(struct memory_file *image, struct memory_file *file, unsigned 
 	}
 	memory_file_fill(&again, image->bytes, image->length);
 	undo(&again, file, flags, &unwanted);
-	fuzz_require(undone_edit_same(&again, image), "undoing twice is not undoing once");
+	fuzz_require(undone_edit_same(&again, image),
+		     "undoing twice is not undoing once");
 	memory_file_free(&again);
 }
 

@@ -53,8 +53,9 @@ bool staged_read(struct staged *staged, struct qcow2bm_image *image)
 			fuzz_copy(bitmap->entry.name, bitmap->entry.name_bytes);
 		bitmap->sources = (uint64_t)1 << i;
 		struct reader reader = {.dirty = &bitmap->dirty};
-		bitmap->code = qcow2bm_extents(image, i, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED, add_extent,
-					       &reader, NULL);
+		bitmap->code =
+			qcow2bm_extents(image, i, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
+					add_extent, &reader, NULL);
 		if (bitmap->code != QCOW2BM_OK)
 			bitmap->dirty.count = 0;
 		all = all && !reader.too_many;

@@ -71,9 +71,9 @@ bool damage_find(struct damage_map *map, const struct memory_file *file)
 
 static struct field pick_extension(const struct damage_map *map, struct random *random)
 {
-	static const struct field fields[] = {
-		{"type", 0, 4}, {"length", 4, 4},  {"nb_bitmaps", 8, 4},
-		{"reserved", 12, 4}, {"size", 16, 8}, {"offset", 24, 8}};
+	static const struct field fields[] = {{"type", 0, 4},       {"length", 4, 4},
+					      {"nb_bitmaps", 8, 4}, {"reserved", 12, 4},
+					      {"size", 16, 8},      {"offset", 24, 8}};
 	struct field field = fields[random_below(random, 6)];
 	field.off += map->head_off;
 	return field;
@@ -81,11 +81,16 @@ static struct field pick_extension(const struct damage_map *map, struct random *
 
 static struct field pick_entry(const struct damage_map *map, struct random *random)
 {
-	static const struct field fields[] = {
-		{"table_offset", 0, 8}, {"table_size", 8, 4}, {"flags", 12, 4},
-		{"type", 16, 1}, {"granularity_bits", 17, 1}, {"name_size", 18, 2},
-		{"extra_data_size", 20, 4}, {"name", 24, 1}, {"table_offset", 0, 8},
-		{"granularity_bits", 17, 1}};
+	static const struct field fields[] = {{"table_offset", 0, 8},
+					      {"table_size", 8, 4},
+					      {"flags", 12, 4},
+					      {"type", 16, 1},
+					      {"granularity_bits", 17, 1},
+					      {"name_size", 18, 2},
+					      {"extra_data_size", 20, 4},
+					      {"name", 24, 1},
+					      {"table_offset", 0, 8},
+					      {"granularity_bits", 17, 1}};
 	size_t i = random_below(random, map->bitmaps);
 	struct field field = fields[random_below(random, 10)];
 	if (field.off == 24)
@@ -118,8 +123,7 @@ static struct field pick_refcount(const struct damage_map *map, struct random *r
 	if (block + ((uint64_t)1 << map->cluster_bits) > file->length)
 		return (struct field){"refcount table", 48, 8};
 	/* Those of the clusters that the file has. */
-	uint64_t used = (file->length >> map->cluster_bits)
-			<< load(file, 96, 4) >> 3;
+	uint64_t used = (file->length >> map->cluster_bits) << load(file, 96, 4) >> 3;
 	uint64_t bytes = (uint64_t)1 << map->cluster_bits;
 	bytes = used < bytes ? used + 1 : bytes;
 	return (struct field){"refcount", block + random_below(random, bytes), 1};

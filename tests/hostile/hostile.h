@@ -12,11 +12,11 @@
 
 /* How a command ended. */
 struct outcome {
-	int status;         /* of exit(), or 128 + the signal */
-	double seconds;     /* of the processor */
-	long peak_kib;      /* of memory */
-	char *message;      /* what it wrote to standard error, without "qcow2bm: FILE: " */
-	char *printed;      /* to standard output */
+	int status;     /* of exit(), or 128 + the signal */
+	double seconds; /* of the processor */
+	long peak_kib;  /* of memory */
+	char *message;  /* what it wrote to standard error, without "qcow2bm: FILE: " */
+	char *printed;  /* to standard output */
 	size_t printed_bytes;
 };
 

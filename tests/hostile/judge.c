@@ -48,7 +48,8 @@ static bool others_are_kept(const struct strict_image *before,
 			if ((found = is_same_bitmap(bitmap, &after->bitmaps[k])))
 				j = k + 1;
 		if (!found) {
-			fprintf(stderr, "bitmap %zu, which no word names, has changed\n", i);
+			fprintf(stderr, "bitmap %zu, which no word names, has changed\n",
+				i);
 			return false;
 		}
 	}
@@ -68,14 +69,14 @@ static bool is_no_worse(const struct strict_image *before,
 	}
 	if (after->problems > before->problems) {
 		fprintf(stderr, "%zu problems, before %zu: %s\n", after->problems,
-		       before->problems, after->problem);
+			before->problems, after->problem);
 		return false;
 	}
 	/* A repair may leave to qemu-img check what a bitmap and the guest both had counted. */
 	if (status != 5 && words != NULL && after->leaks > before->leaks) {
 		fprintf(stderr, "%llu clusters leaked, before %llu\n",
-		       (unsigned long long)after->leaks,
-		       (unsigned long long)before->leaks);
+			(unsigned long long)after->leaks,
+			(unsigned long long)before->leaks);
 		return false;
 	}
 	return words == NULL || others_are_kept(before, after, words);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CALLS "trace=open,openat,openat2,creat,execve,fork,vfork,clone,clone3,socket,connect"
+#define CALLS \
+	"trace=open,openat,openat2,creat,execve,fork,vfork,clone,clone3,socket,connect"
 #define MAX_LEARNT 256
 
 static char *learnt[MAX_LEARNT];
@@ -43,8 +44,8 @@ static void cut_name(char *line)
 
 static void trace(const char *strace, char *const *words)
 {
-	char *traced[HOSTILE_MAX_WORDS + 8] = {(char *)strace, "-s4096", "-o", "trace",
-					       "-e",	       CALLS};
+	char *traced[HOSTILE_MAX_WORDS + 8] = {(char *)strace, "-s4096", "-o",
+					       "trace",        "-e",     CALLS};
 	struct outcome outcome;
 	for (size_t i = 0; words[i] != NULL; i++)
 		traced[6 + i] = words[i];

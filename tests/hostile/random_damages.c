@@ -94,7 +94,8 @@ static bool is_true(const struct strict_image *image, const struct strict_bitmap
 }
 
 /* Whether some of the damages alone leave an image without a fault in which the claim is true. */
-static bool is_perfectly_true(const struct trial *trial, const struct strict_bitmap *claim)
+static bool is_perfectly_true(const struct trial *trial,
+			      const struct strict_bitmap *claim)
 {
 	bool found = false;
 	for (unsigned some = 1; !found && some < 1u << trial->damage_count; some++) {
@@ -209,14 +210,15 @@ static bool repair(struct trial *trial, const struct qcow2bm_repair_options *opt
 	return true;
 }
 
-static void repair_twice(struct trial *trial, const struct qcow2bm_repair_options *options,
-			 const char *who)
+static void repair_twice(struct trial *trial,
+			 const struct qcow2bm_repair_options *options, const char *who)
 {
 	memory_file_free(&trial->after);
 	memory_file_fill(&trial->after, trial->damaged.bytes, trial->damaged.length);
 	trial->after.limit = trial->damaged.length + (4u << 20);
 	if (repair(trial, options, who))
-		repair(trial, &(struct qcow2bm_repair_options){.flags = 0}, "a second repair");
+		repair(trial, &(struct qcow2bm_repair_options){.flags = 0},
+		       "a second repair");
 }
 
 static void check_alone(struct trial *trial)
@@ -247,9 +249,10 @@ static void try_damages(struct trial *trial, struct random *random)
 	size_t idx = random_below(random, trial->map.bitmaps);
 	check_alone(trial);
 	repair_twice(trial, &(struct qcow2bm_repair_options){.flags = 0}, "repair");
-	repair_twice(trial,
-		     &(struct qcow2bm_repair_options){.flags = QCOW2BM_REPAIR_DROP_IN_USE},
-		     "repair --drop-in-use");
+	repair_twice(
+		trial,
+		&(struct qcow2bm_repair_options){.flags = QCOW2BM_REPAIR_DROP_IN_USE},
+		"repair --drop-in-use");
 	repair_twice(trial,
 		     &(struct qcow2bm_repair_options){.drop = &idx, .drop_count = 1},
 		     "repair --drop-index");
@@ -276,7 +279,8 @@ static void build(struct memory_file *file, struct random *random)
 	static char names[5][NAME_BYTES];
 	struct build_bitmap bitmaps[5] = {{.name = NULL}};
 	unsigned cluster_bits = 9 + (unsigned)random_below(random, 4);
-	uint64_t sectors = random_between(random, 1, (uint64_t)1 << random_between(random, 6, 17));
+	uint64_t sectors =
+		random_between(random, 1, (uint64_t)1 << random_between(random, 6, 17));
 	uint64_t virtual_bytes = sectors * 512;
 	struct build build = {
 		.seed = random_word(random),
@@ -289,7 +293,8 @@ static void build(struct memory_file *file, struct random *random)
 		.bitmaps = bitmaps,
 		.bitmap_count = 1 + (unsigned)random_below(random, 5),
 	};
-	build.snapshots = build.refcount_order < 2 ? 0 : (unsigned)random_below(random, 3);
+	build.snapshots =
+		build.refcount_order < 2 ? 0 : (unsigned)random_below(random, 3);
 	for (unsigned i = 0; i < build.bitmap_count; i++) {
 		unsigned granularity_bits = 9 + (unsigned)random_below(random, 9);
 		while (build_bits(virtual_bytes, granularity_bits) > MAX_BITS)
@@ -297,7 +302,8 @@ static void build(struct memory_file *file, struct random *random)
 		memset(bits[i], 0, sizeof(bits[i]));
 		fill_bits(bits[i], build_bits(virtual_bytes, granularity_bits), random);
 		snprintf(names[i], sizeof(names[i]), "%c%c%c%c%c%c%c%c", 'a' + i, 'A' + i,
-			 '0' + i, 'g' + 3 * i, 'G' + 3 * i, 'm' + 2 * i, 'M' + 2 * i, '5' - i);
+			 '0' + i, 'g' + 3 * i, 'G' + 3 * i, 'm' + 2 * i, 'M' + 2 * i,
+			 '5' - i);
 		bitmaps[i] = (struct build_bitmap){
 			.name = names[i],
 			.name_bytes = (uint16_t)random_between(random, 3, 8),
@@ -330,7 +336,8 @@ static void run(struct figures *figures, unsigned long count, uint64_t seed, cha
 	for (unsigned long i = 0; i < count; i++) {
 		struct random random;
 		random_seed(&random, seed + i);
-		struct trial trial = {.figures = figures, .number = seed + i, .image = "built"};
+		struct trial trial = {
+			.figures = figures, .number = seed + i, .image = "built"};
 		if (path_count != 0 && random_percent(&random, 10)) {
 			trial.image = paths[random_below(&random, path_count)];
 			if (!memory_file_load(&trial.sound, trial.image)) {
@@ -362,8 +369,8 @@ int main(int argc, char **argv)
 	printf("images %lu, damages %lu; check says clean %lu; repairs done %lu, refused %lu; "
 	       "bitmaps kept %lu, dropped %lu;\nfalse in images without a fault %lu, "
 	       "falsely clean %lu in %lu images\n",
-	       figures.images, figures.damages, figures.claimed_by_check, figures.repaired,
-	       figures.refused, figures.kept, figures.dropped, figures.perfect,
-	       figures.falsely_clean, figures.false_images);
+	       figures.images, figures.damages, figures.claimed_by_check,
+	       figures.repaired, figures.refused, figures.kept, figures.dropped,
+	       figures.perfect, figures.falsely_clean, figures.false_images);
 	return figures.falsely_clean != 0;
 }

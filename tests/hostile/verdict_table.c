@@ -33,8 +33,8 @@ static void append(char **text, const char *before, const char *more, size_t byt
 /* Adds lines without the program's and the file's name; long ones and many are cut. */
 static void append_lines(char **text, const char *lines)
 {
-	static const char *const prefixes[] = {"qcow2bm: ", "built.qcow2: ",
-					       "image.qcow2: "};
+	static const char *const prefixes[] = {
+		"qcow2bm: ", "built.qcow2: ", "image.qcow2: "};
 	for (size_t i = 0; *lines != '\0'; i++) {
 		for (size_t j = 0; j < sizeof(prefixes) / sizeof(prefixes[0]); j++)
 			if (strncmp(lines, prefixes[j], strlen(prefixes[j])) == 0)
@@ -44,7 +44,8 @@ static void append_lines(char **text, const char *lines)
 			append(text, "\n       ", "...", 3);
 			return;
 		}
-		append(text, "\n       ", lines, bytes < MAX_COLUMNS ? bytes : MAX_COLUMNS);
+		append(text, "\n       ", lines,
+		       bytes < MAX_COLUMNS ? bytes : MAX_COLUMNS);
 		if (bytes > MAX_COLUMNS)
 			append(text, "", "...", 3);
 		lines += bytes + (lines[bytes] == '\n');

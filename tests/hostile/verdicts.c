@@ -188,8 +188,8 @@ static long need_kib(void)
 
 static void measure(const struct run *run, const struct outcome *outcome)
 {
-	long kib = outcome->peak_kib > sum.least_kib ? outcome->peak_kib - sum.least_kib
-						     : 0;
+	long kib =
+		outcome->peak_kib > sum.least_kib ? outcome->peak_kib - sum.least_kib : 0;
 	if (outcome->seconds > sum.slowest) {
 		sum.slowest = outcome->seconds;
 		snprintf(sum.slowest_run, sizeof(sum.slowest_run), "%s, %s", run->recipe,
@@ -251,8 +251,8 @@ static void check_edit(const struct run *run, int status)
 		struct outcome outcome;
 		outcome_run(&outcome, words);
 		if (outcome.status != 0)
-			complain(&sum.broken, run, "judge: %d: %s%s", outcome.status, outcome.printed,
-				 outcome.message);
+			complain(&sum.broken, run, "judge: %d: %s%s", outcome.status,
+				 outcome.printed, outcome.message);
 		outcome_free(&outcome);
 	}
 }
@@ -270,8 +270,8 @@ static void check_opened(const struct run *run)
 static void run_command(const char *recipe, const struct command *command,
 			char *const names[2], const struct stat *built)
 {
-	bool edits = strcmp(command->kind, "edit") == 0 ||
-		     strcmp(command->kind, "mend") == 0;
+	bool edits =
+		strcmp(command->kind, "edit") == 0 || strcmp(command->kind, "mend") == 0;
 	struct run run = {.recipe = recipe, .command = command};
 	struct outcome outcome;
 	fill_words(&run, edits ? "image.qcow2" : "built.qcow2", names);

@@ -214,10 +214,10 @@ static void tail_bit(struct damaged_image *image)
 
 /* ---- ... of refcounts --------------------------------------------------------------- */
 
-#define REFCOUNT(name, where, value)                  \
-	static void name(struct damaged_image *image) \
-	{                                             \
-		damaged_image_count(image, (where), (value));       \
+#define REFCOUNT(name, where, value)                          \
+	static void name(struct damaged_image *image)         \
+	{                                                     \
+		damaged_image_count(image, (where), (value)); \
 	}
 
 REFCOUNT(table_free, image->table_off[1], 0)
@@ -309,12 +309,7 @@ const struct damaged_case damaged_cases[] = {
 	 QCOW2BM_REPAIR_DROP_ALL,
 	 0},
 	{.name = "extension of 32 bytes", "extension-length", length_32, ALL, 0, 0},
-	{.name = "extension of 131096 bytes",
-	 "extension-length",
-	 length_huge,
-	 ALL,
-	 0,
-	 0},
+	{.name = "extension of 131096 bytes", "extension-length", length_huge, ALL, 0, 0},
 	{.name = "extension of 16 bytes", "extension-length", length_is_16, ALL, 0, 0},
 	{.name = "extension of 384 MiB", "extension-length", length_is_huge, ALL, 0, 0},
 	{.name = "extension of 16 bytes, drop all",

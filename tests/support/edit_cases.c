@@ -170,7 +170,8 @@ static const struct shape shapes[] = {
 	 0,
 	 {.seed = 47,
 	  .cluster_bits = 10,
-	  .backing_name = "/a/name/longer/than/the/extension/that/comes/before/it.qcow2"}},
+	  .backing_name =
+		  "/a/name/longer/than/the/extension/that/comes/before/it.qcow2"}},
 	{"none-backing-tight",
 	 0,
 	 {.seed = 48, .backing_name = "base.qcow2", .backing_gap = 382}},
@@ -337,7 +338,8 @@ static void leak_the_rest(struct memory_file *file)
 
 /* The same for the clusters of the refcount blocks that there are: the next one needs another
  * block, or there is none. */
-static void leak_the_blocks(struct memory_file *file, unsigned cluster_bits, unsigned order)
+static void leak_the_blocks(struct memory_file *file, unsigned cluster_bits,
+			    unsigned order)
 {
 	uint64_t cluster = (uint64_t)1 << cluster_bits;
 	uint64_t table = q2_be64_load(file->bytes + Q2_HEADER_REFTABLE_OFF);
@@ -367,7 +369,8 @@ static void fill_header_cluster(struct memory_file *file, unsigned cluster_bits)
 /* Deletes a, whose clusters keep what they hold. */
 static void delete_a(struct memory_file *file)
 {
-	const struct qcow2bm_commit_options options = {.flags = QCOW2BM_COMMIT_NO_DISCARD};
+	const struct qcow2bm_commit_options options = {.flags =
+							       QCOW2BM_COMMIT_NO_DISCARD};
 	struct qcow2bm_image *image = NULL;
 	struct qcow2bm_edit *edit = NULL;
 	if (q2_image_open(&image, memory_storage_open(file), NULL) != QCOW2BM_OK ||
@@ -396,7 +399,8 @@ static void build_shape(const struct shape *shape, struct memory_file *file)
 	build.bitmap_count = shape->bitmaps;
 	build.bitmaps = bitmaps;
 	fill_bitmaps(&build, bitmaps, bits);
-	for (unsigned i = 0; strcmp(shape->name, "in-use") == 0 && i < shape->bitmaps; i++)
+	for (unsigned i = 0; strcmp(shape->name, "in-use") == 0 && i < shape->bitmaps;
+	     i++)
 		bitmaps[i].flags |= BUILD_FLAG_IN_USE;
 	build_image(&build, file);
 	if (strcmp(shape->name, "table") == 0)
@@ -489,7 +493,8 @@ static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, const char *name,
 		return code;
 	code = qcow2bm_carve(edit->image, report, choose_carved, &options, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_recover_carved(edit, report, &options, name, strlen(name), err);
+		code = qcow2bm_recover_carved(edit, report, &options, name, strlen(name),
+					      err);
 	qcow2bm_report_free(report);
 	return code;
 }

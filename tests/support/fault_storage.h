@@ -22,10 +22,10 @@ struct fault_plan {
 	size_t at; /* the number, from 1, of the counted call that fails; 0 for none */
 	bool from_then_on; /* all counted calls after it fail too */
 	bool half_first;   /* a failing write leaves the first half of its bytes behind */
-	size_t half_unit;  /* ... rounded down so that it ends at a multiple of this; 0: 1 */
-	int sys_errno;     /* how they fail */
-	size_t calls;      /* counted so far */
-	size_t failures;   /* made so far */
+	size_t half_unit; /* ... rounded down so that it ends at a multiple of this; 0: 1 */
+	int sys_errno;    /* how they fail */
+	size_t calls;     /* counted so far */
+	size_t failures; /* made so far */
 };
 
 /* Opens a storage over `below`, which it closes with itself. */

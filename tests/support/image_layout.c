@@ -290,9 +290,9 @@ static struct bitmap repeated(const struct bitmap *line, uint64_t idx)
 
 		bitmap.name.bytes = recipe_alloc(room);
 		memcpy(bitmap.name.bytes, line->name.bytes, line->name.size);
-		bitmap.name.size += (size_t)snprintf(
-			(char *)bitmap.name.bytes + line->name.size, 24, "%llu",
-			(unsigned long long)idx);
+		bitmap.name.size +=
+			(size_t)snprintf((char *)bitmap.name.bytes + line->name.size, 24,
+					 "%llu", (unsigned long long)idx);
 	}
 	return bitmap;
 }

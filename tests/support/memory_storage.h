@@ -15,7 +15,7 @@ struct memory_file {
 	uint64_t length;
 	uint64_t limit;
 	uint64_t writes; /* so many changes were made through a storage: its time */
-	uint64_t room; /* bytes that are allocated already; see memory_file_reserve() */
+	uint64_t room;   /* bytes that are allocated already; see memory_file_reserve() */
 };
 
 /* Makes the file hold a copy of `bytes`. Functions of this folder abort when out of

@@ -115,7 +115,8 @@ uint64_t one_edit_entry_off(const struct one_edit *edit, size_t bitmap, uint64_t
 		at += 8 + (one_edit_load(edit, at + 4, 4) + 7) / 8 * 8;
 	for (at = one_edit_load(edit, at + 24, 8); bitmap > 0; bitmap--)
 		at += (24 + one_edit_load(edit, at + 18, 2) +
-		       one_edit_load(edit, at + 20, 4) + 7) / 8 * 8;
+		       one_edit_load(edit, at + 20, 4) + 7) /
+		      8 * 8;
 	return one_edit_load(edit, at, 8) + idx * 8;
 }
 

@@ -97,7 +97,8 @@ static void __attribute__((constructor)) set_up(void)
 	if (stat(require("FAULT_IMAGE"), &fault.image) != 0 ||
 	    (source != NULL && stat(source, &fault.source) != 0))
 		abort();
-	fault.durable = fcntl(open(require("FAULT_DURABLE"), O_RDWR), F_DUPFD_CLOEXEC, 100);
+	fault.durable =
+		fcntl(open(require("FAULT_DURABLE"), O_RDWR), F_DUPFD_CLOEXEC, 100);
 	if (fault.durable < 0)
 		abort();
 	unsetenv("LD_PRELOAD");
@@ -215,10 +216,11 @@ static void make_durable(int fd)
 	if (!is_file(fd, &fault.image))
 		return;
 	for (size_t i = 0; i < pending_count; i++)
-		for (off_t at = pending[i].first; at < pending[i].end; at += SECTOR_BYTES) {
+		for (off_t at = pending[i].first; at < pending[i].end;
+		     at += SECTOR_BYTES) {
 			ssize_t bytes = next_pread(fd, sector, sizeof(sector), at);
-			if (bytes < 0 || next_pwrite(fault.durable, sector, (size_t)bytes, at) !=
-						 bytes)
+			if (bytes < 0 || next_pwrite(fault.durable, sector, (size_t)bytes,
+						     at) != bytes)
 				abort();
 		}
 	pending_count = 0;

@@ -29,9 +29,11 @@ enum fault_mode {
 	FAULT_MODES
 };
 
-#define FAULT_MODE_WORDS                                                              \
-	{"EIO", "ENOSPC", "EINTR", "short", "end", "SIGKILL", "half", "SIGTERM", "SIGINT", \
-	 "memory"}
+#define FAULT_MODE_WORDS                                                                \
+	{                                                                               \
+		"EIO", "ENOSPC", "EINTR", "short", "end", "SIGKILL", "half", "SIGTERM", \
+			"SIGINT", "memory"                                              \
+	}
 
 struct fault_report {
 	uint64_t calls;  /* that count in this mode */

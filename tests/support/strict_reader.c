@@ -218,7 +218,8 @@ static void read_data(struct strict_image *image, struct strict_bitmap *bitmap,
 			memcpy(bits, data, count);
 		for (uint64_t at = count; data != NULL && at < cluster_bytes; at++)
 			if (data[at] != 0) {
-				strict_complain(image, "the unused end of a bitmap is not zero");
+				strict_complain(image,
+						"the unused end of a bitmap is not zero");
 				break;
 			}
 	}
@@ -387,7 +388,8 @@ bool strict_same_set(const struct strict_image *a, const struct strict_image *b)
 		return false;
 	for (size_t i = 0; i < a->bitmap_count; i++) {
 		size_t j = 0;
-		while (j < b->bitmap_count && !same_bitmap(&a->bitmaps[i], &b->bitmaps[j]))
+		while (j < b->bitmap_count &&
+		       !same_bitmap(&a->bitmaps[i], &b->bitmaps[j]))
 			j++;
 		if (j == b->bitmap_count)
 			return false;

@@ -37,8 +37,9 @@ static enum qcow2bm_code clock_read(struct q2_storage *storage, void *buf, size_
 	return q2_storage_read(clock_of(storage)->below, buf, bytes, off, err);
 }
 
-static enum qcow2bm_code clock_write(struct q2_storage *storage, const void *buf, size_t bytes,
-				     uint64_t off, struct qcow2bm_error *err)
+static enum qcow2bm_code clock_write(struct q2_storage *storage, const void *buf,
+				     size_t bytes, uint64_t off,
+				     struct qcow2bm_error *err)
 {
 	tick(storage);
 	return q2_storage_write(clock_of(storage)->below, buf, bytes, off, err);
@@ -57,8 +58,8 @@ static enum qcow2bm_code clock_resize(struct q2_storage *storage, uint64_t bytes
 	return q2_storage_resize(clock_of(storage)->below, bytes, err);
 }
 
-static enum qcow2bm_code clock_discard(struct q2_storage *storage, uint64_t off, uint64_t bytes,
-				       struct qcow2bm_error *err)
+static enum qcow2bm_code clock_discard(struct q2_storage *storage, uint64_t off,
+				       uint64_t bytes, struct qcow2bm_error *err)
 {
 	tick(storage);
 	return q2_storage_discard(clock_of(storage)->below, off, bytes, err);
@@ -113,7 +114,8 @@ static void end_and_close(struct q2_storage *storage)
 	q2_storage_close(inner);
 }
 
-bool undone_edit_run(struct undone_edit *edit, const struct edit_case *edit_case, bool ends)
+bool undone_edit_run(struct undone_edit *edit, const struct edit_case *edit_case,
+		     bool ends)
 {
 	struct qcow2bm_result result;
 	struct q2_storage *journal;
@@ -181,8 +183,8 @@ void undone_edit_mark(struct memory_file *file)
 {
 	struct qcow2bm_image *image = must_open(file);
 	for (size_t i = 0; i < image->directory.count; i++)
-		file->bytes[image->directory.bitmaps[i].off + Q2_DIRECTORY_FLAGS_OFF + 3] |=
-			Q2_DIRECTORY_FLAG_IN_USE;
+		file->bytes[image->directory.bitmaps[i].off + Q2_DIRECTORY_FLAGS_OFF +
+			    3] |= Q2_DIRECTORY_FLAG_IN_USE;
 	qcow2bm_close(image);
 }
 
@@ -203,7 +205,8 @@ bool undone_edit_has_valid(struct memory_file *file)
 	struct qcow2bm_image *image = must_open(file);
 	bool has = false;
 	for (size_t i = 0; i < image->directory.count; i++)
-		has |= !(image->directory.bitmaps[i].entry.flags & Q2_DIRECTORY_FLAG_IN_USE);
+		has |= !(image->directory.bitmaps[i].entry.flags &
+			 Q2_DIRECTORY_FLAG_IN_USE);
 	qcow2bm_close(image);
 	return has;
 }
@@ -215,19 +218,22 @@ bool undone_edit_put_back(struct memory_file *image, struct memory_file *undo,
 	struct memory_file old = {0};
 	struct qcow2bm_undo_result result;
 	memory_file_fill(&old, before->bytes, before->length);
-	bool may_revive = undone_edit_same_directory(image, &old) || !undone_edit_has_valid(&old);
+	bool may_revive =
+		undone_edit_same_directory(image, &old) || !undone_edit_has_valid(&old);
 	enum qcow2bm_code code = undone_edit_undo(image, undo, 0, &result, NULL, err);
 	bool is_right = code != QCOW2BM_OK || result.proven || may_revive;
 	*was_marked = code == QCOW2BM_EINVAL;
 	if (*was_marked) {
 		*err = (struct qcow2bm_error){0};
-		code = undone_edit_undo(image, undo, QCOW2BM_UNDO_IN_USE, &result, NULL, err);
+		code = undone_edit_undo(image, undo, QCOW2BM_UNDO_IN_USE, &result, NULL,
+					err);
 	}
 	/* An undo that was cut off may have set the marks before. */
 	if (*was_marked || !undone_edit_same(image, &old))
 		undone_edit_mark(&old);
 	if (code == QCOW2BM_OK && !is_right)
-		snprintf(err->sentence, sizeof(err->sentence), "a bitmap came back unproven");
+		snprintf(err->sentence, sizeof(err->sentence),
+			 "a bitmap came back unproven");
 	else if (code == QCOW2BM_OK && !undone_edit_same(image, &old))
 		snprintf(err->sentence, sizeof(err->sentence),
 			 "the image is another one than before%s",

@@ -20,7 +20,8 @@ struct undone_edit {
 
 /* Does the edit with an undo file; `ends` says whether the undo file gets its end. False when
  * the image cannot be made or the undo file not begun: edit->err. */
-bool undone_edit_run(struct undone_edit *edit, const struct edit_case *edit_case, bool ends);
+bool undone_edit_run(struct undone_edit *edit, const struct edit_case *edit_case,
+		     bool ends);
 void undone_edit_free(struct undone_edit *edit);
 
 /* q2_undo_run() of the two files; *log, when not NULL, is what it did to the image. */

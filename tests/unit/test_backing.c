@@ -54,11 +54,10 @@ static void begin(struct world *world)
 		.backing_name = NAME,
 	};
 	build_image(&build, &world->file);
-	struct q2_storage *storage = record_storage_open(
-		memory_storage_open(&world->file), &world->log);
+	struct q2_storage *storage =
+		record_storage_open(memory_storage_open(&world->file), &world->log);
 	assert_int_equal(q2_image_open(&world->image,
-				       fault_storage_open(storage, &world->faults),
-				       NULL),
+				       fault_storage_open(storage, &world->faults), NULL),
 			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&world->edit, world->image, NULL),
 			 QCOW2BM_OK);

@@ -197,8 +197,9 @@ static void refcounts_that_are_wrong(void **state)
 	one_edit_count(&edit, low, 0);
 	one_edit_count(&edit, high, 3);
 	one_edit_count(&edit, leak, 2);
-	check_windows(&edit, "a:refcount-zero foreign-writer leaked-clusters b:refcount-high", &image,
-		      &report);
+	check_windows(&edit,
+		      "a:refcount-zero foreign-writer leaked-clusters b:refcount-high",
+		      &image, &report);
 	assert_int_equal(report->totals.corruptions, 1);
 	assert_int_equal(report->totals.leaked_clusters, 2);
 	assert_true(report->guest_is_sound);
@@ -224,8 +225,9 @@ static void data_that_is_the_guests(void **state)
 	uint64_t guest = one_edit_find(&edit, INSPECT_GUEST);
 	one_edit_store(&edit, one_edit_entry_off(&edit, 0, 0), 8, guest << CLUSTER_BITS);
 	one_edit_count(&edit, rest, 0);
-	check_windows(&edit, "a:overlap-guest a:refcount-zero foreign-writer leaked-clusters", &image,
-		      &report);
+	check_windows(&edit,
+		      "a:overlap-guest a:refcount-zero foreign-writer leaked-clusters",
+		      &image, &report);
 	assert_int_equal(report->verdicts[0], Q2_VERDICT_DROP);
 	assert_int_equal(report->verdicts[1], Q2_VERDICT_KEEP);
 	/* Of a bitmap that goes no refcount is raised, and all that is its own becomes free:
@@ -268,11 +270,9 @@ static void several_problems_of_one_bitmap(void **state)
 	one_edit_store(&edit, off + 17, 1, 40);   /* granularity_bits */
 	one_edit_store(&edit, off + 25, 1, 1);    /* padding */
 	one_edit_store(&edit, one_edit_entry_off(&edit, 0, 0), 8, 0x3ff);
-	check_is(
-		&edit,
-		"a:flags-reserved a:type-unknown a:granularity-unsupported "
-		"a:padding-nonzero a:table-reserved a:in-use-stale "
-		"leaked-clusters");
+	check_is(&edit, "a:flags-reserved a:type-unknown a:granularity-unsupported "
+			"a:padding-nonzero a:table-reserved a:in-use-stale "
+			"leaked-clusters");
 	one_edit_free(&edit);
 }
 
@@ -311,10 +311,12 @@ static void every_problem_has_a_cure(void **state)
 	struct qcow2bm_report *report = calloc(1, sizeof(*report));
 	assert_non_null(report);
 	for (unsigned id = 0; id < Q2_PROBLEMS; id++)
-		q2_problems_add(report, (enum q2_problem_id)id, QCOW2BM_NOT_FOUND, 0, "x");
+		q2_problems_add(report, (enum q2_problem_id)id, QCOW2BM_NOT_FOUND, 0,
+				"x");
 	assert_int_equal(qcow2bm_report_count(report), Q2_PROBLEMS);
 	for (unsigned id = 0; id < Q2_PROBLEMS; id++) {
-		const struct qcow2bm_problem *problem = qcow2bm_report_problem(report, id);
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(report, id);
 		assert_non_null(problem->code);
 		if (problem->severity != QCOW2BM_SEVERITY_NOTE)
 			assert_int_not_equal(problem->cure, QCOW2BM_CURE_NONE);

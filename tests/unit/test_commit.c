@@ -28,7 +28,7 @@ struct world {
 	/* When the caller wants to stop. */
 	enum { NEVER, AT_LOOK, AFTER_SYNC, AFTER_NEAR } when;
 	unsigned looks;
-	unsigned look; /* the one that says so */
+	unsigned look;   /* the one that says so */
 	bool fails_then; /* and the next write fails */
 };
 
@@ -101,8 +101,8 @@ static enum qcow2bm_code run(struct world *world, stage_fn *stage)
 {
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *edit;
-	struct q2_storage *storage = record_storage_open(
-		memory_storage_open(&world->file), &world->log);
+	struct q2_storage *storage =
+		record_storage_open(memory_storage_open(&world->file), &world->log);
 	world->options.interrupted = wants_to_stop;
 	world->options.opaque = world;
 	assert_int_equal(
@@ -218,8 +218,8 @@ static void fail_each(stage_fn *stage, unsigned kinds, void (*fn)(struct world *
 	do {
 		struct world world;
 		build(&world, 2);
-		world.faults = (struct fault_plan){
-			.kinds = kinds, .at = ++at, .sys_errno = EIO};
+		world.faults =
+			(struct fault_plan){.kinds = kinds, .at = ++at, .sys_errno = EIO};
 		enum qcow2bm_code code = run(&world, stage);
 		failures = world.faults.failures;
 		assert_int_equal(world.result.switched, code == QCOW2BM_OK);
@@ -322,7 +322,8 @@ int main(void)
 		cmocka_unit_test(after_the_end_marker_is_written_it_is_put_back),
 		cmocka_unit_test(no_hole_is_punched_into_what_is_leaked),
 		cmocka_unit_test(a_failed_commit_leaves_the_file_as_long_as_it_was),
-		cmocka_unit_test(the_reserve_stays_when_the_end_marker_cannot_be_put_back),
+		cmocka_unit_test(
+			the_reserve_stays_when_the_end_marker_cannot_be_put_back),
 		cmocka_unit_test(holes_are_punched_unless_the_caller_forbids_it),
 		cmocka_unit_test(the_rest_of_the_directory_is_zero),
 	};

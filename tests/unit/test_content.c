@@ -168,7 +168,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_of_a_bitmap_that_stays_is_copied),
 		cmocka_unit_test(data_of_another_granularity_is_computed),
-		cmocka_unit_test(a_bitmap_with_bits_behind_the_end_of_the_disk_is_no_source),
+		cmocka_unit_test(
+			a_bitmap_with_bits_behind_the_end_of_the_disk_is_no_source),
 		cmocka_unit_test(bits_of_an_earlier_content_are_not_seen),
 		cmocka_unit_test(the_rest_of_a_table_is_zero),
 	};

@@ -31,9 +31,9 @@ static uint8_t *make_directory(const char *const *names, size_t count, size_t mo
 	size_t at = 0;
 	for (size_t i = 0; i < count; i++) {
 		size_t name_bytes = strlen(names[i]);
-		bytes[at + 5] = (uint8_t)(1 + i % 100);   /* aligned to a cluster */
-		bytes[at + 11] = 1;                       /* one entry */
-		bytes[at + 16] = 1;                       /* dirty tracking */
+		bytes[at + 5] = (uint8_t)(1 + i % 100); /* aligned to a cluster */
+		bytes[at + 11] = 1;                     /* one entry */
+		bytes[at + 16] = 1;                     /* dirty tracking */
 		bytes[at + 17] = 16;
 		bytes[at + 19] = (uint8_t)name_bytes;
 		memcpy(bytes + at + 24, names[i], name_bytes);
@@ -88,7 +88,8 @@ static void two_of_one_name_are_both_corrupt(void **state)
 	}
 	assert_string_equal(directory.bitmaps[4].problem,
 			    "another bitmap has the same name");
-	assert_null(strstr(directory.bitmaps[5].problem, "another")); /* the first counts */
+	assert_null(
+		strstr(directory.bitmaps[5].problem, "another")); /* the first counts */
 	size_t same;
 	assert_int_equal(q2_directory_find(&directory, "b", 1, &same), 0);
 	assert_int_equal(same, 3);
@@ -122,9 +123,9 @@ static void names_are_found(void **state)
 				count++;
 			}
 		}
-		assert_int_equal(q2_directory_find(&directory, names[i],
-						   strlen(names[i]), &same),
-				 first);
+		assert_int_equal(
+			q2_directory_find(&directory, names[i], strlen(names[i]), &same),
+			first);
 		assert_int_equal(same, count);
 		assert_int_equal(directory.bitmaps[i].problem == NULL, count == 1);
 	}
@@ -200,7 +201,8 @@ static void without_the_extension_there_are_no_bitmaps(void **state)
 	one_edit_store(&edit, EXTENSION_OFF, 4, 0x1234);
 	struct qcow2bm_image *image = load(&edit, Q2_WRITER_NONE, QCOW2BM_OK);
 	assert_int_equal(image->directory.count, 0);
-	assert_int_equal(qcow2bm_edit_begin(&staged, image, &edit.err), QCOW2BM_EUNSUPPORTED);
+	assert_int_equal(qcow2bm_edit_begin(&staged, image, &edit.err),
+			 QCOW2BM_EUNSUPPORTED);
 	assert_non_null(strstr(edit.err.sentence, "no bitmaps extension"));
 	qcow2bm_close(image);
 	one_edit_free(&edit);

@@ -50,8 +50,9 @@ static int cure_of(struct one_edit *edit, const char *code)
 	struct qcow2bm_image *image;
 	struct qcow2bm_report *report;
 	int cure = -1;
-	assert_int_equal(q2_image_open_damaged(&image, memory_storage_open(&edit->file), NULL),
-			 QCOW2BM_OK);
+	assert_int_equal(
+		q2_image_open_damaged(&image, memory_storage_open(&edit->file), NULL),
+		QCOW2BM_OK);
 	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
 	for (size_t i = 0; i < qcow2bm_report_count(report); i++)
 		if (strcmp(qcow2bm_report_problem(report, i)->code, code) == 0)
@@ -174,8 +175,9 @@ static void an_entry_without_a_name(void **state)
 	inspect_free(&inspect);
 	one_edit_store(&edit, directory + 32 + 18, 2, 0);
 	one_edit_store(&edit, directory + 32, 8, one_edit_load(&edit, directory, 8));
-	assert_int_equal(q2_image_open_damaged(&image, memory_storage_open(&edit.file), NULL),
-			 QCOW2BM_OK);
+	assert_int_equal(
+		q2_image_open_damaged(&image, memory_storage_open(&edit.file), NULL),
+		QCOW2BM_OK);
 	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_count(image), 2);
 	assert_int_equal(report->verdicts[0], Q2_VERDICT_KEEP);
@@ -193,8 +195,9 @@ static void repair(struct one_edit *edit, unsigned flags)
 	struct qcow2bm_edit *staged;
 	struct qcow2bm_report *report;
 	const struct qcow2bm_repair_options options = {.flags = flags};
-	assert_int_equal(q2_image_open_damaged(&image, memory_storage_open(&edit->file), NULL),
-			 QCOW2BM_OK);
+	assert_int_equal(
+		q2_image_open_damaged(&image, memory_storage_open(&edit->file), NULL),
+		QCOW2BM_OK);
 	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
 	if (qcow2bm_repair(staged, report, &options, &edit->err) != QCOW2BM_OK ||
@@ -209,7 +212,8 @@ static void repair(struct one_edit *edit, unsigned flags)
 static uint64_t break_b(struct one_edit *edit)
 {
 	uint64_t data = data_of(edit, 1, 0);
-	one_edit_store(edit, one_edit_entry_off(edit, 1, 0), 8, data ^ (uint64_t)0x101 << 40);
+	one_edit_store(edit, one_edit_entry_off(edit, 1, 0), 8,
+		       data ^ (uint64_t)0x101 << 40);
 	return data >> CLUSTER_BITS;
 }
 

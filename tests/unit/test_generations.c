@@ -18,7 +18,11 @@ static uint8_t some_bits[BITS];
 
 static const struct build_bitmap bitmaps[] = {
 	{.name = "a", .name_bytes = 1, .granularity_bits = 12, .bits = some_bits},
-	{.name = "b", .name_bytes = 1, .flags = 2, .granularity_bits = 12, .bits = some_bits},
+	{.name = "b",
+	 .name_bytes = 1,
+	 .flags = 2,
+	 .granularity_bits = 12,
+	 .bits = some_bits},
 	{.name = "c", .name_bytes = 1, .granularity_bits = 13},
 };
 
@@ -40,10 +44,10 @@ static void build_both(void)
 		some_bits[i] = i % 7 == 0;
 	for (size_t i = 0; i < 2; i++) {
 		build_image(&build, &files[i]);
-		assert_int_equal(
-			q2_image_open_damaged(&images[i], memory_storage_open(&files[i]),
-					      NULL),
-			QCOW2BM_OK);
+		assert_int_equal(q2_image_open_damaged(&images[i],
+						       memory_storage_open(&files[i]),
+						       NULL),
+				 QCOW2BM_OK);
 		/* For every call: what a repair needs is no hindrance to other edits here. */
 		images[i]->is_tolerant = false;
 	}
@@ -95,11 +99,11 @@ static void expect(enum qcow2bm_code code, const struct qcow2bm_error *err,
 		fail_msg("code %d, not EINVAL with '%s': %s", code, words, err->sentence);
 }
 
-#define EXPECT(call, words)                                                              \
-	do {                                                                             \
-		struct qcow2bm_error err = {0};                                          \
-		enum qcow2bm_code code = call;                                           \
-		expect(code, &err, words);                                               \
+#define EXPECT(call, words)                     \
+	do {                                    \
+		struct qcow2bm_error err = {0}; \
+		enum qcow2bm_code code = call;  \
+		expect(code, &err, words);      \
 	} while (0)
 
 /* Every call that takes an edit. */
@@ -209,17 +213,18 @@ static void a_source_is_over_when_its_image_changes(void **state)
 		} else {
 			delete_a(images[1]);
 		}
-		const char *words = is_closed ? "a source of bits was staged of an image that "
-						"is closed"
-					      : "a source of bits was staged before the last "
-						"commit";
+		const char *words =
+			is_closed ? "a source of bits was staged of an image that "
+				    "is closed"
+				  : "a source of bits was staged before the last "
+				    "commit";
 		EXPECT(qcow2bm_plan_edit(edit, 0, &plan, &err), words);
 		EXPECT(qcow2bm_commit(edit, NULL, NULL, &err), words);
 		qcow2bm_edit_end(edit);
 		struct qcow2bm_measure measure;
-		assert_int_equal(qcow2bm_measure(images[0], 2, QCOW2BM_READ_COUNT, &measure,
-						 NULL),
-				 QCOW2BM_OK);
+		assert_int_equal(
+			qcow2bm_measure(images[0], 2, QCOW2BM_READ_COUNT, &measure, NULL),
+			QCOW2BM_OK);
 		assert_int_equal(measure.dirty_bytes, 0);
 		forget_both();
 	}
@@ -230,8 +235,10 @@ static void sources_that_are_forgotten_do_not_matter(void **state)
 	(void)state;
 	build_both();
 	struct qcow2bm_edit *edit = begin(images[0]);
-	assert_int_equal(qcow2bm_merge(edit, "c", 1, images[1], "b", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_merge(edit, "c", 1, images[1], "b", 1, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_merge(edit, "c", 1, images[1], "b", 1, NULL),
+			 QCOW2BM_OK);
+	assert_int_equal(qcow2bm_merge(edit, "c", 1, images[1], "b", 1, NULL),
+			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_clear(edit, "c", 1, NULL), QCOW2BM_OK);
 	delete_a(images[1]);
 	assert_int_equal(qcow2bm_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
@@ -311,13 +318,15 @@ static void what_is_not_there_has_an_errno(void **state)
 {
 	(void)state;
 	struct qcow2bm_error err = {0};
-	assert_int_equal(qcow2bm_undo("/no/such/image", "/no/such/undo", 0, 0, NULL, &err),
-			 QCOW2BM_ESYSTEM);
+	assert_int_equal(
+		qcow2bm_undo("/no/such/image", "/no/such/undo", 0, 0, NULL, &err),
+		QCOW2BM_ESYSTEM);
 	assert_int_equal(err.sys_errno, ENOENT);
 	assert_non_null(strstr(err.sentence, "the undo file '/no/such/undo'"));
 	struct qcow2bm_image *image;
 	err = (struct qcow2bm_error){0};
-	assert_int_equal(qcow2bm_open(&image, "/no/such/image", 0, 0, &err), QCOW2BM_ESYSTEM);
+	assert_int_equal(qcow2bm_open(&image, "/no/such/image", 0, 0, &err),
+			 QCOW2BM_ESYSTEM);
 	assert_int_equal(err.sys_errno, ENOENT);
 }
 

@@ -228,7 +228,7 @@ static enum qcow2bm_code plan_one(struct world *world)
 	uint64_t first;
 	assert_int_equal(q2_alloc_take(&world->alloc, 1, &first, NULL), QCOW2BM_OK);
 	return q2_grow_refcounts_plan(&world->growth, &world->refcounts, &world->alloc,
-			    &world->err);
+				      &world->err);
 }
 
 static void end_world(struct world *world)

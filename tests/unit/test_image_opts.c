@@ -52,7 +52,8 @@ static void test_options(void **state)
 		 "x"},
 		{"driver=qcow2,file.file.filename=x", "x"},
 		{"file.filename=x,read-only=off,cache.direct=on,file.locking=off", "x"},
-		{"file.filename=x,overlap-check.active-l1=no,backing=,discard=unmap", "x"},
+		{"file.filename=x,overlap-check.active-l1=no,backing=,discard=unmap",
+		 "x"},
 		{"driver=qcow2,file.driver=raw,file.file.filename=x,file.file.aio=threads",
 		 "x"},
 		{"file.filename=x,encrypt.key-secret=sec0,lazy-refcounts", "x"},
@@ -83,7 +84,8 @@ static void test_options_refused(void **state)
 		{"file.filename=x,file.read-only=yes", "'file.read-only'"},
 		{"file.filename=x,force-share=on", "force-share"},
 		{"file.filename=x,read-only=maybe", "expects 'on' or 'off'"},
-		{"file.filename=x,readonly=off", "'qcow2' does not support the option 'readonly'"},
+		{"file.filename=x,readonly=off",
+		 "'qcow2' does not support the option 'readonly'"},
 		{"file.filename=x,file.lazy-refcounts=on", "'file' does not support"},
 		{"file.filename=x,locking=off", "'qcow2' does not support"},
 		{"driver=qcow2,file.driver=raw,file.file.filename=x,file.locking=off",
@@ -157,10 +159,8 @@ static void test_reading(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_options_refused),
-		cmocka_unit_test(test_depth),
-		cmocka_unit_test(test_filename),
+		cmocka_unit_test(test_options), cmocka_unit_test(test_options_refused),
+		cmocka_unit_test(test_depth),   cmocka_unit_test(test_filename),
 		cmocka_unit_test(test_reading),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,8 +42,10 @@ static void build_full(struct one_edit *edit, unsigned count)
 	};
 	for (unsigned i = 0; i < COUNT; i++) {
 		snprintf(names[i], sizeof(names[i]), "b%02u", i);
-		bitmaps[i] = (struct build_bitmap){
-			.name = names[i], .name_bytes = 3, .flags = 2, .granularity_bits = 16};
+		bitmaps[i] = (struct build_bitmap){.name = names[i],
+						   .name_bytes = 3,
+						   .flags = 2,
+						   .granularity_bits = 16};
 	}
 	memset(edit, 0, sizeof(*edit));
 	build_image(&build, &edit->file);
@@ -53,22 +55,26 @@ static void build_full(struct one_edit *edit, unsigned count)
 
 static const char *wanted; /* what the stages below name */
 
-static enum qcow2bm_code delete_wanted(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+static enum qcow2bm_code delete_wanted(struct qcow2bm_edit *edit,
+				       struct qcow2bm_error *err)
 {
 	return qcow2bm_delete(edit, wanted, 3, err);
 }
 
-static enum qcow2bm_code disable_wanted(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+static enum qcow2bm_code disable_wanted(struct qcow2bm_edit *edit,
+					struct qcow2bm_error *err)
 {
 	return qcow2bm_disable(edit, wanted, 3, err);
 }
 
-static enum qcow2bm_code rename_wanted(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+static enum qcow2bm_code rename_wanted(struct qcow2bm_edit *edit,
+				       struct qcow2bm_error *err)
 {
 	return qcow2bm_rename(edit, wanted, 3, "other", 5, err);
 }
 
-static enum qcow2bm_code rename_longer(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+static enum qcow2bm_code rename_longer(struct qcow2bm_edit *edit,
+				       struct qcow2bm_error *err)
 {
 	return qcow2bm_rename(edit, wanted, 3, "a-longer-name", 13, err);
 }
@@ -108,7 +114,8 @@ static void expect_done(struct one_edit *edit, stage_fn *stage, size_t count)
 	assert_int_equal(edit->result.leaked_clusters, 0);
 	for (size_t i = 0; i < edit->log.count; i++) {
 		const struct record_op *op = &edit->log.ops[i];
-		if (op->kind == RECORD_WRITE && op->off >= off && op->off < off + 2 * CLUSTER_BYTES)
+		if (op->kind == RECORD_WRITE && op->off >= off &&
+		    op->off < off + 2 * CLUSTER_BYTES)
 			assert_int_equal(op->off / 512, (op->off + op->bytes - 1) / 512);
 	}
 	inspect_free(&before);
@@ -297,19 +304,18 @@ static void a_damaged_directory_is_not_rearranged(void **state)
 	one_edit_free(&edit);
 }
 
-static enum qcow2bm_code run_on_full_disk(struct one_edit *edit, stage_fn *stage, int sys_errno,
-					  bool from_then_on)
+static enum qcow2bm_code run_on_full_disk(struct one_edit *edit, stage_fn *stage,
+					  int sys_errno, bool from_then_on)
 {
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *staged;
-	struct fault_plan faults = {
-		.kinds = FAULT_WRITE,
-		.at = 1,
-		.from_then_on = from_then_on,
-		.sys_errno = sys_errno};
+	struct fault_plan faults = {.kinds = FAULT_WRITE,
+				    .at = 1,
+				    .from_then_on = from_then_on,
+				    .sys_errno = sys_errno};
 	assert_int_equal(q2_image_open(&image,
-				       fault_storage_open(memory_storage_open(&edit->file),
-							  &faults),
+				       fault_storage_open(
+					       memory_storage_open(&edit->file), &faults),
 				       NULL),
 			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
@@ -330,7 +336,7 @@ static void a_full_file_system_is_found_while_writing(void **state)
 		struct one_edit edit;
 		build_full(&edit, 3);
 		wanted = names[0];
-		enum qcow2bm_code code = 
+		enum qcow2bm_code code =
 			run_on_full_disk(&edit, delete_wanted, errors[i], false);
 		assert_int_equal(code, errors[i] == EIO ? QCOW2BM_ESYSTEM : QCOW2BM_OK);
 		if (errors[i] != EIO) {
@@ -347,7 +353,8 @@ static void a_full_file_system_is_found_while_writing(void **state)
 static bool wants_to_stop(void *opaque)
 {
 	const struct one_edit *edit = opaque;
-	return memcmp(edit->before.bytes, edit->file.bytes, (size_t)edit->file.length) != 0;
+	return memcmp(edit->before.bytes, edit->file.bytes, (size_t)edit->file.length) !=
+	       0;
 }
 
 /* The entries stand in another order than the image object knows. */

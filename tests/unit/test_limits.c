@@ -142,7 +142,8 @@ static void there_are_at_most_65535_bitmaps(void **state)
 	make_full(&edit);
 	struct qcow2bm_image *image = open_file(&edit, &faults, true);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, &edit.err), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_add(staged, "b", 1, 16, true, &edit.err), QCOW2BM_ELIMIT);
+	assert_int_equal(qcow2bm_add(staged, "b", 1, 16, true, &edit.err),
+			 QCOW2BM_ELIMIT);
 	assert_non_null(strstr(edit.err.sentence, "has 65535 bitmaps already"));
 	/* What goes makes room in the same edit. */
 	assert_int_equal(qcow2bm_delete(staged, "0000ffff", 8, NULL), QCOW2BM_ENOTFOUND);
@@ -184,9 +185,9 @@ static void the_directory_has_at_most_64_mib(void **state)
 	for (unsigned i = 0; i < RENAMED; i++) {
 		snprintf(name, sizeof(name), "%0*x", NAME, i);
 		snprintf(longer, sizeof(longer), "%0*x", NAME + 23, i);
-		assert_int_equal(qcow2bm_rename(staged, name, NAME, longer, NAME + 23,
-						&edit.err),
-				 QCOW2BM_OK);
+		assert_int_equal(
+			qcow2bm_rename(staged, name, NAME, longer, NAME + 23, &edit.err),
+			QCOW2BM_OK);
 	}
 	assert_int_equal(qcow2bm_plan_edit(staged, 0, &plan, &edit.err), QCOW2BM_ELIMIT);
 	assert_non_null(strstr(edit.err.sentence, "would take 67108872 bytes"));
@@ -252,8 +253,8 @@ static void the_receiver_of_extents_can_stop(void **state)
 	uint64_t length = (uint64_t)sizeof(some_bits) << 16;
 	for (unsigned after = 1; after <= 43; after++) { /* all but the last */
 		unsigned left = after;
-		assert_int_equal(qcow2bm_extents(image, 0, 0, length, 0, take_extent, &left,
-						 &edit.err),
+		assert_int_equal(qcow2bm_extents(image, 0, 0, length, 0, take_extent,
+						 &left, &edit.err),
 				 QCOW2BM_ESTOPPED);
 		assert_int_equal(left, 0);
 	}

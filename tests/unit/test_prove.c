@@ -186,9 +186,9 @@ static void a_guest_cluster_is_no_source_of_bits(void **state)
 		assert_non_null(strstr(edit.err.sentence, "the guest's disk"));
 		assert_int_equal(edit.err.offset, guest << CLUSTER_BITS);
 		assert_true(one_edit_is_untouched(&edit));
-		assert_int_equal(one_edit_run(&edit, stages[i],
-					      QCOW2BM_COMMIT_TRUST_REFCOUNTS),
-				 QCOW2BM_OK);
+		assert_int_equal(
+			one_edit_run(&edit, stages[i], QCOW2BM_COMMIT_TRUST_REFCOUNTS),
+			QCOW2BM_OK);
 		one_edit_free(&edit);
 	}
 	struct one_edit edit = {0};
@@ -208,7 +208,8 @@ static void a_cluster_that_is_named_twice_is_leaked(void **state)
 		uint64_t shared = entry_of(&edit, 0, 0);
 		set_entry(&edit, other, 1, shared);
 		if (other == 1) { /* b, which has a's bits, would look sound */
-			assert_int_equal(one_edit_run(&edit, delete_a, 0), QCOW2BM_EIMAGE);
+			assert_int_equal(one_edit_run(&edit, delete_a, 0),
+					 QCOW2BM_EIMAGE);
 			assert_true(one_edit_is_untouched(&edit));
 			one_edit_free(&edit);
 			continue;

@@ -72,7 +72,8 @@ static void begin(struct world *world)
 	world->image.storage = fixture_open(fixture_other, Q2_STORAGE_WRITE);
 	world->image.header.cluster_bits = CLUSTER_BITS;
 	assert_true(world->image.storage->is_parallel);
-	for (uint64_t c = 1; c < GUEST_CLUSTERS; c += 1 + random_below(&world->random, 200))
+	for (uint64_t c = 1; c < GUEST_CLUSTERS;
+	     c += 1 + random_below(&world->random, 200))
 		assert_int_equal(q2_clusters_add(&world->wanted, c, 1, NULL), QCOW2BM_OK);
 	assert_int_equal(q2_storage_resize(world->image.storage,
 					   FILE_CLUSTERS * CLUSTER_BYTES, NULL),
@@ -106,7 +107,7 @@ static enum qcow2bm_code walk(struct world *world, struct q2_watch *watch,
 			      struct qcow2bm_error *err)
 {
 	return q2_search_find(&world->image, &world->l2_tables, &world->wanted,
-			    &world->named, watch, err);
+			      &world->named, watch, err);
 }
 
 static void all_of_them_find_what_one_finds(void **state)

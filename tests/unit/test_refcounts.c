@@ -141,9 +141,9 @@ static void a_refused_run_leaves_nothing_behind(void **state)
 	build(&world);
 	assert_int_equal(open_refcounts(&world), QCOW2BM_OK);
 	find_both(&world, &used, &unused);
-	assert_int_equal(change(&world, unused, BLOCK_CLUSTERS - unused,
-				Q2_REFCOUNTS_RAISE),
-			 QCOW2BM_EIMAGE);
+	assert_int_equal(
+		change(&world, unused, BLOCK_CLUSTERS - unused, Q2_REFCOUNTS_RAISE),
+		QCOW2BM_EIMAGE);
 	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_OK);
 	end(&world);
 }
@@ -156,8 +156,8 @@ static void a_failed_write_leaves_nothing_behind(void **state)
 	build(&world);
 	assert_int_equal(open_refcounts(&world), QCOW2BM_OK);
 	find_both(&world, &used, &unused);
-	world.faults = (struct fault_plan){
-		.kinds = FAULT_WRITE, .at = 1, .sys_errno = EIO};
+	world.faults =
+		(struct fault_plan){.kinds = FAULT_WRITE, .at = 1, .sys_errno = EIO};
 	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_ESYSTEM);
 	assert_int_equal(world.faults.failures, 1);
 	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_OK);

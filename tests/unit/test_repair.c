@@ -142,11 +142,15 @@ static void choices_are_asked_for(void **state)
 	size_t refused = 0;
 	layout = &damaged_layouts[0];
 	for (size_t i = 0; i < damaged_case_count; i++) {
-		static const char *const wanted[] = {
-			"directory-place", "extension-length", "autoclear-lost",
-			"extension-type",  "padding-nonzero",  "refcount-zero",
-			"foreign-writer",  "directory-refcount-zero",
-			"autoclear-without-extension"};
+		static const char *const wanted[] = {"directory-place",
+						     "extension-length",
+						     "autoclear-lost",
+						     "extension-type",
+						     "padding-nonzero",
+						     "refcount-zero",
+						     "foreign-writer",
+						     "directory-refcount-zero",
+						     "autoclear-without-extension"};
 		bool wants_choice = false;
 		damaged = &damaged_cases[i];
 		for (size_t w = 0; w < sizeof(wanted) / sizeof(wanted[0]); w++)

@@ -35,12 +35,13 @@ static void stage_and_commit(struct attempt *attempt, struct qcow2bm_image *imag
 		attempt->code = qcow2bm_plan_edit(edit, attempt->commit_flags,
 						  &attempt->plan, &attempt->err);
 	if (attempt->code == QCOW2BM_OK)
-		attempt->code = qcow2bm_commit(edit, &commit, &attempt->result,
-					       &attempt->err);
+		attempt->code =
+			qcow2bm_commit(edit, &commit, &attempt->result, &attempt->err);
 	qcow2bm_edit_end(edit);
 }
 
-static struct qcow2bm_image *open_damaged(struct memory_file *file, struct record_log *log)
+static struct qcow2bm_image *open_damaged(struct memory_file *file,
+					  struct record_log *log)
 {
 	struct qcow2bm_image *image;
 	struct q2_storage *storage = memory_storage_open(file);
@@ -135,12 +136,14 @@ static void uncounted(struct damaged_image *image)
 {
 	uint64_t entry = damaged_image_entry(image, B, 0), data = load(image, entry);
 	uint64_t cluster_bytes = (uint64_t)1 << image->cluster_bits;
-	uint64_t counted = cluster_bytes << (image->cluster_bits + 3 - image->refcount_order);
+	uint64_t counted = cluster_bytes
+			   << (image->cluster_bits + 3 - image->refcount_order);
 	uint64_t table = load(image, 48), blocks = 0;
 	while (load(image, table + blocks * 8) != 0)
 		blocks++;
 	memory_file_resize(&image->file, blocks * counted + cluster_bytes);
-	memcpy(image->file.bytes + blocks * counted, image->file.bytes + data, cluster_bytes);
+	memcpy(image->file.bytes + blocks * counted, image->file.bytes + data,
+	       cluster_bytes);
 	store(image, entry, blocks * counted);
 	damaged_image_count(image, data, 0);
 }
@@ -151,7 +154,8 @@ static void what_nobody_can_tell_is_refused(void **state)
 	for (unsigned flags = 0; flags < 8; flags++)
 		expect_refused(second_extension, flags, QCOW2BM_EUNSUPPORTED,
 			       "two bitmaps extensions");
-	expect_refused(uncounted, QCOW2BM_REPAIR_TRUST_BITMAPS, QCOW2BM_EUNSUPPORTED, "no refcount block counts");
+	expect_refused(uncounted, QCOW2BM_REPAIR_TRUST_BITMAPS, QCOW2BM_EUNSUPPORTED,
+		       "no refcount block counts");
 }
 
 /* To trust the bitmaps answers one question alone. */
@@ -399,14 +403,16 @@ static void the_header_alone_drops_all(void **state)
 	assert_true(attempt.result.switched);
 	assert_string_not_equal(attempt.result.leak_reason, "");
 	assert_int_equal(image.file.length, before.length);
-	assert_memory_equal(image.file.bytes + 512, before.bytes + 512, before.length - 512);
+	assert_memory_equal(image.file.bytes + 512, before.bytes + 512,
+			    before.length - 512);
 	assert_int_equal(q2_image_open(&opened, memory_storage_open(&image.file), NULL),
 			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_count(opened), 0);
 	qcow2bm_close(opened);
 	memory_file_free(&before);
 	damaged_image_free(&image);
-	expect_refused(refcounts_misplaced, QCOW2BM_REPAIR_TRUST_BITMAPS, QCOW2BM_EIMAGE, "refcount table");
+	expect_refused(refcounts_misplaced, QCOW2BM_REPAIR_TRUST_BITMAPS, QCOW2BM_EIMAGE,
+		       "refcount table");
 	expect_refused(l1_damaged, 0, QCOW2BM_EIMAGE, "an L1 table entry");
 	expect_refused(header_shared, QCOW2BM_REPAIR_DROP_ALL, QCOW2BM_EIMAGE,
 		       "part of the header");

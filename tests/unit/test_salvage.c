@@ -123,11 +123,13 @@ static void one_bad_entry_hides_no_other(void **state)
 	build_three(&edit);
 	one_edit_store(&edit, entry_off(&edit, 1) + 16, 1, 9); /* type */
 	check(&edit, "abc", "");
-	one_edit_store(&edit, entry_off(&edit, 1) + 18, 2, 0); /* name_size, and so shorter */
+	one_edit_store(&edit, entry_off(&edit, 1) + 18, 2,
+		       0); /* name_size, and so shorter */
 	check(&edit, "a?c", "directory-resync");
 	one_edit_store(&edit, entry_off(&edit, 1) + 18, 2, 0xffff);
 	check(&edit, "a?c", "directory-resync");
-	one_edit_store(&edit, entry_off(&edit, 0) + 20, 4, UINT32_MAX); /* extra_data_size */
+	one_edit_store(&edit, entry_off(&edit, 0) + 20, 4,
+		       UINT32_MAX); /* extra_data_size */
 	check(&edit, "abc", "directory-resync");
 	one_edit_store(&edit, entry_off(&edit, 2) + 20, 4, 40);
 	check(&edit, "abc", "directory-resync");

@@ -278,8 +278,9 @@ static void check_name(const struct one_edit *edit, const char *name, uint64_t o
 {
 	assert_int_equal(edit->inspect.backing_off, off);
 	assert_memory_equal(edit->file.bytes + off, name, strlen(name));
-	uint64_t limit = one_edit_load(edit, 20, 4) < 16 ? 1u << one_edit_load(edit, 20, 4)
-							 : LIBVIRT_BYTES;
+	uint64_t limit = one_edit_load(edit, 20, 4) < 16
+				 ? 1u << one_edit_load(edit, 20, 4)
+				 : LIBVIRT_BYTES;
 	assert_in_range(off + strlen(name) + 16, 0, limit);
 }
 
@@ -343,8 +344,7 @@ static void backing_name_at_the_end_moves_back(void **state)
 			build.guest_clusters = 1;
 			build.backing_name = NAME;
 			build.backing_gap = (1u << bits) - HEADER_BYTES - 8 -
-					    cases[i].before * 32 -
-					    (unsigned)strlen(NAME);
+					    cases[i].before * 32 - (unsigned)strlen(NAME);
 			build_image(&build, &edit.file);
 			run(&edit, cases[i].stage, cases[i].after);
 			check_name(&edit, NAME, HEADER_BYTES + 8 + 24 + 8);
@@ -360,7 +360,8 @@ static void backing_name_with_room_behind_it_stays(void **state)
 	struct one_edit edit = {0};
 	struct build build = small(1);
 	build.backing_name = NAME;
-	build.backing_gap = CLUSTER_BYTES - HEADER_BYTES - 40 - (unsigned)strlen(NAME) - 16;
+	build.backing_gap =
+		CLUSTER_BYTES - HEADER_BYTES - 40 - (unsigned)strlen(NAME) - 16;
 	build_image(&build, &edit.file);
 	run(&edit, add_b, 2);
 	check_name(&edit, NAME, CLUSTER_BYTES - strlen(NAME) - 16);
@@ -439,8 +440,8 @@ static void no_room_for_a_copy_of_the_name_is_refused(void **state)
 	memset(&edit, 0, sizeof(edit));
 	build = small(0);
 	build.cluster_bits = 16;
-	build.before[0] = (struct build_extension){0x71000001u,
-						   LIBVIRT_BYTES - 100 - HEADER_BYTES};
+	build.before[0] =
+		(struct build_extension){0x71000001u, LIBVIRT_BYTES - 100 - HEADER_BYTES};
 	build.backing_name = NAME;
 	build_image(&build, &edit.file);
 	check_refused(&edit, "where libvirt looks for it");

@@ -20,9 +20,15 @@ static void test_given_by_libvirt(void **state)
 {
 	(void)state;
 	static const char *const names[] = {
-		"libvirt-tmp-activewrite", "libvirt-tmp-size-xlate", "libvirt-tmp-",
-		"backup-vda",              "backup-sdb",             "backup-hda",
-		"backup-xvdc",             "backup-fda",             "backup-ubda",
+		"libvirt-tmp-activewrite",
+		"libvirt-tmp-size-xlate",
+		"libvirt-tmp-",
+		"backup-vda",
+		"backup-sdb",
+		"backup-hda",
+		"backup-xvdc",
+		"backup-fda",
+		"backup-ubda",
 		"backup-vdaa",
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

@@ -27,8 +27,8 @@ static void copy_file(struct memory_file *to, const struct memory_file *from)
 }
 
 /* Undoing is refused, says `words`, and changes nothing. */
-static void expect_refused(struct memory_file *image, struct memory_file *undo, unsigned flags,
-			   const char *words)
+static void expect_refused(struct memory_file *image, struct memory_file *undo,
+			   unsigned flags, const char *words)
 {
 	struct memory_file before = {0};
 	struct qcow2bm_error err = {0};
@@ -49,19 +49,21 @@ static void test_twice_is_once(void **state)
 	assert_true(undone_edit_run(&edit, &a_case, true));
 	assert_int_equal(edit.code, QCOW2BM_OK);
 	assert_false(undone_edit_same(&edit.image, &edit.log.before));
-	assert_int_equal(undone_edit_undo(&edit.image, &edit.undo, QCOW2BM_UNDO_DRY_RUN, &result,
-					  NULL, NULL),
+	assert_int_equal(undone_edit_undo(&edit.image, &edit.undo, QCOW2BM_UNDO_DRY_RUN,
+					  &result, NULL, NULL),
 			 QCOW2BM_OK);
 	assert_false(result.nothing);
 	assert_false(undone_edit_same(&edit.image, &edit.log.before));
-	assert_int_equal(undone_edit_undo(&edit.image, &edit.undo, 0, &result, NULL, NULL),
-			 QCOW2BM_OK);
+	assert_int_equal(
+		undone_edit_undo(&edit.image, &edit.undo, 0, &result, NULL, NULL),
+		QCOW2BM_OK);
 	assert_true(undone_edit_same(&edit.image, &edit.log.before));
 	assert_false(result.nothing || result.was_interrupted || result.forced);
 	assert_true(result.restored_bytes > 0);
 	struct record_log log = {0};
-	assert_int_equal(undone_edit_undo(&edit.image, &edit.undo, 0, &result, &log, NULL),
-			 QCOW2BM_OK);
+	assert_int_equal(
+		undone_edit_undo(&edit.image, &edit.undo, 0, &result, &log, NULL),
+		QCOW2BM_OK);
 	assert_true(result.nothing);
 	/* What a killed undo left may be in memory alone: 0 is said for stable storage. */
 	assert_true(log.count > 1);
@@ -82,10 +84,12 @@ static void test_other_bitmaps_in_the_old_place_are_seen(void **state)
 	struct qcow2bm_image *before;
 	(void)state;
 	assert_true(undone_edit_run(&edit, &all, true));
-	assert_int_equal(q2_image_open(&before, memory_storage_open(&edit.log.before), NULL),
-			 QCOW2BM_OK);
+	assert_int_equal(
+		q2_image_open(&before, memory_storage_open(&edit.log.before), NULL),
+		QCOW2BM_OK);
 	const struct q2_directory *directory = &before->directory;
-	uint64_t places[] = {directory->off + 15, directory->bitmaps[0].entry.table_off + 6,
+	uint64_t places[] = {directory->off + 15,
+			     directory->bitmaps[0].entry.table_off + 6,
 			     directory->bitmaps[2].entry.table_off};
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		copy_file(&image, &edit.log.before);
@@ -136,7 +140,8 @@ static void test_another_image_is_refused(void **state)
 	(void)state;
 	assert_true(undone_edit_run(&edit, &a_case, true));
 	assert_true(undone_edit_run(&other, &other_case, true));
-	expect_refused(&other.image, &edit.undo, QCOW2BM_UNDO_FORCE, "else has written since");
+	expect_refused(&other.image, &edit.undo, QCOW2BM_UNDO_FORCE,
+		       "else has written since");
 	undone_edit_free(&other);
 	undone_edit_free(&edit);
 }
@@ -154,7 +159,8 @@ static void test_mixed_moments_are_refused(void **state)
 		const struct record_op *op = &edit.log.ops[i];
 		const struct memory_file *before = &edit.log.before;
 		if (op->kind == RECORD_WRITE && op->off < before->length &&
-		    memcmp(image.bytes + op->off, before->bytes + op->off, op->bytes) != 0) {
+		    memcmp(image.bytes + op->off, before->bytes + op->off, op->bytes) !=
+			    0) {
 			memcpy(image.bytes + (op->off & ~(uint64_t)511),
 			       before->bytes + (op->off & ~(uint64_t)511), 512);
 			break;
@@ -181,8 +187,8 @@ static void test_force_is_for_torn_sectors(void **state)
 	expect_refused(&edit.image, &edit.undo, 0, "--force");
 	expect_refused(&edit.image, &edit.undo, QCOW2BM_UNDO_FORCE, "--in-use");
 	assert_int_equal(undone_edit_undo(&edit.image, &edit.undo,
-					  QCOW2BM_UNDO_FORCE | QCOW2BM_UNDO_IN_USE, &result,
-					  NULL, NULL),
+					  QCOW2BM_UNDO_FORCE | QCOW2BM_UNDO_IN_USE,
+					  &result, NULL, NULL),
 			 QCOW2BM_OK);
 	assert_true(result.forced && result.was_interrupted && !result.proven);
 	undone_edit_mark(&edit.log.before);
@@ -220,7 +226,8 @@ static void test_damaged_files(void **state)
 		expect_sane(&edit, &undo);
 		undo.bytes[i] = edit.undo.bytes[i];
 	}
-	for (uint64_t length = undo.length; length > 0; length -= length > 97 ? 97 : length) {
+	for (uint64_t length = undo.length; length > 0;
+	     length -= length > 97 ? 97 : length) {
 		memory_file_resize(&undo, length);
 		expect_sane(&edit, &undo);
 	}
@@ -264,9 +271,9 @@ static void test_hostile_files(void **state)
 		uint64_t at = idx == count ? 0 : heads[idx];
 		size_t bytes = idx == count ? 512 : 128;
 		size_t field = (size_t)random_below(&random, 18) * 4;
-		static const uint64_t words[] = {0,	    1,	       2,	   512,
-						 1u << 17,  1u << 31,  UINT32_MAX, 65535,
-						 1u << 16,  511,       (1u << 17) + 512};
+		static const uint64_t words[] = {
+			0,          1,     2,        512, 1u << 17,        1u << 31,
+			UINT32_MAX, 65535, 1u << 16, 511, (1u << 17) + 512};
 		uint32_t word = (uint32_t)words[random_below(&random, 11)];
 		if (random_percent(&random, 30))
 			word = q2_be32_load(undo.bytes + at + field) ^
@@ -319,7 +326,8 @@ static void run_faulty(struct faulty *faulty)
 		q2_storage_close(journal);
 		return;
 	}
-	faulty->code = edit_case_run(journal, faulty->edit_case->edit, NULL, &result, &err);
+	faulty->code =
+		edit_case_run(journal, faulty->edit_case->edit, NULL, &result, &err);
 	if (faulty->code != QCOW2BM_OK)
 		assert_non_null(strstr(err.sentence, "undo file"));
 }
@@ -340,8 +348,8 @@ static void expect_sound(struct faulty *faulty)
 		fail_msg("%s", state.problem);
 	strict_free(&state);
 	bool was_marked;
-	if (!undone_edit_put_back(&faulty->image, &faulty->undo, &faulty->before, &was_marked,
-				  &err))
+	if (!undone_edit_put_back(&faulty->image, &faulty->undo, &faulty->before,
+				  &was_marked, &err))
 		fail_msg("%s", err.sentence);
 }
 

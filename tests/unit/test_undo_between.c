@@ -22,11 +22,11 @@
 
 enum between {
 	NOTHING,
-	COPIED,       /* no byte is another one, but the times tell nothing */
-	WRITTEN,      /* free clusters were used, and freed again */
-	TAKEN,	      /* a free cluster is counted */
-	NAMED,	      /* a table of the guest names a free cluster that nobody counts */
-	EDITED,	      /* by us, without an undo file */
+	COPIED,  /* no byte is another one, but the times tell nothing */
+	WRITTEN, /* free clusters were used, and freed again */
+	TAKEN,   /* a free cluster is counted */
+	NAMED,   /* a table of the guest names a free cluster that nobody counts */
+	EDITED,  /* by us, without an undo file */
 	BETWEENS
 };
 
@@ -107,8 +107,9 @@ static void name_free(struct round *round)
 	uint8_t *bytes = round->edit.image.bytes;
 	uint64_t cluster = choose_free(round);
 	for (uint32_t i = 0; cluster != 0 && i < header->l1_entries; i++) {
-		uint64_t l2 = q2_be64_load(bytes + header->l1_table_off + 8 * (uint64_t)i) &
-			      0x00fffffffffffe00u;
+		uint64_t l2 =
+			q2_be64_load(bytes + header->l1_table_off + 8 * (uint64_t)i) &
+			0x00fffffffffffe00u;
 		if (l2 == 0)
 			continue;
 		q2_be64_store(bytes + l2 + 8 * random_below(&round->random, 16),
@@ -164,8 +165,8 @@ static void judge(struct round *round, size_t *refused)
 		assert_true(undone_edit_same(image, &was));
 		assert_int_not_equal(round->between, NOTHING);
 		struct qcow2bm_error why = {0};
-		code = undone_edit_undo(image, &round->edit.undo, QCOW2BM_UNDO_IN_USE, &result,
-					NULL, &why);
+		code = undone_edit_undo(image, &round->edit.undo, QCOW2BM_UNDO_IN_USE,
+					&result, NULL, &why);
 		/* What the first refusal advises works. */
 		if (strstr(err.sentence, "--in-use") != NULL)
 			assert_int_equal(code, QCOW2BM_OK);

@@ -39,13 +39,15 @@ static void the_directory_and_all_tables_are_kept(void **state)
 			 QCOW2BM_OK);
 	assert_int_equal(q2_journal_keep_structures(journal, NULL), QCOW2BM_OK);
 	q2_storage_close(journal);
-	assert_int_equal(q2_image_open(&image, memory_storage_open(&file), NULL), QCOW2BM_OK);
+	assert_int_equal(q2_image_open(&image, memory_storage_open(&file), NULL),
+			 QCOW2BM_OK);
 	storage = memory_storage_open(&undo_file);
 	assert_int_equal(q2_undo_load(&undo, storage, NULL), QCOW2BM_OK);
 	assert_true(has_all(&undo, image->directory.off, image->directory.size));
 	assert_true(image->directory.count > 1);
 	for (size_t i = 0; i < image->directory.count; i++) {
-		const struct q2_directory_entry *entry = &image->directory.bitmaps[i].entry;
+		const struct q2_directory_entry *entry =
+			&image->directory.bitmaps[i].entry;
 		assert_true(has_all(&undo, entry->table_off, entry->table_entries * 8u));
 	}
 	q2_undo_free(&undo);
@@ -61,7 +63,8 @@ static void expect_refused(struct memory_file *image, struct memory_file *undo,
 	struct memory_file before = {0};
 	struct qcow2bm_error err = {0};
 	memory_file_fill(&before, image->bytes, image->length);
-	assert_int_equal(undone_edit_undo(image, undo, 0, NULL, NULL, &err), QCOW2BM_EINVAL);
+	assert_int_equal(undone_edit_undo(image, undo, 0, NULL, NULL, &err),
+			 QCOW2BM_EINVAL);
 	if (strstr(err.sentence, words) == NULL)
 		fail_msg("'%s' is not in: %s", words, err.sentence);
 	assert_true(undone_edit_same(image, &before));
@@ -104,12 +107,14 @@ static void happen(struct undone_edit *edit, enum happened happened)
 {
 	struct memory_file *before = &edit->log.before;
 	struct qcow2bm_image *image;
-	assert_int_equal(q2_image_open(&image, memory_storage_open(before), NULL), QCOW2BM_OK);
+	assert_int_equal(q2_image_open(&image, memory_storage_open(before), NULL),
+			 QCOW2BM_OK);
 	size_t cluster_bytes = (size_t)1 << image->header.cluster_bits;
 	uint64_t place = happened == GUEST_HAS_DIRECTORY
 				 ? image->directory.off
 				 : image->directory.bitmaps[0].entry.table_off;
-	uint8_t *l1 = edit->image.bytes + image->header.l1_table_off, *bytes = edit->image.bytes;
+	uint8_t *l1 = edit->image.bytes + image->header.l1_table_off,
+		*bytes = edit->image.bytes;
 	while (q2_be64_load(l1) == 0)
 		l1 += 8;
 	if (happened == OTHER_TABLE_CHANGED) {
@@ -143,8 +148,8 @@ static void what_was_the_old_bitmaps_is_somebodys(void **state)
 		happen(&edit, (enum happened)i);
 		memory_file_fill(&was, edit.image.bytes, edit.image.length);
 		was.writes = edit.image.writes;
-		assert_int_equal(undone_edit_undo(&edit.image, &edit.undo, QCOW2BM_UNDO_IN_USE,
-						  NULL, NULL, &err),
+		assert_int_equal(undone_edit_undo(&edit.image, &edit.undo,
+						  QCOW2BM_UNDO_IN_USE, NULL, NULL, &err),
 				 QCOW2BM_EINVAL);
 		if (strstr(err.sentence, words[i]) == NULL)
 			fail_msg("'%s' is not in: %s", words[i], err.sentence);
@@ -166,7 +171,8 @@ static void every_change_waits_for_its_record(void **state)
 		if (edit.log.ops[i].kind != RECORD_WRITE)
 			continue;
 		assert_true(edit.undo_counts[i] > 0);
-		assert_int_equal(edit.undo_log.ops[edit.undo_counts[i] - 1].kind, RECORD_SYNC);
+		assert_int_equal(edit.undo_log.ops[edit.undo_counts[i] - 1].kind,
+				 RECORD_SYNC);
 	}
 	undone_edit_free(&edit);
 }
@@ -214,11 +220,14 @@ static void sums_tell_of_other_bytes(void **state)
 	assert_non_null(writer);
 	writer->file = memory_storage_open(&undo);
 	writer->id = 7;
-	struct q2_undo_header header = {.length_bytes = file.length,
-					.start_bytes = Q2_UNDO_MAX_START,
-					.start_crc = q2_undo_crc(0, file.bytes, Q2_UNDO_MAX_START)};
-	struct q2_undo_record kept = {
-		.kind = Q2_UNDO_KEPT, .off = 4096, .bytes = 4096, .length_bytes = file.length};
+	struct q2_undo_header header = {
+		.length_bytes = file.length,
+		.start_bytes = Q2_UNDO_MAX_START,
+		.start_crc = q2_undo_crc(0, file.bytes, Q2_UNDO_MAX_START)};
+	struct q2_undo_record kept = {.kind = Q2_UNDO_KEPT,
+				      .off = 4096,
+				      .bytes = 4096,
+				      .length_bytes = file.length};
 	struct q2_undo_record end = {.kind = Q2_UNDO_END, .length_bytes = file.length};
 	assert_int_equal(q2_undo_write_header(writer, &header, NULL), QCOW2BM_OK);
 	q2_undo_write_sums(writer, file.bytes + 4096, 8);
@@ -280,7 +289,8 @@ static void end_and_close(struct q2_storage *storage)
 static void a_directory_that_changed_in_its_place(void **state)
 {
 	(void)state;
-	static const char *const doubts[] = {"interrupted", "does not tell when the edit ended"};
+	static const char *const doubts[] = {"interrupted",
+					     "does not tell when the edit ended"};
 	for (size_t ends = 0; ends < 2; ends++) {
 		struct memory_file file = {0}, before = {0}, undo = {0};
 		struct q2_storage *journal;
@@ -302,8 +312,8 @@ static void a_directory_that_changed_in_its_place(void **state)
 				 QCOW2BM_OK);
 		assert_true(undone_edit_same_directory(&file, &before));
 		expect_refused(&file, &undo, doubts[ends]);
-		assert_int_equal(undone_edit_undo(&file, &undo, QCOW2BM_UNDO_IN_USE, &undone,
-						  NULL, NULL),
+		assert_int_equal(undone_edit_undo(&file, &undo, QCOW2BM_UNDO_IN_USE,
+						  &undone, NULL, NULL),
 				 QCOW2BM_OK);
 		assert_false(undone.proven);
 		undone_edit_mark(&before);
@@ -320,14 +330,15 @@ static void free_data(struct memory_file *file)
 	struct qcow2bm_image *image;
 	struct q2_refcounts refcounts;
 	struct q2_clusters one = {0};
-	assert_int_equal(q2_image_open(&image, memory_storage_open(file), NULL), QCOW2BM_OK);
+	assert_int_equal(q2_image_open(&image, memory_storage_open(file), NULL),
+			 QCOW2BM_OK);
 	const uint8_t *entry = file->bytes + image->directory.bitmaps[1].entry.table_off;
 	while (q2_be64_load(entry) < 2)
 		entry += 8;
-	assert_int_equal(q2_clusters_add(&one,
-					 q2_be64_load(entry) >> image->header.cluster_bits, 1,
-					 NULL),
-			 QCOW2BM_OK);
+	assert_int_equal(
+		q2_clusters_add(&one, q2_be64_load(entry) >> image->header.cluster_bits,
+				1, NULL),
+		QCOW2BM_OK);
 	assert_int_equal(q2_clusters_sort(&one, NULL, NULL), QCOW2BM_OK);
 	assert_int_equal(q2_refcounts_open(&refcounts, image, NULL), QCOW2BM_OK);
 	assert_int_equal(
@@ -358,8 +369,9 @@ static void data_that_nobody_counts(void **state)
 	if (edit_case_run(journal, "delete a", NULL, &result, &err) != QCOW2BM_OK)
 		fail_msg("%s", err.sentence);
 	file.writes++;
-	assert_int_equal(undone_edit_undo(&file, &undo, QCOW2BM_UNDO_IN_USE, NULL, NULL, &err),
-			 QCOW2BM_EINVAL);
+	assert_int_equal(
+		undone_edit_undo(&file, &undo, QCOW2BM_UNDO_IN_USE, NULL, NULL, &err),
+		QCOW2BM_EINVAL);
 	assert_non_null(strstr(err.sentence, "was freed since"));
 	memory_file_free(&file);
 	memory_file_free(&undo);

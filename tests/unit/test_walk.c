@@ -11,9 +11,9 @@
 #include "../support/one_edit.h"
 
 #define CLUSTER_BYTES 512u
-#define COUNTS 64            /* of clusters by a block, of blocks by a cluster of the table */
+#define COUNTS 64 /* of clusters by a block, of blocks by a cluster of the table */
 #define TABLE_CLUSTERS 5
-#define L2_TABLES 16400      /* 8 MiB */
+#define L2_TABLES 16400                /* 8 MiB */
 #define L2_BYTES (64u * CLUSTER_BYTES) /* of disk, that one maps */
 #define BITS (L2_TABLES / 2)
 #define COPIED ((uint64_t)1 << 63)

@@ -24,11 +24,13 @@ static void check_value(within_fn *within, uint64_t value, bool expected)
 	uint8_t bytes[WORDS * 8 + 1];
 	for (size_t count = 1; count <= WORDS; count += 1 + bits_random(9)) {
 		for (size_t i = 0; i < count; i++)
-			q2_be64_store(bytes + 1 + i * 8, FIRST - 512 - bits_random(9) * 512);
+			q2_be64_store(bytes + 1 + i * 8,
+				      FIRST - 512 - bits_random(9) * 512);
 		assert_false(within(bytes + 1, count, MASK, FIRST, SPAN, FLAGS));
 		size_t place = (size_t)bits_random(count);
 		q2_be64_store(bytes + 1 + place * 8, value);
-		assert_int_equal(within(bytes + 1, count, MASK, FIRST, SPAN, FLAGS), expected);
+		assert_int_equal(within(bytes + 1, count, MASK, FIRST, SPAN, FLAGS),
+				 expected);
 		assert_false(within(bytes + 1, place, MASK, FIRST, SPAN, FLAGS));
 	}
 }
