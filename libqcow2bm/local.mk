@@ -187,6 +187,15 @@ libqcow2bm_libqcow2bm_la_LDFLAGS += -export-symbols-regex '^qcow2bm_'
 endif
 
 include_HEADERS += libqcow2bm/qcow2bm.h
+section_HEADERS = \
+	libqcow2bm/qcow2bm/error.h \
+	libqcow2bm/qcow2bm/image.h \
+	libqcow2bm/qcow2bm/bitmap.h \
+	libqcow2bm/qcow2bm/edit.h \
+	libqcow2bm/qcow2bm/check.h \
+	libqcow2bm/qcow2bm/undo.h \
+	libqcow2bm/qcow2bm/carve.h
+sectiondir = $(includedir)/qcow2bm
 pkgconfig_DATA += libqcow2bm/libqcow2bm.pc
 dist_man_MANS += libqcow2bm/libqcow2bm.3
 EXTRA_DIST += libqcow2bm/libqcow2bm.map

@@ -88,14 +88,14 @@ static bool has_code(const struct facts *facts, const char *code)
 
 static void forget_all(struct facts *facts)
 {
-	for (size_t i = 0; i < qcow2bm_count(facts->image); i++)
+	for (size_t i = 0; i < qcow2bm_bitmap_count(facts->image); i++)
 		facts->is_gone[i] = true;
 }
 
 static void gather(struct facts *facts)
 {
-	size_t count = qcow2bm_count(facts->image);
-	qcow2bm_describe_image(facts->image, &facts->info);
+	size_t count = qcow2bm_bitmap_count(facts->image);
+	qcow2bm_image_describe(facts->image, &facts->info);
 	facts->is_dropped = tool_memory_zeroed(count + 1, sizeof(bool));
 	facts->is_gone = tool_memory_zeroed(count + 1, sizeof(bool));
 	facts->only_counts = true;
@@ -104,7 +104,7 @@ static void gather(struct facts *facts)
 		note_cure(facts, qcow2bm_report_problem(facts->report, i));
 	for (size_t i = 0; i < count; i++) {
 		struct qcow2bm_bitmap entry;
-		qcow2bm_describe(facts->image, i, &entry);
+		qcow2bm_bitmap_describe(facts->image, i, &entry);
 		facts->has_valid |= !facts->is_dropped[i] &&
 				    entry.state != QCOW2BM_STATE_IN_USE_STALE &&
 				    entry.state != QCOW2BM_STATE_IN_USE_LIVE &&
@@ -124,7 +124,7 @@ static bool drop_all(struct facts *facts, const char *why)
 
 static void add_repair(struct facts *facts)
 {
-	size_t before = facts->advice->count, count = qcow2bm_count(facts->image);
+	size_t before = facts->advice->count, count = qcow2bm_bitmap_count(facts->image);
 	bool is_chosen = false, drops_all = false;
 	if (!tool_advice_add_repair(facts->advice, facts->filename, facts->image,
 				    facts->report, facts->is_dropped)) {
@@ -199,7 +199,7 @@ static void add_dirty(struct facts *facts)
 /* What must be gone before qemu-img check -r may run; NULL where nothing must. */
 static const char *why_drop_first(const struct facts *facts)
 {
-	if (qcow2bm_count(facts->image) == 0 && !facts->needs_repair)
+	if (qcow2bm_bitmap_count(facts->image) == 0 && !facts->needs_repair)
 		return NULL;
 	if (facts->info.snapshots != 0 && facts->has_valid)
 		return "QEMU must mend the rest, and qemu-img check -r deletes all internal "

@@ -37,7 +37,7 @@ static enum qcow2bm_cure *choose_cures(const struct qcow2bm_image *image,
 				       const bool *is_gone)
 {
 	enum qcow2bm_cure *cures =
-		tool_memory_zeroed(qcow2bm_count(image) + 1, sizeof(*cures));
+		tool_memory_zeroed(qcow2bm_bitmap_count(image) + 1, sizeof(*cures));
 	for (size_t i = 0; i < qcow2bm_report_count(report); i++) {
 		const struct qcow2bm_problem *problem = qcow2bm_report_problem(report, i);
 		size_t idx = problem->idx;
@@ -51,7 +51,7 @@ static enum qcow2bm_cure *choose_cures(const struct qcow2bm_image *image,
 static void add_name(struct tool_text *text, const struct names *names, size_t idx)
 {
 	struct qcow2bm_bitmap entry;
-	qcow2bm_describe(names->image, idx, &entry);
+	qcow2bm_bitmap_describe(names->image, idx, &entry);
 	char *name = tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
 	tool_word_add(text, name);
 	free(name);
@@ -62,7 +62,7 @@ static char *name_all(const struct names *names, enum qcow2bm_cure cure,
 		      const char *command)
 {
 	struct tool_text text = {0};
-	for (size_t i = 0; i < qcow2bm_count(names->image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(names->image); i++) {
 		if (names->cures[i] != cure)
 			continue;
 		if (text.used == 0) {
@@ -80,7 +80,7 @@ static char *choose_name(const struct names *names, size_t idx)
 {
 	struct qcow2bm_bitmap entry;
 	struct tool_text text = {0};
-	qcow2bm_describe(names->image, idx, &entry);
+	qcow2bm_bitmap_describe(names->image, idx, &entry);
 	for (size_t at = 0; at < entry.name_bytes;) {
 		uint32_t character;
 		size_t length = tool_utf8_decode(entry.name + at, entry.name_bytes - at,
@@ -93,8 +93,8 @@ static char *choose_name(const struct names *names, size_t idx)
 		at += length != 0 ? length : 1;
 	}
 	size_t stem = text.used;
-	for (unsigned n = 2;
-	     qcow2bm_find(names->image, text.bytes, text.used) != QCOW2BM_NOT_FOUND;
+	for (unsigned n = 2; qcow2bm_bitmap_find(names->image, text.bytes, text.used) !=
+			     QCOW2BM_NOT_FOUND;
 	     n++) {
 		text.used = stem;
 		tool_text_print(&text, "-%u", n);
@@ -104,7 +104,7 @@ static char *choose_name(const struct names *names, size_t idx)
 
 static void add_renames(const struct names *names)
 {
-	for (size_t i = 0; i < qcow2bm_count(names->image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(names->image); i++) {
 		if (names->cures[i] != QCOW2BM_CURE_RENAME)
 			continue;
 		struct tool_text text = {0};

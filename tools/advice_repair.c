@@ -21,8 +21,8 @@ struct tool_trial tool_advice_try(struct qcow2bm_image *image,
 	struct qcow2bm_edit *edit = NULL;
 	struct qcow2bm_plan plan = {0};
 	bool works = qcow2bm_edit_begin(&edit, image, NULL) == QCOW2BM_OK &&
-		     qcow2bm_repair(edit, report, &options, NULL) == QCOW2BM_OK &&
-		     qcow2bm_plan_edit(edit, 0, &plan, NULL) == QCOW2BM_OK;
+		     qcow2bm_edit_repair(edit, report, &options, NULL) == QCOW2BM_OK &&
+		     qcow2bm_edit_plan(edit, 0, &plan, NULL) == QCOW2BM_OK;
 	qcow2bm_edit_end(edit);
 	/* Without the references nothing is known to be free; the repair itself counts them. */
 	struct qcow2bm_totals totals;
@@ -101,9 +101,9 @@ static size_t *count_namesakes(const struct qcow2bm_image *image,
 			       const struct qcow2bm_report *report,
 			       const bool *is_dropped, size_t **leaders)
 {
-	size_t *left = tool_memory_zeroed(qcow2bm_count(image) + 1, sizeof(*left));
-	*leaders = tool_memory_zeroed(qcow2bm_count(image) + 1, sizeof(**leaders));
-	for (size_t i = 0; i < qcow2bm_count(image); i++)
+	size_t *left = tool_memory_zeroed(qcow2bm_bitmap_count(image) + 1, sizeof(*left));
+	*leaders = tool_memory_zeroed(qcow2bm_bitmap_count(image) + 1, sizeof(**leaders));
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++)
 		(*leaders)[i] = QCOW2BM_NOT_FOUND;
 	for (size_t i = 0; i < qcow2bm_report_count(report); i++) {
 		const struct qcow2bm_problem *problem = qcow2bm_report_problem(report, i);
@@ -111,8 +111,8 @@ static size_t *count_namesakes(const struct qcow2bm_image *image,
 		if (problem->cure != QCOW2BM_CURE_CHOOSE ||
 		    problem->idx == QCOW2BM_NOT_FOUND || is_dropped[problem->idx])
 			continue;
-		qcow2bm_describe(image, problem->idx, &entry);
-		size_t leader = qcow2bm_find(image, entry.name, entry.name_bytes);
+		qcow2bm_bitmap_describe(image, problem->idx, &entry);
+		size_t leader = qcow2bm_bitmap_find(image, entry.name, entry.name_bytes);
 		(*leaders)[problem->idx] = leader;
 		left[leader]++;
 	}
@@ -124,7 +124,7 @@ static size_t choose_drops(const struct qcow2bm_image *image,
 			   const struct qcow2bm_report *report, const bool *is_dropped,
 			   size_t nth, size_t *drop)
 {
-	size_t count = qcow2bm_count(image), used = 0, *leaders;
+	size_t count = qcow2bm_bitmap_count(image), used = 0, *leaders;
 	size_t *left = count_namesakes(image, report, is_dropped, &leaders);
 	size_t *seen = tool_memory_zeroed(count + 1, sizeof(*seen));
 	for (size_t i = 0; i < count; i++) {
@@ -151,7 +151,7 @@ static bool add_namesakes(struct tool_advice *advice, const char *filename,
 		"the third of them",
 		"the fourth of them",
 	};
-	size_t *drop = tool_memory_zeroed(qcow2bm_count(image) + 1, sizeof(*drop));
+	size_t *drop = tool_memory_zeroed(qcow2bm_bitmap_count(image) + 1, sizeof(*drop));
 	size_t before = advice->count, last = 0, last_count = 0;
 	for (size_t nth = 0; nth < MAX_CHOICES; nth++) {
 		size_t sum = 0;
@@ -195,7 +195,7 @@ static bool has_cure(const struct qcow2bm_report *report, enum qcow2bm_cure cure
 static size_t count_dropped(const struct qcow2bm_image *image, const bool *is_dropped)
 {
 	size_t dropped = 0;
-	for (size_t i = 0; i < qcow2bm_count(image); i++)
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++)
 		dropped += is_dropped[i];
 	return dropped;
 }
@@ -204,7 +204,8 @@ static void explain_repair(struct tool_text *why, const struct qcow2bm_image *im
 			   const struct qcow2bm_report *report, const bool *is_dropped)
 {
 	struct qcow2bm_totals totals;
-	size_t dropped = count_dropped(image, is_dropped), all = qcow2bm_count(image);
+	size_t dropped = count_dropped(image, is_dropped),
+	       all = qcow2bm_bitmap_count(image);
 	qcow2bm_report_totals(report, &totals);
 	if (all == 0)
 		tool_text_print(why, "%s",
@@ -247,7 +248,8 @@ static bool add_choice(struct tool_advice *advice, const char *filename,
 	struct tool_trial trust =
 		tool_advice_try(image, report, QCOW2BM_REPAIR_TRUST_BITMAPS, NULL, 0);
 	/* Where all are damaged there is none that could be trusted. */
-	trust.works &= qcow2bm_count(image) == 0 || dropped != qcow2bm_count(image);
+	trust.works &= qcow2bm_bitmap_count(image) == 0 ||
+		       dropped != qcow2bm_bitmap_count(image);
 	bool drops = tool_advice_add_drop_all(
 		advice, filename, image, report,
 		trust.works

@@ -47,7 +47,7 @@ static json_t *make_json(const struct qcow2bm_carved *carved)
 	json_t *flags = json_array();
 	if (carved->in_use)
 		json_array_append_new(flags, json_string("in-use"));
-	if (carved->autoload)
+	if (carved->recording)
 		json_array_append_new(flags, json_string("auto"));
 	return json_pack(
 		"{s:o, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:s}",
@@ -130,14 +130,14 @@ enum qcow2bm_code tool_carve_run(const char *filename, struct qcow2bm_image *ima
 				 struct qcow2bm_error *err)
 {
 	struct qcow2bm_image_info info;
-	qcow2bm_describe_image(image, &info);
+	qcow2bm_image_describe(image, &info);
 	struct carve carve = {.text = text, .cluster_bytes = info.cluster_bytes};
 	if (text == NULL)
 		json_object_set_new(object, "carved", carve.array = json_array());
 	struct qcow2bm_totals totals;
 	qcow2bm_report_totals(report, &totals);
 	struct qcow2bm_error why = {0};
-	enum qcow2bm_code code = qcow2bm_carve(image, report, take, &carve, &why);
+	enum qcow2bm_code code = qcow2bm_image_carve(image, report, take, &carve, &why);
 	bool has_more = code == QCOW2BM_ESTOPPED;
 	if (code != QCOW2BM_OK && !has_more) {
 		*err = why;

@@ -27,7 +27,7 @@ bool tool_check_is_guest(const struct qcow2bm_problem *problem)
 static char *name_of(const struct human *human, size_t idx)
 {
 	struct qcow2bm_bitmap entry;
-	qcow2bm_describe(human->image, idx, &entry);
+	qcow2bm_bitmap_describe(human->image, idx, &entry);
 	return tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
 }
 
@@ -86,7 +86,7 @@ static bool has_problem(const struct human *human, const char *code)
 static bool is_expected(const struct human *human, const struct qcow2bm_problem *problem)
 {
 	struct qcow2bm_image_info info;
-	qcow2bm_describe_image(human->image, &info);
+	qcow2bm_image_describe(human->image, &info);
 	return info.dirty && !info.corrupt &&
 	       (strcmp(problem->code, "guest-refcount-low") == 0 ||
 		strcmp(problem->code, "guest-copied-flag") == 0);
@@ -182,7 +182,7 @@ void tool_check_human(struct tool_text *text, const char *filename,
 {
 	struct human human = {
 		.text = text, .filename = filename, .image = image, .report = report};
-	size_t count = qcow2bm_count(image);
+	size_t count = qcow2bm_bitmap_count(image);
 	qcow2bm_report_totals(report, &human.totals);
 	char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
 	tool_text_print(text, "%s%s: %zu bitmap%s", text->used != 0 ? "\n" : "", shown,

@@ -33,7 +33,7 @@ static json_t *problem_json(const struct qcow2bm_image *image,
 		json_object_set_new(object, "offset", tool_json_number(problem->offset));
 	if (problem->idx != QCOW2BM_NOT_FOUND) {
 		struct qcow2bm_bitmap entry;
-		qcow2bm_describe(image, problem->idx, &entry);
+		qcow2bm_bitmap_describe(image, problem->idx, &entry);
 		json_object_set_new(object, "bitmap",
 				    tool_json_name(entry.name, entry.name_bytes));
 		json_object_set_new(object, "bitmap-index",

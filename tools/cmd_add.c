@@ -14,14 +14,14 @@ struct add {
 
 static int stage(struct add *add, int count, char **names)
 {
-	unsigned bits = qcow2bm_default_granularity_bits(add->edit.image);
+	unsigned bits = qcow2bm_image_default_granularity_bits(add->edit.image);
 	if (add->granularity_bytes != 0)
 		bits = tool_size_log2(add->granularity_bytes);
 	for (int i = 0; i < count; i++) {
 		struct qcow2bm_error err = {0};
 		size_t name_bytes = strlen(names[i]);
-		if (qcow2bm_add(add->edit.edit, names[i], name_bytes, bits,
-				!add->disabled, &err) != QCOW2BM_OK)
+		if (qcow2bm_edit_add(add->edit.edit, names[i], name_bytes, bits,
+				     !add->disabled, &err) != QCOW2BM_OK)
 			return tool_session_refuse(&add->edit, "add", names[i],
 						   name_bytes, &err);
 	}

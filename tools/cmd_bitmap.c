@@ -81,17 +81,17 @@ static int could_not_open(const char *filename, const struct qcow2bm_error *err)
 static enum qcow2bm_code remove_all(const struct bitmap *bitmap,
 				    struct qcow2bm_error *err)
 {
-	for (size_t i = 0; i <= qcow2bm_count(bitmap->edit.image); i++) {
+	for (size_t i = 0; i <= qcow2bm_bitmap_count(bitmap->edit.image); i++) {
 		struct qcow2bm_bitmap entry = {.name = bitmap->name};
-		if (i < qcow2bm_count(bitmap->edit.image))
-			qcow2bm_describe(bitmap->edit.image, i, &entry);
+		if (i < qcow2bm_bitmap_count(bitmap->edit.image))
+			qcow2bm_bitmap_describe(bitmap->edit.image, i, &entry);
 		else if (bitmap->name != NULL)
 			entry.name_bytes = strlen(bitmap->name);
 		else
 			break;
 		struct qcow2bm_error found = {0};
-		enum qcow2bm_code code = qcow2bm_delete(bitmap->edit.edit, entry.name,
-							entry.name_bytes, &found);
+		enum qcow2bm_code code = qcow2bm_edit_delete(
+			bitmap->edit.edit, entry.name, entry.name_bytes, &found);
 		if (code == QCOW2BM_OK || code == QCOW2BM_ENOTFOUND)
 			continue;
 		*err = found;
@@ -107,23 +107,23 @@ static enum qcow2bm_code stage_action(const struct bitmap *bitmap,
 	struct qcow2bm_edit *edit = bitmap->edit.edit;
 	const char *name = bitmap->name;
 	size_t name_bytes = name != NULL ? strlen(name) : 0;
-	unsigned bits = qcow2bm_default_granularity_bits(bitmap->edit.image);
+	unsigned bits = qcow2bm_image_default_granularity_bits(bitmap->edit.image);
 	if (bitmap->granularity_bytes != 0)
 		bits = tool_size_log2(bitmap->granularity_bytes);
 	switch (action->what) {
 	case ADD:
-		return qcow2bm_add(edit, name, name_bytes, bits, true, err);
+		return qcow2bm_edit_add(edit, name, name_bytes, bits, true, err);
 	case REMOVE:
-		return qcow2bm_delete(edit, name, name_bytes, err);
+		return qcow2bm_edit_delete(edit, name, name_bytes, err);
 	case CLEAR:
-		return qcow2bm_clear(edit, name, name_bytes, err);
+		return qcow2bm_edit_clear(edit, name, name_bytes, err);
 	case ENABLE:
-		return qcow2bm_enable(edit, name, name_bytes, err);
+		return qcow2bm_edit_enable(edit, name, name_bytes, err);
 	case DISABLE:
-		return qcow2bm_disable(edit, name, name_bytes, err);
+		return qcow2bm_edit_disable(edit, name, name_bytes, err);
 	case MERGE:
-		return qcow2bm_merge(edit, name, name_bytes, bitmap->source_image,
-				     action->source, strlen(action->source), err);
+		return qcow2bm_edit_merge(edit, name, name_bytes, bitmap->source_image,
+					  action->source, strlen(action->source), err);
 	default:
 		return remove_all(bitmap, err);
 	}
@@ -159,7 +159,7 @@ static int open_image(struct bitmap *bitmap, const char *filename)
 	if (bitmap->edit.image == NULL)
 		return could_not_open(filename, &err);
 	struct qcow2bm_image_info info;
-	qcow2bm_describe_image(bitmap->edit.image, &info);
+	qcow2bm_image_describe(bitmap->edit.image, &info);
 	complain(bitmap, bitmap->actions,
 		 info.version == 2 ? "cannot store dirty bitmaps in qcow2 v2 files"
 				   : err.sentence);

@@ -53,7 +53,7 @@ static int open_image(const struct check *check, const char *filename,
 		flags |= QCOW2BM_OPEN_FORCE_SHARE;
 	struct qcow2bm_error err = {0};
 	enum qcow2bm_code code =
-		qcow2bm_open(image, filename, flags, options->wait_seconds, &err);
+		qcow2bm_image_open(image, filename, flags, options->wait_seconds, &err);
 	if (code != QCOW2BM_OK) {
 		int status = tool_message_fail(filename, &err);
 		return code == QCOW2BM_ENOTQCOW2 ? TOOL_EXIT_NOT_QCOW2 : status;
@@ -109,7 +109,7 @@ static enum qcow2bm_code watch_check(struct check *check, struct qcow2bm_image *
 	tool_signals_block(&check->signals);
 	tool_progress_begin(&check->progress, check->options.progress,
 			    check->options.quiet);
-	enum qcow2bm_code code = qcow2bm_check(image, &options, report, err);
+	enum qcow2bm_code code = qcow2bm_image_check(image, &options, report, err);
 	tool_progress_end(&check->progress);
 	if (!is_interrupted(check))
 		tool_signals_unblock(&check->signals);
@@ -190,7 +190,7 @@ static int check_image(struct check *check, const char *filename)
 		add_json(check, value, image);
 	qcow2bm_report_free(check->report);
 	check->report = NULL;
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return status;
 }
 

@@ -4,7 +4,7 @@
 
 static int run(int argc, char **argv)
 {
-	return tool_session_run_by_name(&tool_cmd_clear, argc, argv, qcow2bm_clear);
+	return tool_session_run_by_name(&tool_cmd_clear, argc, argv, qcow2bm_edit_clear);
 }
 
 const struct tool_command tool_cmd_clear = {

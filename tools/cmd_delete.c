@@ -42,9 +42,9 @@ static int mark_name(struct delete *delete, const char *name)
 static int mark_pattern(struct delete *delete, const char *pattern)
 {
 	bool found = false;
-	for (size_t i = 0; i < qcow2bm_count(delete->edit.image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->edit.image); i++) {
 		struct qcow2bm_bitmap entry;
-		qcow2bm_describe(delete->edit.image, i, &entry);
+		qcow2bm_bitmap_describe(delete->edit.image, i, &entry);
 		char *shown =
 			tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
 		if (fnmatch(pattern, shown, FNM_NOESCAPE) == 0)
@@ -77,9 +77,9 @@ static void mark_those(struct delete *delete, bool (*is)(const struct qcow2bm_bi
 		       const char *what)
 {
 	bool found = false;
-	for (size_t i = 0; i < qcow2bm_count(delete->edit.image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->edit.image); i++) {
 		struct qcow2bm_bitmap bitmap;
-		qcow2bm_describe(delete->edit.image, i, &bitmap);
+		qcow2bm_bitmap_describe(delete->edit.image, i, &bitmap);
 		if (is(&bitmap))
 			found = delete->marked[i] = true;
 	}
@@ -111,14 +111,14 @@ static int mark(struct delete *delete, int count, char **names)
 
 static int stage(struct delete *delete)
 {
-	for (size_t i = 0; i < qcow2bm_count(delete->edit.image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->edit.image); i++) {
 		if (!delete->all && !delete->marked[i])
 			continue;
 		struct qcow2bm_bitmap entry;
 		struct qcow2bm_error err = {0};
-		qcow2bm_describe(delete->edit.image, i, &entry);
-		if (qcow2bm_delete(delete->edit.edit, entry.name, entry.name_bytes,
-				   &err) != QCOW2BM_OK)
+		qcow2bm_bitmap_describe(delete->edit.image, i, &entry);
+		if (qcow2bm_edit_delete(delete->edit.edit, entry.name, entry.name_bytes,
+					&err) != QCOW2BM_OK)
 			return tool_session_refuse(&delete->edit, "delete", entry.name,
 						   entry.name_bytes, &err);
 	}
@@ -140,8 +140,8 @@ static int delete_bitmaps(struct delete *delete, int count, char **operands)
 			"option --all stands alone: no NAME and no other choice");
 	int status = tool_session_open(&delete->edit, operands[0]);
 	if (status == TOOL_EXIT_DONE) {
-		delete->marked = tool_memory_zeroed(qcow2bm_count(delete->edit.image),
-						    sizeof(bool));
+		delete->marked = tool_memory_zeroed(
+			qcow2bm_bitmap_count(delete->edit.image), sizeof(bool));
 		status = mark(delete, count - 1, operands + 1);
 	}
 	if (status == TOOL_EXIT_DONE)

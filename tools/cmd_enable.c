@@ -4,12 +4,14 @@
 
 static int run_enable(int argc, char **argv)
 {
-	return tool_session_run_by_name(&tool_cmd_enable, argc, argv, qcow2bm_enable);
+	return tool_session_run_by_name(&tool_cmd_enable, argc, argv,
+					qcow2bm_edit_enable);
 }
 
 static int run_disable(int argc, char **argv)
 {
-	return tool_session_run_by_name(&tool_cmd_disable, argc, argv, qcow2bm_disable);
+	return tool_session_run_by_name(&tool_cmd_disable, argc, argv,
+					qcow2bm_edit_disable);
 }
 
 const struct tool_command tool_cmd_enable = {

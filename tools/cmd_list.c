@@ -118,7 +118,7 @@ static int list_image(const struct tool_options *options, const char *filename,
 		status = tool_message_fail(filename, &err);
 	} else {
 		struct qcow2bm_image_info info;
-		qcow2bm_describe_image(image, &info);
+		qcow2bm_image_describe(image, &info);
 		if (images != NULL)
 			json_array_append_new(images,
 					      image_json(filename, &info, &survey));
@@ -126,7 +126,7 @@ static int list_image(const struct tool_options *options, const char *filename,
 			add_human(text, filename, &info, &survey);
 	}
 	tool_survey_free(&survey);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return status;
 }
 

@@ -76,9 +76,9 @@ static enum qcow2bm_code pass(struct map *map, struct qcow2bm_error *err)
 		 : tool_stream_put(p, "              OFFSET               LENGTH\n");
 	tool_stream_advance(&map->stream, p);
 	map->begun = false;
-	enum qcow2bm_code code = qcow2bm_extents(map->image, map->idx, map->start,
-						 map->length, QCOW2BM_READ_UNTRUSTED,
-						 json ? put_json : put_human, map, err);
+	enum qcow2bm_code code = qcow2bm_bitmap_extents(
+		map->image, map->idx, map->start, map->length, QCOW2BM_READ_UNTRUSTED,
+		json ? put_json : put_human, map, err);
 	if (code != QCOW2BM_OK || !json)
 		return code;
 	p = tool_stream_reserve(&map->stream);
@@ -107,8 +107,9 @@ static int print_totals(struct map *map, const char *filename)
 {
 	static const char *const words[] = {"clean", "dirty"};
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_extents(map->image, map->idx, map->start, map->length,
-			    QCOW2BM_READ_UNTRUSTED, add_sum, map, &err) != QCOW2BM_OK)
+	if (qcow2bm_bitmap_extents(map->image, map->idx, map->start, map->length,
+				   QCOW2BM_READ_UNTRUSTED, add_sum, map,
+				   &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	bool json = map->options.json;
 	struct tool_text text = {0};
@@ -159,7 +160,7 @@ static int judge(const struct map *map, const char *filename, const char *name)
 	struct tool_text why = {0};
 	const char *ways_out = NULL;
 	int status = TOOL_EXIT_DONE;
-	qcow2bm_describe(map->image, map->idx, &bitmap);
+	qcow2bm_bitmap_describe(map->image, map->idx, &bitmap);
 	if (!find_doubt(&bitmap, &why, &ways_out))
 		return TOOL_EXIT_DONE;
 	if (!map->untrusted) {
@@ -190,7 +191,7 @@ static int map_bitmap(struct map *map, const char *filename, const char *name)
 	if (map->idx == QCOW2BM_NOT_FOUND) {
 		tool_message(filename, "bitmap '%s' not found", name);
 		status = TOOL_EXIT_FAILED;
-	} else if (qcow2bm_judge(map->image, map->idx, &err) != QCOW2BM_OK) {
+	} else if (qcow2bm_bitmap_judge(map->image, map->idx, &err) != QCOW2BM_OK) {
 		status = tool_message_fail(filename, &err);
 	} else {
 		status = judge(map, filename, name);
@@ -199,7 +200,7 @@ static int map_bitmap(struct map *map, const char *filename, const char *name)
 					     : print_extents(map, filename);
 	}
 	tool_operand_free(&operand);
-	qcow2bm_close(map->image);
+	qcow2bm_image_close(map->image);
 	return status;
 }
 

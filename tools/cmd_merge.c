@@ -28,12 +28,12 @@ static unsigned choose_granularity(const struct merge *merge,
 {
 	if (merge->granularity_bytes != 0)
 		return tool_size_log2(merge->granularity_bytes);
-	unsigned bits = qcow2bm_default_granularity_bits(merge->edit.image);
+	unsigned bits = qcow2bm_image_default_granularity_bits(merge->edit.image);
 	struct tool_operand operand;
 	tool_operand_resolve(&operand, source, name);
 	if (operand.idx != QCOW2BM_NOT_FOUND) {
 		struct qcow2bm_bitmap entry;
-		qcow2bm_describe(source, operand.idx, &entry);
+		qcow2bm_bitmap_describe(source, operand.idx, &entry);
 		bits = entry.granularity_bits;
 	}
 	tool_operand_free(&operand);
@@ -51,8 +51,8 @@ static int stage_target(struct merge *merge, const struct qcow2bm_image *first_s
 	memcpy(target->bytes, merge->into, target->count);
 	unsigned bits = choose_granularity(merge, first_source, first_name);
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_add(merge->edit.edit, target->bytes, target->count, bits,
-			merge->enable, &err) == QCOW2BM_OK)
+	if (qcow2bm_edit_add(merge->edit.edit, target->bytes, target->count, bits,
+			     merge->enable, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
 	return tool_session_refuse(&merge->edit, "add", target->bytes, target->count,
 				   &err);
@@ -68,8 +68,9 @@ static int stage_sources(struct merge *merge, const struct tool_operand *target,
 		int status = TOOL_EXIT_DONE;
 		tool_operand_resolve(&source, image != NULL ? image : merge->edit.image,
 				     names[i]);
-		if (qcow2bm_merge(merge->edit.edit, target->bytes, target->count, image,
-				  source.bytes, source.count, &err) != QCOW2BM_OK)
+		if (qcow2bm_edit_merge(merge->edit.edit, target->bytes, target->count,
+				       image, source.bytes, source.count,
+				       &err) != QCOW2BM_OK)
 			status = tool_session_refuse(&merge->edit, "merge", source.bytes,
 						     source.count, &err);
 		tool_operand_free(&source);

@@ -63,8 +63,8 @@ static int stage(struct recover *recover, const char *name, size_t name_bytes)
 {
 	struct qcow2bm_error err = {0};
 	struct qcow2bm_promise promise = {0};
-	if (qcow2bm_recover(recover->edit.edit, name, name_bytes, &recover->options,
-			    &promise, &err) == QCOW2BM_OK) {
+	if (qcow2bm_edit_recover(recover->edit.edit, name, name_bytes, &recover->options,
+				 &promise, &err) == QCOW2BM_OK) {
 		add_to_report(recover, name, name_bytes, &promise);
 		return TOOL_EXIT_DONE;
 	}
@@ -106,9 +106,10 @@ static int stage_all(struct recover *recover)
 {
 	int status = TOOL_EXIT_DONE;
 	for (size_t i = 0;
-	     i < qcow2bm_count(recover->edit.image) && status == TOOL_EXIT_DONE; i++) {
+	     i < qcow2bm_bitmap_count(recover->edit.image) && status == TOOL_EXIT_DONE;
+	     i++) {
 		struct qcow2bm_bitmap bitmap;
-		qcow2bm_describe(recover->edit.image, i, &bitmap);
+		qcow2bm_bitmap_describe(recover->edit.image, i, &bitmap);
 		if (bitmap.in_use)
 			status = stage(recover, bitmap.name, bitmap.name_bytes);
 	}

@@ -12,8 +12,8 @@ static int stage(struct tool_session *edit, const char *old_name, const char *ne
 	struct qcow2bm_error err = {0};
 	int status = TOOL_EXIT_DONE;
 	tool_operand_resolve(&operand, edit->image, old_name);
-	if (qcow2bm_rename(edit->edit, operand.bytes, operand.count, new_name,
-			   strlen(new_name), &err) != QCOW2BM_OK)
+	if (qcow2bm_edit_rename(edit->edit, operand.bytes, operand.count, new_name,
+				strlen(new_name), &err) != QCOW2BM_OK)
 		status = tool_session_refuse(edit, "rename", operand.bytes, operand.count,
 					     &err);
 	tool_operand_free(&operand);

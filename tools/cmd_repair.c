@@ -55,11 +55,12 @@ static int add_name(struct repair *repair, const char *name)
 	const struct qcow2bm_image *image = repair->edit.image;
 	tool_operand_resolve(&operand, image, name);
 	size_t found = 0;
-	for (size_t i = 0; i < qcow2bm_count(image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
 		struct qcow2bm_bitmap entry;
-		qcow2bm_describe(image, i, &entry);
+		qcow2bm_bitmap_describe(image, i, &entry);
 		found += entry.name_bytes == operand.count &&
-			 qcow2bm_find(image, entry.name, entry.name_bytes) == operand.idx;
+			 qcow2bm_bitmap_find(image, entry.name, entry.name_bytes) ==
+				 operand.idx;
 	}
 	size_t idx = operand.idx;
 	tool_operand_free(&operand);
@@ -94,7 +95,7 @@ static int check(struct repair *repair)
 	tool_progress_begin(&progress, repair->edit.options.progress,
 			    repair->edit.options.quiet);
 	enum qcow2bm_code code =
-		qcow2bm_check(repair->edit.image, &options, &repair->report, &err);
+		qcow2bm_image_check(repair->edit.image, &options, &repair->report, &err);
 	tool_progress_end(&progress);
 	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
 				  : tool_message_fail(repair->edit.filename, &err);
@@ -108,8 +109,8 @@ static int open_image(struct repair *repair, const char *filename)
 			 (edit->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE) |
 			 (edit->options.no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u);
 	edit->filename = filename;
-	if (qcow2bm_open(&edit->image, filename, flags, edit->options.wait_seconds,
-			 &err) != QCOW2BM_OK ||
+	if (qcow2bm_image_open(&edit->image, filename, flags, edit->options.wait_seconds,
+			       &err) != QCOW2BM_OK ||
 	    qcow2bm_edit_begin(&edit->edit, edit->image, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	return TOOL_EXIT_DONE;
@@ -126,7 +127,7 @@ static int stage(struct repair *repair)
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	options.drop_count = repair->drop_count;
-	if (qcow2bm_repair(repair->edit.edit, repair->report, &options, &err) !=
+	if (qcow2bm_edit_repair(repair->edit.edit, repair->report, &options, &err) !=
 	    QCOW2BM_OK)
 		return tool_message_fail(repair->edit.filename, &err);
 	return TOOL_EXIT_DONE;
@@ -137,11 +138,11 @@ static void describe_drops(struct repair *repair, const struct qcow2bm_plan *pla
 	const struct qcow2bm_image *image = repair->edit.image;
 	/* Changes come in the order of the bitmaps. */
 	size_t next = 0;
-	for (size_t i = 0; i < qcow2bm_count(image) && next < plan->changes; i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image) && next < plan->changes; i++) {
 		struct qcow2bm_bitmap entry;
 		struct qcow2bm_change change;
-		qcow2bm_describe(image, i, &entry);
-		qcow2bm_describe_change(repair->edit.edit, next, &change);
+		qcow2bm_bitmap_describe(image, i, &entry);
+		qcow2bm_edit_change(repair->edit.edit, next, &change);
 		if (change.old_name != entry.name)
 			continue;
 		next++;
@@ -184,7 +185,7 @@ static void describe_mended(struct repair *repair)
 static void describe_trust(struct repair *repair)
 {
 	struct qcow2bm_image_info info;
-	qcow2bm_describe_image(repair->edit.image, &info);
+	qcow2bm_image_describe(repair->edit.image, &info);
 	if ((repair->flags & QCOW2BM_REPAIR_TRUST_BITMAPS) && info.bitmaps_extension &&
 	    !info.bitmaps_consistent && !(repair->flags & QCOW2BM_REPAIR_DROP_ALL))
 		tool_text_print(
@@ -231,7 +232,7 @@ static int describe(struct repair *repair, bool *nothing)
 	struct qcow2bm_plan *plan = &repair->plan;
 	struct qcow2bm_totals totals;
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_plan_edit(repair->edit.edit, repair->edit.options.commit_flags, plan,
+	if (qcow2bm_edit_plan(repair->edit.edit, repair->edit.options.commit_flags, plan,
 			      &err) != QCOW2BM_OK)
 		return tool_message_fail(repair->edit.filename, &err);
 	qcow2bm_report_totals(repair->report, &totals);
@@ -297,7 +298,7 @@ static int begin_saving(struct repair *repair)
 			     UNDO_FILES, filename);
 		return TOOL_EXIT_FAILED;
 	}
-	if (qcow2bm_journal(repair->edit.image, repair->undo_file, &err) != QCOW2BM_OK)
+	if (qcow2bm_undo_begin(repair->edit.image, repair->undo_file, &err) != QCOW2BM_OK)
 		return tool_message_fail(repair->undo_file, &err);
 	if (is_in_memory(repair->undo_file))
 		tool_message(repair->undo_file,
@@ -311,7 +312,7 @@ static void end_saving(struct repair *repair)
 {
 	struct qcow2bm_error err = {0};
 	if (repair->undo_file != NULL &&
-	    qcow2bm_journal_end(repair->edit.image, &err) != QCOW2BM_OK)
+	    qcow2bm_undo_end(repair->edit.image, &err) != QCOW2BM_OK)
 		tool_message(
 			repair->undo_file,
 			"%s; the image is repaired; the undo file lacks its end, but "
@@ -323,7 +324,7 @@ static int print_plan(const struct repair *repair)
 {
 	struct qcow2bm_image_info info;
 	struct tool_text text = {0};
-	qcow2bm_describe_image(repair->edit.image, &info);
+	qcow2bm_image_describe(repair->edit.image, &info);
 	tool_text_print(&text,
 			"%s: would be repaired (dry run: nothing is changed now)\n%s",
 			repair->edit.filename, repair->done.bytes);

@@ -107,8 +107,8 @@ static int undo_edit(const struct undo *undo)
 	struct qcow2bm_error err = {0};
 	struct tool_signals signals;
 	tool_signals_block(&signals);
-	if (qcow2bm_undo(undo->filename, undo->undo_filename, flags,
-			 undo->options.wait_seconds, &result, &err) != QCOW2BM_OK)
+	if (qcow2bm_undo_apply(undo->filename, undo->undo_filename, flags,
+			       undo->options.wait_seconds, &result, &err) != QCOW2BM_OK)
 		return tool_message_fail(undo->filename, &err);
 	int status = undo->options.json ? print_json(undo, &result)
 					: print_human(undo, &result);

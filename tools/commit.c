@@ -38,7 +38,7 @@ static bool is_deleted(const struct tool_session *edit,
 	struct qcow2bm_change change;
 	if (*next >= changes)
 		return false;
-	qcow2bm_describe_change(edit->edit, *next, &change);
+	qcow2bm_edit_change(edit->edit, *next, &change);
 	if (change.old_name != entry->name)
 		return false;
 	++*next;
@@ -50,9 +50,10 @@ static bool is_deleted(const struct tool_session *edit,
 static void warn_of_damage(const struct tool_session *edit, size_t changes)
 {
 	size_t next = 0;
-	for (size_t i = 0; i < qcow2bm_count(edit->image) && !edit->options.quiet; i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(edit->image) && !edit->options.quiet;
+	     i++) {
 		struct qcow2bm_bitmap entry;
-		qcow2bm_describe(edit->image, i, &entry);
+		qcow2bm_bitmap_describe(edit->image, i, &entry);
 		if (is_deleted(edit, &entry, &next, changes) ||
 		    entry.state != QCOW2BM_STATE_CORRUPT)
 			continue;
@@ -78,7 +79,7 @@ static int print_plan(struct tool_session *edit)
 {
 	struct qcow2bm_plan plan;
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_plan_edit(edit->edit, edit->options.commit_flags, &plan, &err) !=
+	if (qcow2bm_edit_plan(edit->edit, edit->options.commit_flags, &plan, &err) !=
 	    QCOW2BM_OK)
 		return tool_message_fail(edit->filename, &err);
 	warn_of_damage(edit, plan.changes);
@@ -86,7 +87,7 @@ static int print_plan(struct tool_session *edit)
 		return print_report(edit,
 				    tool_plan_json(edit->filename, edit->edit, &plan));
 	struct qcow2bm_image_info info;
-	qcow2bm_describe_image(edit->image, &info);
+	qcow2bm_image_describe(edit->image, &info);
 	struct tool_text text = {0};
 	tool_plan_human(&text, edit->filename, edit->edit, &plan, info.cluster_bytes);
 	return tool_output_text(&text);
@@ -170,7 +171,7 @@ static enum qcow2bm_code describe_changes(const struct tool_session *edit,
 		return QCOW2BM_OK;
 	struct qcow2bm_plan plan;
 	unsigned flags = edit->options.commit_flags | QCOW2BM_COMMIT_TRUST_REFCOUNTS;
-	enum qcow2bm_code code = qcow2bm_plan_edit(edit->edit, flags, &plan, err);
+	enum qcow2bm_code code = qcow2bm_edit_plan(edit->edit, flags, &plan, err);
 	if (code == QCOW2BM_OK)
 		*changes = tool_plan_changes(edit->edit, plan.changes);
 	return code;
@@ -194,7 +195,7 @@ int tool_commit_run(struct tool_session *edit)
 	struct qcow2bm_result result = {0};
 	tool_progress_begin(&watch.progress, edit->options.progress, edit->options.quiet);
 	tool_signals_block(&watch.signals);
-	enum qcow2bm_code code = qcow2bm_commit(edit->edit, &options, &result, &err);
+	enum qcow2bm_code code = qcow2bm_edit_commit(edit->edit, &options, &result, &err);
 	int signal_number = tool_signals_pending(&watch.signals);
 	set_ending(code, &result, signal_number);
 	tool_progress_end(&watch.progress);

@@ -67,7 +67,7 @@ static void add_bitmap(struct tool_text *text, size_t idx,
 	tool_text_print(text, "        [%zu]:\n            flags:\n", idx);
 	if (entry->in_use)
 		tool_text_print(text, "                [%u]: in-use\n", flags++);
-	if (entry->autoload)
+	if (entry->recording)
 		tool_text_print(text, "                [%u]: auto\n", flags);
 	tool_text_print(text, "            name: %s\n", name);
 	free(name);

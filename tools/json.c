@@ -74,7 +74,7 @@ json_t *tool_json_bitmap(const struct tool_survey_bitmap *bitmap, bool bits_coun
 	json_t *flags = json_array();
 	if (entry->in_use)
 		json_array_append_new(flags, json_string("in-use"));
-	if (entry->autoload)
+	if (entry->recording)
 		json_array_append_new(flags, json_string("auto"));
 	json_t *object = json_object();
 	json_object_set_new(object, "name",

@@ -79,7 +79,8 @@ static int read_snapshots(struct tool_layer *layer)
 	for (unsigned i = 0; i < layer->info.snapshots; i++) {
 		struct qcow2bm_snapshot snapshot;
 		struct qcow2bm_error err = {0};
-		if (qcow2bm_read_snapshot(layer->image, i, &snapshot, &err) != QCOW2BM_OK)
+		if (qcow2bm_image_snapshot(layer->image, i, &snapshot, &err) !=
+		    QCOW2BM_OK)
 			return tool_message_fail(layer->filename, &err);
 		snapshot.id = copy_text(snapshot.id);
 		snapshot.name = copy_text(snapshot.name);
@@ -94,7 +95,7 @@ static int read_qcow2(struct tool_layer *layer, const struct tool_options *optio
 	int status = tool_options_open(options, layer->filename, &layer->image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
-	qcow2bm_describe_image(layer->image, &layer->info);
+	qcow2bm_image_describe(layer->image, &layer->info);
 	layer->virtual_bytes = layer->info.virtual_bytes;
 	layer->allocated_bytes = layer->info.allocated_bytes;
 	if (layer->info.backing_filename != NULL)
@@ -214,7 +215,7 @@ void tool_layer_free_chain(struct tool_chain *chain)
 		}
 		free(layer->snapshots);
 		tool_survey_free(&layer->survey);
-		qcow2bm_close(layer->image);
+		qcow2bm_image_close(layer->image);
 		free(layer->full_backing_filename);
 		free(layer->filename);
 	}

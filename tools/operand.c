@@ -13,12 +13,12 @@ void tool_operand_resolve(struct tool_operand *found, const struct qcow2bm_image
 {
 	found->bytes = tool_memory_copy(operand, strlen(operand));
 	found->count = tool_name_unescape(operand, found->bytes);
-	found->idx = qcow2bm_find(image, found->bytes, found->count);
+	found->idx = qcow2bm_bitmap_find(image, found->bytes, found->count);
 	if (found->idx != QCOW2BM_NOT_FOUND)
 		return;
 	found->count = strlen(operand);
 	memcpy(found->bytes, operand, found->count);
-	found->idx = qcow2bm_find(image, found->bytes, found->count);
+	found->idx = qcow2bm_bitmap_find(image, found->bytes, found->count);
 }
 
 void tool_operand_free(struct tool_operand *operand)

@@ -94,7 +94,7 @@ int tool_options_open(const struct tool_options *options, const char *filename,
 	if (options->force_share)
 		flags |= QCOW2BM_OPEN_FORCE_SHARE;
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_open(image, filename, flags, options->wait_seconds, &err) !=
+	if (qcow2bm_image_open(image, filename, flags, options->wait_seconds, &err) !=
 	    QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	if (options->force_share && !options->quiet)

@@ -55,7 +55,7 @@ json_t *tool_plan_changes(const struct qcow2bm_edit *edit, size_t changes)
 	json_t *array = json_array();
 	for (size_t i = 0; i < changes; i++) {
 		struct qcow2bm_change change;
-		qcow2bm_describe_change(edit, i, &change);
+		qcow2bm_edit_change(edit, i, &change);
 		json_array_append_new(array, change_json(&change));
 	}
 	return array;
@@ -156,7 +156,7 @@ void tool_plan_human(struct tool_text *text, const char *filename,
 		tool_text_print(text, "  the image has this state already\n");
 	for (size_t i = 0; i < plan->changes; i++) {
 		struct qcow2bm_change change;
-		qcow2bm_describe_change(edit, i, &change);
+		qcow2bm_edit_change(edit, i, &change);
 		add_change(text, &change);
 	}
 	tool_plan_clusters(text, plan, cluster_bytes);

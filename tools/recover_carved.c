@@ -69,7 +69,7 @@ static int check_image(const struct tool_session *edit, struct qcow2bm_report **
 						      .opaque = &progress};
 	struct qcow2bm_error err = {0};
 	tool_progress_begin(&progress, edit->options.progress, edit->options.quiet);
-	enum qcow2bm_code code = qcow2bm_check(edit->image, &options, report, &err);
+	enum qcow2bm_code code = qcow2bm_image_check(edit->image, &options, report, &err);
 	tool_progress_end(&progress);
 	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
 				  : tool_message_fail(edit->filename, &err);
@@ -79,8 +79,8 @@ static int stage_one(const struct tool_session *edit, const struct qcow2bm_repor
 		     const struct qcow2bm_carved_options *options, const char *name)
 {
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code = qcow2bm_recover_carved(edit->edit, report, options, name,
-							strlen(name), &err);
+	enum qcow2bm_code code = qcow2bm_edit_recover_carved(edit->edit, report, options,
+							     name, strlen(name), &err);
 	if (code == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
 	int status = tool_session_refuse(edit, "bring back", name, strlen(name), &err);

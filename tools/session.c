@@ -26,8 +26,8 @@ enum qcow2bm_code tool_session_try_open(struct tool_session *edit, const char *f
 	unsigned flags =
 		lock_flags(edit) | (edit->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE);
 	edit->filename = filename;
-	enum qcow2bm_code code = qcow2bm_open(&edit->image, filename, flags,
-					      edit->options.wait_seconds, err);
+	enum qcow2bm_code code = qcow2bm_image_open(&edit->image, filename, flags,
+						    edit->options.wait_seconds, err);
 	return code == QCOW2BM_OK ? qcow2bm_edit_begin(&edit->edit, edit->image, err)
 				  : code;
 }
@@ -59,8 +59,8 @@ enum qcow2bm_code tool_session_try_open_source(struct tool_session *edit,
 	/* A second descriptor would find the locks of the first in its way. */
 	if (is_same_file(filename, edit->filename))
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = qcow2bm_open(source, filename, lock_flags(edit),
-					      edit->options.wait_seconds, err);
+	enum qcow2bm_code code = qcow2bm_image_open(source, filename, lock_flags(edit),
+						    edit->options.wait_seconds, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	edit->sources = tool_memory_resize(edit->sources, edit->source_count + 1,
@@ -141,8 +141,8 @@ int tool_session_close(struct tool_session *edit, int status)
 {
 	qcow2bm_edit_end(edit->edit);
 	for (size_t i = 0; i < edit->source_count; i++)
-		qcow2bm_close(edit->sources[i]);
+		qcow2bm_image_close(edit->sources[i]);
 	free(edit->sources);
-	qcow2bm_close(edit->image);
+	qcow2bm_image_close(edit->image);
 	return status;
 }

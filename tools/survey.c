@@ -45,14 +45,14 @@ static enum qcow2bm_code survey_one(struct tool_survey_bitmap *bitmap,
 	struct qcow2bm_error found = {0};
 	unsigned flags = QCOW2BM_READ_UNTRUSTED | (count_bits ? QCOW2BM_READ_COUNT : 0u);
 	enum qcow2bm_code code =
-		qcow2bm_judge(image, count_bits ? idx : QCOW2BM_NOT_FOUND, err);
-	qcow2bm_describe(image, idx, &bitmap->entry);
+		qcow2bm_bitmap_judge(image, count_bits ? idx : QCOW2BM_NOT_FOUND, err);
+	qcow2bm_bitmap_describe(image, idx, &bitmap->entry);
 	const char *problem = state_problem(&bitmap->entry);
 	if (problem != NULL)
 		bitmap->problem = tool_memory_copy(problem, strlen(problem));
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_measure(image, idx, flags, &bitmap->measure, &found);
+	code = qcow2bm_bitmap_measure(image, idx, flags, &bitmap->measure, &found);
 	bitmap->measured = code == QCOW2BM_OK;
 	if (code != QCOW2BM_OK && code != QCOW2BM_EIMAGE) {
 		*err = found;
@@ -71,7 +71,7 @@ enum qcow2bm_code tool_survey_take(struct tool_survey *survey,
 				   struct qcow2bm_image *image, bool count_bits,
 				   struct qcow2bm_error *err)
 {
-	survey->count = qcow2bm_count(image);
+	survey->count = qcow2bm_bitmap_count(image);
 	survey->bitmaps = tool_memory_zeroed(survey->count, sizeof(*survey->bitmaps));
 	survey->bits_counted = count_bits;
 	for (size_t i = 0; i < survey->count; i++) {

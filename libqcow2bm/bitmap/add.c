@@ -9,7 +9,7 @@
 #define DEFAULT_MIN_GRANULARITY_BITS 12
 #define DEFAULT_MAX_GRANULARITY_BITS 16
 
-unsigned qcow2bm_default_granularity_bits(const struct qcow2bm_image *image)
+unsigned qcow2bm_image_default_granularity_bits(const struct qcow2bm_image *image)
 {
 	unsigned bits = image->header.cluster_bits;
 	if (bits < DEFAULT_MIN_GRANULARITY_BITS)
@@ -63,9 +63,9 @@ static enum qcow2bm_code check_others(const struct qcow2bm_edit *edit,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_add(struct qcow2bm_edit *edit, const char *name,
-			      size_t name_bytes, unsigned granularity_bits, bool enabled,
-			      struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_add(struct qcow2bm_edit *edit, const char *name,
+				   size_t name_bytes, unsigned granularity_bits,
+				   bool enabled, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_edit_check_new_name(edit, name, name_bytes, err);
 	if (code == QCOW2BM_OK)

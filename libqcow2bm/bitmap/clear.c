@@ -19,8 +19,8 @@ static bool is_clean(struct qcow2bm_image *image, size_t idx)
 	return i == bitmap->entry.table_entries;
 }
 
-enum qcow2bm_code qcow2bm_clear(struct qcow2bm_edit *edit, const char *name,
-				size_t name_bytes, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_clear(struct qcow2bm_edit *edit, const char *name,
+				     size_t name_bytes, struct qcow2bm_error *err)
 {
 	struct q2_staged *staged;
 	enum qcow2bm_code code =

@@ -3,8 +3,8 @@
 #include "../base/error.h"
 #include "../edit/edit.h"
 
-enum qcow2bm_code qcow2bm_delete(struct qcow2bm_edit *edit, const char *name,
-				 size_t name_bytes, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_delete(struct qcow2bm_edit *edit, const char *name,
+				      size_t name_bytes, struct qcow2bm_error *err)
 {
 	struct qcow2bm_error why = {0};
 	if (q2_edit_enter(edit, &why) != QCOW2BM_OK)

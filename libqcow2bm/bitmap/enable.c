@@ -18,14 +18,14 @@ static enum qcow2bm_code set_auto(struct qcow2bm_edit *edit, const char *name,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_enable(struct qcow2bm_edit *edit, const char *name,
-				 size_t name_bytes, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_enable(struct qcow2bm_edit *edit, const char *name,
+				      size_t name_bytes, struct qcow2bm_error *err)
 {
 	return set_auto(edit, name, name_bytes, true, err);
 }
 
-enum qcow2bm_code qcow2bm_disable(struct qcow2bm_edit *edit, const char *name,
-				  size_t name_bytes, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_disable(struct qcow2bm_edit *edit, const char *name,
+				       size_t name_bytes, struct qcow2bm_error *err)
 {
 	return set_auto(edit, name, name_bytes, false, err);
 }

@@ -65,9 +65,10 @@ static enum qcow2bm_code add_piece(void *opaque, uint64_t first, uint64_t bits,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_extents(struct qcow2bm_image *image, size_t idx, uint64_t start,
-				  uint64_t length, unsigned flags, qcow2bm_extent_fn *fn,
-				  void *opaque, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_bitmap_extents(struct qcow2bm_image *image, size_t idx,
+					 uint64_t start, uint64_t length, unsigned flags,
+					 qcow2bm_extent_fn *fn, void *opaque,
+					 struct qcow2bm_error *err)
 {
 	uint64_t virtual_bytes = image->header.virtual_bytes;
 	if (start > virtual_bytes)

@@ -3,7 +3,7 @@
 #include "../format/name.h"
 #include "../image/image.h"
 
-size_t qcow2bm_count(const struct qcow2bm_image *image)
+size_t qcow2bm_bitmap_count(const struct qcow2bm_image *image)
 {
 	return image->directory.count;
 }
@@ -29,8 +29,8 @@ static enum qcow2bm_state state_of(const struct qcow2bm_image *image,
 	return QCOW2BM_STATE_IN_USE_UNKNOWN;
 }
 
-void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
-		      struct qcow2bm_bitmap *bitmap)
+void qcow2bm_bitmap_describe(const struct qcow2bm_image *image, size_t idx,
+			     struct qcow2bm_bitmap *bitmap)
 {
 	*bitmap = (struct qcow2bm_bitmap){
 		.name = "",
@@ -46,7 +46,7 @@ void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 		.name_bytes = entry->name_bytes,
 		.granularity_bits = entry->granularity_bits,
 		.in_use = entry->flags & Q2_DIRECTORY_FLAG_IN_USE,
-		.autoload = entry->flags & Q2_DIRECTORY_FLAG_AUTO,
+		.recording = entry->flags & Q2_DIRECTORY_FLAG_AUTO,
 		.temporary = q2_name_is_temporary(entry->name, entry->name_bytes),
 		.state = state_of(image, committed),
 		.problem = committed->problem,
@@ -56,8 +56,8 @@ void qcow2bm_describe(const struct qcow2bm_image *image, size_t idx,
 	};
 }
 
-size_t qcow2bm_find(const struct qcow2bm_image *image, const char *name,
-		    size_t name_bytes)
+size_t qcow2bm_bitmap_find(const struct qcow2bm_image *image, const char *name,
+			   size_t name_bytes)
 {
 	return q2_directory_find(&image->directory, name, name_bytes, NULL);
 }

@@ -90,9 +90,9 @@ static void keep_measured(struct qcow2bm_image *image, size_t idx, bool count_bi
 	image->measured = *measure;
 }
 
-enum qcow2bm_code qcow2bm_measure(struct qcow2bm_image *image, size_t idx, unsigned flags,
-				  struct qcow2bm_measure *measure,
-				  struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx,
+					 unsigned flags, struct qcow2bm_measure *measure,
+					 struct qcow2bm_error *err)
 {
 	struct q2_source source;
 	bool count_bits = flags & QCOW2BM_READ_COUNT;

@@ -9,7 +9,7 @@ static enum qcow2bm_code merge_from_other(struct qcow2bm_edit *edit,
 					  const char *source, size_t source_bytes,
 					  struct qcow2bm_error *err)
 {
-	size_t idx = qcow2bm_find(source_image, source, source_bytes);
+	size_t idx = qcow2bm_bitmap_find(source_image, source, source_bytes);
 	enum qcow2bm_code code =
 		q2_edit_check_usable(source_image, idx, source, source_bytes, err);
 	if (code != QCOW2BM_OK)
@@ -35,10 +35,11 @@ static enum qcow2bm_code add_source(struct qcow2bm_edit *edit, struct q2_staged 
 					    err);
 }
 
-enum qcow2bm_code qcow2bm_merge(struct qcow2bm_edit *edit, const char *name,
-				size_t name_bytes, struct qcow2bm_image *source_image,
-				const char *source, size_t source_bytes,
-				struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_merge(struct qcow2bm_edit *edit, const char *name,
+				     size_t name_bytes,
+				     struct qcow2bm_image *source_image,
+				     const char *source, size_t source_bytes,
+				     struct qcow2bm_error *err)
 {
 	struct q2_staged *target, *staged;
 	enum qcow2bm_code code =

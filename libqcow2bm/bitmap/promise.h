@@ -7,7 +7,7 @@
 
 /* Judges a method, not AUTO, for a committed bitmap: fills *promise, and *doubt with why it is
  * unsafe, else NULL. Conditions that are in `assumed` are taken for true where only traces speak
- * against them, and not where the image disproves them. Errors: as qcow2bm_recover(), but for
+ * against them, and not where the image disproves them. Errors: as qcow2bm_edit_recover(), but for
  * EINUSE. */
 enum qcow2bm_code q2_promise_judge(struct qcow2bm_edit *edit, struct q2_staged *staged,
 				   enum qcow2bm_recovery method, unsigned assumed,

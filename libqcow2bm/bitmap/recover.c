@@ -155,11 +155,11 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *stag
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_recover(struct qcow2bm_edit *edit, const char *name,
-				  size_t name_bytes,
-				  const struct qcow2bm_recover_options *options,
-				  struct qcow2bm_promise *promise,
-				  struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *name,
+				       size_t name_bytes,
+				       const struct qcow2bm_recover_options *options,
+				       struct qcow2bm_promise *promise,
+				       struct qcow2bm_error *err)
 {
 	struct qcow2bm_promise unwanted;
 	struct q2_staged *staged;

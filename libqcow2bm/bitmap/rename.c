@@ -5,9 +5,9 @@
 #include "../base/error.h"
 #include "../edit/edit.h"
 
-enum qcow2bm_code qcow2bm_rename(struct qcow2bm_edit *edit, const char *name,
-				 size_t name_bytes, const char *new_name,
-				 size_t new_name_bytes, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_rename(struct qcow2bm_edit *edit, const char *name,
+				      size_t name_bytes, const char *new_name,
+				      size_t new_name_bytes, struct qcow2bm_error *err)
 {
 	struct q2_staged *staged;
 	enum qcow2bm_code code =

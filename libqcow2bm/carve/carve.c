@@ -72,7 +72,7 @@ static enum qcow2bm_code show(struct carve *carve, uint64_t off,
 		.name_bytes = entry->name_bytes,
 		.granularity_bits = entry->granularity_bits,
 		.in_use = (entry->flags & Q2_DIRECTORY_FLAG_IN_USE) != 0,
-		.autoload = (entry->flags & Q2_DIRECTORY_FLAG_AUTO) != 0,
+		.recording = (entry->flags & Q2_DIRECTORY_FLAG_AUTO) != 0,
 		.extra_bytes = entry->extra_bytes,
 		.table_offset = entry->table_off,
 		.table_entries = entry->table_entries,
@@ -260,9 +260,10 @@ enum qcow2bm_code q2_carve_run(struct qcow2bm_image *image,
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_carve(struct qcow2bm_image *image,
-				const struct qcow2bm_report *report, qcow2bm_carve_fn *fn,
-				void *opaque, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_image_carve(struct qcow2bm_image *image,
+				      const struct qcow2bm_report *report,
+				      qcow2bm_carve_fn *fn, void *opaque,
+				      struct qcow2bm_error *err)
 {
 	return q2_carve_run(image, report, Q2_CARVE_WINDOW_SHIFT, fn, opaque, err);
 }

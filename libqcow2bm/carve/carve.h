@@ -11,7 +11,7 @@
 #define Q2_CARVE_WINDOW_SHIFT \
 	20 /* log2 of clusters whose free ones are in memory together */
 
-/* qcow2bm_carve() over windows of 1 << window_shift clusters, so that a test need not have a large
+/* qcow2bm_image_carve() over windows of 1 << window_shift clusters, so that a test need not have a large
  * image. */
 enum qcow2bm_code q2_carve_run(struct qcow2bm_image *image,
 			       const struct qcow2bm_report *report, unsigned window_shift,

@@ -70,9 +70,9 @@ static enum qcow2bm_code show(struct qcow2bm_image *image, struct q2_holes *hole
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_read_metadata(struct qcow2bm_image *image,
-					qcow2bm_metadata_fn *fn, void *opaque,
-					struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_image_metadata(struct qcow2bm_image *image,
+					 qcow2bm_metadata_fn *fn, void *opaque,
+					 struct qcow2bm_error *err)
 {
 	struct q2_clusters areas = {0};
 	struct q2_holes holes = {.storage = image->storage, .length = image->file_bytes};

@@ -106,7 +106,7 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit,
 				   Q2_DIRECTORY_ENTRY_MIN_BYTES + carved->name_bytes,
 	};
 	bool is_enabled = recording == QCOW2BM_RECORDING_ON ||
-			  (recording == QCOW2BM_RECORDING_KEEP && carved->autoload);
+			  (recording == QCOW2BM_RECORDING_KEEP && carved->recording);
 	struct q2_staged *staged;
 	enum qcow2bm_code code = q2_edit_append(edit, name, name_bytes, &staged, err);
 	if (code != QCOW2BM_OK)
@@ -126,11 +126,10 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_recover_carved(struct qcow2bm_edit *edit,
-					 const struct qcow2bm_report *report,
-					 const struct qcow2bm_carved_options *options,
-					 const char *name, size_t name_bytes,
-					 struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_recover_carved(
+	struct qcow2bm_edit *edit, const struct qcow2bm_report *report,
+	const struct qcow2bm_carved_options *options, const char *name, size_t name_bytes,
+	struct qcow2bm_error *err)
 {
 	struct qcow2bm_carved carved = {0};
 	enum qcow2bm_code code = check_report(edit, report, err);

@@ -115,9 +115,10 @@ enum qcow2bm_code q2_check_is_about(const struct qcow2bm_report *report,
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_check(struct qcow2bm_image *image,
-				const struct qcow2bm_check_options *options,
-				struct qcow2bm_report **report, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_image_check(struct qcow2bm_image *image,
+				      const struct qcow2bm_check_options *options,
+				      struct qcow2bm_report **report,
+				      struct qcow2bm_error *err)
 {
 	return q2_check_run(image, options, Q2_REFERENCES_WINDOW_SHIFT, report, err);
 }

@@ -46,7 +46,7 @@ struct qcow2bm_report {
 	size_t unfit_tables; /* sound but for this: they do not fit the disk */
 };
 
-/* qcow2bm_check() over windows of 1 << window_shift clusters, at least 8: so that a test need not
+/* qcow2bm_image_check() over windows of 1 << window_shift clusters, at least 8: so that a test need not
  * have a large image. */
 enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
 			       const struct qcow2bm_check_options *options,

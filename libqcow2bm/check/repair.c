@@ -267,10 +267,10 @@ static enum qcow2bm_code stage_refcounts(const struct repair *repair,
 	return code == QCOW2BM_OK ? check_low(repair, err) : code;
 }
 
-enum qcow2bm_code qcow2bm_repair(struct qcow2bm_edit *edit,
-				 const struct qcow2bm_report *report,
-				 const struct qcow2bm_repair_options *options,
-				 struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_repair(struct qcow2bm_edit *edit,
+				      const struct qcow2bm_report *report,
+				      const struct qcow2bm_repair_options *options,
+				      struct qcow2bm_error *err)
 {
 	static const struct qcow2bm_repair_options defaults;
 	struct repair repair = {edit, report, options != NULL ? options : &defaults};

@@ -503,8 +503,8 @@ static enum qcow2bm_code check_index(const struct qcow2bm_image *image, size_t i
 		       idx, image->directory.count);
 }
 
-enum qcow2bm_code qcow2bm_judge(struct qcow2bm_image *image, size_t idx,
-				struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_bitmap_judge(struct qcow2bm_image *image, size_t idx,
+				       struct qcow2bm_error *err)
 {
 	if (idx == QCOW2BM_NOT_FOUND)
 		return q2_soundness_judge(image, err);

@@ -347,9 +347,10 @@ static bool is_want_of_room(int sys_errno)
 	return sys_errno == ENOSPC || sys_errno == EDQUOT || sys_errno == EFBIG;
 }
 
-enum qcow2bm_code qcow2bm_commit(struct qcow2bm_edit *edit,
-				 const struct qcow2bm_commit_options *options,
-				 struct qcow2bm_result *result, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
+				      const struct qcow2bm_commit_options *options,
+				      struct qcow2bm_result *result,
+				      struct qcow2bm_error *err)
 {
 	static const struct qcow2bm_commit_options defaults;
 	struct qcow2bm_result unwanted;

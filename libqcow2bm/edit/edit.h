@@ -90,7 +90,7 @@ struct qcow2bm_edit {
 	size_t room;
 	size_t live;     /* those that are not deleted */
 	size_t renamed;  /* committed ones that have a new name */
-	size_t *changed; /* indexes into staged, for qcow2bm_describe_change() */
+	size_t *changed; /* indexes into staged, for qcow2bm_edit_change() */
 	size_t changed_count;
 	struct q2_edit_repair repair;
 	struct q2_edit_layer layer;

@@ -36,12 +36,12 @@ enum qcow2bm_code q2_journal_keep_structures(struct q2_storage *journal,
 	if (code != QCOW2BM_OK)
 		return code;
 	code = keep_structures(image, journal, err);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_journal(struct qcow2bm_image *image, const char *path,
-				  struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_undo_begin(struct qcow2bm_image *image, const char *path,
+				     struct qcow2bm_error *err)
 {
 	if (!image->storage->writable)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
@@ -59,8 +59,7 @@ enum qcow2bm_code qcow2bm_journal(struct qcow2bm_image *image, const char *path,
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_journal_end(struct qcow2bm_image *image,
-				      struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_undo_end(struct qcow2bm_image *image, struct qcow2bm_error *err)
 {
 	if (!q2_journal_is(image->storage))
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,

@@ -6,7 +6,7 @@
 #include "../image/image.h"
 
 /* Keeps the bitmap directory and all tables, as far as they can be found. What else an edit lets
- * go it keeps when it frees it. Errors: as qcow2bm_journal(). */
+ * go it keeps when it frees it. Errors: as qcow2bm_undo_begin(). */
 enum qcow2bm_code q2_journal_keep_structures(struct q2_storage *journal,
 					     struct qcow2bm_error *err);
 

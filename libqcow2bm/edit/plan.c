@@ -410,7 +410,7 @@ static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan 
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_plan_edit(struct qcow2bm_edit *edit, unsigned flags,
+enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit, unsigned flags,
 				    struct qcow2bm_plan *plan, struct qcow2bm_error *err)
 {
 	struct q2_plan internal;
@@ -439,8 +439,8 @@ static size_t count_bitmaps(const struct q2_staged *staged)
 	return count;
 }
 
-void qcow2bm_describe_change(const struct qcow2bm_edit *edit, size_t idx,
-			     struct qcow2bm_change *change)
+void qcow2bm_edit_change(const struct qcow2bm_edit *edit, size_t idx,
+			 struct qcow2bm_change *change)
 {
 	*change = (struct qcow2bm_change){.kind = QCOW2BM_CHANGE_NONE};
 	if (q2_edit_enter(edit, NULL) != QCOW2BM_OK || idx >= edit->changed_count)

@@ -234,18 +234,18 @@ enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *file,
 		return code;
 	undoing.images.undo = &undoing.undo;
 	code = undo_edit(&undoing, err);
-	qcow2bm_close(undoing.images.before);
-	qcow2bm_close(undoing.images.now);
+	qcow2bm_image_close(undoing.images.before);
+	qcow2bm_image_close(undoing.images.now);
 	q2_spans_free(&undoing.images.altered);
 	q2_undo_free(&undoing.undo);
 	free(undoing.marks);
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_undo(const char *filename, const char *undo_filename,
-			       unsigned flags, unsigned wait_seconds,
-			       struct qcow2bm_undo_result *result,
-			       struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_undo_apply(const char *filename, const char *undo_filename,
+				     unsigned flags, unsigned wait_seconds,
+				     struct qcow2bm_undo_result *result,
+				     struct qcow2bm_error *err)
 {
 	struct q2_storage *image, *undo;
 	unsigned image_flags = (flags & QCOW2BM_UNDO_DRY_RUN ? 0u : Q2_STORAGE_WRITE) |

@@ -6,7 +6,7 @@
 #include "../image/image.h"
 #include "../undo/undo.h"
 
-/* All of qcow2bm_undo() with both files open. */
+/* All of qcow2bm_undo_apply() with both files open. */
 enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *file,
 			      unsigned flags, struct qcow2bm_undo_result *result,
 			      struct qcow2bm_error *err);

@@ -2,7 +2,7 @@
 /* What the header of an open image says, for the public. */
 #include "image.h"
 
-void qcow2bm_describe_image(const struct qcow2bm_image *image,
+void qcow2bm_image_describe(const struct qcow2bm_image *image,
 			    struct qcow2bm_image_info *info)
 {
 	const struct q2_header *header = &image->header;

@@ -82,11 +82,11 @@ struct qcow2bm_image {
 };
 
 /* Opens the image in `storage`, which the image owns from then on, also after a failure.
- * Errors: as qcow2bm_open(). */
+ * Errors: as qcow2bm_image_open(). */
 enum qcow2bm_code q2_image_open(struct qcow2bm_image **image, struct q2_storage *storage,
 				struct qcow2bm_error *err);
 
-/* The same for qcow2bm_open() with QCOW2BM_OPEN_DAMAGED. */
+/* The same for qcow2bm_image_open() with QCOW2BM_OPEN_DAMAGED. */
 enum qcow2bm_code q2_image_open_damaged(struct qcow2bm_image **image,
 					struct q2_storage *storage,
 					struct qcow2bm_error *err);

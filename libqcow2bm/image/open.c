@@ -222,7 +222,7 @@ static enum qcow2bm_code open_image(struct qcow2bm_image **result,
 		code = is_tolerant ? q2_salvage_load(image, err)
 				   : q2_directory_load(image, err);
 	if (code != QCOW2BM_OK) {
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 		return code;
 	}
 	*result = image;
@@ -249,9 +249,9 @@ static unsigned storage_flags(unsigned flags)
 	       (flags & QCOW2BM_OPEN_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
 }
 
-enum qcow2bm_code qcow2bm_open(struct qcow2bm_image **image, const char *filename,
-			       unsigned flags, unsigned wait_seconds,
-			       struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_image_open(struct qcow2bm_image **image, const char *filename,
+				     unsigned flags, unsigned wait_seconds,
+				     struct qcow2bm_error *err)
 {
 	struct q2_storage *storage;
 	enum qcow2bm_code code =
@@ -262,7 +262,7 @@ enum qcow2bm_code qcow2bm_open(struct qcow2bm_image **image, const char *filenam
 					    : q2_image_open(image, storage, err);
 }
 
-void qcow2bm_close(struct qcow2bm_image *image)
+void qcow2bm_image_close(struct qcow2bm_image *image)
 {
 	if (image == NULL)
 		return;

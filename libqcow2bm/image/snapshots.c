@@ -141,9 +141,9 @@ static char *terminated(char **slot, const uint8_t *bytes, size_t count)
 	return *slot;
 }
 
-enum qcow2bm_code qcow2bm_read_snapshot(struct qcow2bm_image *image, unsigned idx,
-					struct qcow2bm_snapshot *snapshot,
-					struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_image_snapshot(struct qcow2bm_image *image, unsigned idx,
+					 struct qcow2bm_snapshot *snapshot,
+					 struct qcow2bm_error *err)
 {
 	if (idx >= image->header.nb_snapshots)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,

@@ -60,7 +60,7 @@ static void run_edit(struct run *run, struct trial *trial, uint64_t at, uint64_t
 	memory_faults.is_on = false;
 	run->calls = memory_faults.calls;
 	run->failures = memory_faults.failures;
-	qcow2bm_close(other);
+	qcow2bm_image_close(other);
 	memory_file_free(&other_file);
 	run->left = memory_faults.blocks - blocks;
 }

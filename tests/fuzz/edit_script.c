@@ -41,7 +41,7 @@ static void stage_add(struct fuzz_input *script, struct qcow2bm_edit *edit,
 	if (staged->count == STAGED_MAX_BITMAPS)
 		return;
 	enum qcow2bm_code code =
-		qcow2bm_add(edit, name.bytes, name.count, bits, enabled, &err);
+		qcow2bm_edit_add(edit, name.bytes, name.count, bits, enabled, &err);
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK)
 		staged_add(staged, name.bytes, name.count, bits, enabled);
@@ -53,8 +53,8 @@ static void stage_rename(struct fuzz_input *script, struct qcow2bm_edit *edit,
 	struct name new_name;
 	struct qcow2bm_error err = {0};
 	take_name(script, staged, &new_name);
-	enum qcow2bm_code code = qcow2bm_rename(edit, name->bytes, name->count,
-						new_name.bytes, new_name.count, &err);
+	enum qcow2bm_code code = qcow2bm_edit_rename(
+		edit, name->bytes, name->count, new_name.bytes, new_name.count, &err);
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK)
 		staged_rename(staged_find(staged, name->bytes, name->count),
@@ -67,8 +67,8 @@ static void stage_merge(struct fuzz_input *script, struct qcow2bm_edit *edit,
 	struct name source;
 	struct qcow2bm_error err = {0};
 	take_name(script, staged, &source);
-	enum qcow2bm_code code = qcow2bm_merge(edit, name->bytes, name->count, NULL,
-					       source.bytes, source.count, &err);
+	enum qcow2bm_code code = qcow2bm_edit_merge(edit, name->bytes, name->count, NULL,
+						    source.bytes, source.count, &err);
 	fuzz_check_error(code, &err);
 	if (code != QCOW2BM_OK)
 		return;
@@ -85,7 +85,8 @@ static void stage_simple(unsigned operation, struct qcow2bm_edit *edit,
 {
 	static enum qcow2bm_code (*const stage[])(struct qcow2bm_edit *, const char *,
 						  size_t, struct qcow2bm_error *) = {
-		qcow2bm_delete, qcow2bm_clear, qcow2bm_enable, qcow2bm_disable};
+		qcow2bm_edit_delete, qcow2bm_edit_clear, qcow2bm_edit_enable,
+		qcow2bm_edit_disable};
 	struct qcow2bm_error err = {0};
 	enum qcow2bm_code code = stage[operation](edit, name->bytes, name->count, &err);
 	fuzz_check_error(code, &err);
@@ -99,7 +100,7 @@ static void stage_simple(unsigned operation, struct qcow2bm_edit *edit,
 		bitmap->has_new_content = true;
 	}
 	if (operation >= 2)
-		bitmap->entry.autoload = operation == 2;
+		bitmap->entry.recording = operation == 2;
 }
 
 void edit_script_stage(struct fuzz_input *script, struct qcow2bm_edit *edit,

@@ -95,7 +95,7 @@ static void judge(enum qcow2bm_code code, struct memory_file *file,
 			     "neither the old nor the new state");
 	}
 	staged_free(&found);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 static void edit(struct qcow2bm_image *image, struct memory_file *file,
@@ -117,7 +117,7 @@ static void edit(struct qcow2bm_image *image, struct memory_file *file,
 							      : 0u)};
 		struct qcow2bm_error err = {0};
 		edit_script_stage(script, edit, &wanted);
-		enum qcow2bm_code code = qcow2bm_commit(edit, &commit, NULL, &err);
+		enum qcow2bm_code code = qcow2bm_edit_commit(edit, &commit, NULL, &err);
 		fuzz_check_error(code, &err);
 		/* Deleting is the cure for a bitmap that cannot be read or that names what is
 		 * written in place: it may be written over before the edit fails. */
@@ -159,7 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	storage = fault_storage_open(storage, &fault);
 	if (q2_image_open(&image, storage, NULL) == QCOW2BM_OK) {
 		edit(image, &file, &script, options);
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	memory_file_free(&file);
 	return 0;

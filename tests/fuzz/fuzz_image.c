@@ -46,8 +46,8 @@ static enum qcow2bm_code read_extents(struct qcow2bm_image *image, size_t idx,
 {
 	struct qcow2bm_error err = {0};
 	*reading = (struct reading){.at = start};
-	enum qcow2bm_code code =
-		qcow2bm_extents(image, idx, start, length, 0, add_extent, reading, &err);
+	enum qcow2bm_code code = qcow2bm_bitmap_extents(image, idx, start, length, 0,
+							add_extent, reading, &err);
 	fuzz_check_error(code, &err);
 	return code;
 }
@@ -57,10 +57,10 @@ static void read_bits(struct qcow2bm_image *image, size_t idx, uint64_t virtual_
 {
 	struct qcow2bm_measure counted = {0}, uncounted = {0};
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code = qcow2bm_measure(image, idx, 0, &uncounted, &err);
+	enum qcow2bm_code code = qcow2bm_bitmap_measure(image, idx, 0, &uncounted, &err);
 	fuzz_check_error(code, &err);
 	err = (struct qcow2bm_error){0};
-	code = qcow2bm_measure(image, idx, QCOW2BM_READ_COUNT, &counted, &err);
+	code = qcow2bm_bitmap_measure(image, idx, QCOW2BM_READ_COUNT, &counted, &err);
 	fuzz_check_error(code, &err);
 	struct reading whole, part;
 	enum qcow2bm_code read = read_extents(image, idx, 0, UINT64_MAX, &whole);
@@ -90,25 +90,27 @@ static void plan_edit(struct qcow2bm_image *image, unsigned flags)
 	fuzz_check_error(code, &err);
 	if (code != QCOW2BM_OK)
 		return;
-	(void)qcow2bm_add(edit, "new", 3, qcow2bm_default_granularity_bits(image), true,
-			  NULL);
-	for (size_t i = 0; i < qcow2bm_count(image) && i < MAX_BITMAPS; i++) {
+	(void)qcow2bm_edit_add(edit, "new", 3,
+			       qcow2bm_image_default_granularity_bits(image), true, NULL);
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image) && i < MAX_BITMAPS; i++) {
 		struct qcow2bm_bitmap bitmap;
-		qcow2bm_describe(image, i, &bitmap);
-		(void)qcow2bm_merge(edit, "new", 3, NULL, bitmap.name, bitmap.name_bytes,
-				    NULL);
+		qcow2bm_bitmap_describe(image, i, &bitmap);
+		(void)qcow2bm_edit_merge(edit, "new", 3, NULL, bitmap.name,
+					 bitmap.name_bytes, NULL);
 		if (i % 3 == 0)
-			(void)qcow2bm_delete(edit, bitmap.name, bitmap.name_bytes, NULL);
+			(void)qcow2bm_edit_delete(edit, bitmap.name, bitmap.name_bytes,
+						  NULL);
 		if (i % 3 == 1)
-			(void)qcow2bm_clear(edit, bitmap.name, bitmap.name_bytes, NULL);
+			(void)qcow2bm_edit_clear(edit, bitmap.name, bitmap.name_bytes,
+						 NULL);
 	}
 	struct qcow2bm_plan plan;
 	err = (struct qcow2bm_error){0};
-	code = qcow2bm_plan_edit(edit, flags, &plan, &err);
+	code = qcow2bm_edit_plan(edit, flags, &plan, &err);
 	fuzz_check_error(code, &err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan.changes; i++) {
 		struct qcow2bm_change change;
-		qcow2bm_describe_change(edit, i, &change);
+		qcow2bm_edit_change(edit, i, &change);
 		fuzz_require((change.old_name == NULL) ==
 					     (change.kind == QCOW2BM_CHANGE_ADD) &&
 				     (change.new_name == NULL) ==
@@ -121,21 +123,23 @@ static void plan_edit(struct qcow2bm_image *image, unsigned flags)
 static void read_image(struct qcow2bm_image *image)
 {
 	struct qcow2bm_image_info info;
-	qcow2bm_describe_image(image, &info);
-	for (size_t i = 0; i < qcow2bm_count(image) && i < MAX_BITMAPS; i++) {
+	qcow2bm_image_describe(image, &info);
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image) && i < MAX_BITMAPS; i++) {
 		struct qcow2bm_bitmap bitmap;
-		qcow2bm_describe(image, i, &bitmap);
+		qcow2bm_bitmap_describe(image, i, &bitmap);
 		fuzz_require((bitmap.problem != NULL) ==
 				     (bitmap.state == QCOW2BM_STATE_CORRUPT),
 			     "a state does not fit the problem");
-		fuzz_require(qcow2bm_find(image, bitmap.name, bitmap.name_bytes) <= i,
+		fuzz_require(qcow2bm_bitmap_find(image, bitmap.name, bitmap.name_bytes) <=
+				     i,
 			     "a bitmap is not found by its name");
 		read_bits(image, i, info.virtual_bytes);
 	}
 	for (unsigned i = 0; i <= info.snapshots && i < 8; i++) {
 		struct qcow2bm_snapshot snapshot;
 		struct qcow2bm_error err = {0};
-		enum qcow2bm_code code = qcow2bm_read_snapshot(image, i, &snapshot, &err);
+		enum qcow2bm_code code =
+			qcow2bm_image_snapshot(image, i, &snapshot, &err);
 		fuzz_check_error(code, &err);
 		fuzz_require(code != QCOW2BM_OK || i < info.snapshots,
 			     "a snapshot too many");
@@ -166,14 +170,14 @@ static void check_and_carve(struct memory_file *file)
 	fuzz_check_error(code, &err);
 	if (code != QCOW2BM_OK)
 		return;
-	code = qcow2bm_check(image, NULL, &report, &err);
+	code = qcow2bm_image_check(image, NULL, &report, &err);
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK) {
-		code = qcow2bm_carve(image, report, count_carved, &count, &err);
+		code = qcow2bm_image_carve(image, report, count_carved, &count, &err);
 		fuzz_check_error(code, &err);
 		qcow2bm_report_free(report);
 	}
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -189,7 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK) {
 		read_image(image);
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	check_and_carve(&file);
 	fuzz_require(file.length == size &&

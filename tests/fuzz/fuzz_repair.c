@@ -70,13 +70,13 @@ static void look(struct view *view, struct qcow2bm_image *image)
 	for (size_t i = 0; i < view->count; i++) {
 		struct qcow2bm_bitmap bitmap;
 		uint64_t digest = 1;
-		qcow2bm_describe(image, i, &bitmap);
+		qcow2bm_bitmap_describe(image, i, &bitmap);
 		for (size_t c = 0; c < bitmap.name_bytes; c++)
 			digest = mix(digest, (uint8_t)bitmap.name[c]);
 		digest = mix(digest, bitmap.granularity_bits);
-		digest = mix(digest, bitmap.in_use * 2u + bitmap.autoload);
-		digest =
-			mix(digest, (uint64_t)qcow2bm_extents(image, i, 0, UINT64_MAX,
+		digest = mix(digest, bitmap.in_use * 2u + bitmap.recording);
+		digest = mix(digest,
+			     (uint64_t)qcow2bm_bitmap_extents(image, i, 0, UINT64_MAX,
 							      QCOW2BM_READ_UNTRUSTED,
 							      mix_extent, &digest, NULL));
 		view->bitmaps[i] = (struct seen){digest, true};
@@ -102,7 +102,7 @@ static void note_sound(struct view *view, struct qcow2bm_image *image,
 	}
 	for (size_t i = 0; i < view->count; i++) {
 		struct qcow2bm_bitmap bitmap;
-		qcow2bm_describe(image, i, &bitmap);
+		qcow2bm_bitmap_describe(image, i, &bitmap);
 		if ((options & OPTION_DROP_ALL) != 0 ||
 		    ((options & OPTION_DROP_FIRST) != 0 && i == 0) ||
 		    ((options & OPTION_DROP_IN_USE) != 0 && bitmap.in_use))
@@ -167,7 +167,8 @@ static void check_again(struct memory_file *file, unsigned options, bool may_lea
 		.flags = OPTION_TRUST | (options & OPTION_DROP_ALL)};
 	fuzz_require(q2_image_open_damaged(&image, memory_storage_open(file), &err) ==
 				     QCOW2BM_OK &&
-			     qcow2bm_check(image, NULL, &report, &err) == QCOW2BM_OK,
+			     qcow2bm_image_check(image, NULL, &report, &err) ==
+				     QCOW2BM_OK,
 		     "after the repair it cannot be checked: %s", err.sentence);
 	for (size_t i = 0; i < qcow2bm_report_count(report); i++) {
 		const struct qcow2bm_problem *problem = qcow2bm_report_problem(report, i);
@@ -179,15 +180,16 @@ static void check_again(struct memory_file *file, unsigned options, bool may_lea
 			     "the repair left: %s: %s", problem->code, problem->sentence);
 	}
 	fuzz_require(qcow2bm_edit_begin(&edit, image, &err) == QCOW2BM_OK &&
-			     qcow2bm_repair(edit, report, &trust, &err) == QCOW2BM_OK &&
-			     qcow2bm_plan_edit(edit, 0, &plan, &err) == QCOW2BM_OK,
+			     qcow2bm_edit_repair(edit, report, &trust, &err) ==
+				     QCOW2BM_OK &&
+			     qcow2bm_edit_plan(edit, 0, &plan, &err) == QCOW2BM_OK,
 		     "a second repair is refused: %s", err.sentence);
 	fuzz_require(plan.changes == 0 && (may_leak || plan.write_clusters == 0),
 		     "a second repair has %zu changes, %llu clusters", plan.changes,
 		     (unsigned long long)plan.write_clusters);
 	qcow2bm_edit_end(edit);
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 static void judge(struct memory_file *file, const struct view *before, unsigned options)
@@ -197,16 +199,16 @@ static void judge(struct memory_file *file, const struct view *before, unsigned 
 	struct view after = {.count = 0};
 	fuzz_require(q2_image_open(&image, memory_storage_open(file), &err) == QCOW2BM_OK,
 		     "after the repair it does not open: %s", err.sentence);
-	after.count = qcow2bm_count(image);
+	after.count = qcow2bm_bitmap_count(image);
 	for (size_t i = 0; i < after.count; i++) {
 		struct qcow2bm_bitmap bitmap;
-		qcow2bm_describe(image, i, &bitmap);
+		qcow2bm_bitmap_describe(image, i, &bitmap);
 		fuzz_require(bitmap.problem == NULL,
 			     "after the repair bitmap %zu is corrupt: %s", i,
 			     bitmap.problem);
 	}
 	look(&after, image);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	compare(before, &after);
 	/* Where the structures are too broken to plan with, the last bitmap is dropped by the header
 	 * alone, and what it had is for a second repair; so is what may be left of damaged ones. */
@@ -232,10 +234,10 @@ static enum qcow2bm_code repair(struct qcow2bm_image *image,
 		.drop = &first,
 		.drop_count = (options & OPTION_DROP_FIRST) != 0,
 	};
-	code = qcow2bm_repair(edit, report, &wanted, &err);
+	code = qcow2bm_edit_repair(edit, report, &wanted, &err);
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK) {
-		code = qcow2bm_commit(edit, NULL, result, &err);
+		code = qcow2bm_edit_commit(edit, NULL, result, &err);
 		fuzz_check_error(code, &err);
 	}
 	qcow2bm_edit_end(edit);
@@ -245,14 +247,14 @@ static enum qcow2bm_code repair(struct qcow2bm_image *image,
 static void check_and_repair(struct qcow2bm_image *image, struct memory_file *file,
 			     struct fault_plan *fault, unsigned options)
 {
-	struct view before = {.count = qcow2bm_count(image)};
+	struct view before = {.count = qcow2bm_bitmap_count(image)};
 	struct qcow2bm_report *report;
 	struct qcow2bm_error err = {0};
 	struct others others;
 	struct qcow2bm_result result = {.switched = false};
 	if (before.count > MAX_BITMAPS)
 		return;
-	enum qcow2bm_code code = qcow2bm_check(image, NULL, &report, &err);
+	enum qcow2bm_code code = qcow2bm_image_check(image, NULL, &report, &err);
 	fuzz_check_error(code, &err);
 	if (code != QCOW2BM_OK)
 		return;
@@ -293,7 +295,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK) {
 		check_and_repair(image, &file, &fault, options);
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	memory_file_free(&file);
 	return 0;

@@ -34,18 +34,18 @@ bool staged_read(struct staged *staged, struct qcow2bm_image *image)
 {
 	struct qcow2bm_image_info info;
 	memset(staged, 0, sizeof(*staged));
-	qcow2bm_describe_image(image, &info);
+	qcow2bm_image_describe(image, &info);
 	staged->virtual_bytes = info.virtual_bytes;
 	/* An edit that is cut off may leave an extension that does not count. */
 	if (!info.bitmaps_consistent)
 		return true;
-	if (qcow2bm_count(image) > STAGED_MAX_BITMAPS)
+	if (qcow2bm_bitmap_count(image) > STAGED_MAX_BITMAPS)
 		return false;
 	bool all = true;
-	for (size_t i = 0; i < qcow2bm_count(image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
 		struct staged_bitmap *bitmap = &staged->bitmaps[staged->count++];
-		bool is_judged = qcow2bm_judge(image, i, NULL) == QCOW2BM_OK;
-		qcow2bm_describe(image, i, &bitmap->entry);
+		bool is_judged = qcow2bm_bitmap_judge(image, i, NULL) == QCOW2BM_OK;
+		qcow2bm_bitmap_describe(image, i, &bitmap->entry);
 		all = all && is_judged;
 		bitmap->has_problem = bitmap->entry.problem != NULL;
 		bitmap->entry.problem = NULL;
@@ -53,9 +53,9 @@ bool staged_read(struct staged *staged, struct qcow2bm_image *image)
 			fuzz_copy(bitmap->entry.name, bitmap->entry.name_bytes);
 		bitmap->sources = (uint64_t)1 << i;
 		struct reader reader = {.dirty = &bitmap->dirty};
-		bitmap->code =
-			qcow2bm_extents(image, i, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
-					add_extent, &reader, NULL);
+		bitmap->code = qcow2bm_bitmap_extents(image, i, 0, UINT64_MAX,
+						      QCOW2BM_READ_UNTRUSTED, add_extent,
+						      &reader, NULL);
 		if (bitmap->code != QCOW2BM_OK)
 			bitmap->dirty.count = 0;
 		all = all && !reader.too_many;
@@ -90,7 +90,7 @@ void staged_add(struct staged *staged, const char *name, size_t bytes,
 	*bitmap = (struct staged_bitmap){
 		.entry = {.granularity_bits = granularity_bits,
 			  .state = enabled ? QCOW2BM_STATE_VALID : QCOW2BM_STATE_DISABLED,
-			  .autoload = enabled},
+			  .recording = enabled},
 		.has_new_content = true,
 	};
 	staged_rename(bitmap, name, bytes);
@@ -195,7 +195,8 @@ static const char *find_difference(const struct staged_bitmap *a,
 		return "name";
 	if (a->entry.granularity_bits != b->entry.granularity_bits)
 		return "granularity";
-	if (a->entry.autoload != b->entry.autoload || a->entry.in_use != b->entry.in_use)
+	if (a->entry.recording != b->entry.recording ||
+	    a->entry.in_use != b->entry.in_use)
 		return "flags";
 	if (a->entry.extra_bytes != b->entry.extra_bytes)
 		return "extra data";

@@ -163,9 +163,9 @@ static struct qcow2bm_report *check(struct qcow2bm_image **image,
 	struct qcow2bm_report *report;
 	if (q2_image_open_damaged(image, memory_storage_open(file), NULL) != QCOW2BM_OK)
 		return NULL;
-	if (qcow2bm_check(*image, NULL, &report, NULL) == QCOW2BM_OK)
+	if (qcow2bm_image_check(*image, NULL, &report, NULL) == QCOW2BM_OK)
 		return report;
-	qcow2bm_close(*image);
+	qcow2bm_image_close(*image);
 	return NULL;
 }
 
@@ -178,9 +178,9 @@ static enum qcow2bm_code commit(struct qcow2bm_image *image,
 	enum qcow2bm_code code = qcow2bm_edit_begin(&edit, image, NULL);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_repair(edit, report, options, NULL);
+	code = qcow2bm_edit_repair(edit, report, options, NULL);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_commit(edit, NULL, &result, NULL);
+		code = qcow2bm_edit_commit(edit, NULL, &result, NULL);
 	qcow2bm_edit_end(edit);
 	return code;
 }
@@ -196,9 +196,9 @@ static bool repair(struct trial *trial, const struct qcow2bm_repair_options *opt
 	/* Which of two bitmaps of one name goes is the user's word. */
 	bool is_word = options->drop_count != 0 && has_code(report, "name-duplicate");
 	bool done = !is_word && commit(image, report, options) == QCOW2BM_OK;
-	size_t before = qcow2bm_count(image);
+	size_t before = qcow2bm_bitmap_count(image);
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	trial->figures->repaired += done;
 	trial->figures->refused += !done && !is_word;
 	if (!done)
@@ -234,7 +234,7 @@ static void check_alone(struct trial *trial)
 		judge(trial, &trial->damaged, "check");
 	}
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 static void try_damages(struct trial *trial, struct random *random)

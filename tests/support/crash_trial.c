@@ -169,12 +169,12 @@ static const char *judge_by_opening(const struct memory_file *file,
 	if (q2_image_open(&image, memory_storage_open(&shown), NULL) != QCOW2BM_OK)
 		return "the library cannot open it";
 	size_t usable = 0;
-	for (size_t i = 0; i < qcow2bm_count(image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
 		struct qcow2bm_bitmap bitmap;
-		qcow2bm_describe(image, i, &bitmap);
+		qcow2bm_bitmap_describe(image, i, &bitmap);
 		usable += bitmap.state != QCOW2BM_STATE_CORRUPT;
 	}
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return usable == state->bitmap_count ? NULL : "the library finds other bitmaps";
 }
 

@@ -591,9 +591,9 @@ static enum qcow2bm_code repair(struct qcow2bm_image *image,
 	enum qcow2bm_code code = qcow2bm_edit_begin(&edit, image, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_repair(edit, report, &options, err);
+	code = qcow2bm_edit_repair(edit, report, &options, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_commit(edit, NULL, result, err);
+		code = qcow2bm_edit_commit(edit, NULL, result, err);
 	qcow2bm_edit_end(edit);
 	return code;
 }
@@ -609,14 +609,14 @@ enum qcow2bm_code damaged_image_repair(struct q2_storage *storage,
 	enum qcow2bm_code code = q2_image_open_damaged(&image, storage, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_check(image, NULL, &report, err);
+	code = qcow2bm_image_check(image, NULL, &report, err);
 	if (code == QCOW2BM_OK) {
 		if (has_code != NULL)
 			*has_code = names_code(report, damaged->code);
 		code = repair(image, report, damaged, result, err);
 		qcow2bm_report_free(report);
 	}
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return code;
 }
 

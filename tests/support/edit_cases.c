@@ -375,11 +375,11 @@ static void delete_a(struct memory_file *file)
 	struct qcow2bm_edit *edit = NULL;
 	if (q2_image_open(&image, memory_storage_open(file), NULL) != QCOW2BM_OK ||
 	    qcow2bm_edit_begin(&edit, image, NULL) != QCOW2BM_OK ||
-	    qcow2bm_delete(edit, "a", 1, NULL) != QCOW2BM_OK ||
-	    qcow2bm_commit(edit, &options, NULL, NULL) != QCOW2BM_OK)
+	    qcow2bm_edit_delete(edit, "a", 1, NULL) != QCOW2BM_OK ||
+	    qcow2bm_edit_commit(edit, &options, NULL, NULL) != QCOW2BM_OK)
 		abort();
 	qcow2bm_edit_end(edit);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 static void build_shape(const struct shape *shape, struct memory_file *file)
@@ -469,7 +469,7 @@ static enum qcow2bm_code recover(struct qcow2bm_edit *edit, const char *name,
 {
 	const struct qcow2bm_recover_options options = {.method = method,
 							.accept_unsafe = true};
-	return qcow2bm_recover(edit, name, strlen(name), &options, NULL, err);
+	return qcow2bm_edit_recover(edit, name, strlen(name), &options, NULL, err);
 }
 
 /* The last whole entry of a. */
@@ -488,13 +488,13 @@ static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, const char *name,
 {
 	struct qcow2bm_carved_options options = {.accept_unsafe = true};
 	struct qcow2bm_report *report;
-	enum qcow2bm_code code = qcow2bm_check(edit->image, NULL, &report, err);
+	enum qcow2bm_code code = qcow2bm_image_check(edit->image, NULL, &report, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_carve(edit->image, report, choose_carved, &options, err);
+	code = qcow2bm_image_carve(edit->image, report, choose_carved, &options, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_recover_carved(edit, report, &options, name, strlen(name),
-					      err);
+		code = qcow2bm_edit_recover_carved(edit, report, &options, name,
+						   strlen(name), err);
 	qcow2bm_report_free(report);
 	return code;
 }
@@ -507,11 +507,11 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *
 		abort();
 	size_t bytes = strlen(name), more_bytes = strlen(more);
 	if (strcmp(verb, "add") == 0)
-		return qcow2bm_add(edit, name, bytes, 9, true, err);
+		return qcow2bm_edit_add(edit, name, bytes, 9, true, err);
 	if (strcmp(verb, "delete") == 0)
-		return qcow2bm_delete(edit, name, bytes, err);
+		return qcow2bm_edit_delete(edit, name, bytes, err);
 	if (strcmp(verb, "rename") == 0)
-		return qcow2bm_rename(edit, name, bytes, more, more_bytes, err);
+		return qcow2bm_edit_rename(edit, name, bytes, more, more_bytes, err);
 	if (strcmp(verb, "stored") == 0)
 		return recover(edit, name, QCOW2BM_RECOVER_STORED, err);
 	if (strcmp(verb, "allocated") == 0)
@@ -521,15 +521,16 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *
 	if (strcmp(verb, "carved") == 0)
 		return bring_back(edit, name, err);
 	if (strcmp(verb, "clear") == 0)
-		return qcow2bm_clear(edit, name, bytes, err);
+		return qcow2bm_edit_clear(edit, name, bytes, err);
 	if (strcmp(verb, "enable") == 0)
-		return qcow2bm_enable(edit, name, bytes, err);
+		return qcow2bm_edit_enable(edit, name, bytes, err);
 	if (strcmp(verb, "disable") == 0)
-		return qcow2bm_disable(edit, name, bytes, err);
+		return qcow2bm_edit_disable(edit, name, bytes, err);
 	if (strcmp(verb, "merge") == 0)
-		return qcow2bm_merge(edit, name, bytes, NULL, more, more_bytes, err);
+		return qcow2bm_edit_merge(edit, name, bytes, NULL, more, more_bytes, err);
 	if (strcmp(verb, "merge-from") == 0)
-		return qcow2bm_merge(edit, name, bytes, other, more, more_bytes, err);
+		return qcow2bm_edit_merge(edit, name, bytes, other, more, more_bytes,
+					  err);
 	abort();
 }
 
@@ -566,9 +567,9 @@ enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 	if (code == QCOW2BM_OK)
 		code = stage_all(staged, other, edit, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_commit(staged, options, result, err);
+		code = qcow2bm_edit_commit(staged, options, result, err);
 	qcow2bm_edit_end(staged);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return code;
 }
 
@@ -580,7 +581,7 @@ enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
 	struct qcow2bm_image *other = edit_case_other(edit, &other_file);
 	enum qcow2bm_code code =
 		edit_case_run_with(storage, other, edit, options, result, err);
-	qcow2bm_close(other);
+	qcow2bm_image_close(other);
 	memory_file_free(&other_file);
 	return code;
 }

@@ -71,16 +71,17 @@ static const char *compare_bits(const struct model_bitmap *bitmap, uint64_t virt
 	struct extents extents = {.bitmap = bitmap, .last = -1};
 	struct qcow2bm_measure measure;
 	enum qcow2bm_code code =
-		qcow2bm_extents(image, idx, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
-				check_extent, &extents, NULL);
+		qcow2bm_bitmap_extents(image, idx, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
+				       check_extent, &extents, NULL);
 	if (extents.problem != NULL)
 		return extents.problem;
 	if (code != QCOW2BM_OK)
 		return "the extents cannot be read";
 	if (extents.at != virtual_bytes)
 		return "the extents do not reach to the end of the disk";
-	if (qcow2bm_measure(image, idx, QCOW2BM_READ_COUNT | QCOW2BM_READ_UNTRUSTED,
-			    &measure, NULL) != QCOW2BM_OK)
+	if (qcow2bm_bitmap_measure(image, idx,
+				   QCOW2BM_READ_COUNT | QCOW2BM_READ_UNTRUSTED, &measure,
+				   NULL) != QCOW2BM_OK)
 		return "the bitmap cannot be measured";
 	return measure.dirty_bytes != extents.dirty_bytes ? "dirty bytes differ" : NULL;
 }
@@ -99,23 +100,23 @@ static enum qcow2bm_state expected_state(const struct model_bitmap *bitmap)
 
 const char *model_compare_library(const struct model *model, struct qcow2bm_image *image)
 {
-	if (qcow2bm_count(image) != model->count)
-		return "qcow2bm_count() differs";
-	if (qcow2bm_judge(image, QCOW2BM_NOT_FOUND, NULL) != QCOW2BM_OK)
+	if (qcow2bm_bitmap_count(image) != model->count)
+		return "qcow2bm_bitmap_count() differs";
+	if (qcow2bm_bitmap_judge(image, QCOW2BM_NOT_FOUND, NULL) != QCOW2BM_OK)
 		return "the bitmaps cannot be judged";
 	for (size_t i = 0; i < model->count; i++) {
 		const struct model_bitmap *bitmap = &model->bitmaps[i];
 		struct qcow2bm_bitmap described;
-		qcow2bm_describe(image, i, &described);
+		qcow2bm_bitmap_describe(image, i, &described);
 		if (described.name_bytes != bitmap->name_bytes ||
 		    memcmp(described.name, bitmap->name, bitmap->name_bytes) != 0)
-			return "qcow2bm_describe() has another name";
-		if (qcow2bm_find(image, bitmap->name, bitmap->name_bytes) != i)
-			return "qcow2bm_find() finds another";
+			return "qcow2bm_bitmap_describe() has another name";
+		if (qcow2bm_bitmap_find(image, bitmap->name, bitmap->name_bytes) != i)
+			return "qcow2bm_bitmap_find() finds another";
 		if (described.granularity_bits != bitmap->granularity_bits ||
 		    described.extra_bytes != bitmap->extra_bytes ||
 		    described.state != expected_state(bitmap))
-			return "qcow2bm_describe() differs";
+			return "qcow2bm_bitmap_describe() differs";
 		const char *problem =
 			compare_bits(bitmap, model->virtual_bytes, image, i);
 		if (problem != NULL)

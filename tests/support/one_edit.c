@@ -16,9 +16,9 @@ static enum qcow2bm_code run_on(struct one_edit *edit, struct qcow2bm_image *ima
 	if (code == QCOW2BM_OK)
 		code = stage(staged, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_plan_edit(staged, flags, &edit->plan, &edit->err);
+		code = qcow2bm_edit_plan(staged, flags, &edit->plan, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_commit(staged, &options, &edit->result, &edit->err);
+		code = qcow2bm_edit_commit(staged, &options, &edit->result, &edit->err);
 	qcow2bm_edit_end(staged);
 	return code;
 }
@@ -37,7 +37,7 @@ enum qcow2bm_code one_edit_run(struct one_edit *edit, stage_fn *stage, unsigned 
 	enum qcow2bm_code code = q2_image_open(&image, storage, &edit->err);
 	if (code == QCOW2BM_OK) {
 		code = run_on(edit, image, stage, flags);
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	edit->is_sound =
 		inspect_load(&edit->inspect, edit->file.bytes, edit->file.length);

@@ -58,8 +58,8 @@ static void stage_add(struct random_edit *edit, struct random_edit_outcome *outc
 	bool enabled = random_percent(edit->random, 50);
 	outcome->expected = model_add(edit->staged, name.bytes, name.count,
 				      granularity_bits, enabled);
-	outcome->code = qcow2bm_add(edit->edit, name.bytes, name.count, granularity_bits,
-				    enabled, &outcome->err);
+	outcome->code = qcow2bm_edit_add(edit->edit, name.bytes, name.count,
+					 granularity_bits, enabled, &outcome->err);
 }
 
 static void stage_rename(struct random_edit *edit, struct random_edit_outcome *outcome)
@@ -67,8 +67,8 @@ static void stage_rename(struct random_edit *edit, struct random_edit_outcome *o
 	struct name name = name_of(edit, edit->staged), to = new_name(edit);
 	outcome->expected =
 		model_rename(edit->staged, name.bytes, name.count, to.bytes, to.count);
-	outcome->code = qcow2bm_rename(edit->edit, name.bytes, name.count, to.bytes,
-				       to.count, &outcome->err);
+	outcome->code = qcow2bm_edit_rename(edit->edit, name.bytes, name.count, to.bytes,
+					    to.count, &outcome->err);
 }
 
 static void stage_merge(struct random_edit *edit, struct random_edit_outcome *outcome)
@@ -81,9 +81,9 @@ static void stage_merge(struct random_edit *edit, struct random_edit_outcome *ou
 					       edit->other, source.bytes, source.count)
 			   : model_merge(edit->staged, to.bytes, to.count, source.bytes,
 					 source.count);
-	outcome->code = qcow2bm_merge(edit->edit, to.bytes, to.count,
-				      from_other ? edit->other_image : NULL, source.bytes,
-				      source.count, &outcome->err);
+	outcome->code = qcow2bm_edit_merge(edit->edit, to.bytes, to.count,
+					   from_other ? edit->other_image : NULL,
+					   source.bytes, source.count, &outcome->err);
 }
 
 static void stage_by_name(struct random_edit *edit, uint64_t kind,
@@ -92,22 +92,22 @@ static void stage_by_name(struct random_edit *edit, uint64_t kind,
 	struct name name = name_of(edit, edit->staged);
 	if (kind == 0) {
 		outcome->expected = model_delete(edit->staged, name.bytes, name.count);
-		outcome->code =
-			qcow2bm_delete(edit->edit, name.bytes, name.count, &outcome->err);
+		outcome->code = qcow2bm_edit_delete(edit->edit, name.bytes, name.count,
+						    &outcome->err);
 	} else if (kind == 1) {
 		outcome->expected = model_clear(edit->staged, name.bytes, name.count);
-		outcome->code =
-			qcow2bm_clear(edit->edit, name.bytes, name.count, &outcome->err);
+		outcome->code = qcow2bm_edit_clear(edit->edit, name.bytes, name.count,
+						   &outcome->err);
 	} else if (kind == 2) {
 		outcome->expected =
 			model_enable(edit->staged, name.bytes, name.count, true);
-		outcome->code =
-			qcow2bm_enable(edit->edit, name.bytes, name.count, &outcome->err);
+		outcome->code = qcow2bm_edit_enable(edit->edit, name.bytes, name.count,
+						    &outcome->err);
 	} else {
 		outcome->expected =
 			model_enable(edit->staged, name.bytes, name.count, false);
-		outcome->code = qcow2bm_disable(edit->edit, name.bytes, name.count,
-						&outcome->err);
+		outcome->code = qcow2bm_edit_disable(edit->edit, name.bytes, name.count,
+						     &outcome->err);
 	}
 }
 

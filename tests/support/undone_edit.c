@@ -185,7 +185,7 @@ void undone_edit_mark(struct memory_file *file)
 	for (size_t i = 0; i < image->directory.count; i++)
 		file->bytes[image->directory.bitmaps[i].off + Q2_DIRECTORY_FLAGS_OFF +
 			    3] |= Q2_DIRECTORY_FLAG_IN_USE;
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 bool undone_edit_same_directory(struct memory_file *a, struct memory_file *b)
@@ -195,8 +195,8 @@ bool undone_edit_same_directory(struct memory_file *a, struct memory_file *b)
 		    x->directory.size == y->directory.size &&
 		    x->has_bitmaps_extension == y->has_bitmaps_extension &&
 		    x->header.autoclear_features == y->header.autoclear_features;
-	qcow2bm_close(x);
-	qcow2bm_close(y);
+	qcow2bm_image_close(x);
+	qcow2bm_image_close(y);
 	return same;
 }
 
@@ -207,7 +207,7 @@ bool undone_edit_has_valid(struct memory_file *file)
 	for (size_t i = 0; i < image->directory.count; i++)
 		has |= !(image->directory.bitmaps[i].entry.flags &
 			 Q2_DIRECTORY_FLAG_IN_USE);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return has;
 }
 

@@ -70,7 +70,7 @@ enum qcow2bm_code carve_world_delete_one(struct qcow2bm_edit *edit,
 					 struct qcow2bm_error *err)
 {
 	const char *name = carve_world.names[carve_world.staged_idx];
-	return qcow2bm_delete(edit, name, sizeof(carve_world.names[0]), err);
+	return qcow2bm_edit_delete(edit, name, sizeof(carve_world.names[0]), err);
 }
 
 enum qcow2bm_code carve_world_delete_all(struct qcow2bm_edit *edit,
@@ -103,11 +103,11 @@ void carve_world_look(struct carve_seen *seen, unsigned window_shift)
 	assert_int_equal(
 		q2_image_open(&image, memory_storage_open(&carve_world.edit.file), &err),
 		QCOW2BM_OK);
-	assert_int_equal(qcow2bm_check(image, NULL, &report, &err), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, &err), QCOW2BM_OK);
 	if (q2_carve_run(image, report, window_shift, see, seen, &err) != QCOW2BM_OK)
 		fail_msg("%s", err.sentence);
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 struct qcow2bm_carved carve_world_find(size_t idx, enum qcow2bm_carved_state state)

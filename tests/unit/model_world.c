@@ -38,8 +38,8 @@ void model_world_begin(struct world *world)
 
 void model_world_end(struct world *world)
 {
-	qcow2bm_close(world->image);
-	qcow2bm_close(world->other_image);
+	qcow2bm_image_close(world->image);
+	qcow2bm_image_close(world->other_image);
 	record_log_free(&world->log);
 	memory_file_free(&world->before);
 	random_image_free(&world->disk);
@@ -176,7 +176,7 @@ bool model_world_check_bitmaps(struct world *world, const struct model *model,
 	struct qcow2bm_image *image = open_bytes(world, file);
 	problem = model_compare_library(model, image);
 	CHECK(world, problem == NULL, "%s", problem);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return true;
 }
 

@@ -76,18 +76,18 @@ static void map_guest(struct one_edit *edit, uint64_t l2_entry)
 
 static enum qcow2bm_code clear_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_clear(edit, "a", 1, err);
+	return qcow2bm_edit_clear(edit, "a", 1, err);
 }
 
 static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_delete(edit, "a", 1, err);
+	return qcow2bm_edit_delete(edit, "a", 1, err);
 }
 
 static enum qcow2bm_code merge_b_into_a(struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "a", 1, NULL, "b", 1, err);
+	return qcow2bm_edit_merge(edit, "a", 1, NULL, "b", 1, err);
 }
 
 static void check_refused(struct one_edit *edit, stage_fn *stage, const char *words)

@@ -61,20 +61,21 @@ static void begin(struct world *world)
 			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&world->edit, world->image, NULL),
 			 QCOW2BM_OK);
-	assert_int_equal(qcow2bm_add(world->edit, "a", 1, 9, true, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_add(world->edit, "a", 1, 9, true, NULL),
+			 QCOW2BM_OK);
 }
 
 static enum qcow2bm_code commit(struct world *world)
 {
 	const struct qcow2bm_commit_options options = {.interrupted = wants_to_stop,
 						       .opaque = world};
-	return qcow2bm_commit(world->edit, &options, &world->result, &world->err);
+	return qcow2bm_edit_commit(world->edit, &options, &world->result, &world->err);
 }
 
 static void end(struct world *world)
 {
 	qcow2bm_edit_end(world->edit);
-	qcow2bm_close(world->image);
+	qcow2bm_image_close(world->image);
 	record_log_free(&world->log);
 	memory_file_free(&world->file);
 }

@@ -14,7 +14,8 @@
 static enum qcow2bm_code rename_one(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	const char *name = carve_world.names[carve_world.staged_idx];
-	return qcow2bm_rename(edit, name, sizeof(carve_world.names[0]), "new", 3, err);
+	return qcow2bm_edit_rename(edit, name, sizeof(carve_world.names[0]), "new", 3,
+				   err);
 }
 
 static void look_through_windows(const struct carve_seen *whole)
@@ -43,7 +44,7 @@ static void every_entry_is_found_whatever_the_window(void **state)
 			assert_int_equal(whole.all[i].state, QCOW2BM_CARVED_INTACT);
 			assert_int_equal(whole.all[i].granularity_bits,
 					 carve_world_granularity_bits[i]);
-			assert_int_equal(whole.all[i].autoload,
+			assert_int_equal(whole.all[i].recording,
 					 carve_world_flags[i] != 0);
 			assert_true(whole.all[i].fits_disk);
 		}
@@ -98,7 +99,7 @@ static void no_more_is_looked_at_than_that(void **state)
 	assert_int_equal(
 		q2_image_open(&image, memory_storage_open(&carve_world.edit.file), NULL),
 		QCOW2BM_OK);
-	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
 	/* Enough for the table, for all, and, as it is known then, for any number of times. */
 	static const uint64_t budgets[] = {0, 1024, 1 << 20, 0};
 	static const enum qcow2bm_carved_state states[] = {
@@ -114,7 +115,7 @@ static void no_more_is_looked_at_than_that(void **state)
 	}
 	q2_remains_close(&remains);
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	carve_world_forget();
 }
 

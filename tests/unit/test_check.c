@@ -118,7 +118,8 @@ static void check_windows(struct one_edit *edit, const char *findings,
 	struct qcow2bm_image *opened = open_damaged(edit);
 	struct qcow2bm_report *whole;
 	char found[512];
-	assert_int_equal(qcow2bm_check(opened, NULL, &whole, &edit->err), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(opened, NULL, &whole, &edit->err),
+			 QCOW2BM_OK);
 	describe(whole, found);
 	assert_string_equal(found, findings);
 	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++) {
@@ -126,7 +127,7 @@ static void check_windows(struct one_edit *edit, const char *findings,
 		assert_int_equal(
 			q2_check_run(opened, NULL, shifts[i], &parts, &edit->err),
 			QCOW2BM_OK);
-		assert_same_report(whole, parts, qcow2bm_count(opened));
+		assert_same_report(whole, parts, qcow2bm_bitmap_count(opened));
 		qcow2bm_report_free(parts);
 	}
 	if (report != NULL) {
@@ -135,7 +136,7 @@ static void check_windows(struct one_edit *edit, const char *findings,
 		return;
 	}
 	qcow2bm_report_free(whole);
-	qcow2bm_close(opened);
+	qcow2bm_image_close(opened);
 }
 
 static void check_is(struct one_edit *edit, const char *findings)
@@ -209,7 +210,7 @@ static void refcounts_that_are_wrong(void **state)
 		    q2_clusters_total(&report->leaked) == 1);
 	assert_int_equal(report->verdicts[0], Q2_VERDICT_KEEP);
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -238,7 +239,7 @@ static void data_that_is_the_guests(void **state)
 	assert_false(has(&report->leaked, guest));
 	assert_false(has(&report->leaked, data_of(&edit, 1, 0) >> CLUSTER_BITS));
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -264,7 +265,7 @@ static void several_problems_of_one_bitmap(void **state)
 	build_two(&edit, 2);
 	struct qcow2bm_image *image = open_damaged(&edit);
 	uint64_t off = image->directory.bitmaps[0].off;
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_store(&edit, off + 16, 1, 7);    /* type */
 	one_edit_store(&edit, off + 12, 4, 0x11); /* flags */
 	one_edit_store(&edit, off + 17, 1, 40);   /* granularity_bits */
@@ -289,14 +290,14 @@ static void damage_of_the_guest_is_no_failure(void **state)
 		struct qcow2bm_report *report;
 		one_edit_store(&edit, l1, 8, bad[i]);
 		struct qcow2bm_image *image = open_damaged(&edit);
-		assert_int_equal(qcow2bm_check(image, NULL, &report, &edit.err),
+		assert_int_equal(qcow2bm_image_check(image, NULL, &report, &edit.err),
 				 QCOW2BM_OK);
 		assert_string_equal(qcow2bm_report_problem(report, 0)->code,
 				    "guest-l1-entry");
 		assert_false(report->guest_is_sound);
 		assert_int_equal(report->verdicts[0], Q2_VERDICT_KEEP);
 		qcow2bm_report_free(report);
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	one_edit_store(&edit, l1, 8, entry);
 	one_edit_store(&edit, INCOMPATIBLE_OFF, 8, 2 | 1);
@@ -343,11 +344,12 @@ static void in_use_by_whom(void **state)
 		struct qcow2bm_report *report;
 		char found[512];
 		image->storage->writer = cases[i].writer;
-		assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
+		assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL),
+				 QCOW2BM_OK);
 		describe(report, found);
 		assert_string_equal(found, cases[i].findings);
 		qcow2bm_report_free(report);
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	one_edit_free(&edit);
 }
@@ -385,13 +387,14 @@ static void interruption_and_progress(void **state)
 		const struct qcow2bm_check_options options = {.interrupted = interrupt,
 							      .progress = note_progress,
 							      .opaque = &calls};
-		enum qcow2bm_code code = qcow2bm_check(image, &options, &report, NULL);
+		enum qcow2bm_code code =
+			qcow2bm_image_check(image, &options, &report, NULL);
 		assert_int_equal(code, n < 2 ? QCOW2BM_EINTERRUPTED : QCOW2BM_OK);
 		assert_int_equal(report != NULL, code == QCOW2BM_OK);
 		assert_true(n < 2 || (calls.total != 0 && calls.done == calls.total));
 		qcow2bm_report_free(report);
 	}
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -406,13 +409,13 @@ static void quick_counts_bitmaps_alone(void **state)
 	const struct qcow2bm_check_options options = {.flags = QCOW2BM_CHECK_QUICK};
 	struct qcow2bm_report *report;
 	char found[512];
-	assert_int_equal(qcow2bm_check(image, &options, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, &options, &report, NULL), QCOW2BM_OK);
 	describe(report, found);
 	assert_string_equal(found, "a:overlap-bitmap b:overlap-bitmap");
 	assert_false(report->totals.walked);
 	assert_int_equal(report->leaked.count, 0);
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 

@@ -37,7 +37,7 @@ static void build_two(struct one_edit *edit)
 static enum qcow2bm_code clear(struct qcow2bm_edit *edit, const char *name,
 			       struct qcow2bm_error *err)
 {
-	return qcow2bm_clear(edit, name, 1, err);
+	return qcow2bm_edit_clear(edit, name, 1, err);
 }
 
 static enum qcow2bm_code clear_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
@@ -60,7 +60,7 @@ static enum qcow2bm_code clear_b_twice(struct qcow2bm_edit *edit,
 static enum qcow2bm_code merge_and_clear_b(struct qcow2bm_edit *edit,
 					   struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_merge(edit, "b", 1, NULL, "a", 1, err);
+	enum qcow2bm_code code = qcow2bm_edit_merge(edit, "b", 1, NULL, "a", 1, err);
 	return code == QCOW2BM_OK ? clear_b(edit, err) : code;
 }
 
@@ -68,13 +68,14 @@ static enum qcow2bm_code clear_b_and_merge(struct qcow2bm_edit *edit,
 					   struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = clear_b(edit, err);
-	return code == QCOW2BM_OK ? qcow2bm_merge(edit, "b", 1, NULL, "a", 1, err) : code;
+	return code == QCOW2BM_OK ? qcow2bm_edit_merge(edit, "b", 1, NULL, "a", 1, err)
+				  : code;
 }
 
 static enum qcow2bm_code add_and_clear_c(struct qcow2bm_edit *edit,
 					 struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_add(edit, "c", 1, 9, true, err);
+	enum qcow2bm_code code = qcow2bm_edit_add(edit, "c", 1, 9, true, err);
 	return code == QCOW2BM_OK ? clear(edit, "c", err) : code;
 }
 

@@ -111,9 +111,9 @@ static enum qcow2bm_code run(struct world *world, stage_fn *stage)
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
 	assert_int_equal(stage(edit, NULL), QCOW2BM_OK);
 	enum qcow2bm_code code =
-		qcow2bm_commit(edit, &world->options, &world->result, &world->err);
+		qcow2bm_edit_commit(edit, &world->options, &world->result, &world->err);
 	qcow2bm_edit_end(edit);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return code;
 }
 
@@ -126,18 +126,18 @@ static bool is_as_before(const struct world *world)
 
 static enum qcow2bm_code add_c(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "c", 1, 9, true, err);
+	return qcow2bm_edit_add(edit, "c", 1, 9, true, err);
 }
 
 static enum qcow2bm_code merge_a_into_b(struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "b", 1, NULL, "a", 1, err);
+	return qcow2bm_edit_merge(edit, "b", 1, NULL, "a", 1, err);
 }
 
 static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_delete(edit, "a", 1, err);
+	return qcow2bm_edit_delete(edit, "a", 1, err);
 }
 
 /* ---- The caller wants to stop ---- */

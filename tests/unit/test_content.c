@@ -51,7 +51,7 @@ static uint64_t entry_of(const struct one_edit *edit, size_t bitmap, uint64_t id
 static enum qcow2bm_code merge(struct qcow2bm_edit *edit, const char *into,
 			       const char *source, struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, into, 1, NULL, source, 1, err);
+	return qcow2bm_edit_merge(edit, into, 1, NULL, source, 1, err);
 }
 
 static void run(struct one_edit *edit, stage_fn *stage)
@@ -68,7 +68,7 @@ static enum qcow2bm_code copy_a_which_stays(struct qcow2bm_edit *edit,
 {
 	enum qcow2bm_code code = merge(edit, "a", "c", err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_clear(edit, "b", 1, err);
+		code = qcow2bm_edit_clear(edit, "b", 1, err);
 	return code == QCOW2BM_OK ? merge(edit, "b", "a", err) : code;
 }
 
@@ -88,10 +88,10 @@ static void data_of_a_bitmap_that_stays_is_copied(void **state)
 static enum qcow2bm_code move_x_into_b(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_clear(edit, "b", 1, err);
+	enum qcow2bm_code code = qcow2bm_edit_clear(edit, "b", 1, err);
 	if (code == QCOW2BM_OK)
 		code = merge(edit, "b", "x", err);
-	return code == QCOW2BM_OK ? qcow2bm_delete(edit, "x", 1, err) : code;
+	return code == QCOW2BM_OK ? qcow2bm_edit_delete(edit, "x", 1, err) : code;
 }
 
 /* A bit of x is two of b. */

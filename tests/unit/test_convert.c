@@ -68,7 +68,7 @@ static struct world *begin(uint64_t bit_count, unsigned granularity_bits,
 static void end(struct world *world)
 {
 	q2_source_close(&world->source);
-	qcow2bm_close(world->image);
+	qcow2bm_image_close(world->image);
 	memory_file_free(&world->file);
 	free(world);
 }

@@ -178,7 +178,7 @@ static void check_refused(uint64_t off, unsigned bytes, uint64_t value, const ch
 	one_edit_store(&edit, AUTOCLEAR_OFF, 8, 0);
 	struct qcow2bm_image *image = load(&edit, Q2_WRITER_NONE, QCOW2BM_OK);
 	assert_int_equal(image->directory.count, 0);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -204,7 +204,7 @@ static void without_the_extension_there_are_no_bitmaps(void **state)
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, &edit.err),
 			 QCOW2BM_EUNSUPPORTED);
 	assert_non_null(strstr(edit.err.sentence, "no bitmaps extension"));
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -225,19 +225,19 @@ static void states_tell_who_is_writing(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct qcow2bm_bitmap bitmap;
 		struct qcow2bm_image *image = load(&edit, cases[i].writer, QCOW2BM_OK);
-		qcow2bm_describe(image, 0, &bitmap);
+		qcow2bm_bitmap_describe(image, 0, &bitmap);
 		assert_int_equal(bitmap.state, QCOW2BM_STATE_VALID);
-		qcow2bm_describe(image, 1, &bitmap);
+		qcow2bm_bitmap_describe(image, 1, &bitmap);
 		assert_int_equal(bitmap.state, cases[i].state);
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	one_edit_store(&edit, AUTOCLEAR_OFF, 8, 0);
 	struct qcow2bm_image *image = load(&edit, Q2_WRITER_NONE, QCOW2BM_OK);
 	struct qcow2bm_bitmap bitmap;
-	qcow2bm_describe(image, 0, &bitmap);
+	qcow2bm_bitmap_describe(image, 0, &bitmap);
 	assert_int_equal(bitmap.state, QCOW2BM_STATE_CORRUPT);
 	assert_non_null(strstr(bitmap.problem, "autoclear bit 0"));
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 

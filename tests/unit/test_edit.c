@@ -44,7 +44,7 @@ static void build_four(struct one_edit *edit)
 
 static enum qcow2bm_code add_e(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "e", 1, 12, true, err);
+	return qcow2bm_edit_add(edit, "e", 1, 12, true, err);
 }
 
 /* ---- Images ---- */
@@ -87,80 +87,80 @@ static void version_2_is_not_edited(void **state)
 
 static enum qcow2bm_code empty_name(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "", 0, 12, true, err);
+	return qcow2bm_edit_add(edit, "", 0, 12, true, err);
 }
 
 static enum qcow2bm_code long_name(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	static char name[1024];
 	memset(name, 'n', sizeof(name));
-	return qcow2bm_rename(edit, "a", 1, name, sizeof(name), err);
+	return qcow2bm_edit_rename(edit, "a", 1, name, sizeof(name), err);
 }
 
 static enum qcow2bm_code nul_name(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "x\0y", 3, 12, true, err);
+	return qcow2bm_edit_add(edit, "x\0y", 3, 12, true, err);
 }
 
 static enum qcow2bm_code small_granularity(struct qcow2bm_edit *edit,
 					   struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "e", 1, 8, true, err);
+	return qcow2bm_edit_add(edit, "e", 1, 8, true, err);
 }
 
 static enum qcow2bm_code large_granularity(struct qcow2bm_edit *edit,
 					   struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "e", 1, 32, true, err);
+	return qcow2bm_edit_add(edit, "e", 1, 32, true, err);
 }
 
 static enum qcow2bm_code add_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "a", 1, 12, true, err);
+	return qcow2bm_edit_add(edit, "a", 1, 12, true, err);
 }
 
 static enum qcow2bm_code rename_to_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_rename(edit, "d", 1, "a", 1, err);
+	return qcow2bm_edit_rename(edit, "d", 1, "a", 1, err);
 }
 
 static enum qcow2bm_code clear_nobody(struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
 {
-	return qcow2bm_clear(edit, "aa", 2, err);
+	return qcow2bm_edit_clear(edit, "aa", 2, err);
 }
 
 static enum qcow2bm_code merge_nobody(struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "a", 1, NULL, "z", 1, err);
+	return qcow2bm_edit_merge(edit, "a", 1, NULL, "z", 1, err);
 }
 
 static enum qcow2bm_code clear_b(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_clear(edit, "b", 1, err);
+	return qcow2bm_edit_clear(edit, "b", 1, err);
 }
 
 static enum qcow2bm_code merge_b(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "a", 1, NULL, "b", 1, err);
+	return qcow2bm_edit_merge(edit, "a", 1, NULL, "b", 1, err);
 }
 
 static enum qcow2bm_code enable_c(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_enable(edit, "c", 1, err);
+	return qcow2bm_edit_enable(edit, "c", 1, err);
 }
 
 static enum qcow2bm_code delete_c(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_delete(edit, "c", 1, err);
+	return qcow2bm_edit_delete(edit, "c", 1, err);
 }
 
 static enum qcow2bm_code clear_deleted(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_delete(edit, "a", 1, err);
-	return code == QCOW2BM_OK ? qcow2bm_clear(edit, "a", 1, err) : code;
+	enum qcow2bm_code code = qcow2bm_edit_delete(edit, "a", 1, err);
+	return code == QCOW2BM_OK ? qcow2bm_edit_clear(edit, "a", 1, err) : code;
 }
 
 static void operations_that_are_refused(void **state)
@@ -201,32 +201,32 @@ static void operations_that_are_refused(void **state)
 
 static enum qcow2bm_code enable_d(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_enable(edit, "d", 1, err);
+	return qcow2bm_edit_enable(edit, "d", 1, err);
 }
 
 static enum qcow2bm_code rename_and_back(struct qcow2bm_edit *edit,
 					 struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_rename(edit, "a", 1, "z", 1, err);
-	return code == QCOW2BM_OK ? qcow2bm_rename(edit, "z", 1, "a", 1, err) : code;
+	enum qcow2bm_code code = qcow2bm_edit_rename(edit, "a", 1, "z", 1, err);
+	return code == QCOW2BM_OK ? qcow2bm_edit_rename(edit, "z", 1, "a", 1, err) : code;
 }
 
 static enum qcow2bm_code add_and_delete(struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = add_e(edit, err);
-	return code == QCOW2BM_OK ? qcow2bm_delete(edit, "e", 1, err) : code;
+	return code == QCOW2BM_OK ? qcow2bm_edit_delete(edit, "e", 1, err) : code;
 }
 
 static enum qcow2bm_code merge_empty(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "a", 1, NULL, "d", 1, err);
+	return qcow2bm_edit_merge(edit, "a", 1, NULL, "d", 1, err);
 }
 
 static enum qcow2bm_code merge_itself(struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "a", 1, NULL, "a", 1, err);
+	return qcow2bm_edit_merge(edit, "a", 1, NULL, "a", 1, err);
 }
 
 static void what_changes_nothing_writes_nothing(void **state)
@@ -248,7 +248,7 @@ static void what_changes_nothing_writes_nothing(void **state)
 /* The first edit computes that nothing changes; the second must find the same bits. */
 static enum qcow2bm_code merge_d(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "d", 1, NULL, "a", 1, err);
+	return qcow2bm_edit_merge(edit, "d", 1, NULL, "a", 1, err);
 }
 
 static void the_second_merge_of_a_source_writes_nothing(void **state)

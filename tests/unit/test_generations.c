@@ -56,7 +56,7 @@ static void build_both(void)
 static void forget_both(void)
 {
 	for (size_t i = 0; i < 2; i++) {
-		qcow2bm_close(images[i]);
+		qcow2bm_image_close(images[i]);
 		images[i] = NULL;
 		memory_file_free(&files[i]);
 	}
@@ -73,15 +73,15 @@ static struct qcow2bm_edit *begin(struct qcow2bm_image *image)
 static void delete_a(struct qcow2bm_image *image)
 {
 	struct qcow2bm_edit *edit = begin(image);
-	assert_int_equal(qcow2bm_delete(edit, "a", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_delete(edit, "a", 1, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(edit);
 }
 
 static struct qcow2bm_report *check(struct qcow2bm_image *image)
 {
 	struct qcow2bm_report *report = NULL;
-	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
 	return report;
 }
 
@@ -114,19 +114,19 @@ static void expect_outdated(struct qcow2bm_edit *edit, struct qcow2bm_report *re
 	static const struct qcow2bm_carved_options carved;
 	struct qcow2bm_plan plan;
 	struct qcow2bm_change change;
-	EXPECT(qcow2bm_add(edit, "e", 1, 12, true, &err), words);
-	EXPECT(qcow2bm_delete(edit, "b", 1, &err), words);
-	EXPECT(qcow2bm_rename(edit, "b", 1, "f", 1, &err), words);
-	EXPECT(qcow2bm_clear(edit, "b", 1, &err), words);
-	EXPECT(qcow2bm_enable(edit, "b", 1, &err), words);
-	EXPECT(qcow2bm_disable(edit, "b", 1, &err), words);
-	EXPECT(qcow2bm_merge(edit, "c", 1, NULL, "b", 1, &err), words);
-	EXPECT(qcow2bm_recover(edit, "b", 1, &recover, NULL, &err), words);
-	EXPECT(qcow2bm_repair(edit, report, NULL, &err), words);
-	EXPECT(qcow2bm_recover_carved(edit, report, &carved, "g", 1, &err), words);
-	EXPECT(qcow2bm_plan_edit(edit, 0, &plan, &err), words);
-	EXPECT(qcow2bm_commit(edit, NULL, NULL, &err), words);
-	qcow2bm_describe_change(edit, 0, &change);
+	EXPECT(qcow2bm_edit_add(edit, "e", 1, 12, true, &err), words);
+	EXPECT(qcow2bm_edit_delete(edit, "b", 1, &err), words);
+	EXPECT(qcow2bm_edit_rename(edit, "b", 1, "f", 1, &err), words);
+	EXPECT(qcow2bm_edit_clear(edit, "b", 1, &err), words);
+	EXPECT(qcow2bm_edit_enable(edit, "b", 1, &err), words);
+	EXPECT(qcow2bm_edit_disable(edit, "b", 1, &err), words);
+	EXPECT(qcow2bm_edit_merge(edit, "c", 1, NULL, "b", 1, &err), words);
+	EXPECT(qcow2bm_edit_recover(edit, "b", 1, &recover, NULL, &err), words);
+	EXPECT(qcow2bm_edit_repair(edit, report, NULL, &err), words);
+	EXPECT(qcow2bm_edit_recover_carved(edit, report, &carved, "g", 1, &err), words);
+	EXPECT(qcow2bm_edit_plan(edit, 0, &plan, &err), words);
+	EXPECT(qcow2bm_edit_commit(edit, NULL, NULL, &err), words);
+	qcow2bm_edit_change(edit, 0, &change);
 	assert_int_equal(change.kind, QCOW2BM_CHANGE_NONE);
 	assert_null(change.old_name);
 }
@@ -138,15 +138,15 @@ static void an_edit_is_over_when_another_is_committed(void **state)
 	struct qcow2bm_edit *late = begin(images[0]);
 	struct qcow2bm_report *report = check(images[0]);
 	struct qcow2bm_plan plan;
-	assert_int_equal(qcow2bm_delete(late, "b", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_add(late, "e", 1, 12, true, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_plan_edit(late, 0, &plan, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_delete(late, "b", 1, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_add(late, "e", 1, 12, true, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_plan(late, 0, &plan, NULL), QCOW2BM_OK);
 	delete_a(images[0]);
 	expect_outdated(late, report, "the edit was staged before the last commit");
 	qcow2bm_edit_end(late);
 	qcow2bm_report_free(report);
-	assert_int_equal(qcow2bm_count(images[0]), 2);
-	assert_int_equal(qcow2bm_find(images[0], "b", 1), 0);
+	assert_int_equal(qcow2bm_bitmap_count(images[0]), 2);
+	assert_int_equal(qcow2bm_bitmap_find(images[0], "b", 1), 0);
 	forget_both();
 }
 
@@ -156,8 +156,8 @@ static void an_edit_is_over_when_its_image_is_closed(void **state)
 	build_both();
 	struct qcow2bm_edit *late = begin(images[0]);
 	struct qcow2bm_report *report = check(images[0]);
-	assert_int_equal(qcow2bm_delete(late, "b", 1, NULL), QCOW2BM_OK);
-	qcow2bm_close(images[0]);
+	assert_int_equal(qcow2bm_edit_delete(late, "b", 1, NULL), QCOW2BM_OK);
+	qcow2bm_image_close(images[0]);
 	images[0] = NULL;
 	expect_outdated(late, report, "the edit was staged of an image that is closed");
 	qcow2bm_edit_end(late);
@@ -170,13 +170,13 @@ static void the_edit_that_was_committed_goes_on(void **state)
 	(void)state;
 	build_both();
 	struct qcow2bm_edit *edit = begin(images[0]);
-	assert_int_equal(qcow2bm_delete(edit, "a", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_delete(edit, "a", 1, NULL), QCOW2BM_ENOTFOUND);
-	assert_int_equal(qcow2bm_delete(edit, "b", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_delete(edit, "a", 1, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_delete(edit, "a", 1, NULL), QCOW2BM_ENOTFOUND);
+	assert_int_equal(qcow2bm_edit_delete(edit, "b", 1, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(edit);
-	assert_int_equal(qcow2bm_count(images[0]), 1);
+	assert_int_equal(qcow2bm_bitmap_count(images[0]), 1);
 	forget_both();
 }
 
@@ -186,11 +186,11 @@ static void an_edit_of_nothing_leaves_the_others(void **state)
 	(void)state;
 	build_both();
 	struct qcow2bm_edit *late = begin(images[0]), *nothing = begin(images[0]);
-	assert_int_equal(qcow2bm_delete(late, "b", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_disable(nothing, "a", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(nothing, NULL, NULL, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(late, NULL, NULL, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_find(images[0], "b", 1), QCOW2BM_NOT_FOUND);
+	assert_int_equal(qcow2bm_edit_delete(late, "b", 1, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_disable(nothing, "a", 1, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(nothing, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(late, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_bitmap_find(images[0], "b", 1), QCOW2BM_NOT_FOUND);
 	qcow2bm_edit_end(late);
 	qcow2bm_edit_end(nothing);
 	forget_both();
@@ -205,10 +205,11 @@ static void a_source_is_over_when_its_image_changes(void **state)
 		build_both();
 		struct qcow2bm_edit *edit = begin(images[0]);
 		struct qcow2bm_plan plan;
-		assert_int_equal(qcow2bm_merge(edit, "c", 1, images[1], "b", 1, NULL),
-				 QCOW2BM_OK);
+		assert_int_equal(
+			qcow2bm_edit_merge(edit, "c", 1, images[1], "b", 1, NULL),
+			QCOW2BM_OK);
 		if (is_closed) {
-			qcow2bm_close(images[1]);
+			qcow2bm_image_close(images[1]);
 			images[1] = NULL;
 		} else {
 			delete_a(images[1]);
@@ -218,13 +219,13 @@ static void a_source_is_over_when_its_image_changes(void **state)
 				    "is closed"
 				  : "a source of bits was staged before the last "
 				    "commit";
-		EXPECT(qcow2bm_plan_edit(edit, 0, &plan, &err), words);
-		EXPECT(qcow2bm_commit(edit, NULL, NULL, &err), words);
+		EXPECT(qcow2bm_edit_plan(edit, 0, &plan, &err), words);
+		EXPECT(qcow2bm_edit_commit(edit, NULL, NULL, &err), words);
 		qcow2bm_edit_end(edit);
 		struct qcow2bm_measure measure;
-		assert_int_equal(
-			qcow2bm_measure(images[0], 2, QCOW2BM_READ_COUNT, &measure, NULL),
-			QCOW2BM_OK);
+		assert_int_equal(qcow2bm_bitmap_measure(images[0], 2, QCOW2BM_READ_COUNT,
+							&measure, NULL),
+				 QCOW2BM_OK);
 		assert_int_equal(measure.dirty_bytes, 0);
 		forget_both();
 	}
@@ -235,13 +236,13 @@ static void sources_that_are_forgotten_do_not_matter(void **state)
 	(void)state;
 	build_both();
 	struct qcow2bm_edit *edit = begin(images[0]);
-	assert_int_equal(qcow2bm_merge(edit, "c", 1, images[1], "b", 1, NULL),
+	assert_int_equal(qcow2bm_edit_merge(edit, "c", 1, images[1], "b", 1, NULL),
 			 QCOW2BM_OK);
-	assert_int_equal(qcow2bm_merge(edit, "c", 1, images[1], "b", 1, NULL),
+	assert_int_equal(qcow2bm_edit_merge(edit, "c", 1, images[1], "b", 1, NULL),
 			 QCOW2BM_OK);
-	assert_int_equal(qcow2bm_clear(edit, "c", 1, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_clear(edit, "c", 1, NULL), QCOW2BM_OK);
 	delete_a(images[1]);
-	assert_int_equal(qcow2bm_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(edit);
 	forget_both();
 }
@@ -257,14 +258,15 @@ static void a_report_is_over_when_its_image_changes(void **state)
 	struct qcow2bm_report *report = check(images[0]);
 	delete_a(images[0]);
 	struct qcow2bm_edit *edit = begin(images[0]);
-	EXPECT(qcow2bm_repair(edit, report, NULL, &err), words);
-	EXPECT(qcow2bm_carve(images[0], report, ignore_carved, NULL, &err), words);
-	EXPECT(qcow2bm_recover_carved(edit, report, &carved, "g", 1, &err), words);
+	EXPECT(qcow2bm_edit_repair(edit, report, NULL, &err), words);
+	EXPECT(qcow2bm_image_carve(images[0], report, ignore_carved, NULL, &err), words);
+	EXPECT(qcow2bm_edit_recover_carved(edit, report, &carved, "g", 1, &err), words);
 	qcow2bm_report_free(report);
 	report = check(images[0]);
-	assert_int_equal(qcow2bm_carve(images[0], report, ignore_carved, NULL, NULL),
-			 QCOW2BM_OK);
-	EXPECT(qcow2bm_carve(images[1], report, ignore_carved, NULL, &err),
+	assert_int_equal(
+		qcow2bm_image_carve(images[0], report, ignore_carved, NULL, NULL),
+		QCOW2BM_OK);
+	EXPECT(qcow2bm_image_carve(images[1], report, ignore_carved, NULL, &err),
 	       "the report is about another image");
 	qcow2bm_edit_end(edit);
 	forget_both();
@@ -290,25 +292,26 @@ static void indexes_that_nobody_has(void **state)
 	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
 		struct qcow2bm_bitmap bitmap;
 		struct qcow2bm_measure measure;
-		qcow2bm_describe(images[0], indexes[i], &bitmap);
+		qcow2bm_bitmap_describe(images[0], indexes[i], &bitmap);
 		assert_int_equal(bitmap.state, QCOW2BM_STATE_CORRUPT);
 		assert_int_equal(bitmap.name_bytes, 0);
 		assert_non_null(bitmap.name);
 		assert_non_null(bitmap.problem);
-		EXPECT(qcow2bm_measure(images[0], indexes[i], 0, &measure, &err),
+		EXPECT(qcow2bm_bitmap_measure(images[0], indexes[i], 0, &measure, &err),
 		       "no bitmap number");
-		EXPECT(qcow2bm_extents(images[0], indexes[i], 0, UINT64_MAX,
-				       QCOW2BM_READ_UNTRUSTED, ignore_extent, NULL, &err),
+		EXPECT(qcow2bm_bitmap_extents(images[0], indexes[i], 0, UINT64_MAX,
+					      QCOW2BM_READ_UNTRUSTED, ignore_extent, NULL,
+					      &err),
 		       "no bitmap number");
 		if (indexes[i] != QCOW2BM_NOT_FOUND)
-			EXPECT(qcow2bm_judge(images[0], indexes[i], &err),
+			EXPECT(qcow2bm_bitmap_judge(images[0], indexes[i], &err),
 			       "no bitmap number");
 	}
 	struct qcow2bm_edit *edit = begin(images[0]);
 	struct qcow2bm_change change;
-	qcow2bm_describe_change(edit, 0, &change); /* it was not planned */
+	qcow2bm_edit_change(edit, 0, &change); /* it was not planned */
 	assert_int_equal(change.kind, QCOW2BM_CHANGE_NONE);
-	qcow2bm_describe_change(edit, SIZE_MAX, &change);
+	qcow2bm_edit_change(edit, SIZE_MAX, &change);
 	assert_int_equal(change.kind, QCOW2BM_CHANGE_NONE);
 	qcow2bm_edit_end(edit);
 	forget_both();
@@ -319,13 +322,13 @@ static void what_is_not_there_has_an_errno(void **state)
 	(void)state;
 	struct qcow2bm_error err = {0};
 	assert_int_equal(
-		qcow2bm_undo("/no/such/image", "/no/such/undo", 0, 0, NULL, &err),
+		qcow2bm_undo_apply("/no/such/image", "/no/such/undo", 0, 0, NULL, &err),
 		QCOW2BM_ESYSTEM);
 	assert_int_equal(err.sys_errno, ENOENT);
 	assert_non_null(strstr(err.sentence, "the undo file '/no/such/undo'"));
 	struct qcow2bm_image *image;
 	err = (struct qcow2bm_error){0};
-	assert_int_equal(qcow2bm_open(&image, "/no/such/image", 0, 0, &err),
+	assert_int_equal(qcow2bm_image_open(&image, "/no/such/image", 0, 0, &err),
 			 QCOW2BM_ESYSTEM);
 	assert_int_equal(err.sys_errno, ENOENT);
 }

@@ -40,8 +40,9 @@ static void build_full(struct one_edit *edit, unsigned order, bool near_table_en
 
 static enum qcow2bm_code copy_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_add(edit, "b", 1, 9, true, err);
-	return code == QCOW2BM_OK ? qcow2bm_merge(edit, "b", 1, NULL, "a", 1, err) : code;
+	enum qcow2bm_code code = qcow2bm_edit_add(edit, "b", 1, 9, true, err);
+	return code == QCOW2BM_OK ? qcow2bm_edit_merge(edit, "b", 1, NULL, "a", 1, err)
+				  : code;
 }
 
 static uint64_t table_off(const struct memory_file *file)
@@ -121,7 +122,7 @@ static enum qcow2bm_code commit_copy(struct qcow2bm_image *image,
 		return code;
 	code = copy_a(edit, NULL);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_commit(edit, NULL, result, NULL);
+		code = qcow2bm_edit_commit(edit, NULL, result, NULL);
 	qcow2bm_edit_end(edit);
 	return code;
 }
@@ -166,7 +167,7 @@ static size_t fail_once(const struct memory_file *start, size_t at, bool from_th
 		if (code == QCOW2BM_OK)
 			check_file(&file, leaked + result.leaked_clusters);
 	}
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	memory_file_free(&file);
 	return failures;
 }

@@ -58,45 +58,45 @@ static const char *wanted; /* what the stages below name */
 static enum qcow2bm_code delete_wanted(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
-	return qcow2bm_delete(edit, wanted, 3, err);
+	return qcow2bm_edit_delete(edit, wanted, 3, err);
 }
 
 static enum qcow2bm_code disable_wanted(struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err)
 {
-	return qcow2bm_disable(edit, wanted, 3, err);
+	return qcow2bm_edit_disable(edit, wanted, 3, err);
 }
 
 static enum qcow2bm_code rename_wanted(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
-	return qcow2bm_rename(edit, wanted, 3, "other", 5, err);
+	return qcow2bm_edit_rename(edit, wanted, 3, "other", 5, err);
 }
 
 static enum qcow2bm_code rename_longer(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
-	return qcow2bm_rename(edit, wanted, 3, "a-longer-name", 13, err);
+	return qcow2bm_edit_rename(edit, wanted, 3, "a-longer-name", 13, err);
 }
 
 static enum qcow2bm_code delete_two_and_disable(struct qcow2bm_edit *edit,
 						struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_delete(edit, "b01", 3, err);
-	return code == QCOW2BM_OK ? qcow2bm_disable(edit, "b02", 3, err) : code;
+	enum qcow2bm_code code = qcow2bm_edit_delete(edit, "b01", 3, err);
+	return code == QCOW2BM_OK ? qcow2bm_edit_disable(edit, "b02", 3, err) : code;
 }
 
 static enum qcow2bm_code delete_all(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (unsigned i = 0; code == QCOW2BM_OK && i < COUNT; i++)
-		code = qcow2bm_delete(edit, names[i], 3, err);
+		code = qcow2bm_edit_delete(edit, names[i], 3, err);
 	return code;
 }
 
 static enum qcow2bm_code add_one(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "new", 3, 16, true, err);
+	return qcow2bm_edit_add(edit, "new", 3, 16, true, err);
 }
 
 /* Done, with no more writes than that, none of which is longer than a sector or crosses one where
@@ -232,14 +232,14 @@ static enum qcow2bm_code try_repair(struct one_edit *edit,
 	struct q2_storage *storage = memory_storage_open(&edit->file);
 	storage->can_grow = false;
 	assert_int_equal(q2_image_open_damaged(&image, storage, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
-	enum qcow2bm_code code = qcow2bm_repair(staged, report, options, &edit->err);
+	enum qcow2bm_code code = qcow2bm_edit_repair(staged, report, options, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_commit(staged, NULL, &edit->result, &edit->err);
+		code = qcow2bm_edit_commit(staged, NULL, &edit->result, &edit->err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return code;
 }
 
@@ -321,9 +321,10 @@ static enum qcow2bm_code run_on_full_disk(struct one_edit *edit, stage_fn *stage
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
 	assert_int_equal(stage(staged, NULL), QCOW2BM_OK);
 	memset(&edit->err, 0, sizeof(edit->err));
-	enum qcow2bm_code code = qcow2bm_commit(staged, NULL, &edit->result, &edit->err);
+	enum qcow2bm_code code =
+		qcow2bm_edit_commit(staged, NULL, &edit->result, &edit->err);
 	qcow2bm_edit_end(staged);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	return code;
 }
 
@@ -372,14 +373,14 @@ static void a_stopped_edit_leaves_the_image_to_be_opened_anew(void **state)
 	storage->can_grow = false;
 	assert_int_equal(q2_image_open(&image, storage, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_delete(staged, names[0], 3, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(staged, &options, NULL, NULL),
+	assert_int_equal(qcow2bm_edit_delete(staged, names[0], 3, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(staged, &options, NULL, NULL),
 			 QCOW2BM_EINTERRUPTED);
-	assert_int_equal(qcow2bm_commit(staged, NULL, NULL, NULL), QCOW2BM_EINVAL);
+	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, NULL), QCOW2BM_EINVAL);
 	assert_true(inspect_load(&edit.inspect, edit.file.bytes, edit.file.length));
 	assert_int_equal(edit.inspect.bitmap_count, 3);
 	qcow2bm_edit_end(staged);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 

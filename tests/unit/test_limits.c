@@ -53,7 +53,7 @@ static struct qcow2bm_image *open_file(struct one_edit *edit, struct fault_plan 
 
 static enum qcow2bm_code add_b(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "b", 1, 9, true, err);
+	return qcow2bm_edit_add(edit, "b", 1, 9, true, err);
 }
 
 /* Its only bitmap is coarse enough for any disk. */
@@ -95,8 +95,9 @@ static void the_default_granularity_is_the_cluster_within_limits(void **state)
 		struct fault_plan faults = {0};
 		build_one(&edit, expected[i][0]);
 		struct qcow2bm_image *image = open_file(&edit, &faults, true);
-		assert_int_equal(qcow2bm_default_granularity_bits(image), expected[i][1]);
-		qcow2bm_close(image);
+		assert_int_equal(qcow2bm_image_default_granularity_bits(image),
+				 expected[i][1]);
+		qcow2bm_image_close(image);
 		one_edit_free(&edit);
 	}
 }
@@ -142,15 +143,16 @@ static void there_are_at_most_65535_bitmaps(void **state)
 	make_full(&edit);
 	struct qcow2bm_image *image = open_file(&edit, &faults, true);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, &edit.err), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_add(staged, "b", 1, 16, true, &edit.err),
+	assert_int_equal(qcow2bm_edit_add(staged, "b", 1, 16, true, &edit.err),
 			 QCOW2BM_ELIMIT);
 	assert_non_null(strstr(edit.err.sentence, "has 65535 bitmaps already"));
 	/* What goes makes room in the same edit. */
-	assert_int_equal(qcow2bm_delete(staged, "0000ffff", 8, NULL), QCOW2BM_ENOTFOUND);
-	assert_int_equal(qcow2bm_delete(staged, "0000fffe", 8, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_add(staged, "b", 1, 16, true, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_delete(staged, "0000ffff", 8, NULL),
+			 QCOW2BM_ENOTFOUND);
+	assert_int_equal(qcow2bm_edit_delete(staged, "0000fffe", 8, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_add(staged, "b", 1, 16, true, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(staged);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -185,14 +187,14 @@ static void the_directory_has_at_most_64_mib(void **state)
 	for (unsigned i = 0; i < RENAMED; i++) {
 		snprintf(name, sizeof(name), "%0*x", NAME, i);
 		snprintf(longer, sizeof(longer), "%0*x", NAME + 23, i);
-		assert_int_equal(
-			qcow2bm_rename(staged, name, NAME, longer, NAME + 23, &edit.err),
-			QCOW2BM_OK);
+		assert_int_equal(qcow2bm_edit_rename(staged, name, NAME, longer,
+						     NAME + 23, &edit.err),
+				 QCOW2BM_OK);
 	}
-	assert_int_equal(qcow2bm_plan_edit(staged, 0, &plan, &edit.err), QCOW2BM_ELIMIT);
+	assert_int_equal(qcow2bm_edit_plan(staged, 0, &plan, &edit.err), QCOW2BM_ELIMIT);
 	assert_non_null(strstr(edit.err.sentence, "would take 67108872 bytes"));
 	qcow2bm_edit_end(staged);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -208,10 +210,11 @@ static void an_image_that_is_only_read_is_not_committed(void **state)
 	struct qcow2bm_image *image = open_file(&edit, &faults, false);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, &edit.err), QCOW2BM_OK);
 	assert_int_equal(add_b(staged, &edit.err), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(staged, NULL, NULL, &edit.err), QCOW2BM_EINVAL);
+	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, &edit.err),
+			 QCOW2BM_EINVAL);
 	assert_int_equal(faults.calls, 0);
 	qcow2bm_edit_end(staged);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -225,9 +228,9 @@ static void options_and_result_may_be_left_out(void **state)
 	struct qcow2bm_image *image = open_file(&edit, &faults, true);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
 	assert_int_equal(add_b(staged, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_commit(staged, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(staged);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	assert_true(inspect_load(&edit.inspect, edit.file.bytes, edit.file.length));
 	assert_int_equal(edit.inspect.bitmap_count, 2);
 	one_edit_free(&edit);
@@ -253,16 +256,16 @@ static void the_receiver_of_extents_can_stop(void **state)
 	uint64_t length = (uint64_t)sizeof(some_bits) << 16;
 	for (unsigned after = 1; after <= 43; after++) { /* all but the last */
 		unsigned left = after;
-		assert_int_equal(qcow2bm_extents(image, 0, 0, length, 0, take_extent,
-						 &left, &edit.err),
+		assert_int_equal(qcow2bm_bitmap_extents(image, 0, 0, length, 0,
+							take_extent, &left, &edit.err),
 				 QCOW2BM_ESTOPPED);
 		assert_int_equal(left, 0);
 	}
 	unsigned never = 0;
 	assert_int_equal(
-		qcow2bm_extents(image, 0, 0, length, 0, take_extent, &never, NULL),
+		qcow2bm_bitmap_extents(image, 0, 0, length, 0, take_extent, &never, NULL),
 		QCOW2BM_OK);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -275,11 +278,13 @@ static enum qcow2bm_code read_one(struct qcow2bm_image *image, enum reading read
 	struct qcow2bm_snapshot snapshot;
 	unsigned never = 0;
 	if (reading == MEASURE)
-		return qcow2bm_measure(image, 0, QCOW2BM_READ_COUNT, &measure, err);
+		return qcow2bm_bitmap_measure(image, 0, QCOW2BM_READ_COUNT, &measure,
+					      err);
 	if (reading == EXTENTS)
-		return qcow2bm_extents(image, 0, 0, (uint64_t)sizeof(some_bits) << 16, 0,
-				       take_extent, &never, err);
-	return qcow2bm_read_snapshot(image, 0, &snapshot, err);
+		return qcow2bm_bitmap_extents(image, 0, 0,
+					      (uint64_t)sizeof(some_bits) << 16, 0,
+					      take_extent, &never, err);
+	return qcow2bm_image_snapshot(image, 0, &snapshot, err);
 }
 
 static void every_failed_read_is_told(void **state)
@@ -300,7 +305,7 @@ static void every_failed_read_is_told(void **state)
 								    : QCOW2BM_OK);
 			if (faults.failures != 0)
 				assert_int_equal(edit.err.sys_errno, EIO);
-			qcow2bm_close(image);
+			qcow2bm_image_close(image);
 			one_edit_free(&edit);
 		} while (faults.failures != 0);
 		assert_true(at > 2); /* there were reads to fail */
@@ -315,9 +320,9 @@ static void a_snapshot_that_is_not_there(void **state)
 	struct qcow2bm_snapshot snapshot;
 	build_one(&edit, 12);
 	struct qcow2bm_image *image = open_file(&edit, &faults, false);
-	assert_int_equal(qcow2bm_read_snapshot(image, 1, &snapshot, &edit.err),
+	assert_int_equal(qcow2bm_image_snapshot(image, 1, &snapshot, &edit.err),
 			 QCOW2BM_EINVAL);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 
@@ -339,11 +344,11 @@ static void snapshots_in_any_order(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		struct qcow2bm_snapshot snapshot;
 		struct qcow2bm_image *image = open_file(&edit, &faults, false);
-		assert_int_equal(qcow2bm_read_snapshot(image, i, &snapshot, &edit.err),
+		assert_int_equal(qcow2bm_image_snapshot(image, i, &snapshot, &edit.err),
 				 QCOW2BM_OK);
 		snprintf(ids[i], sizeof(ids[i]), "%s", snapshot.id);
 		snprintf(names[i], sizeof(names[i]), "%s", snapshot.name);
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	assert_string_not_equal(ids[0], ids[1]);
 	assert_string_not_equal(ids[1], ids[2]);
@@ -351,12 +356,12 @@ static void snapshots_in_any_order(void **state)
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		struct qcow2bm_snapshot snapshot;
 		assert_int_equal(
-			qcow2bm_read_snapshot(image, order[i], &snapshot, &edit.err),
+			qcow2bm_image_snapshot(image, order[i], &snapshot, &edit.err),
 			QCOW2BM_OK);
 		assert_string_equal(snapshot.id, ids[order[i]]);
 		assert_string_equal(snapshot.name, names[order[i]]);
 	}
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
 

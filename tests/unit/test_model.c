@@ -55,10 +55,11 @@ static bool plan_and_commit(struct world *world, struct qcow2bm_edit *edit,
 		.opaque = world,
 	};
 	enum qcow2bm_code code =
-		qcow2bm_plan_edit(edit, options.flags, &outcome->plan, &err);
+		qcow2bm_edit_plan(edit, options.flags, &outcome->plan, &err);
 	CHECK(world, outcome->first_op == world->log.count, "the plan wrote");
 	arrange_trouble(world, outcome);
-	outcome->code = qcow2bm_commit(edit, &options, &outcome->result, &outcome->err);
+	outcome->code =
+		qcow2bm_edit_commit(edit, &options, &outcome->result, &outcome->err);
 	memset(&world->faults, 0, sizeof(world->faults));
 	if (code != QCOW2BM_OK) {
 		CHECK(world, outcome->code == code || outcome->has_fault,
@@ -168,7 +169,7 @@ static void run_image(uint64_t seed, uint64_t edits)
 		if (next == END)
 			break;
 		if (next == REOPEN || random_percent(&world.random, 20)) {
-			qcow2bm_close(world.image);
+			qcow2bm_image_close(world.image);
 			model_world_open(&world);
 		}
 	}

@@ -30,7 +30,8 @@ static struct qcow2bm_promise promise;
 
 static enum qcow2bm_code recover(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_recover(edit, wanted, strlen(wanted), &options, &promise, err);
+	return qcow2bm_edit_recover(edit, wanted, strlen(wanted), &options, &promise,
+				    err);
 }
 
 struct image {

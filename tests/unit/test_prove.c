@@ -56,24 +56,24 @@ static uint64_t refcount_of(const struct one_edit *edit, uint64_t cluster)
 
 static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_delete(edit, "a", 1, err);
+	return qcow2bm_edit_delete(edit, "a", 1, err);
 }
 
 static enum qcow2bm_code clear_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_clear(edit, "a", 1, err);
+	return qcow2bm_edit_clear(edit, "a", 1, err);
 }
 
 static enum qcow2bm_code merge_a_into_b(struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "b", 1, NULL, "a", 1, err);
+	return qcow2bm_edit_merge(edit, "b", 1, NULL, "a", 1, err);
 }
 
 static enum qcow2bm_code move_a_into_b(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_clear(edit, "b", 1, err);
+	enum qcow2bm_code code = qcow2bm_edit_clear(edit, "b", 1, err);
 	if (code == QCOW2BM_OK)
 		code = merge_a_into_b(edit, err);
 	return code == QCOW2BM_OK ? delete_a(edit, err) : code;
@@ -82,7 +82,7 @@ static enum qcow2bm_code move_a_into_b(struct qcow2bm_edit *edit,
 static enum qcow2bm_code merge_b_into_a(struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err)
 {
-	return qcow2bm_merge(edit, "a", 1, NULL, "b", 1, err);
+	return qcow2bm_edit_merge(edit, "a", 1, NULL, "b", 1, err);
 }
 
 static void data_changes_its_owner_unread(void **state)
@@ -108,13 +108,13 @@ static void data_changes_its_owner_unread(void **state)
 static enum qcow2bm_code copy_a_twice(struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_add(edit, "c", 1, 9, false, err);
+	enum qcow2bm_code code = qcow2bm_edit_add(edit, "c", 1, 9, false, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_add(edit, "d", 1, 9, false, err);
+		code = qcow2bm_edit_add(edit, "d", 1, 9, false, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_merge(edit, "c", 1, NULL, "a", 1, err);
+		code = qcow2bm_edit_merge(edit, "c", 1, NULL, "a", 1, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_merge(edit, "d", 1, NULL, "a", 1, err);
+		code = qcow2bm_edit_merge(edit, "d", 1, NULL, "a", 1, err);
 	return code == QCOW2BM_OK ? delete_a(edit, err) : code;
 }
 
@@ -157,17 +157,17 @@ static void a_guest_cluster_in_a_table_is_never_freed(void **state)
 
 static enum qcow2bm_code rename_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_rename(edit, "a", 1, "n", 1, err);
+	return qcow2bm_edit_rename(edit, "a", 1, "n", 1, err);
 }
 
 static enum qcow2bm_code enable_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_enable(edit, "a", 1, err);
+	return qcow2bm_edit_enable(edit, "a", 1, err);
 }
 
 static enum qcow2bm_code rename_b(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_rename(edit, "b", 1, "n", 1, err);
+	return qcow2bm_edit_rename(edit, "b", 1, "n", 1, err);
 }
 
 /* No refcount tells that a cluster of a is the guest's; the L2 tables do. */

@@ -27,7 +27,8 @@ static struct qcow2bm_promise promise;
 
 static enum qcow2bm_code recover(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_recover(edit, wanted, strlen(wanted), &options, &promise, err);
+	return qcow2bm_edit_recover(edit, wanted, strlen(wanted), &options, &promise,
+				    err);
 }
 
 struct image {
@@ -353,11 +354,11 @@ static enum qcow2bm_code recover_and_merge(struct qcow2bm_edit *edit,
 {
 	enum qcow2bm_code code = recover(edit, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_add(edit, "new", 3, granularity_bits[0], false, err);
+		code = qcow2bm_edit_add(edit, "new", 3, granularity_bits[0], false, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_merge(edit, "new", 3, NULL, "a", 1, err);
+		code = qcow2bm_edit_merge(edit, "new", 3, NULL, "a", 1, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_disable(edit, "a", 1, err);
+		code = qcow2bm_edit_disable(edit, "a", 1, err);
 	if (code == QCOW2BM_OK && recover(edit, NULL) != QCOW2BM_EINVAL)
 		fail_msg("recovered twice");
 	return code;
@@ -394,7 +395,7 @@ static enum qcow2bm_code recover_and_clear(struct qcow2bm_edit *edit,
 					   struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = recover(edit, err);
-	return code == QCOW2BM_OK ? qcow2bm_clear(edit, "a", 1, err) : code;
+	return code == QCOW2BM_OK ? qcow2bm_edit_clear(edit, "a", 1, err) : code;
 }
 
 static void a_recovered_one_can_be_cleared(void **state)
@@ -459,10 +460,10 @@ static void a_live_image_is_refused(void **state)
 	wanted = "a";
 	assert_int_equal(recover(staged, NULL), QCOW2BM_EBUSY);
 	open->storage->writer = Q2_WRITER_NONE;
-	assert_int_equal(qcow2bm_recover(staged, "a", 1, &options, NULL, NULL),
+	assert_int_equal(qcow2bm_edit_recover(staged, "a", 1, &options, NULL, NULL),
 			 QCOW2BM_OK);
 	qcow2bm_edit_end(staged);
-	qcow2bm_close(open);
+	qcow2bm_image_close(open);
 	one_edit_free(&edit);
 	forget(&image);
 }

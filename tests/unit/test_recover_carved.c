@@ -15,11 +15,11 @@ static enum qcow2bm_code add_full(struct qcow2bm_edit *edit, struct qcow2bm_erro
 {
 	const char *name = carve_world.names[carve_world.staged_idx];
 	size_t bytes = sizeof(carve_world.names[0]);
-	enum qcow2bm_code code = qcow2bm_add(edit, name, bytes, 10, true, err);
+	enum qcow2bm_code code = qcow2bm_edit_add(edit, name, bytes, 10, true, err);
 	return code == QCOW2BM_OK
-		       ? qcow2bm_merge(edit, name, bytes, NULL,
-				       carve_world.names[carve_world.staged_idx + 1],
-				       bytes, err)
+		       ? qcow2bm_edit_merge(edit, name, bytes, NULL,
+					    carve_world.names[carve_world.staged_idx + 1],
+					    bytes, err)
 		       : code;
 }
 
@@ -31,10 +31,10 @@ static void (*meanwhile)(void); /* called when it is staged */
 static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	struct qcow2bm_report *report;
-	enum qcow2bm_code code = qcow2bm_check(edit->image, NULL, &report, err);
+	enum qcow2bm_code code = qcow2bm_image_check(edit->image, NULL, &report, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_recover_carved(edit, report, &options, "back", 4, err);
+	code = qcow2bm_edit_recover_carved(edit, report, &options, "back", 4, err);
 	qcow2bm_report_free(report);
 	if (code == QCOW2BM_OK && meanwhile != NULL)
 		meanwhile();
@@ -374,8 +374,8 @@ static enum qcow2bm_code bring_back_and_merge(struct qcow2bm_edit *edit,
 	const char *other = carve_world.names[1];
 	enum qcow2bm_code code = bring_back(edit, err);
 	return code == QCOW2BM_OK
-		       ? qcow2bm_merge(edit, other, sizeof(carve_world.names[1]), NULL,
-				       "back", 4, err)
+		       ? qcow2bm_edit_merge(edit, other, sizeof(carve_world.names[1]),
+					    NULL, "back", 4, err)
 		       : code;
 }
 

@@ -67,7 +67,7 @@ static enum qcow2bm_code open_refcounts(struct world *world)
 static void end(struct world *world)
 {
 	q2_refcounts_close(&world->refcounts);
-	qcow2bm_close(world->image);
+	qcow2bm_image_close(world->image);
 	one_edit_free(&world->edit);
 }
 

@@ -30,13 +30,14 @@ static void stage_and_commit(struct attempt *attempt, struct qcow2bm_image *imag
 	const struct qcow2bm_commit_options commit = {.flags = attempt->commit_flags};
 	struct qcow2bm_edit *edit;
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
-	attempt->code = qcow2bm_repair(edit, report, &attempt->options, &attempt->err);
+	attempt->code =
+		qcow2bm_edit_repair(edit, report, &attempt->options, &attempt->err);
 	if (attempt->code == QCOW2BM_OK)
-		attempt->code = qcow2bm_plan_edit(edit, attempt->commit_flags,
+		attempt->code = qcow2bm_edit_plan(edit, attempt->commit_flags,
 						  &attempt->plan, &attempt->err);
 	if (attempt->code == QCOW2BM_OK)
-		attempt->code =
-			qcow2bm_commit(edit, &commit, &attempt->result, &attempt->err);
+		attempt->code = qcow2bm_edit_commit(edit, &commit, &attempt->result,
+						    &attempt->err);
 	qcow2bm_edit_end(edit);
 }
 
@@ -57,11 +58,11 @@ static void try(struct attempt *attempt, struct damaged_image *damaged)
 	struct record_log log = {.count = 0};
 	struct qcow2bm_report *report;
 	struct qcow2bm_image *image = open_damaged(&damaged->file, &log);
-	assert_int_equal(qcow2bm_check(image, &check, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, &check, &report, NULL), QCOW2BM_OK);
 	stage_and_commit(attempt, image, report);
 	attempt->operations = log.count;
 	qcow2bm_report_free(report);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	record_log_free(&log);
 }
 
@@ -194,20 +195,20 @@ static void a_report_is_for_its_image(void **state)
 	make(&other, nothing);
 	struct qcow2bm_image *reported = open_damaged(&one.file, NULL);
 	struct qcow2bm_image *repaired = open_damaged(&other.file, NULL);
-	assert_int_equal(qcow2bm_check(reported, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(reported, NULL, &report, NULL), QCOW2BM_OK);
 	stage_and_commit(&attempt, repaired, report);
 	assert_int_equal(attempt.code, QCOW2BM_EINVAL);
 	qcow2bm_report_free(report);
-	qcow2bm_close(repaired);
-	qcow2bm_close(reported);
+	qcow2bm_image_close(repaired);
+	qcow2bm_image_close(reported);
 	/* Nor is one for an image that was opened as any other. */
 	assert_int_equal(q2_image_open(&sound, memory_storage_open(&one.file), NULL),
 			 QCOW2BM_OK);
-	assert_int_equal(qcow2bm_check(sound, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(sound, NULL, &report, NULL), QCOW2BM_OK);
 	stage_and_commit(&attempt, sound, report);
 	assert_int_equal(attempt.code, QCOW2BM_EINVAL);
 	qcow2bm_report_free(report);
-	qcow2bm_close(sound);
+	qcow2bm_image_close(sound);
 	damaged_image_free(&other);
 	damaged_image_free(&one);
 }
@@ -222,12 +223,12 @@ static void a_damaged_image_is_not_edited(void **state)
 	make(&damaged, nothing);
 	struct qcow2bm_image *image = open_damaged(&damaged.file, &log);
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_delete(edit, "b1", 2, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_plan_edit(edit, 0, &plan, NULL), QCOW2BM_EINVAL);
-	assert_int_equal(qcow2bm_commit(edit, NULL, NULL, NULL), QCOW2BM_EINVAL);
+	assert_int_equal(qcow2bm_edit_delete(edit, "b1", 2, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_plan(edit, 0, &plan, NULL), QCOW2BM_EINVAL);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_EINVAL);
 	assert_int_equal(log.count, 0);
 	qcow2bm_edit_end(edit);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	record_log_free(&log);
 	damaged_image_free(&damaged);
 }
@@ -407,8 +408,8 @@ static void the_header_alone_drops_all(void **state)
 			    before.length - 512);
 	assert_int_equal(q2_image_open(&opened, memory_storage_open(&image.file), NULL),
 			 QCOW2BM_OK);
-	assert_int_equal(qcow2bm_count(opened), 0);
-	qcow2bm_close(opened);
+	assert_int_equal(qcow2bm_bitmap_count(opened), 0);
+	qcow2bm_image_close(opened);
 	memory_file_free(&before);
 	damaged_image_free(&image);
 	expect_refused(refcounts_misplaced, QCOW2BM_REPAIR_TRUST_BITMAPS, QCOW2BM_EIMAGE,

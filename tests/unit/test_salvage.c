@@ -69,7 +69,7 @@ static void check(struct one_edit *edit, const char *names, const char *damages)
 	}
 	assert_string_equal(found, names);
 	assert_string_equal(codes, damages);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	one_edit_free(edit);
 	memset(edit, 0, sizeof(*edit));
 	build_three(edit);
@@ -172,7 +172,7 @@ static void random_bytes(void **state)
 				    directory->bytes + directory->size);
 			assert_true(i == 0 || bitmap[-1].off < bitmap->off);
 		}
-		qcow2bm_close(image);
+		qcow2bm_image_close(image);
 	}
 	one_edit_free(&edit);
 }

@@ -42,22 +42,22 @@ static void put_payload_at(struct build *build, uint32_t payload_off)
 
 static enum qcow2bm_code add_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "a", 1, 16, true, err);
+	return qcow2bm_edit_add(edit, "a", 1, 16, true, err);
 }
 
 static enum qcow2bm_code add_b(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_add(edit, "b", 1, 16, true, err);
+	return qcow2bm_edit_add(edit, "b", 1, 16, true, err);
 }
 
 static enum qcow2bm_code disable_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_disable(edit, "a", 1, err);
+	return qcow2bm_edit_disable(edit, "a", 1, err);
 }
 
 static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_delete(edit, "a", 1, err);
+	return qcow2bm_edit_delete(edit, "a", 1, err);
 }
 
 /* Every single write may or may not reach the disk since the last sync: with one piece at a

@@ -98,7 +98,7 @@ static void test_other_bitmaps_in_the_old_place_are_seen(void **state)
 		expect_refused(&image, &edit.undo, QCOW2BM_UNDO_IN_USE,
 			       "something else has written since");
 	}
-	qcow2bm_close(before);
+	qcow2bm_image_close(before);
 	memory_file_free(&image);
 	undone_edit_free(&edit);
 }

@@ -129,7 +129,7 @@ static void happen(struct round *round)
 		take_free(round);
 	if (round->between == NAMED)
 		name_free(round);
-	qcow2bm_close(round->image);
+	qcow2bm_image_close(round->image);
 	if (round->between == EDITED)
 		assert_int_equal(edit_case_run(memory_storage_open(&round->edit.image),
 					       "add between", NULL, &result, NULL),

@@ -52,7 +52,7 @@ static void the_directory_and_all_tables_are_kept(void **state)
 	}
 	q2_undo_free(&undo);
 	q2_storage_close(storage);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 	memory_file_free(&file);
 	memory_file_free(&undo_file);
 }
@@ -127,7 +127,7 @@ static void happen(struct undone_edit *edit, enum happened happened)
 			      place | (uint64_t)1 << 63);
 	}
 	edit->image.writes++;
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 static void what_was_the_old_bitmaps_is_somebodys(void **state)
@@ -346,7 +346,7 @@ static void free_data(struct memory_file *file)
 		QCOW2BM_OK);
 	q2_refcounts_close(&refcounts);
 	q2_clusters_free(&one);
-	qcow2bm_close(image);
+	qcow2bm_image_close(image);
 }
 
 /* What was free all the time anybody may have used. */

@@ -84,12 +84,12 @@ static void map_guest(struct one_edit *edit, uint64_t l2_entry)
 
 static enum qcow2bm_code enable_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_enable(edit, "a", 1, err);
+	return qcow2bm_edit_enable(edit, "a", 1, err);
 }
 
 static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_delete(edit, "a", 1, err);
+	return qcow2bm_edit_delete(edit, "a", 1, err);
 }
 
 /* ---- The guest's clusters ---- */

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checking an image, and the repair that follows. Included by qcow2bm.h. */
+#ifndef QCOW2BM_CHECK_H
+#define QCOW2BM_CHECK_H
+
+#include "edit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum qcow2bm_severity {
+	QCOW2BM_SEVERITY_NOTE,    /* worth knowing; nothing is wrong */
+	QCOW2BM_SEVERITY_LEAK,    /* room is lost, nothing else */
+	QCOW2BM_SEVERITY_WARNING, /* well-formed, but somebody must decide */
+	QCOW2BM_SEVERITY_ERROR    /* breaks the format, or QEMU refuses the image */
+};
+
+enum qcow2bm_cure {
+	QCOW2BM_CURE_NONE, /* nothing to do */
+	QCOW2BM_CURE_MEND, /* qcow2bm_edit_repair() mends it, the bits stay */
+	QCOW2BM_CURE_DROP, /* qcow2bm_edit_repair() drops the bitmap */
+	QCOW2BM_CURE_CHOOSE, /* qcow2bm_edit_repair() must be told: trust the bitmaps, or drop them */
+	QCOW2BM_CURE_RECOVER, /* recover or delete the bitmap */
+	QCOW2BM_CURE_DELETE,  /* delete the bitmap, if nobody needs it */
+	QCOW2BM_CURE_RENAME,  /* rename the bitmap */
+	QCOW2BM_CURE_QEMU,    /* not the bitmaps' matter: QEMU mends it */
+	QCOW2BM_CURE_COPY, /* nothing mends it, but QEMU can copy the disk to a new image */
+	QCOW2BM_CURE_NOBODY /* nothing mends it: what is lost can only come from a backup */
+};
+
+/* One finding. Pointers live as long as the report. */
+struct qcow2bm_problem {
+	const char *code; /* stable, of small letters and dashes: "table-past-end" */
+	enum qcow2bm_severity severity;
+	enum qcow2bm_cure cure;
+	uint64_t offset; /* byte in the image file, or QCOW2BM_NO_OFFSET */
+	size_t idx; /* of the bitmap, as for qcow2bm_bitmap_describe(), or QCOW2BM_NOT_FOUND */
+	const char *sentence;
+};
+
+struct qcow2bm_totals {
+	uint64_t errors, warnings, notes; /* findings of these severities */
+	uint64_t
+		corruptions; /* errors, the guest's structures included: as qemu-img check */
+	uint64_t leaked_clusters;     /* counted, but nothing refers to them */
+	uint64_t clusters;            /* in the file */
+	uint64_t allocated_clusters;  /* that the guest's active disk refers to */
+	uint64_t compressed_clusters; /* the part of them that is compressed */
+	uint64_t
+		fragmented_clusters; /* the part that does not follow the one before it */
+	uint64_t image_end_bytes;    /* behind the last cluster that is in use */
+	bool walked;                 /* references of the whole image were counted */
+};
+
+struct qcow2bm_report;
+
+enum { QCOW2BM_CHECK_QUICK = 1u << 0 /* bitmap structures alone: no reference walk */ };
+
+struct qcow2bm_check_options {
+	unsigned flags;
+	bool (*interrupted)(void *opaque); /* may be NULL */
+	void (*progress)(void *opaque, uint64_t done_bytes,
+			 uint64_t total_bytes); /* may be NULL */
+	void *opaque;
+};
+
+/*
+ * Checks the bitmaps of an image, which may be open with QCOW2BM_OPEN_DAMAGED, and what refers to
+ * which of its clusters. Reads only; memory is bounded. Every entry of the directory gets its
+ * verdict: one that is bad never hides another. `options` may be NULL.
+ *
+ * Errors: ESYSTEM, ENOMEM, EINTERRUPTED. What is wrong with the image is in the report.
+ * Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_image_check(struct qcow2bm_image *image,
+				      const struct qcow2bm_check_options *options,
+				      struct qcow2bm_report **report,
+				      struct qcow2bm_error *err);
+void qcow2bm_report_free(struct qcow2bm_report *report);
+
+/* Findings in the order of severity, the worst first, then of offsets. */
+size_t qcow2bm_report_count(const struct qcow2bm_report *report);
+const struct qcow2bm_problem *qcow2bm_report_problem(const struct qcow2bm_report *report,
+						     size_t number);
+void qcow2bm_report_totals(const struct qcow2bm_report *report,
+			   struct qcow2bm_totals *totals);
+
+enum {
+	QCOW2BM_REPAIR_TRUST_BITMAPS = 1u << 0, /* set a lost autoclear bit again */
+	QCOW2BM_REPAIR_DROP_IN_USE = 1u << 1,
+	QCOW2BM_REPAIR_DROP_ALL = 1u << 2
+};
+
+struct qcow2bm_repair_options {
+	unsigned flags;
+	const size_t *drop; /* indexes of bitmaps to drop */
+	size_t drop_count;
+};
+
+/*
+ * Stages, onto a fresh edit of the image that `report` is about, all that mends it: sound
+ * bitmaps stay bit for bit, damaged ones are dropped or mended as their cures say, sizes and
+ * counts are made right, refcounts of bitmap clusters are corrected. Leaked clusters are given
+ * back when the report comes of a whole reference walk. The report must be of the image as it is
+ * now; it is not needed afterwards.
+ *
+ * In an image that is marked dirty or corrupt the header alone can be changed, which drops all
+ * bitmaps.
+ *
+ * Errors: EINVAL when a choice is needed that was not made, or an index is wrong; EUNSUPPORTED
+ * for what it cannot mend; ENOMEM. Crash: changes nothing (qcow2bm_edit_commit() does).
+ */
+enum qcow2bm_code qcow2bm_edit_repair(struct qcow2bm_edit *edit,
+				      const struct qcow2bm_report *report,
+				      const struct qcow2bm_repair_options *options,
+				      struct qcow2bm_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
