@@ -16,12 +16,12 @@
 #ifndef QCOW2BM_H
 #define QCOW2BM_H
 
+#include "qcow2bm/bitmap.h"
+#include "qcow2bm/carve.h"
+#include "qcow2bm/check.h"
+#include "qcow2bm/edit.h"
 #include "qcow2bm/error.h"
 #include "qcow2bm/image.h"
-#include "qcow2bm/bitmap.h"
-#include "qcow2bm/edit.h"
-#include "qcow2bm/check.h"
 #include "qcow2bm/undo.h"
-#include "qcow2bm/carve.h"
 
 #endif

@@ -261,16 +261,16 @@ tests_unit_test_model_SOURCES = tests/unit/test_model.c \
 	tests/unit/model_world.c tests/unit/model_world.h
 
 # Tests of the program's files are built with what those need.
-tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c tools/decimal.c
+tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c tools/term/decimal.c
 tests_unit_test_decimal_LDADD = $(CMOCKA_LIBS)
 tests_unit_test_image_opts_SOURCES = tests/unit/test_image_opts.c \
-	tools/image_opts.c tools/image_opts_known.c tools/memory.c
+	tools/term/image_opts.c tools/term/image_opts_known.c tools/term/memory.c
 tests_unit_test_image_opts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_image_opts_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS)
 tests_unit_test_name_SOURCES = tests/unit/test_name.c \
-	tools/memory.c tools/name.c tools/utf8.c
+	tools/term/memory.c tools/term/name.c tools/term/utf8.c
 tests_unit_test_name_LDADD = $(CMOCKA_LIBS)
-tests_unit_test_size_SOURCES = tests/unit/test_size.c tools/size.c
+tests_unit_test_size_SOURCES = tests/unit/test_size.c tools/term/size.c
 tests_unit_test_size_LDADD = $(CMOCKA_LIBS)
 
 if HAVE_CMOCKA

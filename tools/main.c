@@ -2,10 +2,10 @@
 /* The program: which command is run. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "command.h"
-#include "json.h"
-#include "message.h"
-#include "output.h"
+#include "report/json.h"
+#include "term/command.h"
+#include "term/message.h"
+#include "term/output.h"
 
 #include <getopt.h>
 #include <locale.h>

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "../../tools/decimal.h"
+#include "../../tools/term/decimal.h"
 
 static void check(uint64_t number)
 {

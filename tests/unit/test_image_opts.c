@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../tools/image_opts.h"
+#include "../../tools/term/image_opts.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../tools/name.h"
+#include "../../tools/term/name.h"
 
 struct sample {
 	const char *name;

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../../tools/size.h"
+#include "../../tools/term/size.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

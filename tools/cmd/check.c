@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm check: what is wrong with the bitmaps of images, and what to do about it. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "../report/check.h"
+#include "../report/digest.h"
+#include "../report/old_bitmaps.h"
+#include "../term/command.h"
+#include "../term/message.h"
+#include "../term/options.h"
+#include "../term/output.h"
+#include "../term/progress.h"
+#include "../term/signals.h"
+
+#include <string.h>
+
+struct check {
+	struct tool_options options;
+	unsigned flags;
+	bool carve;
+	struct tool_text
+		text; /* for people, of one image; as JSON of all that are finished */
+	size_t printed_images;         /* that are in the JSON */
+	struct qcow2bm_report *report; /* of the image that is checked */
+	struct tool_signals signals;
+	struct tool_progress progress;
+	bool has_printed;  /* the report of an image */
+	int signal_number; /* that came; 0: none */
+	bool is_cut_off;   /* by it, and something is not checked */
+};
+
+static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct check *check = opaque;
+	tool_progress_update(&check->progress, done_bytes, total_bytes);
+}
+
+static bool is_interrupted(void *opaque)
+{
+	struct check *check = opaque;
+	check->signal_number = tool_signals_pending(&check->signals);
+	return check->signal_number != 0;
+}
+
+static int open_image(const struct check *check, const char *filename,
+		      struct qcow2bm_image **image)
+{
+	const struct tool_options *options = &check->options;
+	unsigned flags = QCOW2BM_OPEN_DAMAGED;
+	if (options->no_lock)
+		flags |= QCOW2BM_OPEN_NO_LOCK;
+	if (options->force_share)
+		flags |= QCOW2BM_OPEN_FORCE_SHARE;
+	struct qcow2bm_error err = {0};
+	enum qcow2bm_code code =
+		qcow2bm_image_open(image, filename, flags, options->wait_seconds, &err);
+	if (code != QCOW2BM_OK) {
+		int status = tool_message_fail(filename, &err);
+		return code == QCOW2BM_ENOTQCOW2 ? TOOL_EXIT_NOT_QCOW2 : status;
+	}
+	if (options->force_share && !options->quiet)
+		tool_message(filename,
+			     "warning: read without a lock, the image may be changing");
+	return TOOL_EXIT_DONE;
+}
+
+static int status_of(const struct qcow2bm_report *report)
+{
+	struct qcow2bm_totals totals;
+	qcow2bm_report_totals(report, &totals);
+	if (totals.errors + totals.warnings != 0)
+		return TOOL_EXIT_PROBLEMS;
+	return totals.leaked_clusters != 0 ? TOOL_EXIT_LEAKS : TOOL_EXIT_DONE;
+}
+
+static int carve(struct check *check, const char *filename, struct qcow2bm_image *image,
+		 const struct qcow2bm_report *report, json_t *value)
+{
+	struct tool_text *text = check->options.json ? NULL : &check->text;
+	struct qcow2bm_error err = {0};
+	if (tool_old_bitmaps_run(filename, image, report, text, value, &err) !=
+	    QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	return TOOL_EXIT_DONE;
+}
+
+/* Reports; *value is the report as JSON, if that is wanted. */
+static int report_image(struct check *check, const char *filename,
+			struct qcow2bm_image *image, const struct qcow2bm_report *report,
+			json_t **value)
+{
+	int status = status_of(report);
+	if (check->options.json) {
+		*value = tool_check_json(filename, image, report);
+	} else if (!check->options.quiet || status != TOOL_EXIT_DONE) {
+		tool_check_human(&check->text, filename, image, report);
+	}
+	return status;
+}
+
+/* A signal ends this check, and the program when the reports that are finished are printed. */
+static enum qcow2bm_code watch_check(struct check *check, struct qcow2bm_image *image,
+				     struct qcow2bm_report **report,
+				     struct qcow2bm_error *err)
+{
+	const struct qcow2bm_check_options options = {.flags = check->flags,
+						      .interrupted = is_interrupted,
+						      .progress = show_progress,
+						      .opaque = check};
+	tool_signals_block(&check->signals);
+	tool_progress_begin(&check->progress, check->options.progress,
+			    check->options.quiet);
+	enum qcow2bm_code code = qcow2bm_image_check(image, &options, report, err);
+	tool_progress_end(&check->progress);
+	if (!is_interrupted(check))
+		tool_signals_unblock(&check->signals);
+	return code;
+}
+
+static int run_check(struct check *check, const char *filename,
+		     struct qcow2bm_image *image, json_t **value)
+{
+	struct qcow2bm_error err = {0};
+	enum qcow2bm_code code = watch_check(check, image, &check->report, &err);
+	check->is_cut_off = code == QCOW2BM_EINTERRUPTED;
+	if (code != QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	int status = report_image(check, filename, image, check->report, value);
+	int carved = check->carve ? carve(check, filename, image, check->report, *value)
+				  : TOOL_EXIT_DONE;
+	return carved == TOOL_EXIT_DONE ? status : carved;
+}
+
+/* Between two digests of the metadata, for who must prove that nothing was written. */
+static int run_between_digests(struct check *check, const char *filename,
+			       struct qcow2bm_image *image, json_t **value)
+{
+	struct tool_digest before = {.bytes = 0}, after = {.bytes = 0};
+	int status = tool_digest_make(&before, filename, image);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	status = run_check(check, filename, image, value);
+	int digested = tool_digest_make(&after, filename, image);
+	if (*value == NULL || digested != TOOL_EXIT_DONE) {
+		json_decref(before.areas);
+		if (digested == TOOL_EXIT_DONE)
+			json_decref(after.areas);
+		return *value == NULL ? status : digested;
+	}
+	bool is_same = strcmp(before.hex, after.hex) == 0;
+	json_object_set_new(*value, "metadata", tool_digest_json(&before, &after));
+	if (is_same)
+		return status;
+	tool_message(filename, "the metadata changed while it was read");
+	return TOOL_EXIT_FAILED;
+}
+
+static const char json_end[] = "\n    ]\n}\n";
+
+/* Adds the finished report of an image, which no signal loses from then on. */
+static void add_json(struct check *check, json_t *value,
+		     const struct qcow2bm_image *image)
+{
+	struct tool_text *text = &check->text;
+	struct tool_signals signals;
+	tool_signals_block(&signals);
+	if (check->printed_images++ == 0) {
+		tool_text_print(text, "{\n    \"images\": [\n        ");
+	} else {
+		text->used -= strlen(json_end);
+		tool_text_print(text, ",\n        ");
+	}
+	tool_check_print(text, value, image, check->report);
+	tool_text_print(text, "%s", json_end);
+	tool_signals_leave(text->bytes, text->used);
+	if (check->signal_number == 0)
+		tool_signals_unblock(&signals);
+}
+
+static int check_image(struct check *check, const char *filename)
+{
+	struct qcow2bm_image *image;
+	json_t *value = NULL;
+	int status = open_image(check, filename, &image);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	status = check->carve && check->options.json
+			 ? run_between_digests(check, filename, image, &value)
+			 : run_check(check, filename, image, &value);
+	if (value != NULL)
+		add_json(check, value, image);
+	qcow2bm_report_free(check->report);
+	check->report = NULL;
+	qcow2bm_image_close(image);
+	return status;
+}
+
+/* Of one image, with an empty line between two. */
+static int print_report(struct check *check)
+{
+	int status = TOOL_EXIT_DONE;
+	if (check->text.used != 0 && check->has_printed)
+		status = tool_output_bytes("\n", 1);
+	check->has_printed |= check->text.used != 0;
+	return status == TOOL_EXIT_DONE ? tool_output_text(&check->text) : status;
+}
+
+static int check_images(struct check *check, int count, char **filenames)
+{
+	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;
+	for (int i = 0; i < count; i++) {
+		check->is_cut_off |= check->signal_number != 0;
+		if (check->is_cut_off)
+			break;
+		status = tool_exit_worse(status, check_image(check, filenames[i]));
+		/* What is finished is out before the next check, whatever becomes of that. */
+		if (printed == TOOL_EXIT_DONE && !check->options.json)
+			printed = print_report(check);
+	}
+	if (check->options.json && check->text.used != 0) {
+		/* Once, and not again by a signal that comes now. */
+		tool_signals_leave(NULL, 0);
+		printed = tool_output_text(&check->text);
+	}
+	tool_text_free(&check->text);
+	if (check->is_cut_off)
+		return TOOL_EXIT_SIGNAL + check->signal_number;
+	return printed != TOOL_EXIT_DONE ? printed : status;
+}
+
+static int run(int argc, char **argv)
+{
+	enum { QUICK = TOOL_OPT_OWN, CARVE };
+	static const struct option long_options[] = {
+		{"quick", no_argument, NULL, QUICK},
+		{"carve", no_argument, NULL, CARVE},
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
+		TOOL_OPTIONS_READ,
+	};
+	struct check check = {.options = {.command = &tool_cmd_check}};
+	int opt;
+	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
+				  NULL)) != -1) {
+		if (opt == QUICK) {
+			check.flags |= QCOW2BM_CHECK_QUICK;
+			continue;
+		}
+		if (opt == CARVE) {
+			check.carve = true;
+			continue;
+		}
+		int status = tool_options_take(&check.options, opt, argv);
+		if (status != TOOL_OPTIONS_GO_ON)
+			return status;
+	}
+	if (optind == argc)
+		return tool_message_usage(check.options.command,
+					  "operand IMAGE is missing");
+	if (check.carve && (check.flags & QCOW2BM_CHECK_QUICK))
+		return tool_message_usage(check.options.command,
+					  "--carve wants the whole check, not --quick");
+	return check_images(&check, argc - optind, argv + optind);
+}
+
+const struct tool_command tool_cmd_check = {
+	.name = "check",
+	.synopsis = "[OPTION]... IMAGE...",
+	.summary = "Check the bitmaps of qcow2 images, and who refers to their clusters",
+	.help = "Reads only. Looks at every entry of the bitmap directory, however damaged, at tables\n"
+		"and at the place of data; then counts all references in the image to find clusters\n"
+		"that two things use, refcounts that are wrong, and leaks. Says what is wrong, whether\n"
+		"the guest's data is safe, and what to type next. The manual page lists all codes.\n"
+		"\n"
+		"Options:\n"
+		"      --quick            look at the bitmaps alone: count no other references\n"
+		"      --carve            look for old bitmaps in clusters that are free or leaked;\n"
+		"                         as JSON with SHA-256 of the metadata, before and after\n"
+		"      --progress         show progress (by itself on a terminal after a second)\n"
+		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
+		"Examples:\n"
+		"  qcow2bm check disk.qcow2\n"
+		"  qcow2bm check --output=json *.qcow2 | jq '.images[].problems[].code'\n"
+		"\n"
+		"Exit status: 0 no problems, 1 could not check, 2 problems, 3 only leaks, 6 busy,\n"
+		"63 not a qcow2 image, 64 usage, 128+n interrupted by signal n, the reports that were\n"
+		"finished printed; of several images the first of 2, 1, 6, 63, 3.\n",
+	.run = run,
+};

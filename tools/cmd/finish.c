@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The end of every editing command: print the plan, or commit and report. */
+#define _POSIX_C_SOURCE 200809L
+#include "finish.h"
+
+#include "../report/summary.h"
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/name.h"
+#include "../term/output.h"
+#include "../term/progress.h"
+#include "../term/signals.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct watch {
+	struct tool_signals signals;
+	struct tool_progress progress;
+};
+
+static bool is_interrupted(void *opaque)
+{
+	const struct watch *watch = opaque;
+	return tool_signals_pending(&watch->signals) != 0;
+}
+
+static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct watch *watch = opaque;
+	tool_progress_update(&watch->progress, done_bytes, total_bytes);
+}
+
+/* Whether the edit, of so many changes, deletes the bitmap; changes come in the bitmaps' order. */
+static bool is_deleted(const struct tool_session *session,
+		       const struct qcow2bm_bitmap *entry, size_t *next, size_t changes)
+{
+	struct qcow2bm_change change;
+	if (*next >= changes)
+		return false;
+	qcow2bm_edit_change(session->edit, *next, &change);
+	if (change.old_name != entry->name)
+		return false;
+	++*next;
+	return change.kind == QCOW2BM_CHANGE_DELETE;
+}
+
+/* Whoever starts the machine next is to learn now that another bitmap keeps QEMU out. `changes`:
+ * of the edit that is still to be done. */
+static void warn_of_damage(const struct tool_session *session, size_t changes)
+{
+	size_t next = 0;
+	for (size_t i = 0;
+	     i < qcow2bm_bitmap_count(session->image) && !session->options.quiet; i++) {
+		struct qcow2bm_bitmap entry;
+		qcow2bm_bitmap_describe(session->image, i, &entry);
+		if (is_deleted(session, &entry, &next, changes) ||
+		    entry.state != QCOW2BM_STATE_CORRUPT)
+			continue;
+		char *shown =
+			tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
+		tool_message(session->filename,
+			     "warning: QEMU does not open this image while it has bitmap "
+			     "%zu, '%s' (%s)" QCOW2BM_SEE_CHECK,
+			     i, shown, entry.problem);
+		free(shown);
+		return;
+	}
+}
+
+static int print_report(const struct tool_session *session, json_t *report)
+{
+	if (session->add_to_report != NULL)
+		session->add_to_report(session->opaque, report);
+	return tool_output_json(report);
+}
+
+static int print_plan(struct tool_session *session)
+{
+	struct qcow2bm_plan plan;
+	struct qcow2bm_error err = {0};
+	if (qcow2bm_edit_plan(session->edit, session->options.commit_flags, &plan,
+			      &err) != QCOW2BM_OK)
+		return tool_message_fail(session->filename, &err);
+	warn_of_damage(session, plan.changes);
+	if (session->options.json)
+		return print_report(session, tool_summary_json(session->filename,
+							       session->edit, &plan));
+	struct qcow2bm_image_info info;
+	qcow2bm_image_describe(session->image, &info);
+	struct tool_text text = {0};
+	tool_summary_human(&text, session->filename, session->edit, &plan,
+			   info.cluster_bytes);
+	return tool_output_text(&text);
+}
+
+static int report_failure(const struct tool_session *session,
+			  const struct qcow2bm_error *err,
+			  const struct qcow2bm_result *result, int signal_number)
+{
+	char *sentence = tool_message_sentence(err);
+	int status = tool_message_status(err->code);
+	if (err->code == QCOW2BM_EUNKNOWN)
+		tool_message(
+			session->filename,
+			"%s; the image is whole, but whether it has the old or the new "
+			"state is not known: look with 'qcow2bm list'",
+			sentence);
+	else if (err->code == QCOW2BM_EINTERRUPTED)
+		tool_message(session->filename, "interrupted; the image is as it was");
+	else
+		tool_message(session->filename, "%s; the image is as it was", sentence);
+	free(sentence);
+	if (result->leaked_clusters != 0)
+		tool_message(session->filename, "%" PRIu64 " clusters leaked",
+			     result->leaked_clusters);
+	return err->code == QCOW2BM_EINTERRUPTED ? TOOL_EXIT_SIGNAL + signal_number
+						 : status;
+}
+
+static int report_success(const struct tool_session *session,
+			  const struct qcow2bm_result *result, json_t *changes)
+{
+	bool leaked = result->leaked_clusters != 0 || result->leak_reason[0] != '\0';
+	int status = leaked ? TOOL_EXIT_LEAKED : TOOL_EXIT_DONE;
+	if (result->leaked_clusters != 0 && !session->options.quiet)
+		tool_message(session->filename,
+			     "done, but %" PRIu64 " clusters leaked: %s",
+			     result->leaked_clusters, result->leak_reason);
+	else if (leaked && !session->options.quiet)
+		tool_message(
+			session->filename,
+			"done, but clusters may be leaked, how many is not known: %s",
+			result->leak_reason);
+	warn_of_damage(session, 0);
+	if (changes == NULL)
+		return status;
+	if (print_report(session, tool_summary_result(session->filename, changes,
+						      result)) == TOOL_EXIT_DONE)
+		return status;
+	tool_message(session->filename, "the edit is done, only its report is lost");
+	return TOOL_EXIT_LEAKED;
+}
+
+/* Want of memory for what is still to be said must not hide how the commit went. */
+static void set_ending(enum qcow2bm_code code, const struct qcow2bm_result *result,
+		       int signal_number)
+{
+	if (code == QCOW2BM_EUNKNOWN)
+		tool_memory_set_ending(TOOL_EXIT_UNKNOWN,
+				       "out of memory; outcome unknown: look with "
+				       "'qcow2bm list'");
+	else if (code == QCOW2BM_EINTERRUPTED)
+		tool_memory_set_ending(TOOL_EXIT_SIGNAL + signal_number,
+				       "interrupted; the image is as it was");
+	else if (code == QCOW2BM_OK && result->leak_reason[0] != '\0')
+		tool_memory_set_ending(TOOL_EXIT_LEAKED,
+				       "out of memory; the edit is done, but clusters "
+				       "leaked");
+	else if (code == QCOW2BM_OK)
+		tool_memory_set_ending(TOOL_EXIT_LEAKED,
+				       "out of memory; the edit is done, only its report "
+				       "is lost");
+}
+
+/* The changes are described before the commit, which empties the edit; NULL unless JSON is
+ * asked for. The plan for that needs no walk. */
+static enum qcow2bm_code describe_changes(const struct tool_session *session,
+					  json_t **changes, struct qcow2bm_error *err)
+{
+	*changes = NULL;
+	if (!session->options.json)
+		return QCOW2BM_OK;
+	struct qcow2bm_plan plan;
+	unsigned flags = session->options.commit_flags | QCOW2BM_COMMIT_TRUST_REFCOUNTS;
+	enum qcow2bm_code code = qcow2bm_edit_plan(session->edit, flags, &plan, err);
+	if (code == QCOW2BM_OK)
+		*changes = tool_summary_changes(session->edit, plan.changes);
+	return code;
+}
+
+int tool_finish_run(struct tool_session *session)
+{
+	if (session->options.dry_run)
+		return print_plan(session);
+	struct qcow2bm_error err = {0};
+	json_t *changes;
+	if (describe_changes(session, &changes, &err) != QCOW2BM_OK)
+		return tool_message_fail(session->filename, &err);
+	struct watch watch;
+	struct qcow2bm_commit_options options = {
+		.flags = session->options.commit_flags,
+		.interrupted = is_interrupted,
+		.progress = show_progress,
+		.opaque = &watch,
+	};
+	struct qcow2bm_result result = {0};
+	tool_progress_begin(&watch.progress, session->options.progress,
+			    session->options.quiet);
+	tool_signals_block(&watch.signals);
+	enum qcow2bm_code code =
+		qcow2bm_edit_commit(session->edit, &options, &result, &err);
+	int signal_number = tool_signals_pending(&watch.signals);
+	set_ending(code, &result, signal_number);
+	tool_progress_end(&watch.progress);
+	if (code == QCOW2BM_OK)
+		return report_success(session, &result, changes);
+	json_decref(changes);
+	return report_failure(session, &err, &result, signal_number);
+}

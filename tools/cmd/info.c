@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm info: qemu-img info's report, with more on the bitmaps. */
+#include "../report/info.h"
+#include "../term/message.h"
+#include "../term/output.h"
+
+#include <string.h>
+
+enum { BACKING_CHAIN = TOOL_OPT_OWN, NO_COUNT };
+
+struct info {
+	struct tool_options options;
+	bool backing_chain;
+	bool no_count;
+	bool raw; /* -f raw */
+};
+
+static int take_option(struct info *info, int opt, char **argv)
+{
+	switch (opt) {
+	case BACKING_CHAIN:
+		info->backing_chain = true;
+		break;
+	case NO_COUNT:
+		info->no_count = true;
+		break;
+	case 'f':
+		info->raw = strcmp(optarg, "raw") == 0;
+		if (!info->raw && strcmp(optarg, "qcow2") != 0)
+			return tool_message_usage(&tool_cmd_info,
+						  "option -f: '%s' is not qcow2 or raw",
+						  optarg);
+		break;
+	default:
+		return tool_options_take(&info->options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int print_json(const struct tool_chain *chain, bool as_array)
+{
+	if (!as_array)
+		return tool_output_json(tool_info_json(&chain->layers[0]));
+	json_t *array = json_array();
+	for (size_t i = 0; i < chain->count; i++)
+		json_array_append_new(array, tool_info_json(&chain->layers[i]));
+	return tool_output_json(array);
+}
+
+static int print_human(const struct tool_chain *chain)
+{
+	struct tool_text text = {0};
+	for (size_t i = 0; i < chain->count; i++) {
+		if (i != 0)
+			tool_text_add(&text, "\n", 1);
+		tool_info_human(&text, &chain->layers[i]);
+	}
+	return tool_output_text(&text);
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"backing-chain", no_argument, NULL, BACKING_CHAIN},
+		{"no-count", no_argument, NULL, NO_COUNT},
+		{"format", required_argument, NULL, 'f'},
+		TOOL_OPTIONS_READ,
+	};
+	struct info info = {.options = {.command = &tool_cmd_info}};
+	int opt;
+	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS "f:",
+				  long_options, NULL)) != -1) {
+		int status = take_option(&info, opt, argv);
+		if (status != TOOL_OPTIONS_GO_ON)
+			return status;
+	}
+	if (argc - optind != 1)
+		return tool_message_usage(&tool_cmd_info, "one operand IMAGE is wanted");
+	struct tool_chain chain = {0};
+	int status =
+		tool_info_layer_read_chain(&chain, &info.options, argv[optind], info.raw,
+					   info.backing_chain, !info.no_count);
+	if (status == TOOL_EXIT_DONE)
+		status = info.options.json ? print_json(&chain, info.backing_chain)
+					   : print_human(&chain);
+	tool_info_layer_free_chain(&chain);
+	return status;
+}
+
+const struct tool_command tool_cmd_info = {
+	.name = "info",
+	.synopsis = "[OPTION]... IMAGE",
+	.summary = "Describe an image as `qemu-img info` does, and its bitmaps",
+	.help = "The JSON has the keys and values of `qemu-img info --output=json`, and in each\n"
+		"bitmap \"state\", \"dirty-bytes\", \"stored-bytes\" and, where it is broken, \"problem\".\n"
+		"\n"
+		"Options:\n"
+		"      --backing-chain    describe the layers below, too; only local files are followed\n"
+		"      --no-count         do not count dirty bytes, and read no bitmap data\n"
+		"  -f, --format FMT       qcow2 (default) or raw\n"
+		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
+		"Examples:\n"
+		"  qcow2bm info disk.qcow2\n"
+		"  qcow2bm info --backing-chain --output=json top.qcow2\n"
+		"\n" TOOL_HELP_READ_EXITS,
+	.run = run,
+};

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm merge: OR the bits of bitmaps into one. */
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/operand.h"
+#include "../term/size.h"
+#include "finish.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { INTO = TOOL_OPT_OWN, CREATE, ENABLE };
+
+struct merge {
+	struct tool_session session;
+	const char *into;
+	bool create;
+	bool enable;
+	uint64_t granularity_bytes; /* 0: that of the first source */
+	char **source_files;        /* none: the image itself */
+	size_t source_files_count;
+};
+
+/* The granularity of the first source; of the image's default when it is not there, which
+ * staging the merge will complain of. */
+static unsigned choose_granularity(const struct merge *merge,
+				   const struct qcow2bm_image *source, const char *name)
+{
+	if (merge->granularity_bytes != 0)
+		return tool_size_log2(merge->granularity_bytes);
+	unsigned bits = qcow2bm_image_default_granularity_bits(merge->session.image);
+	struct tool_operand operand;
+	tool_operand_resolve(&operand, source, name);
+	if (operand.idx != QCOW2BM_NOT_FOUND) {
+		struct qcow2bm_bitmap entry;
+		qcow2bm_bitmap_describe(source, operand.idx, &entry);
+		bits = entry.granularity_bits;
+	}
+	tool_operand_free(&operand);
+	return bits;
+}
+
+/* The target: a new bitmap, whose name is taken as it stands, or one that is there. */
+static int stage_target(struct merge *merge, const struct qcow2bm_image *first_source,
+			const char *first_name, struct tool_operand *target)
+{
+	tool_operand_resolve(target, merge->session.image, merge->into);
+	if (!merge->create)
+		return TOOL_EXIT_DONE;
+	target->count = strlen(merge->into);
+	memcpy(target->bytes, merge->into, target->count);
+	unsigned bits = choose_granularity(merge, first_source, first_name);
+	struct qcow2bm_error err = {0};
+	if (qcow2bm_edit_add(merge->session.edit, target->bytes, target->count, bits,
+			     merge->enable, &err) == QCOW2BM_OK)
+		return TOOL_EXIT_DONE;
+	return tool_session_refuse(&merge->session, "add", target->bytes, target->count,
+				   &err);
+}
+
+/* `image` is NULL for the edit's own. */
+static int stage_sources(struct merge *merge, const struct tool_operand *target,
+			 struct qcow2bm_image *image, int count, char **names)
+{
+	for (int i = 0; i < count; i++) {
+		struct tool_operand source;
+		struct qcow2bm_error err = {0};
+		int status = TOOL_EXIT_DONE;
+		tool_operand_resolve(
+			&source, image != NULL ? image : merge->session.image, names[i]);
+		if (qcow2bm_edit_merge(merge->session.edit, target->bytes, target->count,
+				       image, source.bytes, source.count,
+				       &err) != QCOW2BM_OK)
+			status = tool_session_refuse(&merge->session, "merge",
+						     source.bytes, source.count, &err);
+		tool_operand_free(&source);
+		if (status != TOOL_EXIT_DONE)
+			return status;
+	}
+	return TOOL_EXIT_DONE;
+}
+
+static int open_sources(struct merge *merge, struct qcow2bm_image **images)
+{
+	for (size_t i = 0; i < merge->source_files_count; i++) {
+		struct qcow2bm_error err = {0};
+		const char *filename = merge->source_files[i];
+		if (tool_session_try_open_source(&merge->session, filename, &images[i],
+						 &err) != QCOW2BM_OK)
+			return tool_message_fail(filename, &err);
+	}
+	return TOOL_EXIT_DONE;
+}
+
+static int stage(struct merge *merge, int count, char **names)
+{
+	size_t places = merge->source_files_count != 0 ? merge->source_files_count : 1;
+	struct qcow2bm_image **images =
+		tool_memory_zeroed(places, sizeof(struct qcow2bm_image *));
+	struct tool_operand target = {0};
+	int status = open_sources(merge, images);
+	if (status == TOOL_EXIT_DONE)
+		status = stage_target(
+			merge, images[0] != NULL ? images[0] : merge->session.image,
+			names[0], &target);
+	for (size_t i = 0; i < places && status == TOOL_EXIT_DONE; i++)
+		status = stage_sources(merge, &target, images[i], count, names);
+	tool_operand_free(&target);
+	free(images);
+	return status;
+}
+
+static int merge_bitmaps(struct merge *merge, int count, char **operands)
+{
+	if (merge->into == NULL)
+		return tool_message_usage(&tool_cmd_merge, "option --into is missing");
+	if (!merge->create && merge->granularity_bytes != 0)
+		return tool_message_usage(&tool_cmd_merge,
+					  "option -g is for --create only");
+	if (!merge->create && merge->enable)
+		return tool_message_usage(&tool_cmd_merge,
+					  "option --enable is for --create only");
+	if (count < 2)
+		return tool_message_usage(&tool_cmd_merge,
+					  "operands IMAGE and SOURCE... are wanted");
+	int status = tool_session_open(&merge->session, operands[0]);
+	if (status == TOOL_EXIT_DONE)
+		status = stage(merge, count - 1, operands + 1);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_finish_run(&merge->session);
+	return tool_session_close(&merge->session, status);
+}
+
+static int take_option(struct merge *merge, int opt, char **argv)
+{
+	switch (opt) {
+	case INTO:
+		merge->into = optarg;
+		break;
+	case CREATE:
+		merge->create = true;
+		break;
+	case ENABLE:
+		merge->enable = true;
+		break;
+	case 'b':
+		merge->source_files[merge->source_files_count++] = optarg;
+		break;
+	case 'g':
+		return tool_session_take_granularity(&merge->session,
+						     &merge->granularity_bytes);
+	default:
+		return tool_options_take(&merge->session.options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"into", required_argument, NULL, INTO},
+		{"create", no_argument, NULL, CREATE},
+		{"enable", no_argument, NULL, ENABLE},
+		{"source-file", required_argument, NULL, 'b'},
+		{"granularity", required_argument, NULL, 'g'},
+		TOOL_OPTIONS_EDIT,
+	};
+	struct merge merge = {.session = {.options = {.command = &tool_cmd_merge}}};
+	merge.source_files = tool_memory_zeroed((size_t)argc, sizeof(char *));
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS "b:g:",
+				  long_options, NULL)) != -1)
+		status = take_option(&merge, opt, argv);
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = merge_bitmaps(&merge, argc - optind, argv + optind);
+	free(merge.source_files);
+	return status;
+}
+
+const struct tool_command tool_cmd_merge = {
+	.name = "merge",
+	.synopsis = "[OPTION]... --into NAME IMAGE SOURCE...",
+	.summary = "Merge bitmaps into one",
+	.help = "What is dirty in any SOURCE becomes dirty in NAME; the SOURCEs stay as they are.\n"
+		"Granularities may differ: then every byte that is dirty in a source is dirty in NAME.\n"
+		"\n"
+		"Options:\n"
+		"      --into NAME        the bitmap that is merged into\n"
+		"      --create           NAME is new: it gets the granularity of the first SOURCE\n"
+		"                         and does not record\n"
+		"      --enable           with --create: NAME records\n"
+		"  -g, --granularity SIZE  with --create: bytes of the disk per bit, 512 to 2G\n"
+		"  -b, --source-file FILE  the SOURCEs are in this image; repeated: every SOURCE is\n"
+		"                         taken from each FILE\n" TOOL_HELP_EDIT
+		"\n" TOOL_HELP_NAMES "\n"
+		"Examples:\n"
+		"  qcow2bm merge --into chk-1 disk.qcow2 chk-2 chk-3\n"
+		"  qcow2bm merge --create --into sum -b base.qcow2 -b top.qcow2 top.qcow2 chk-1\n"
+		"\n" TOOL_HELP_EDIT_EXITS,
+	.run = run,
+};

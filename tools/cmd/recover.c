@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm recover: bitmaps that a crash left in-use, with a promise for each. */
+#include "../report/promise.h"
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/name.h"
+#include "../term/operand.h"
+#include "../term/output.h"
+#include "finish.h"
+#include "recover_carved.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	STORED = TOOL_OPT_OWN,
+	ALLOCATED,
+	FULL,
+	AUTO,
+	ASSUME,
+	CARVED,
+	AS,
+	UNSAFE,
+	ENABLE,
+	DISABLE
+};
+
+struct recover {
+	struct tool_session session;
+	struct qcow2bm_recover_options options;
+	int methods; /* how many were asked for */
+	struct tool_carved carved;
+	struct tool_text report; /* a line for each bitmap, for a human */
+};
+
+static void add_to_report(struct recover *recover, const char *name, size_t name_bytes,
+			  const struct qcow2bm_promise *promise)
+{
+	char *filename =
+		tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);
+	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
+	tool_text_print(&recover->report, "%s: '%s' recovered, ", filename, shown);
+	tool_promise_add(&recover->report, promise);
+	free(shown);
+	free(filename);
+}
+
+/* What can be done about a bitmap that is refused for being unsafe. */
+static void say_ways_out(const struct recover *recover,
+			 const struct qcow2bm_promise *promise)
+{
+	struct tool_text text = {0};
+	tool_text_print(&text, "--full makes it all dirty, which is always safe; ");
+	if (promise->better_conditions != 0) {
+		tool_promise_add_assume(&text, promise->better_conditions);
+		tool_text_print(&text, " says that you know better (see --help); ");
+	}
+	tool_text_print(&text, "--unsafe recovers it this way all the same");
+	tool_message(recover->session.filename, "%s", text.bytes);
+	tool_text_free(&text);
+}
+
+static int stage(struct recover *recover, const char *name, size_t name_bytes)
+{
+	struct qcow2bm_error err = {0};
+	struct qcow2bm_promise promise = {0};
+	if (qcow2bm_edit_recover(recover->session.edit, name, name_bytes,
+				 &recover->options, &promise, &err) == QCOW2BM_OK) {
+		add_to_report(recover, name, name_bytes, &promise);
+		return TOOL_EXIT_DONE;
+	}
+	int status =
+		tool_session_refuse(&recover->session, "recover", name, name_bytes, &err);
+	if (err.code == QCOW2BM_EINUSE)
+		say_ways_out(recover, &promise);
+	return status;
+}
+
+static int stage_names(struct recover *recover, int count, char **names)
+{
+	int status = TOOL_EXIT_DONE;
+	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++) {
+		struct tool_operand operand;
+		tool_operand_resolve(&operand, recover->session.image, names[i]);
+		status = stage(recover, operand.bytes, operand.count);
+		tool_operand_free(&operand);
+	}
+	return status;
+}
+
+static int stage_carved(struct recover *recover)
+{
+	static const struct qcow2bm_promise promise = {
+		.method = QCOW2BM_RECOVER_CARVED,
+		.guarantee = QCOW2BM_GUARANTEE_UNSAFE,
+	};
+	const struct tool_carved *carved = &recover->carved;
+	int status =
+		tool_carved_stage(&recover->session, carved, recover->options.recording,
+				  recover->options.accept_unsafe);
+	for (size_t i = 0; status == TOOL_EXIT_DONE && i < carved->count; i++)
+		add_to_report(recover, carved->all[i].name, strlen(carved->all[i].name),
+			      &promise);
+	return status;
+}
+
+static int stage_all(struct recover *recover)
+{
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0;
+	     i < qcow2bm_bitmap_count(recover->session.image) && status == TOOL_EXIT_DONE;
+	     i++) {
+		struct qcow2bm_bitmap bitmap;
+		qcow2bm_bitmap_describe(recover->session.image, i, &bitmap);
+		if (bitmap.in_use)
+			status = stage(recover, bitmap.name, bitmap.name_bytes);
+	}
+	if (recover->report.used == 0 && status == TOOL_EXIT_DONE) {
+		char *filename =
+			tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);
+		tool_text_print(&recover->report,
+				"%s: no bitmap is marked in-use, there is nothing to "
+				"recover\n",
+				filename);
+		free(filename);
+	}
+	return status;
+}
+
+/* The edit is done: that its report cannot be printed is no reason to call it failed. */
+static int print_report(struct recover *recover, int status)
+{
+	const struct tool_options *options = &recover->session.options;
+	bool done = status == TOOL_EXIT_DONE || status == TOOL_EXIT_LEAKED;
+	if (!done || options->dry_run || options->json || options->quiet)
+		return status;
+	if (tool_output_text(&recover->report) == TOOL_EXIT_DONE)
+		return status;
+	tool_message(recover->session.filename,
+		     "the edit is done, only its report is lost");
+	return TOOL_EXIT_LEAKED;
+}
+
+/* Returns TOOL_OPTIONS_GO_ON or the status to exit with. */
+static int check_usage(const struct recover *recover, int count)
+{
+	bool is_carved = recover->options.method == QCOW2BM_RECOVER_CARVED;
+	if (count == 0)
+		return tool_message_usage(&tool_cmd_recover, "operand IMAGE is wanted");
+	if (recover->methods != 1)
+		return tool_message_usage(
+			&tool_cmd_recover,
+			"one of --auto, --full, --allocated, --stored and --carved is "
+			"wanted");
+	if (recover->options.assumed != 0 &&
+	    (is_carved || recover->options.method == QCOW2BM_RECOVER_FULL))
+		return tool_message_usage(&tool_cmd_recover,
+					  "--assume goes with --auto, --allocated and "
+					  "--stored: the others rest on nothing");
+	if (!tool_carved_is_named(&recover->carved))
+		return tool_message_usage(&tool_cmd_recover,
+					  "--carved wants --as NAME behind it");
+	if (is_carved && count > 1)
+		return tool_message_usage(
+			&tool_cmd_recover,
+			"with --carved the one operand is IMAGE: names come with --as");
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int recover_bitmaps(struct recover *recover, int count, char **operands)
+{
+	int status = check_usage(recover, count);
+	if (status != TOOL_OPTIONS_GO_ON)
+		return status;
+	status = tool_session_open(&recover->session, operands[0]);
+	if (status == TOOL_EXIT_DONE && recover->carved.count != 0)
+		status = stage_carved(recover);
+	else if (status == TOOL_EXIT_DONE && count > 1)
+		status = stage_names(recover, count - 1, operands + 1);
+	else if (status == TOOL_EXIT_DONE)
+		status = stage_all(recover);
+	if (status == TOOL_EXIT_DONE)
+		status = print_report(recover, tool_finish_run(&recover->session));
+	tool_text_free(&recover->report);
+	return tool_session_close(&recover->session, status);
+}
+
+static void choose(struct recover *recover, enum qcow2bm_recovery method)
+{
+	recover->options.method = method;
+	recover->methods++;
+}
+
+static int take_option(struct recover *recover, int opt, char **argv)
+{
+	switch (opt) {
+	case STORED:
+		choose(recover, QCOW2BM_RECOVER_STORED);
+		break;
+	case ALLOCATED:
+		choose(recover, QCOW2BM_RECOVER_ALLOCATED);
+		break;
+	case FULL:
+		choose(recover, QCOW2BM_RECOVER_FULL);
+		break;
+	case AUTO:
+		choose(recover, QCOW2BM_RECOVER_AUTO);
+		break;
+	case ASSUME:
+		if (!tool_promise_take_conditions(&recover->options.assumed, optarg))
+			return tool_message_usage(
+				&tool_cmd_recover,
+				"option --assume: '%s' is not made of the "
+				"codes that --help lists",
+				optarg);
+		break;
+	case CARVED:
+		if (recover->carved.count == 0)
+			choose(recover, QCOW2BM_RECOVER_CARVED);
+		if (!tool_carved_take_place(&recover->carved, optarg))
+			return tool_message_usage(
+				&tool_cmd_recover,
+				"option --carved: '%s' is not OFFSET:INDEX as check "
+				"--carve prints it",
+				optarg);
+		break;
+	case AS:
+		if (!tool_carved_take_name(&recover->carved, optarg))
+			return tool_message_usage(&tool_cmd_recover,
+						  "--as NAME stands behind its --carved");
+		break;
+	case UNSAFE:
+		recover->options.accept_unsafe = true;
+		break;
+	case ENABLE:
+		recover->options.recording = QCOW2BM_RECORDING_ON;
+		break;
+	case DISABLE:
+		recover->options.recording = QCOW2BM_RECORDING_OFF;
+		break;
+	default:
+		return tool_options_take(&recover->session.options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"stored", no_argument, NULL, STORED},
+		{"allocated", no_argument, NULL, ALLOCATED},
+		{"full", no_argument, NULL, FULL},
+		{"auto", no_argument, NULL, AUTO},
+		{"assume", required_argument, NULL, ASSUME},
+		{"carved", required_argument, NULL, CARVED},
+		{"as", required_argument, NULL, AS},
+		{"unsafe", no_argument, NULL, UNSAFE},
+		{"enable", no_argument, NULL, ENABLE},
+		{"disable", no_argument, NULL, DISABLE},
+		TOOL_OPTIONS_EDIT,
+	};
+	struct recover recover = {.session = {.options = {.command = &tool_cmd_recover}}};
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
+				  NULL)) != -1)
+		status = take_option(&recover, opt, argv);
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = recover_bitmaps(&recover, argc - optind, argv + optind);
+	tool_carved_free(&recover.carved);
+	return status;
+}
+
+const struct tool_command tool_cmd_recover = {
+	.name = "recover",
+	.synopsis =
+		"[OPTION]... --auto|--full|--allocated|--stored IMAGE\n"
+		"                       [NAME]...\n"
+		"       qcow2bm recover [OPTION]... --unsafe {--carved OFFSET:INDEX --as NAME}...\n"
+		"                       IMAGE",
+	.summary = "Make bitmaps usable that a crash left in-use, or bring one back",
+	.help = "A bitmap is marked in-use while a QEMU has the image open. After a crash the\n"
+		"mark stays, nobody may use the bitmap, and what the guest wrote in that session\n"
+		"is on the disk but not in the bitmap. Without NAME, all bitmaps that are in-use\n"
+		"are recovered: all, or none. What each one promises then is printed, and on\n"
+		"which conditions, since no image can prove them:\n"
+		"  exact     the bits are right\n"
+		"  superset  no change is missing, but more than what changed may be dirty\n"
+		"  unsafe    changes may be missing: a backup made by it may not restore\n"
+		"\n"
+		"How (one is wanted):\n"
+		"      --auto             for each bitmap the best of the next three, bottom up,\n"
+		"                         whose conditions are all named by --assume; with none\n"
+		"                         named that is --full, and what would do better is said\n"
+		"      --full             all dirty: a superset, on no condition. The next backup\n"
+		"                         copies the whole disk once, and the chain lives on\n"
+		"      --allocated        its stored bits, and all that this image holds data or\n"
+		"                         zeros for: a superset in an overlay (an image with a\n"
+		"                         backing file) on all four conditions\n"
+		"      --stored           its bits as they are stored: exact for one that was not\n"
+		"                         recording, on the first two conditions; else unsafe\n"
+		"      --carved OFFSET:INDEX\n"
+		"                         a deleted bitmap that check --carve lists there, as the\n"
+		"                         new bitmap NAME. Always unsafe: the clusters that it is\n"
+		"                         read from were nobody's, so anything may have written\n"
+		"                         over them, and changes since it was deleted are not in\n"
+		"                         it. Bring back all that are wanted at once: they are\n"
+		"                         read before anything is written, and the next edit may\n"
+		"                         write over what is left\n"
+		"      --as NAME          the name for it, behind each --carved\n"
+		"\n"
+		"Options:\n"
+		"      --assume CODE[,CODE]...\n"
+		"                         you know that this holds; a wrong answer loses data in\n"
+		"                         the next backup:\n"
+		"          not-changed-by-qmp     in the session that crashed no bitmap was\n"
+		"                                 enabled, merged into, cleared or deleted\n"
+		"                                 through QMP (by libvirt or a backup program)\n"
+		"          not-resized            the disk was not resized in that session\n"
+		"          not-committed          nobody has committed this overlay to its\n"
+		"                                 backing file in that session, or since\n"
+		"          not-written-by-others  no program but QEMU has written to the image\n"
+		"                                 since that session began\n"
+		"      --unsafe           recover even what promises nothing\n"
+		"      --enable           let QEMU record into it (default: as it was)\n"
+		"      --disable          do not\n" TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES
+		"\n"
+		"Examples:\n"
+		"  qcow2bm recover --auto disk.qcow2\n"
+		"  qcow2bm recover -n --auto --assume not-changed-by-qmp,not-resized disk.qcow2\n"
+		"  qcow2bm recover --full disk.qcow2 chk-7\n"
+		"  qcow2bm recover --unsafe --carved 5636096:0 --as old-chk-7 disk.qcow2\n"
+		"\n" TOOL_HELP_EDIT_EXITS,
+	.run = run,
+};

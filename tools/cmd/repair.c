@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm repair: what check found, mended by one session. */
+#define _POSIX_C_SOURCE 200809L
+#include "../report/summary.h"
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/name.h"
+#include "../term/operand.h"
+#include "../term/output.h"
+#include "../term/progress.h"
+#include "../term/size.h"
+#include "../term/text.h"
+#include "../term/word.h"
+#include "finish.h"
+
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+enum {
+	DROP = TOOL_OPT_OWN,
+	DROP_INDEX,
+	DROP_ALL,
+	DROP_IN_USE,
+	TRUST_BITMAPS,
+	SAVE,
+	NO_SAVE
+};
+
+/* Undo files of so many repairs may stand next to an image. */
+#define UNDO_FILES 99
+
+struct repair {
+	struct tool_session session;
+	struct qcow2bm_report *report;
+	unsigned flags; /* QCOW2BM_REPAIR_... */
+	char **names;   /* of --drop */
+	size_t name_count;
+	size_t *drop; /* indexes, those of the names included */
+	size_t drop_count;
+	bool no_save;
+	const char *save; /* of --save */
+	char *undo_file;  /* what is used */
+	struct qcow2bm_plan plan;
+	struct tool_text done;
+};
+
+static int add_name(struct repair *repair, const char *name)
+{
+	struct tool_operand operand;
+	const struct qcow2bm_image *image = repair->session.image;
+	tool_operand_resolve(&operand, image, name);
+	size_t found = 0;
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
+		struct qcow2bm_bitmap entry;
+		qcow2bm_bitmap_describe(image, i, &entry);
+		found += entry.name_bytes == operand.count &&
+			 qcow2bm_bitmap_find(image, entry.name, entry.name_bytes) ==
+				 operand.idx;
+	}
+	size_t idx = operand.idx;
+	tool_operand_free(&operand);
+	if (idx == QCOW2BM_NOT_FOUND) {
+		tool_message(repair->session.filename,
+			     "cannot drop bitmap '%s': not found", name);
+		return TOOL_EXIT_FAILED;
+	}
+	if (found > 1) {
+		tool_message(
+			repair->session.filename,
+			"cannot drop bitmap '%s': %zu bitmaps have this name; choose "
+			"with --drop-index (qcow2bm check shows the numbers)",
+			name, found);
+		return TOOL_EXIT_FAILED;
+	}
+	repair->drop[repair->drop_count++] = idx;
+	return TOOL_EXIT_DONE;
+}
+
+static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
+{
+	tool_progress_update(opaque, done_bytes, total_bytes);
+}
+
+static int check(struct repair *repair)
+{
+	struct tool_progress progress;
+	struct qcow2bm_error err = {0};
+	const struct qcow2bm_check_options options = {.progress = show_progress,
+						      .opaque = &progress};
+	tool_progress_begin(&progress, repair->session.options.progress,
+			    repair->session.options.quiet);
+	enum qcow2bm_code code = qcow2bm_image_check(repair->session.image, &options,
+						     &repair->report, &err);
+	tool_progress_end(&progress);
+	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
+				  : tool_message_fail(repair->session.filename, &err);
+}
+
+static int open_image(struct repair *repair, const char *filename)
+{
+	struct tool_session *session = &repair->session;
+	struct qcow2bm_error err = {0};
+	unsigned flags = QCOW2BM_OPEN_DAMAGED |
+			 (session->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE) |
+			 (session->options.no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u);
+	session->filename = filename;
+	if (qcow2bm_image_open(&session->image, filename, flags,
+			       session->options.wait_seconds, &err) != QCOW2BM_OK ||
+	    qcow2bm_edit_begin(&session->edit, session->image, &err) != QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	return TOOL_EXIT_DONE;
+}
+
+static int stage(struct repair *repair)
+{
+	struct qcow2bm_error err = {0};
+	struct qcow2bm_repair_options options = {.flags = repair->flags,
+						 .drop = repair->drop};
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; i < repair->name_count && status == TOOL_EXIT_DONE; i++)
+		status = add_name(repair, repair->names[i]);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	options.drop_count = repair->drop_count;
+	if (qcow2bm_edit_repair(repair->session.edit, repair->report, &options, &err) !=
+	    QCOW2BM_OK)
+		return tool_message_fail(repair->session.filename, &err);
+	return TOOL_EXIT_DONE;
+}
+
+static void describe_drops(struct repair *repair, const struct qcow2bm_plan *plan)
+{
+	const struct qcow2bm_image *image = repair->session.image;
+	/* Changes come in the order of the bitmaps. */
+	size_t next = 0;
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image) && next < plan->changes; i++) {
+		struct qcow2bm_bitmap entry;
+		struct qcow2bm_change change;
+		qcow2bm_bitmap_describe(image, i, &entry);
+		qcow2bm_edit_change(repair->session.edit, next, &change);
+		if (change.old_name != entry.name)
+			continue;
+		next++;
+		if (change.kind != QCOW2BM_CHANGE_DELETE)
+			continue;
+		char *shown =
+			tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
+		tool_text_print(&repair->done, "  drop bitmap %zu '%s'\n", i, shown);
+		free(shown);
+	}
+}
+
+/* Bitmaps that cannot be found have no name to be told. */
+static void describe_unfound(struct repair *repair)
+{
+	if (!(repair->flags & QCOW2BM_REPAIR_DROP_ALL) || repair->done.used != 0)
+		return;
+	for (size_t i = 0; i < qcow2bm_report_count(repair->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(repair->report, i);
+		if (problem->cure == QCOW2BM_CURE_CHOOSE)
+			tool_text_print(&repair->done, "  drop all bitmaps: %s\n",
+					problem->sentence);
+	}
+}
+
+static void describe_mended(struct repair *repair)
+{
+	if ((repair->flags & QCOW2BM_REPAIR_DROP_ALL) && repair->done.used != 0)
+		return;
+	for (size_t i = 0; i < qcow2bm_report_count(repair->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(repair->report, i);
+		if (problem->cure == QCOW2BM_CURE_MEND)
+			tool_text_print(&repair->done, "  mend: %s\n", problem->sentence);
+	}
+}
+
+/* What is kept by the user's word alone. */
+static void describe_trust(struct repair *repair)
+{
+	struct qcow2bm_image_info info;
+	qcow2bm_image_describe(repair->session.image, &info);
+	if ((repair->flags & QCOW2BM_REPAIR_TRUST_BITMAPS) && info.bitmaps_extension &&
+	    !info.bitmaps_consistent && !(repair->flags & QCOW2BM_REPAIR_DROP_ALL))
+		tool_text_print(
+			&repair->done,
+			"  set autoclear bit 0 again: by your word nothing was written to "
+			"the guest's disk while it was lost\n");
+}
+
+/* What is left to somebody else, and what is to be typed for it. */
+static void describe_rest(struct repair *repair)
+{
+	size_t in_use = 0, others = 0;
+	for (size_t i = 0; i < qcow2bm_report_count(repair->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(repair->report, i);
+		in_use += problem->cure == QCOW2BM_CURE_RECOVER;
+		others += problem->cure >= QCOW2BM_CURE_QEMU;
+	}
+	if (repair->flags & (QCOW2BM_REPAIR_DROP_IN_USE | QCOW2BM_REPAIR_DROP_ALL))
+		in_use = 0;
+	if (in_use != 0)
+		tool_text_print(&repair->done, "  bitmaps in use stay: %zu\n", in_use);
+	if (others != 0)
+		tool_text_print(&repair->done, "  not the bitmaps' matter: %zu\n",
+				others);
+	if (in_use + others == 0)
+		return;
+	tool_text_print(&repair->done, "  what to do about that: qcow2bm check");
+	tool_word_add_file(&repair->done, repair->session.filename);
+	tool_text_print(&repair->done, "\n");
+}
+
+/* Beside a device there is /dev, which a power cut empties: the place is for the user to choose. */
+static bool needs_place(const struct repair *repair)
+{
+	struct stat st;
+	return !repair->no_save && repair->save == NULL &&
+	       (stat(repair->session.filename, &st) != 0 || !S_ISREG(st.st_mode));
+}
+
+/* Plans the edit to tell what it does; *nothing is set when that is nothing. */
+static int describe(struct repair *repair, bool *nothing)
+{
+	struct qcow2bm_plan *plan = &repair->plan;
+	struct qcow2bm_totals totals;
+	struct qcow2bm_error err = {0};
+	if (qcow2bm_edit_plan(repair->session.edit, repair->session.options.commit_flags,
+			      plan, &err) != QCOW2BM_OK)
+		return tool_message_fail(repair->session.filename, &err);
+	qcow2bm_report_totals(repair->report, &totals);
+	describe_drops(repair, plan);
+	describe_unfound(repair);
+	describe_mended(repair);
+	describe_trust(repair);
+	*nothing = repair->done.used == 0 && plan->release_clusters == 0;
+	if (plan->release_clusters != 0)
+		tool_text_print(&repair->done, "  give back clusters: %" PRIu64 "\n",
+				plan->release_clusters);
+	describe_rest(repair);
+	if (!*nothing && repair->session.options.dry_run && needs_place(repair))
+		tool_text_print(&repair->done, "  to be given as well: --save FILE, or "
+					       "--no-save (it is not a regular file)\n");
+	return TOOL_EXIT_DONE;
+}
+
+/* The first of IMAGE.undo, IMAGE.undo.2, ... that is not there. */
+static char *choose_undo_file(const char *filename)
+{
+	for (unsigned i = 1; i <= UNDO_FILES; i++) {
+		struct tool_text name = {0};
+		tool_text_print(&name, "%s.undo", filename);
+		if (i > 1)
+			tool_text_print(&name, ".%u", i);
+		if (access(name.bytes, F_OK) != 0)
+			return name.bytes;
+		tool_text_free(&name);
+	}
+	return NULL;
+}
+
+static bool is_in_memory(const char *path)
+{
+	struct statfs fs;
+	if (statfs(path, &fs) != 0)
+		return false;
+	unsigned long type = (unsigned long)fs.f_type;
+	return type == TMPFS_MAGIC || type == RAMFS_MAGIC;
+}
+
+static int begin_saving(struct repair *repair)
+{
+	struct qcow2bm_error err = {0};
+	const char *filename = repair->session.filename;
+	if (repair->no_save || repair->session.options.dry_run)
+		return TOOL_EXIT_DONE;
+	if (needs_place(repair)) {
+		tool_message(filename,
+			     "not a regular file, so there is no place beside it for the "
+			     "undo file: choose one on a disk with --save FILE, or do "
+			     "without one with --no-save; the image is as it was");
+		return TOOL_EXIT_FAILED;
+	}
+	repair->undo_file = repair->save != NULL
+				    ? tool_memory_copy(repair->save, strlen(repair->save))
+				    : choose_undo_file(filename);
+	if (repair->undo_file == NULL) {
+		tool_message(filename,
+			     "there are %d undo files already (%s.undo...); remove old "
+			     "ones, or choose another place with --save FILE",
+			     UNDO_FILES, filename);
+		return TOOL_EXIT_FAILED;
+	}
+	if (qcow2bm_undo_begin(repair->session.image, repair->undo_file, &err) !=
+	    QCOW2BM_OK)
+		return tool_message_fail(repair->undo_file, &err);
+	if (is_in_memory(repair->undo_file))
+		tool_message(repair->undo_file,
+			     "warning: this file system is in memory: after a power cut "
+			     "the undo file is gone");
+	return TOOL_EXIT_DONE;
+}
+
+/* The undo file is complete when it is told how the image stands afterwards. */
+static void end_saving(struct repair *repair)
+{
+	struct qcow2bm_error err = {0};
+	if (repair->undo_file != NULL &&
+	    qcow2bm_undo_end(repair->session.image, &err) != QCOW2BM_OK)
+		tool_message(
+			repair->undo_file,
+			"%s; the image is repaired; the undo file lacks its end, but "
+			"works as long as nothing else writes to the image",
+			err.sentence);
+}
+
+static int print_plan(const struct repair *repair)
+{
+	struct qcow2bm_image_info info;
+	struct tool_text text = {0};
+	qcow2bm_image_describe(repair->session.image, &info);
+	tool_text_print(&text,
+			"%s: would be repaired (dry run: nothing is changed now)\n%s",
+			repair->session.filename, repair->done.bytes);
+	tool_summary_clusters(&text, &repair->plan, info.cluster_bytes);
+	return tool_output_text(&text);
+}
+
+/* How to get back, and what room that takes meanwhile. */
+static void describe_undo(struct repair *repair)
+{
+	struct stat st;
+	char size[TOOL_SIZE_TEXT];
+	if (repair->undo_file == NULL)
+		return;
+	tool_text_print(&repair->done, "  to take this back: qcow2bm undo");
+	tool_word_add_file(&repair->done, repair->session.filename);
+	tool_word_add_file(&repair->done, repair->undo_file);
+	tool_text_print(&repair->done, "\n");
+	if (stat(repair->undo_file, &st) != 0)
+		return;
+	tool_size_format((uint64_t)st.st_size, size);
+	tool_text_print(&repair->done, "  room that the undo file takes: %s\n", size);
+}
+
+static int commit(struct repair *repair)
+{
+	if (repair->session.options.dry_run && !repair->session.options.json)
+		return print_plan(repair);
+	int status = begin_saving(repair);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_finish_run(&repair->session);
+	if (status != TOOL_EXIT_DONE && status != TOOL_EXIT_LEAKED)
+		return status;
+	end_saving(repair);
+	if (repair->session.options.json || repair->session.options.quiet)
+		return status;
+	describe_undo(repair);
+	struct tool_text text = {0};
+	tool_text_print(&text, "%s: repaired\n%s", repair->session.filename,
+			repair->done.bytes);
+	int printed = tool_output_text(&text);
+	return printed == TOOL_EXIT_DONE ? status : TOOL_EXIT_LEAKED;
+}
+
+/* What the repair settles: a choice that was needed was made, or it is refused. */
+static bool is_mended(const struct qcow2bm_problem *problem)
+{
+	return problem->cure == QCOW2BM_CURE_MEND || problem->cure == QCOW2BM_CURE_DROP ||
+	       problem->cure == QCOW2BM_CURE_CHOOSE;
+}
+
+static void add_to_report(void *opaque, json_t *report)
+{
+	const struct repair *repair = opaque;
+	json_t *mended = json_array();
+	for (size_t i = 0; i < qcow2bm_report_count(repair->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(repair->report, i);
+		if (!is_mended(problem))
+			continue;
+		json_t *object = json_object();
+		json_object_set_new(object, "code", json_string(problem->code));
+		json_object_set_new(object, "sentence",
+				    tool_json_text(problem->sentence));
+		if (problem->idx != QCOW2BM_NOT_FOUND)
+			json_object_set_new(object, "index",
+					    tool_json_number(problem->idx));
+		json_array_append_new(mended, object);
+	}
+	json_object_set_new(report, "mended", mended);
+	json_object_set_new(report, "undo-file",
+			    repair->undo_file == NULL
+				    ? json_null()
+				    : tool_json_text(repair->undo_file));
+}
+
+/* What an edit that was killed has left may not be on stable storage yet: the commit of nothing
+ * brings it there. */
+static int say_nothing_to_do(struct repair *repair)
+{
+	const struct tool_options *options = &repair->session.options;
+	int status = TOOL_EXIT_DONE;
+	if (options->json || !options->dry_run)
+		status = tool_finish_run(&repair->session);
+	if (status != TOOL_EXIT_DONE || options->json || options->quiet)
+		return status;
+	struct tool_text text = {0};
+	tool_text_print(&text, "%s: nothing to repair\n%s", repair->session.filename,
+			repair->done.used == 0 ? "" : repair->done.bytes);
+	return tool_output_text(&text);
+}
+
+static int repair_image(struct repair *repair, const char *filename)
+{
+	bool nothing = true;
+	int status = open_image(repair, filename);
+	if (status == TOOL_EXIT_DONE)
+		status = check(repair);
+	if (status == TOOL_EXIT_DONE)
+		status = stage(repair);
+	if (status == TOOL_EXIT_DONE)
+		status = describe(repair, &nothing);
+	if (status == TOOL_EXIT_DONE)
+		status = nothing ? say_nothing_to_do(repair) : commit(repair);
+	status = tool_session_close(&repair->session, status);
+	qcow2bm_report_free(repair->report);
+	tool_text_free(&repair->done);
+	free(repair->undo_file);
+	return status;
+}
+
+static int take_index(struct repair *repair)
+{
+	char *end;
+	unsigned long idx = strtoul(optarg, &end, 10);
+	if (*optarg < '0' || *optarg > '9' || *end != '\0')
+		return tool_message_usage(&tool_cmd_repair,
+					  "option --drop-index: '%s' is no number",
+					  optarg);
+	repair->drop[repair->drop_count++] = (size_t)idx;
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int take_option(struct repair *repair, int opt, char **argv)
+{
+	switch (opt) {
+	case DROP:
+		repair->names[repair->name_count++] = optarg;
+		break;
+	case DROP_INDEX:
+		return take_index(repair);
+	case DROP_ALL:
+		repair->flags |= QCOW2BM_REPAIR_DROP_ALL;
+		break;
+	case DROP_IN_USE:
+		repair->flags |= QCOW2BM_REPAIR_DROP_IN_USE;
+		break;
+	case TRUST_BITMAPS:
+		repair->flags |= QCOW2BM_REPAIR_TRUST_BITMAPS;
+		break;
+	case SAVE:
+		repair->save = optarg;
+		break;
+	case NO_SAVE:
+		repair->no_save = true;
+		break;
+	default:
+		return tool_options_take(&repair->session.options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"drop", required_argument, NULL, DROP},
+		{"drop-index", required_argument, NULL, DROP_INDEX},
+		{"drop-all", no_argument, NULL, DROP_ALL},
+		{"drop-in-use", no_argument, NULL, DROP_IN_USE},
+		{"trust-bitmaps", no_argument, NULL, TRUST_BITMAPS},
+		{"save", required_argument, NULL, SAVE},
+		{"no-save", no_argument, NULL, NO_SAVE},
+		TOOL_OPTIONS_EDIT,
+	};
+	struct repair repair = {.session = {.options = {.command = &tool_cmd_repair},
+					    .add_to_report = add_to_report}};
+	repair.session.opaque = &repair;
+	repair.names = tool_memory_zeroed((size_t)argc, sizeof(char *));
+	repair.drop = tool_memory_zeroed((size_t)argc, sizeof(size_t));
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
+				  NULL)) != -1)
+		status = take_option(&repair, opt, argv);
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = argc - optind == 1
+				 ? repair_image(&repair, argv[optind])
+				 : tool_message_usage(&tool_cmd_repair,
+						      "one operand IMAGE is wanted");
+	free(repair.names);
+	free(repair.drop);
+	return status;
+}
+
+const struct tool_command tool_cmd_repair = {
+	.name = "repair",
+	.synopsis = "[OPTION]... IMAGE",
+	.summary = "Mend the bitmaps of an image that check finds damaged",
+	.help = "Sound bitmaps stay bit for bit; damaged ones are dropped; counts, sizes and refcounts\n"
+		"are made right; leaked clusters are given back. The guest's data is not touched. Of\n"
+		"bitmaps with one name none is kept, unless all but one are dropped by number. Bitmaps\n"
+		"in use stay as they are: see `recover`. What is about to change is saved first.\n"
+		"\n"
+		"Options:\n"
+		"      --drop NAME        drop this bitmap too; repeatable\n"
+		"      --drop-index N     drop the bitmap with this number (see `check`); repeatable\n"
+		"      --drop-in-use      drop every bitmap in use\n"
+		"      --drop-all         drop every bitmap\n"
+		"      --trust-bitmaps    keep bitmaps that something speaks against, as a lost\n"
+		"                         autoclear bit: you vouch that no write is missing in them\n"
+		"      --save FILE        undo file to make (default: IMAGE.undo; for a device this or\n"
+		"                         --no-save must be given); see `undo`\n"
+		"      --no-save          make no undo file\n" TOOL_HELP_EDIT
+		"\n" TOOL_HELP_NAMES "\n"
+		"Examples:\n"
+		"  qcow2bm repair -n disk.qcow2\n"
+		"  qcow2bm repair disk.qcow2\n"
+		"\n" TOOL_HELP_EDIT_EXITS,
+	.run = run,
+};

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What all editing commands share: open, stage and close. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "session.h"
+
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/name.h"
+#include "../term/operand.h"
+#include "../term/size.h"
+#include "finish.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static unsigned lock_flags(const struct tool_session *session)
+{
+	return session->options.no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u;
+}
+
+enum qcow2bm_code tool_session_try_open(struct tool_session *session,
+					const char *filename, struct qcow2bm_error *err)
+{
+	unsigned flags = lock_flags(session) |
+			 (session->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE);
+	session->filename = filename;
+	enum qcow2bm_code code = qcow2bm_image_open(&session->image, filename, flags,
+						    session->options.wait_seconds, err);
+	return code == QCOW2BM_OK
+		       ? qcow2bm_edit_begin(&session->edit, session->image, err)
+		       : code;
+}
+
+int tool_session_open(struct tool_session *session, const char *filename)
+{
+	struct qcow2bm_error err = {0};
+	if (tool_session_try_open(session, filename, &err) != QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	return TOOL_EXIT_DONE;
+}
+
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	if (stat(a, &x) != 0 || stat(b, &y) != 0)
+		return false;
+	if (S_ISBLK(x.st_mode) && S_ISBLK(y.st_mode))
+		return x.st_rdev == y.st_rdev;
+	return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+enum qcow2bm_code tool_session_try_open_source(struct tool_session *session,
+					       const char *filename,
+					       struct qcow2bm_image **source,
+					       struct qcow2bm_error *err)
+{
+	*source = NULL;
+	/* A second descriptor would find the locks of the first in its way. */
+	if (is_same_file(filename, session->filename))
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = qcow2bm_image_open(source, filename, lock_flags(session),
+						    session->options.wait_seconds, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	session->sources = tool_memory_resize(session->sources, session->source_count + 1,
+					      sizeof(struct qcow2bm_image *));
+	session->sources[session->source_count++] = *source;
+	return QCOW2BM_OK;
+}
+
+bool tool_session_is_granularity(uint64_t bytes)
+{
+	const uint64_t smallest = 512, largest = (uint64_t)2 << 30;
+	return bytes >= smallest && bytes <= largest && (bytes & (bytes - 1)) == 0;
+}
+
+int tool_session_take_granularity(const struct tool_session *session, uint64_t *bytes)
+{
+	if (tool_size_parse(optarg, bytes) && tool_session_is_granularity(*bytes))
+		return TOOL_OPTIONS_GO_ON;
+	return tool_message_usage(session->options.command,
+				  "option -g: '%s' is not a power of two from 512 to 2G",
+				  optarg);
+}
+
+int tool_session_refuse(const struct tool_session *session, const char *verb,
+			const char *name, size_t name_bytes,
+			const struct qcow2bm_error *err)
+{
+	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
+	char *sentence = tool_message_sentence(err);
+	tool_message(session->filename, "cannot %s bitmap '%s': %s", verb, shown,
+		     sentence);
+	free(sentence);
+	free(shown);
+	return tool_message_status(err->code);
+}
+
+static int stage_names(struct tool_session *session, int count, char **names,
+		       tool_session_stage_fn *stage)
+{
+	for (int i = 0; i < count; i++) {
+		struct tool_operand operand;
+		struct qcow2bm_error err = {0};
+		int status = TOOL_EXIT_DONE;
+		tool_operand_resolve(&operand, session->image, names[i]);
+		if (stage(session->edit, operand.bytes, operand.count, &err) !=
+		    QCOW2BM_OK)
+			status = tool_session_refuse(session,
+						     session->options.command->name,
+						     operand.bytes, operand.count, &err);
+		tool_operand_free(&operand);
+		if (status != TOOL_EXIT_DONE)
+			return status;
+	}
+	return TOOL_EXIT_DONE;
+}
+
+int tool_session_run_by_name(const struct tool_command *command, int argc, char **argv,
+			     tool_session_stage_fn *stage)
+{
+	static const struct option long_options[] = {TOOL_OPTIONS_EDIT};
+	struct tool_session session = {.options = {.command = command}};
+	int opt;
+	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
+				  NULL)) != -1) {
+		int status = tool_options_take(&session.options, opt, argv);
+		if (status != TOOL_OPTIONS_GO_ON)
+			return status;
+	}
+	if (argc - optind < 2)
+		return tool_message_usage(command,
+					  "operands IMAGE and NAME... are wanted");
+	int status = tool_session_open(&session, argv[optind]);
+	if (status == TOOL_EXIT_DONE)
+		status = stage_names(&session, argc - optind - 1, argv + optind + 1,
+				     stage);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_finish_run(&session);
+	return tool_session_close(&session, status);
+}
+
+int tool_session_close(struct tool_session *session, int status)
+{
+	qcow2bm_edit_end(session->edit);
+	for (size_t i = 0; i < session->source_count; i++)
+		qcow2bm_image_close(session->sources[i]);
+	free(session->sources);
+	qcow2bm_image_close(session->image);
+	return status;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What all editing commands share: open, stage, print the plan or commit, report. */
+#ifndef TOOLS_CMD_SESSION_H
+#define TOOLS_CMD_SESSION_H
+
+#include "../term/options.h"
+
+struct json_t;
+
+struct tool_session {
+	struct tool_options options;
+	const char *filename;
+	struct qcow2bm_image *image;
+	struct qcow2bm_edit *edit;
+	struct qcow2bm_image **sources; /* other images that bits are read from */
+	size_t source_count;
+	/* Adds to the JSON report what only this command knows. May be NULL. */
+	void (*add_to_report)(void *opaque, struct json_t *report);
+	void *opaque;
+};
+
+/* Opens the image, for writing unless --dry-run, and begins an session. Prints what fails; returns
+ * an exit status. */
+int tool_session_open(struct tool_session *session, const char *filename);
+
+/* The same without a message. session->image is set when it could be opened. */
+enum qcow2bm_code tool_session_try_open(struct tool_session *session,
+					const char *filename, struct qcow2bm_error *err);
+
+/* Opens another image to read from; *source is NULL when it is the image of the session. It is
+ * closed with the session. */
+enum qcow2bm_code tool_session_try_open_source(struct tool_session *session,
+					       const char *filename,
+					       struct qcow2bm_image **source,
+					       struct qcow2bm_error *err);
+
+/* Whether QEMU takes it as the granularity of a new bitmap. */
+bool tool_session_is_granularity(uint64_t bytes);
+
+/* Takes the value of -g from optarg; returns TOOL_OPTIONS_GO_ON or the status to exit with. */
+int tool_session_take_granularity(const struct tool_session *session, uint64_t *bytes);
+
+/* Says why `verb` cannot be done to the bitmap; returns the exit status. */
+int tool_session_refuse(const struct tool_session *session, const char *verb,
+			const char *name, size_t name_bytes,
+			const struct qcow2bm_error *err);
+
+/* A staging function that takes nothing but the bitmap's name. */
+typedef enum qcow2bm_code tool_session_stage_fn(struct qcow2bm_edit *edit,
+						const char *name, size_t name_bytes,
+						struct qcow2bm_error *err);
+
+/* Runs a whole command of the form `verb IMAGE NAME...`. */
+int tool_session_run_by_name(const struct tool_command *command, int argc, char **argv,
+			     tool_session_stage_fn *stage);
+
+/* Closes everything and passes `status` on. */
+int tool_session_close(struct tool_session *session, int status);
+
+#endif

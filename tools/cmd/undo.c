@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm undo: put back what an image held before a repair or another edit. */
+#define _POSIX_C_SOURCE 200809L
+#include "../report/json.h"
+#include "../term/message.h"
+#include "../term/options.h"
+#include "../term/output.h"
+#include "../term/signals.h"
+#include "../term/word.h"
+
+#include <inttypes.h>
+
+enum { FORCE = TOOL_OPT_OWN, IN_USE };
+
+struct undo {
+	struct tool_options options;
+	bool force;
+	bool in_use;
+	const char *filename, *undo_filename;
+};
+
+static const char *describe_result(const struct undo *undo,
+				   const struct qcow2bm_undo_result *result)
+{
+	if (result->nothing)
+		return "nothing-to-put-back";
+	if (undo->options.dry_run)
+		return "can-be-undone";
+	return result->marked_bitmaps != 0 ? "undone-in-use" : "undone";
+}
+
+static int print_json(const struct undo *undo, const struct qcow2bm_undo_result *result)
+{
+	json_t *value = json_object();
+	json_object_set_new(value, "filename", tool_json_text(undo->filename));
+	json_object_set_new(value, "undo-file", tool_json_text(undo->undo_filename));
+	json_object_set_new(value, "dry-run", json_boolean(undo->options.dry_run));
+	json_object_set_new(value, "result", json_string(describe_result(undo, result)));
+	json_object_set_new(value, "was-undone-before", json_boolean(result->nothing));
+	json_object_set_new(value, "was-interrupted",
+			    json_boolean(result->was_interrupted));
+	json_object_set_new(value, "forced", json_boolean(result->forced));
+	json_object_set_new(value, "proven-unwritten", json_boolean(result->proven));
+	json_object_set_new(value, "bitmaps-marked-in-use",
+			    json_integer((json_int_t)result->marked_bitmaps));
+	json_object_set_new(value, "restored-bytes",
+			    json_integer((json_int_t)result->restored_bytes));
+	json_object_set_new(value, "file-bytes",
+			    json_integer((json_int_t)result->file_bytes));
+	return tool_output_json(value);
+}
+
+static int print_human(const struct undo *undo, const struct qcow2bm_undo_result *result)
+{
+	struct tool_text text = {0};
+	if (undo->options.quiet)
+		return TOOL_EXIT_DONE;
+	if (result->was_interrupted && !result->nothing)
+		tool_text_print(
+			&text, "The edit was interrupted before its end%s.\n",
+			result->forced
+				? "; not every sector is one that it knows (--force)"
+				: "; every sector is one that it found or made");
+	if (result->nothing)
+		tool_text_print(&text, "The image is as it was before the edit already: "
+				       "nothing to put back.\n");
+	else if (undo->options.dry_run)
+		tool_text_print(&text,
+				"The edit can be undone: %s. The image would be\n%" PRIu64
+				" bytes long again.\n",
+				result->proven
+					? "nothing else has written since"
+					: "what the old bitmaps occupied is still free",
+				result->file_bytes);
+	else if (result->proven && result->marked_bitmaps == 0)
+		tool_text_print(
+			&text,
+			"Done: the image is byte for byte what it was before the edit "
+			"(%" PRIu64 " bytes put back).\n",
+			result->restored_bytes);
+	else
+		tool_text_print(&text,
+				"Done: all that the edit changed is what it was before "
+				"(%" PRIu64 " bytes put back).\n",
+				result->restored_bytes);
+	if (result->marked_bitmaps != 0) {
+		tool_text_print(
+			&text,
+			"Bitmaps %s as in use, so that nobody trusts them: %" PRIu64
+			".\nWhat to do about them: qcow2bm check",
+			undo->options.dry_run ? "would come back marked"
+					      : "came back marked",
+			result->marked_bitmaps);
+		tool_word_add_file(&text, undo->filename);
+		tool_text_print(&text, "\n");
+	}
+	return tool_output_text(&text);
+}
+
+static int undo_edit(const struct undo *undo)
+{
+	unsigned flags = (undo->options.dry_run ? QCOW2BM_UNDO_DRY_RUN : 0u) |
+			 (undo->options.no_lock ? QCOW2BM_UNDO_NO_LOCK : 0u) |
+			 (undo->force ? QCOW2BM_UNDO_FORCE : 0u) |
+			 (undo->in_use ? QCOW2BM_UNDO_IN_USE : 0u);
+	struct qcow2bm_undo_result result;
+	struct qcow2bm_error err = {0};
+	struct tool_signals signals;
+	tool_signals_block(&signals);
+	if (qcow2bm_undo_apply(undo->filename, undo->undo_filename, flags,
+			       undo->options.wait_seconds, &result, &err) != QCOW2BM_OK)
+		return tool_message_fail(undo->filename, &err);
+	int status = undo->options.json ? print_json(undo, &result)
+					: print_human(undo, &result);
+	if (status == TOOL_EXIT_DONE || undo->options.dry_run)
+		return status;
+	tool_message(undo->filename, "the edit is undone, only the report is lost");
+	return TOOL_EXIT_LEAKED;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"force", no_argument, NULL, FORCE},
+		{"in-use", no_argument, NULL, IN_USE},
+		{"dry-run", no_argument, NULL, 'n'},
+		TOOL_OPTIONS_COMMON,
+		{NULL, 0, NULL, 0},
+	};
+	struct undo undo = {.options = {.command = &tool_cmd_undo}};
+	int opt;
+	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
+				  NULL)) != -1) {
+		int status = TOOL_OPTIONS_GO_ON;
+		if (opt == FORCE)
+			undo.force = true;
+		else if (opt == IN_USE)
+			undo.in_use = true;
+		else
+			status = tool_options_take(&undo.options, opt, argv);
+		if (status != TOOL_OPTIONS_GO_ON)
+			return status;
+	}
+	if (argc - optind != 2)
+		return tool_message_usage(&tool_cmd_undo,
+					  "operands IMAGE and FILE are wanted");
+	undo.filename = argv[optind];
+	undo.undo_filename = argv[optind + 1];
+	return undo_edit(&undo);
+}
+
+const struct tool_command tool_cmd_undo = {
+	.name = "undo",
+	.synopsis = "[OPTION]... IMAGE FILE",
+	.summary = "Put back what an image held before a repair",
+	.help = "FILE is the undo file that `qcow2bm repair --save FILE` wrote. The image becomes byte\n"
+		"for byte what it was, its length included. It is refused when anything else has\n"
+		"written to it since, or may have: a device, a copy, a file that was renamed and a\n"
+		"repair that was cut off do not tell. --in-use is the way then. Cut off half way, the\n"
+		"same command with --in-use gets through; a second time it does nothing.\n"
+		"\n"
+		"Options:\n"
+		"      --in-use           put the bitmaps back marked as in use, so that nobody trusts\n"
+		"                         them: for an image that the guest may have written to since\n"
+		"      --force            after a repair that was interrupted, and only then: also\n"
+		"                         when a sector is neither what it was nor what it was to\n"
+		"                         become (a disk may tear sectors when its power fails)\n"
+		"  -n, --dry-run          look whether it can be undone and change nothing\n"
+		"      --output FORMAT    human (default) or json\n"
+		"      --no-lock          take no locks: you vouch that nobody has the image open\n"
+		"      --wait SECONDS     retry for so long while the image is busy (default: fail)\n"
+		"  -q, --quiet            no report\n"
+		"  -h, --help             show this text\n"
+		"\n"
+		"Examples:\n"
+		"  qcow2bm undo disk.qcow2 disk.qcow2.undo\n"
+		"\n"
+		"Exit status: 0 done, 1 refused or failed and the image is as it was, 4 a write failed\n"
+		"on the way back (do it again), 5 done but the report is lost, 6 busy, 64 usage.\n",
+	.run = run,
+};

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* info's report as JSON: what qemu-img prints, under the same keys, and ours in each bitmap. */
+#include "info.h"
+
+#include "json.h"
+
+#define NANOSECONDS 1000000000u
+
+const char *tool_info_encryption(const struct qcow2bm_image_info *info)
+{
+	switch (info->encryption) {
+	case QCOW2BM_ENCRYPTION_AES:
+		return "aes";
+	case QCOW2BM_ENCRYPTION_LUKS:
+		return "luks";
+	default:
+		return NULL;
+	}
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	if (text != NULL)
+		json_object_set_new(object, key, tool_json_text(text));
+}
+
+static json_t *snapshot_json(const struct qcow2bm_snapshot *snapshot)
+{
+	json_t *object = json_object();
+	set_text(object, "id", snapshot->id);
+	set_text(object, "name", snapshot->name);
+	json_object_set_new(object, "vm-state-size",
+			    tool_json_number(snapshot->vm_state_bytes));
+	json_object_set_new(object, "date-sec", tool_json_number(snapshot->date_seconds));
+	json_object_set_new(object, "date-nsec",
+			    tool_json_number(snapshot->date_nanoseconds));
+	json_object_set_new(
+		object, "vm-clock-sec",
+		tool_json_number(snapshot->vm_clock_nanoseconds / NANOSECONDS));
+	json_object_set_new(
+		object, "vm-clock-nsec",
+		tool_json_number(snapshot->vm_clock_nanoseconds % NANOSECONDS));
+	if (snapshot->icount != UINT64_MAX)
+		json_object_set_new(object, "icount", tool_json_number(snapshot->icount));
+	return object;
+}
+
+static void set_bitmaps(json_t *data, const struct tool_inventory *survey)
+{
+	if (survey->count == 0)
+		return;
+	json_t *bitmaps = json_array();
+	for (size_t i = 0; i < survey->count; i++)
+		json_array_append_new(bitmaps, tool_json_bitmap(&survey->bitmaps[i],
+								survey->bits_counted));
+	json_object_set_new(data, "bitmaps", bitmaps);
+}
+
+/* What version 3 of the format brought. */
+static void set_features(json_t *data, const struct qcow2bm_image_info *info)
+{
+	json_object_set_new(data, "lazy-refcounts", json_boolean(info->lazy_refcounts));
+	json_object_set_new(data, "corrupt", json_boolean(info->corrupt));
+	json_object_set_new(data, "extended-l2", json_boolean(info->extended_l2));
+	set_text(data, "data-file", info->data_filename);
+	if (info->external_data)
+		json_object_set_new(data, "data-file-raw",
+				    json_boolean(info->data_file_raw));
+}
+
+static json_t *format_specific(const struct tool_info_layer *layer)
+{
+	const struct qcow2bm_image_info *info = &layer->info;
+	bool zstd = info->compression == QCOW2BM_COMPRESSION_ZSTD;
+	json_t *data = json_object();
+	json_object_set_new(data, "compat",
+			    json_string(info->version == 2 ? "0.10" : "1.1"));
+	json_object_set_new(data, "compression-type",
+			    json_string(zstd ? "zstd" : "zlib"));
+	json_object_set_new(data, "refcount-bits", tool_json_number(info->refcount_bits));
+	if (info->version > 2)
+		set_features(data, info);
+	set_bitmaps(data, &layer->survey);
+	const char *encryption = tool_info_encryption(info);
+	if (encryption != NULL)
+		json_object_set_new(data, "encrypt",
+				    json_pack("{s:s}", "format", encryption));
+	return json_pack("{s:s,s:o}", "type", "qcow2", "data", data);
+}
+
+static void set_qcow2(json_t *object, const struct tool_info_layer *layer)
+{
+	const struct qcow2bm_image_info *info = &layer->info;
+	json_object_set_new(object, "cluster-size",
+			    tool_json_number(info->cluster_bytes));
+	if (info->encryption != QCOW2BM_ENCRYPTION_NONE)
+		json_object_set_new(object, "encrypted", json_true());
+	set_text(object, "backing-filename", info->backing_filename);
+	set_text(object, "full-backing-filename", layer->full_backing_filename);
+	if (info->backing_filename != NULL)
+		set_text(object, "backing-filename-format", info->backing_format);
+	if (info->snapshots != 0) {
+		json_t *snapshots = json_array();
+		for (unsigned i = 0; i < info->snapshots; i++)
+			json_array_append_new(snapshots,
+					      snapshot_json(&layer->snapshots[i]));
+		json_object_set_new(object, "snapshots", snapshots);
+	}
+	json_object_set_new(object, "format-specific", format_specific(layer));
+}
+
+json_t *tool_info_json(const struct tool_info_layer *layer)
+{
+	json_t *object = json_object();
+	bool raw = layer->image == NULL;
+	json_object_set_new(object, "filename", tool_json_text(layer->filename));
+	json_object_set_new(object, "format", json_string(raw ? "raw" : "qcow2"));
+	json_object_set_new(object, "virtual-size",
+			    tool_json_number(layer->virtual_bytes));
+	json_object_set_new(object, "actual-size",
+			    tool_json_number(layer->allocated_bytes));
+	json_object_set_new(object, "dirty-flag",
+			    json_boolean(!raw && layer->info.dirty));
+	if (!raw)
+		set_qcow2(object, layer);
+	return object;
+}

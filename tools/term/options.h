@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The options that many commands have, and what all of them say about a wrong one. */
+#ifndef TOOLS_TERM_OPTIONS_H
+#define TOOLS_TERM_OPTIONS_H
+
+#include "command.h"
+
+#include <getopt.h>
+#include <qcow2bm.h>
+#include <stdbool.h>
+
+/* Values of long options without a letter; a command's own begin at TOOL_OPT_OWN. */
+enum {
+	TOOL_OPT_OUTPUT = 256,
+	TOOL_OPT_NO_LOCK,
+	TOOL_OPT_WAIT,
+	TOOL_OPT_PROGRESS,
+	TOOL_OPT_TRUST_REFCOUNTS,
+	TOOL_OPT_DISCARD,
+	TOOL_OPT_NO_DISCARD,
+	TOOL_OPT_OWN
+};
+
+/* The letters of a command's option string: this first, then its own. */
+#define TOOL_OPTIONS_READ_LETTERS ":hqU"
+#define TOOL_OPTIONS_EDIT_LETTERS ":hqn"
+
+#define TOOL_OPTIONS_COMMON                                                  \
+	{"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'}, \
+		{"output", required_argument, NULL, TOOL_OPT_OUTPUT},        \
+		{"no-lock", no_argument, NULL, TOOL_OPT_NO_LOCK},            \
+	{                                                                    \
+		"wait", required_argument, NULL, TOOL_OPT_WAIT               \
+	}
+
+#define TOOL_OPTIONS_READ                                             \
+	TOOL_OPTIONS_COMMON, {"force-share", no_argument, NULL, 'U'}, \
+	{                                                             \
+		NULL, 0, NULL, 0                                      \
+	}
+
+#define TOOL_OPTIONS_EDIT                                                         \
+	TOOL_OPTIONS_COMMON, {"dry-run", no_argument, NULL, 'n'},                 \
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},               \
+		{"trust-refcounts", no_argument, NULL, TOOL_OPT_TRUST_REFCOUNTS}, \
+		{"discard", no_argument, NULL, TOOL_OPT_DISCARD},                 \
+		{"no-discard", no_argument, NULL, TOOL_OPT_NO_DISCARD},           \
+	{                                                                         \
+		NULL, 0, NULL, 0                                                  \
+	}
+
+struct tool_options {
+	const struct tool_command *command;
+	bool json;
+	bool quiet;
+	bool no_lock;
+	bool force_share; /* reading */
+	unsigned wait_seconds;
+	bool dry_run; /* the rest: editing */
+	bool progress;
+	unsigned commit_flags; /* QCOW2BM_COMMIT_... */
+};
+
+#define TOOL_OPTIONS_GO_ON (-1)
+
+/* Takes what getopt_long() returned and the command does not know itself: a common option, --help
+ * or a mistake. Returns TOOL_OPTIONS_GO_ON or the status to exit with. */
+int tool_options_take(struct tool_options *options, int opt, char **argv);
+
+/* Opens for reading as the options say, with a warning when the image may be changing. Prints
+ * what fails; returns an exit status. */
+int tool_options_open(const struct tool_options *options, const char *filename,
+		      struct qcow2bm_image **image);
+
+#endif
