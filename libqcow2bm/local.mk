@@ -29,14 +29,21 @@ q2_headers = \
 	libqcow2bm/bits/entries.h \
 	libqcow2bm/undo/journal.h \
 	libqcow2bm/undo/kept.h \
+	libqcow2bm/undo/old.h \
 	libqcow2bm/undo/record.h \
 	libqcow2bm/undo/spans.h \
 	libqcow2bm/undo/undo.h \
 	libqcow2bm/undo/view.h \
 	libqcow2bm/undo/write.h \
 	libqcow2bm/image/backing.h \
+	libqcow2bm/image/directory.h \
+	libqcow2bm/image/extensions.h \
 	libqcow2bm/image/generation.h \
 	libqcow2bm/image/image.h \
+	libqcow2bm/image/salvage.h \
+	libqcow2bm/image/snapshots.h \
+	libqcow2bm/image/tables.h \
+	libqcow2bm/image/unknown.h \
 	libqcow2bm/clusters/clusters.h \
 	libqcow2bm/clusters/refcounts.h \
 	libqcow2bm/clusters/refs.h \
@@ -46,6 +53,7 @@ q2_headers = \
 	libqcow2bm/edit/alloc.h \
 	libqcow2bm/edit/apart.h \
 	libqcow2bm/edit/believed.h \
+	libqcow2bm/edit/change_refcounts.h \
 	libqcow2bm/edit/commit.h \
 	libqcow2bm/edit/content.h \
 	libqcow2bm/edit/doubt.h \
@@ -72,8 +80,8 @@ q2_sources = \
 	libqcow2bm/storage/holder.c \
 	libqcow2bm/storage/holes.c \
 	libqcow2bm/storage/lock.c \
-	libqcow2bm/storage/padded.c \
 	libqcow2bm/storage/stamp.c \
+	libqcow2bm/storage/storage.c \
 	libqcow2bm/format/entry.c \
 	libqcow2bm/format/extension.c \
 	libqcow2bm/format/header.c \
@@ -85,6 +93,7 @@ q2_sources = \
 	libqcow2bm/undo/journal.c \
 	libqcow2bm/undo/kept.c \
 	libqcow2bm/undo/load.c \
+	libqcow2bm/undo/old.c \
 	libqcow2bm/undo/position.c \
 	libqcow2bm/undo/record.c \
 	libqcow2bm/undo/spans.c \
@@ -94,6 +103,7 @@ q2_sources = \
 	libqcow2bm/image/backing.c \
 	libqcow2bm/image/describe.c \
 	libqcow2bm/image/directory.c \
+	libqcow2bm/image/extensions.c \
 	libqcow2bm/image/generation.c \
 	libqcow2bm/image/open.c \
 	libqcow2bm/image/salvage.c \
@@ -113,6 +123,7 @@ q2_sources = \
 	libqcow2bm/edit/apart.c \
 	libqcow2bm/edit/believed.c \
 	libqcow2bm/edit/carved.c \
+	libqcow2bm/edit/change_refcounts.c \
 	libqcow2bm/edit/commit.c \
 	libqcow2bm/edit/compute.c \
 	libqcow2bm/edit/content.c \

@@ -120,6 +120,7 @@ support_sources = \
 # skipped.
 house_tests =
 house_tests += tests/layering
+house_tests += tests/circles
 house_tests += tests/symbols
 house_tests += tests/install
 

@@ -4,6 +4,7 @@
 
 #include "../edit/edit.h"
 #include "../format/table.h"
+#include "../image/tables.h"
 
 /* Whether the committed bitmap is known to be clean from its table alone. */
 static bool is_clean(struct qcow2bm_image *image, size_t idx)

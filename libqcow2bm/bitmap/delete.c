@@ -2,6 +2,7 @@
 /* Deleting a bitmap, one in use or corrupt included. */
 #include "../base/error.h"
 #include "../edit/edit.h"
+#include "../image/directory.h"
 
 enum qcow2bm_code qcow2bm_edit_delete(struct qcow2bm_edit *edit, const char *name,
 				      size_t name_bytes, struct qcow2bm_error *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Listing: what the directory says of each bitmap. */
 #include "../format/name.h"
+#include "../image/directory.h"
 #include "../image/image.h"
 
 size_t qcow2bm_bitmap_count(const struct qcow2bm_image *image)

@@ -7,6 +7,7 @@
 #include "../base/error.h"
 #include "../format/name.h"
 #include "../format/table.h"
+#include "../image/tables.h"
 #include "traces.h"
 
 #define SET(condition) (1u << (condition))

@@ -5,6 +5,7 @@
 #include "../base/error.h"
 #include "../edit/edit.h"
 #include "../format/table.h"
+#include "../image/directory.h"
 #include "promise.h"
 
 static enum qcow2bm_code refuse(struct qcow2bm_error *err, enum qcow2bm_code code,

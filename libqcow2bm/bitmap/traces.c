@@ -7,6 +7,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "../image/directory.h"
 #include "../source/source.h"
 
 #define WINDOW_WORDS Q2_CONVERT_WORDS

@@ -6,6 +6,7 @@
 #include "../base/error.h"
 #include "../check/references.h"
 #include "../format/table.h"
+#include "../image/tables.h"
 #include "../storage/holes.h"
 
 #define READ_BYTES ((size_t)1 << 20)

@@ -7,6 +7,7 @@
 
 #include "../base/error.h"
 #include "../image/backing.h"
+#include "../image/unknown.h"
 #include "references.h"
 
 /* Earlier versions of this program put the name at the end of the first cluster. What QEMU wrote

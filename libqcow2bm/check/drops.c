@@ -3,6 +3,7 @@
 #include "../base/checked.h"
 #include "../clusters/refs.h"
 #include "../format/table.h"
+#include "../image/tables.h"
 #include "references.h"
 
 struct used {

@@ -8,6 +8,7 @@
 #include "../base/checked.h"
 #include "../format/name.h"
 #include "../format/table.h"
+#include "../image/directory.h"
 #include "problems.h"
 
 static uint64_t name_off(const struct q2_bitmap *bitmap)

@@ -13,6 +13,7 @@
 #include "../base/error.h"
 #include "../clusters/refs.h"
 #include "../format/table.h"
+#include "../image/tables.h"
 #include "references.h"
 
 #define TABLE_MAX_BYTES ((uint64_t)1 << 20) /* of a leaked one that is followed */

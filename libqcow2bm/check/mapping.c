@@ -6,6 +6,7 @@
 #include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/mapping.h"
+#include "../image/snapshots.h"
 #include "references.h"
 
 #define L1_RESERVED 0x7f000000000001ffull

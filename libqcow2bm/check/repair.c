@@ -6,6 +6,8 @@
 #include "../base/error.h"
 #include "../clusters/refs.h"
 #include "../edit/edit.h"
+#include "../image/directory.h"
+#include "../image/tables.h"
 #include "problems.h"
 
 struct repair {

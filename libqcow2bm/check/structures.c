@@ -3,6 +3,8 @@
 #include "../base/checked.h"
 #include "../format/extension.h"
 #include "../format/table.h"
+#include "../image/extensions.h"
+#include "../image/tables.h"
 #include "references.h"
 
 /* Counts a structure, and remembers in the first pass that its clusters are metadata. */
@@ -29,14 +31,14 @@ static enum qcow2bm_code count_structure(struct q2_walk *walk, uint64_t off,
 static enum qcow2bm_code count_encryption(struct q2_walk *walk, struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =
-		q2_image_find_extension(walk->image, Q2_EXTENSION_ENCRYPTION);
+		q2_extensions_find(walk->image, Q2_EXTENSION_ENCRYPTION);
 	if (extension == NULL)
 		return QCOW2BM_OK;
 	struct q2_encryption_extension place;
 	struct q2_tally *bad = q2_references_guest(walk, Q2_PROBLEM_GUEST_ENCRYPTION);
 	if (q2_encryption_extension_decode(
-		    &place, q2_image_extension_data(walk->image, extension),
-		    extension->bytes, extension->head_off, NULL) != QCOW2BM_OK ||
+		    &place, q2_extensions_data(walk->image, extension), extension->bytes,
+		    extension->head_off, NULL) != QCOW2BM_OK ||
 	    !q2_checked_within(place.header_off, place.header_bytes,
 			       walk->clusters << walk->cluster_bits)) {
 		if (!walk->has_ranges)

@@ -6,6 +6,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../format/table.h"
+#include "../image/tables.h"
 #include "entries.h"
 #include "problems.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Refcounts, block by block, with one block in memory. */
+/* Refcounts, block by block, with one block in memory. The only reader of the refcount table. */
 #include "refcounts.h"
 
 #include <stdlib.h>
@@ -9,8 +9,6 @@
 #include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/refcount.h"
-
-#define NO_BLOCK UINT64_MAX
 
 static uint64_t cluster_bytes(const struct q2_refcounts *refcounts)
 {
@@ -56,7 +54,7 @@ static enum qcow2bm_code open_table(struct q2_refcounts *refcounts,
 		.table_entries = bytes / Q2_REFCOUNT_TABLE_ENTRY_BYTES,
 		.block_shift = q2_refcount_block_shift(header->cluster_bits,
 						       header->refcount_order),
-		.block_idx = NO_BLOCK,
+		.block_idx = Q2_REFCOUNTS_NO_BLOCK,
 	};
 	refcounts->table = malloc(bytes == 0 ? 1 : (size_t)bytes);
 	refcounts->block = malloc((size_t)q2_header_cluster_bytes(header));
@@ -114,22 +112,22 @@ void q2_refcounts_close(struct q2_refcounts *refcounts)
 	memset(refcounts, 0, sizeof(*refcounts));
 }
 
-static bool has_block(const struct q2_refcounts *refcounts, uint64_t block_idx)
+bool q2_refcounts_has_block(const struct q2_refcounts *refcounts, uint64_t block_idx)
 {
 	return block_idx < refcounts->table_entries && refcounts->table[block_idx] != 0;
 }
 
 bool q2_refcounts_covers(const struct q2_refcounts *refcounts, uint64_t cluster)
 {
-	return has_block(refcounts, cluster >> refcounts->block_shift);
+	return q2_refcounts_has_block(refcounts, cluster >> refcounts->block_shift);
 }
 
-static enum qcow2bm_code load_block(struct q2_refcounts *refcounts, uint64_t block_idx,
-				    struct qcow2bm_error *err)
+enum qcow2bm_code q2_refcounts_load_block(struct q2_refcounts *refcounts,
+					  uint64_t block_idx, struct qcow2bm_error *err)
 {
 	if (refcounts->block_idx == block_idx)
 		return QCOW2BM_OK;
-	refcounts->block_idx = NO_BLOCK;
+	refcounts->block_idx = Q2_REFCOUNTS_NO_BLOCK;
 	enum qcow2bm_code code = q2_storage_read_padded(
 		refcounts->image->storage, refcounts->block,
 		(size_t)cluster_bytes(refcounts), refcounts->table[block_idx],
@@ -144,9 +142,9 @@ enum qcow2bm_code q2_refcounts_read(struct q2_refcounts *refcounts, uint64_t clu
 {
 	uint64_t block_idx = cluster >> refcounts->block_shift;
 	*value = 0;
-	if (!has_block(refcounts, block_idx))
+	if (!q2_refcounts_has_block(refcounts, block_idx))
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = load_block(refcounts, block_idx, err);
+	enum qcow2bm_code code = q2_refcounts_load_block(refcounts, block_idx, err);
 	if (code == QCOW2BM_OK)
 		*value = q2_refcount_decode(
 			refcounts->block, refcounts->image->header.refcount_order,
@@ -162,7 +160,7 @@ static enum qcow2bm_code find_free_in_block(struct q2_refcounts *refcounts,
 {
 	uint64_t block_idx = first >> refcounts->block_shift;
 	uint64_t base = block_idx << refcounts->block_shift;
-	enum qcow2bm_code code = load_block(refcounts, block_idx, err);
+	enum qcow2bm_code code = q2_refcounts_load_block(refcounts, block_idx, err);
 	unsigned order = refcounts->image->header.refcount_order;
 	uint64_t at = first - base;
 	while (code == QCOW2BM_OK && at < end - base) {
@@ -186,7 +184,7 @@ enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_
 		uint64_t block_end =
 			q2_min_u64((block_idx + 1) << refcounts->block_shift, end);
 		enum qcow2bm_code code;
-		if (has_block(refcounts, block_idx)) {
+		if (q2_refcounts_has_block(refcounts, block_idx)) {
 			code = find_free_in_block(refcounts, first, block_end,
 						  free_clusters, err);
 			spent += cluster_bytes(refcounts);
@@ -223,68 +221,4 @@ enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
 		code = q2_clusters_subtract(set, &others, err);
 	q2_clusters_free(&others);
 	return code;
-}
-
-/* The part [first, end) of a run that one block counts: all changed in one write. */
-static enum qcow2bm_code change_in_block(struct q2_refcounts *refcounts, uint64_t first,
-					 uint64_t end, enum q2_refcounts_change change,
-					 struct qcow2bm_error *err)
-{
-	uint64_t block_idx = first >> refcounts->block_shift;
-	uint64_t base = block_idx << refcounts->block_shift;
-	unsigned order = refcounts->image->header.refcount_order;
-	bool is_repair = change == Q2_REFCOUNTS_TO_ONE || change == Q2_REFCOUNTS_TO_ZERO;
-	uint64_t to = change == Q2_REFCOUNTS_RAISE || change == Q2_REFCOUNTS_TO_ONE;
-	uint64_t from = 1 - to;
-	if (!has_block(refcounts, block_idx))
-		return q2_fail(err, QCOW2BM_EIMAGE,
-			       base << refcounts->image->header.cluster_bits,
-			       "no refcount block counts cluster %llu",
-			       (unsigned long long)first);
-	enum qcow2bm_code code = load_block(refcounts, block_idx, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	for (uint64_t at = first; at < end; at++) {
-		uint64_t idx = at - base;
-		uint64_t value = q2_refcount_decode(refcounts->block, order, idx);
-		if (value != from && !is_repair) {
-			refcounts->block_idx = NO_BLOCK;
-			return q2_fail(
-				err, QCOW2BM_EIMAGE,
-				at << refcounts->image->header.cluster_bits,
-				"cluster %llu has the refcount %llu, not %llu" QCOW2BM_SEE_CHECK,
-				(unsigned long long)at, (unsigned long long)value,
-				(unsigned long long)from);
-		}
-		q2_refcount_encode(refcounts->block, order, idx, to);
-	}
-	uint64_t start = ((first - base) << order) / 8;
-	uint64_t bytes = q2_shift_up((end - base) << order, 3) - start;
-	code = q2_storage_write(refcounts->image->storage, refcounts->block + start,
-				(size_t)bytes, refcounts->table[block_idx] + start, err);
-	if (code != QCOW2BM_OK)
-		refcounts->block_idx = NO_BLOCK;
-	return code;
-}
-
-enum qcow2bm_code q2_refcounts_change(struct q2_refcounts *refcounts,
-				      const struct q2_clusters *set,
-				      enum q2_refcounts_change change,
-				      struct qcow2bm_error *err)
-{
-	for (size_t r = 0; r < set->count; r++) {
-		uint64_t first = set->runs[r].first;
-		uint64_t end = first + set->runs[r].count;
-		while (first < end) {
-			uint64_t block_end = ((first >> refcounts->block_shift) + 1)
-					     << refcounts->block_shift;
-			uint64_t part_end = q2_min_u64(block_end, end);
-			enum qcow2bm_code code =
-				change_in_block(refcounts, first, part_end, change, err);
-			if (code != QCOW2BM_OK)
-				return code;
-			first = part_end;
-		}
-	}
-	return QCOW2BM_OK;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The refcounts of an image: reading, finding free clusters, raising and lowering. */
+/* The refcounts of an image: reading them, finding free clusters. */
 #ifndef Q2_CLUSTERS_REFCOUNTS_H
 #define Q2_CLUSTERS_REFCOUNTS_H
 
@@ -13,7 +13,7 @@ struct q2_refcounts {
 	uint64_t table_entries;
 	unsigned block_shift; /* log2 of how many clusters a block counts */
 	uint8_t *block;       /* the block that is loaded */
-	uint64_t block_idx;   /* its index, or UINT64_MAX */
+	uint64_t block_idx;   /* its index, or Q2_REFCOUNTS_NO_BLOCK */
 };
 
 /* Loads the refcount table. Errors: EIMAGE, ESYSTEM, ENOMEM. */
@@ -47,20 +47,11 @@ enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
 					 struct q2_clusters *set,
 					 struct qcow2bm_error *err);
 
-enum q2_refcounts_change {
-	Q2_REFCOUNTS_RAISE,  /* from 0 to 1 */
-	Q2_REFCOUNTS_LOWER,  /* from 1 to 0 */
-	Q2_REFCOUNTS_TO_ONE, /* from any value */
-	Q2_REFCOUNTS_TO_ZERO
-};
-
-/*
- * Changes the refcounts of a sorted set. RAISE and LOWER of another value: EIMAGE. Crash, and failure: any part of the change may be on disk; the caller orders it
- * against the references.
- */
-enum qcow2bm_code q2_refcounts_change(struct q2_refcounts *refcounts,
-				      const struct q2_clusters *set,
-				      enum q2_refcounts_change change,
-				      struct qcow2bm_error *err);
+/* For who changes refcounts: whether there is a block of this index, and loading it. After a change
+ * that is not on disk, block_idx becomes Q2_REFCOUNTS_NO_BLOCK. Errors: EIMAGE, ESYSTEM. */
+#define Q2_REFCOUNTS_NO_BLOCK UINT64_MAX
+bool q2_refcounts_has_block(const struct q2_refcounts *refcounts, uint64_t block_idx);
+enum qcow2bm_code q2_refcounts_load_block(struct q2_refcounts *refcounts,
+					  uint64_t block_idx, struct qcow2bm_error *err);
 
 #endif

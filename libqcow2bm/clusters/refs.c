@@ -10,6 +10,9 @@
 #include "../base/error.h"
 #include "../format/mapping.h"
 #include "../format/table.h"
+#include "../image/extensions.h"
+#include "../image/snapshots.h"
+#include "../image/tables.h"
 #include "../storage/holes.h"
 
 #define L1_PART_BYTES (64u << 10)
@@ -198,12 +201,12 @@ static enum qcow2bm_code add_encryption(struct q2_refs *refs, struct qcow2bm_ima
 					struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =
-		q2_image_find_extension(image, Q2_EXTENSION_ENCRYPTION);
+		q2_extensions_find(image, Q2_EXTENSION_ENCRYPTION);
 	if (extension == NULL)
 		return QCOW2BM_OK;
 	struct q2_encryption_extension place;
 	enum qcow2bm_code code = q2_encryption_extension_decode(
-		&place, q2_image_extension_data(image, extension), extension->bytes,
+		&place, q2_extensions_data(image, extension), extension->bytes,
 		extension->head_off, err);
 	if (code != QCOW2BM_OK)
 		return code;

@@ -11,6 +11,8 @@
 #include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/table.h"
+#include "../image/directory.h"
+#include "../image/tables.h"
 #include "refs.h"
 #include "structures.h"
 

@@ -8,6 +8,8 @@
 #include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/mapping.h"
+#include "../image/extensions.h"
+#include "../image/snapshots.h"
 
 #define L1_READ_BYTES ((size_t)64 << 10)
 
@@ -98,12 +100,12 @@ static enum qcow2bm_code visit_encryption(const struct visit *visit,
 					  struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =
-		q2_image_find_extension(visit->image, Q2_EXTENSION_ENCRYPTION);
+		q2_extensions_find(visit->image, Q2_EXTENSION_ENCRYPTION);
 	struct q2_encryption_extension place;
 	if (extension == NULL ||
 	    q2_encryption_extension_decode(
-		    &place, q2_image_extension_data(visit->image, extension),
-		    extension->bytes, extension->head_off, NULL) != QCOW2BM_OK)
+		    &place, q2_extensions_data(visit->image, extension), extension->bytes,
+		    extension->head_off, NULL) != QCOW2BM_OK)
 		return QCOW2BM_OK;
 	return visit_bytes(visit, place.header_off, place.header_bytes, err);
 }

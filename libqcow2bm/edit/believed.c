@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../base/error.h"
+#include "../image/tables.h"
 
 typedef enum qcow2bm_code believed_fn(void *opaque, const struct q2_bitmap *bitmap,
 				      const uint64_t *table, struct qcow2bm_error *err);

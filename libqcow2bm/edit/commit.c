@@ -9,6 +9,9 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "../image/directory.h"
+#include "../image/extensions.h"
+#include "change_refcounts.h"
 #include "entry.h"
 
 /* Small enough for the second level cache, large enough for the disk. */
@@ -71,8 +74,8 @@ static enum qcow2bm_code raise_low_refcounts(struct q2_commit *commit,
 	const struct q2_clusters *low = &commit->plan->edit->repair.low;
 	if (low->count == 0 || commit->plan->is_header_alone)
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = q2_refcounts_change(&commit->plan->refcounts, low,
-						     Q2_REFCOUNTS_RAISE, err);
+	enum qcow2bm_code code =
+		q2_change_refcounts(&commit->plan->refcounts, low, Q2_CHANGE_RAISE, err);
 	return code != QCOW2BM_OK ? code : q2_commit_sync(commit, err);
 }
 
@@ -215,8 +218,8 @@ static enum qcow2bm_code write_new_state(struct q2_commit *commit, bool *nothing
 		code = q2_clusters_sort(&commit->written, NULL, err);
 	/* Counted before anything refers to them: a crash leaks them. */
 	if (code == QCOW2BM_OK)
-		code = q2_refcounts_change(&plan->refcounts, &commit->written,
-					   Q2_REFCOUNTS_RAISE, err);
+		code = q2_change_refcounts(&plan->refcounts, &commit->written,
+					   Q2_CHANGE_RAISE, err);
 	return code;
 }
 
@@ -250,7 +253,7 @@ static void adopt(struct q2_commit *commit)
 	image->measured_entry = (struct q2_directory_entry){0};
 	memset(&commit->directory, 0, sizeof(commit->directory));
 	image->damage_count = 0;
-	image->must_reopen = q2_image_load_header(image, NULL) != QCOW2BM_OK ||
+	image->must_reopen = q2_extensions_load(image, NULL) != QCOW2BM_OK ||
 			     q2_edit_restart(commit->plan->edit, NULL) != QCOW2BM_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "../base/error.h"
 #include "../clusters/soundness.h"
+#include "../image/directory.h"
 
 enum qcow2bm_code q2_edit_check_bits(const struct qcow2bm_image *image,
 				     struct qcow2bm_error *err)

@@ -4,6 +4,7 @@
  * more is missing, a new table with all new blocks is written and the header is switched to
  * it, so that no block ever counts on another that is not there yet.
  */
+#include "change_refcounts.h"
 #include "grow_refcounts.h"
 
 #include <stdlib.h>
@@ -159,7 +160,7 @@ static enum qcow2bm_code count_in_old_blocks(struct q2_refcounts *refcounts,
 				code = q2_clusters_add(&counted, first, 1, err);
 	}
 	if (code == QCOW2BM_OK)
-		code = q2_refcounts_change(refcounts, &counted, Q2_REFCOUNTS_RAISE, err);
+		code = q2_change_refcounts(refcounts, &counted, Q2_CHANGE_RAISE, err);
 	q2_clusters_free(&counted);
 	return code;
 }

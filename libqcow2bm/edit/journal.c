@@ -4,6 +4,7 @@
 
 #include "../base/error.h"
 #include "../format/table.h"
+#include "../image/tables.h"
 #include "../undo/view.h"
 #include "journal.h"
 

@@ -4,6 +4,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "change_refcounts.h"
 #include "commit.h"
 
 /* What of the old state the new contents still refer to. */
@@ -89,8 +90,8 @@ static void punch_holes(struct q2_commit *commit, const struct q2_clusters *set)
 static enum qcow2bm_code free_leaked(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	const struct q2_edit_repair *repair = &plan->edit->repair;
-	enum qcow2bm_code code = q2_refcounts_change(&plan->refcounts, &repair->leaked,
-						     Q2_REFCOUNTS_TO_ZERO, err);
+	enum qcow2bm_code code = q2_change_refcounts(&plan->refcounts, &repair->leaked,
+						     Q2_CHANGE_TO_ZERO, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < repair->leaked.count; i++)
 		code = q2_clusters_add(&plan->provable, repair->leaked.runs[i].first,
 				       repair->leaked.runs[i].count, err);
@@ -148,13 +149,13 @@ void q2_release(struct q2_commit *commit)
 	code = keep_owned(commit, &err);
 	/* The old directory may be among those that are counted too often. */
 	if (code == QCOW2BM_OK)
-		code = q2_refcounts_change(&plan->refcounts, &plan->edit->repair.high,
-					   Q2_REFCOUNTS_TO_ONE, &err);
+		code = q2_change_refcounts(&plan->refcounts, &plan->edit->repair.high,
+					   Q2_CHANGE_TO_ONE, &err);
 	if (code == QCOW2BM_OK)
-		code = q2_refcounts_change(&plan->refcounts, &plan->provable,
+		code = q2_change_refcounts(&plan->refcounts, &plan->provable,
 					   plan->edit->repair.saw_every_reference
-						   ? Q2_REFCOUNTS_TO_ZERO
-						   : Q2_REFCOUNTS_LOWER,
+						   ? Q2_CHANGE_TO_ZERO
+						   : Q2_CHANGE_LOWER,
 					   &err);
 	if (code == QCOW2BM_OK && plan->edit->repair.is_wanted)
 		code = free_leaked(plan, &err);
@@ -221,7 +222,7 @@ void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
 	if (code == QCOW2BM_OK)
 		code = q2_refcounts_keep_ones(refcounts, &reserve, &err);
 	if (code == QCOW2BM_OK)
-		code = q2_refcounts_change(refcounts, &reserve, Q2_REFCOUNTS_LOWER, &err);
+		code = q2_change_refcounts(refcounts, &reserve, Q2_CHANGE_LOWER, &err);
 	if (code == QCOW2BM_OK && commit->image->storage->can_grow &&
 	    !commit->plan->growth.may_be_seen)
 		code = q2_storage_resize(commit->image->storage,

@@ -5,6 +5,7 @@
  */
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "../image/extensions.h"
 #include "commit.h"
 
 /* After a failed sync the kernel takes what it could not write for written; only what is written
@@ -31,7 +32,7 @@ static enum qcow2bm_code rewrite_switch(const struct qcow2bm_image *image,
 					struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =
-		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
+		q2_extensions_find(image, Q2_EXTENSION_BITMAPS);
 	enum qcow2bm_code code = rewrite_sectors(image, 0, Q2_SWITCH_MAX_BYTES, err);
 	if (code != QCOW2BM_OK || extension == NULL)
 		return code;

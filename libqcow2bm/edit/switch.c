@@ -18,6 +18,7 @@
 #include "../base/endian.h"
 #include "../base/error.h"
 #include "../image/backing.h"
+#include "../image/extensions.h"
 #include "commit.h"
 
 #define SECTOR_BYTES Q2_SWITCH_MAX_BYTES
@@ -232,8 +233,7 @@ static enum qcow2bm_code plan_form(struct q2_switch *plan,
 				   struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = edit_plan->edit->image;
-	const struct q2_extension *old =
-		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
+	const struct q2_extension *old = q2_extensions_find(image, Q2_EXTENSION_BITMAPS);
 	if (old == NULL && edit_plan->directory_bytes == 0) {
 		switch_autoclear(plan, image, false);
 		return QCOW2BM_OK;

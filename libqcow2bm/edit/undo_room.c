@@ -5,6 +5,8 @@
 #include "../clusters/refcounts.h"
 #include "../clusters/refs.h"
 #include "../format/table.h"
+#include "../image/snapshots.h"
+#include "../image/tables.h"
 #include "undo.h"
 
 #include <inttypes.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The committed bitmap directory: loading it, and finding a bitmap by its name. */
 #define _POSIX_C_SOURCE 200809L
+#include "directory.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/checked.h"
 #include "../base/error.h"
-#include "image.h"
+#include "extensions.h"
 
 void q2_directory_free(struct q2_directory *directory)
 {
@@ -240,13 +242,13 @@ bool q2_directory_is_there(const struct qcow2bm_image *image,
 static enum qcow2bm_code load(struct qcow2bm_image *image, struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =
-		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
+		q2_extensions_find(image, Q2_EXTENSION_BITMAPS);
 	/* Whatever autoclear bit 0 says: QEMU reads such an image, too. */
 	if (extension == NULL)
 		return QCOW2BM_OK;
 	struct q2_bitmaps_extension bitmaps;
 	enum qcow2bm_code code = q2_bitmaps_extension_decode(
-		&bitmaps, q2_image_extension_data(image, extension), extension->bytes,
+		&bitmaps, q2_extensions_data(image, extension), extension->bytes,
 		image->header.cluster_bits, extension->head_off, err);
 	if (code != QCOW2BM_OK)
 		return code;

@@ -3,6 +3,8 @@
  * Loading a bitmap directory that may be damaged: every entry that can be located is kept, and
  * what is wrong with the extension or the directory as a whole is noted.
  */
+#include "salvage.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,9 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../format/table.h"
-#include "image.h"
+#include "directory.h"
+#include "extensions.h"
+#include "unknown.h"
 
 #define EXTRA_MAX_BYTES 4096 /* no entry that anybody wrote has more */
 /* How much of a directory is looked at for each bitmap where its size cannot be believed. */
@@ -310,7 +314,7 @@ static enum qcow2bm_code load_extension(struct salvage *salvage,
 					struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = salvage->image;
-	const uint8_t *data = q2_image_extension_data(image, extension);
+	const uint8_t *data = q2_extensions_data(image, extension);
 	bool is_short = extension->bytes < Q2_EXTENSION_BITMAPS_BYTES;
 	salvage->head_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
 	if (extension->claimed != Q2_EXTENSION_BITMAPS_BYTES) {
@@ -363,7 +367,7 @@ static enum qcow2bm_code find_mistyped(struct qcow2bm_image *image, bool *found,
 		struct q2_bitmaps_extension fields;
 		if (q2_unknown_is_known(extension->type) ||
 		    q2_bitmaps_extension_decode(
-			    &fields, q2_image_extension_data(image, extension),
+			    &fields, q2_extensions_data(image, extension),
 			    extension->bytes, image->header.cluster_bits, 0,
 			    NULL) != QCOW2BM_OK ||
 		    !q2_checked_within(fields.directory_off, fields.directory_bytes,
@@ -398,14 +402,14 @@ static enum qcow2bm_code load_without_extension(struct salvage *salvage,
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct q2_extension *extension =
-		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
+		q2_extensions_find(image, Q2_EXTENSION_BITMAPS);
 	if (!found)
 		return note(image, err, "autoclear-without-extension", QCOW2BM_CURE_MEND,
 			    Q2_HEADER_AUTOCLEAR_OFF,
 			    "autoclear bit 0 is set, but there is no bitmaps extension");
 	salvage->head_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
 	q2_bitmaps_extension_load(&salvage->extension,
-				  q2_image_extension_data(image, extension));
+				  q2_extensions_data(image, extension));
 	return load_entries(salvage, err);
 }
 
@@ -413,7 +417,7 @@ enum qcow2bm_code q2_salvage_load(struct qcow2bm_image *image, struct qcow2bm_er
 {
 	struct salvage salvage = {.image = image};
 	const struct q2_extension *extension =
-		q2_image_find_extension(image, Q2_EXTENSION_BITMAPS);
+		q2_extensions_find(image, Q2_EXTENSION_BITMAPS);
 	bool is_set = image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (extension == NULL)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The table of internal snapshots: for the report, and for the L1 tables that it names. */
+#include "snapshots.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +9,6 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../format/snapshot.h"
-#include "image.h"
 
 #define PART_BYTES (64u << 10)
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tables of committed bitmaps: loading one, and judging what its entries say. */
+#include "tables.h"
+
 #include <stdlib.h>
 
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/table.h"
-#include "image.h"
 
 #define VISIT_BYTES (64u << 10)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a header carries that nobody here knows. */
-#include "image.h"
+#include "unknown.h"
 
 #define COMPRESSION_END 105 /* behind compression_type, the last field that is known */
 

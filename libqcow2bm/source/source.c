@@ -9,6 +9,7 @@
 #include "../base/error.h"
 #include "../bits/uniform.h"
 #include "../format/mapping.h"
+#include "../image/tables.h"
 
 #define VISIT_WORDS 32768 /* 256 KiB: fits the second level cache */
 

@@ -102,31 +102,14 @@ enum qcow2bm_code q2_storage_read_padded(struct q2_storage *s, void *buf, size_t
 					 uint64_t off, uint64_t unit,
 					 struct qcow2bm_error *err);
 
-static inline enum qcow2bm_code q2_storage_write(struct q2_storage *s, const void *buf,
-						 size_t bytes, uint64_t off,
-						 struct qcow2bm_error *err)
-{
-	return s->ops->write(s, buf, bytes, off, err);
-}
-
-static inline enum qcow2bm_code q2_storage_sync(struct q2_storage *s,
-						struct qcow2bm_error *err)
-{
-	return s->ops->sync(s, err);
-}
-
-static inline enum qcow2bm_code q2_storage_resize(struct q2_storage *s, uint64_t bytes,
-						  struct qcow2bm_error *err)
-{
-	return s->ops->resize(s, bytes, err);
-}
-
-static inline enum qcow2bm_code q2_storage_discard(struct q2_storage *s, uint64_t off,
-						   uint64_t bytes,
-						   struct qcow2bm_error *err)
-{
-	return s->ops->discard(s, off, bytes, err);
-}
+/* These change the file. They are not inline, so that tests/circles sees who calls them. */
+enum qcow2bm_code q2_storage_write(struct q2_storage *s, const void *buf, size_t bytes,
+				   uint64_t off, struct qcow2bm_error *err);
+enum qcow2bm_code q2_storage_sync(struct q2_storage *s, struct qcow2bm_error *err);
+enum qcow2bm_code q2_storage_resize(struct q2_storage *s, uint64_t bytes,
+				    struct qcow2bm_error *err);
+enum qcow2bm_code q2_storage_discard(struct q2_storage *s, uint64_t off, uint64_t bytes,
+				     struct qcow2bm_error *err);
 
 static inline enum qcow2bm_code q2_storage_length(struct q2_storage *s, uint64_t *bytes,
 						  struct qcow2bm_error *err)

@@ -9,6 +9,7 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "old.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -41,14 +41,6 @@ enum qcow2bm_code q2_undo_load(struct q2_undo *undo, struct q2_storage *storage,
 			       struct qcow2bm_error *err);
 void q2_undo_free(struct q2_undo *undo);
 
-/* The old bytes of an entry that has them, up to the end of its range. Errors: ESYSTEM. */
-enum qcow2bm_code q2_undo_read_old(const struct q2_undo *undo,
-				   const struct q2_undo_entry *entry, uint8_t *buf,
-				   struct qcow2bm_error *err);
-
-/* Sets the marks in bytes of the image from `off` on. Returns whether there is any. */
-bool q2_undo_mark(const struct q2_undo *undo, uint8_t *buf, size_t bytes, uint64_t off);
-
 /* Where the image stands between the first change and the last. */
 struct q2_undo_position {
 	bool is_known;    /* it is a state that the edit, or its undoing, can have left */

@@ -4,6 +4,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "old.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

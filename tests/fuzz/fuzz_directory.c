@@ -4,6 +4,7 @@
 #include "format/entry.h"
 #include "format/table.h"
 #include "fuzz.h"
+#include "image/directory.h"
 #include "image/image.h"
 
 #include <stdlib.h>

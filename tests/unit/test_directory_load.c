@@ -11,6 +11,7 @@
 
 #include "../support/one_edit.h"
 #include "../support/random.h"
+#include "image/directory.h"
 #include "image/image.h"
 
 #define CLUSTER_BITS 12

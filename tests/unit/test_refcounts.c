@@ -13,6 +13,7 @@
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
 #include "edit/alloc.h"
+#include "edit/change_refcounts.h"
 
 #define CLUSTER_BITS 9
 #define BLOCK_CLUSTERS 256 /* that a block of 16 bit refcounts counts */
@@ -106,11 +107,11 @@ static void find_both(struct world *world, uint64_t *used, uint64_t *unused)
 }
 
 static enum qcow2bm_code change(struct world *world, uint64_t cluster, uint64_t count,
-				enum q2_refcounts_change how)
+				enum q2_change how)
 {
 	struct q2_run run = {cluster, count};
 	const struct q2_clusters set = {.runs = &run, .count = 1, .is_sorted = true};
-	return q2_refcounts_change(&world->refcounts, &set, how, &world->err);
+	return q2_change_refcounts(&world->refcounts, &set, how, &world->err);
 }
 
 static void only_0_is_raised_and_only_1_lowered(void **state)
@@ -121,14 +122,14 @@ static void only_0_is_raised_and_only_1_lowered(void **state)
 	build(&world);
 	assert_int_equal(open_refcounts(&world), QCOW2BM_OK);
 	find_both(&world, &used, &unused);
-	assert_int_equal(change(&world, used, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_EIMAGE);
+	assert_int_equal(change(&world, used, 1, Q2_CHANGE_RAISE), QCOW2BM_EIMAGE);
 	assert_non_null(strstr(world.err.sentence, "has the refcount 1, not 0"));
 	memset(&world.err, 0, sizeof(world.err));
-	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_LOWER), QCOW2BM_EIMAGE);
+	assert_int_equal(change(&world, unused, 1, Q2_CHANGE_LOWER), QCOW2BM_EIMAGE);
 	assert_non_null(strstr(world.err.sentence, "has the refcount 0, not 1"));
 	/* A change that failed leaves nothing behind in memory. */
-	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_OK);
-	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_LOWER), QCOW2BM_OK);
+	assert_int_equal(change(&world, unused, 1, Q2_CHANGE_RAISE), QCOW2BM_OK);
+	assert_int_equal(change(&world, unused, 1, Q2_CHANGE_LOWER), QCOW2BM_OK);
 	end(&world);
 }
 
@@ -141,10 +142,9 @@ static void a_refused_run_leaves_nothing_behind(void **state)
 	build(&world);
 	assert_int_equal(open_refcounts(&world), QCOW2BM_OK);
 	find_both(&world, &used, &unused);
-	assert_int_equal(
-		change(&world, unused, BLOCK_CLUSTERS - unused, Q2_REFCOUNTS_RAISE),
-		QCOW2BM_EIMAGE);
-	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_OK);
+	assert_int_equal(change(&world, unused, BLOCK_CLUSTERS - unused, Q2_CHANGE_RAISE),
+			 QCOW2BM_EIMAGE);
+	assert_int_equal(change(&world, unused, 1, Q2_CHANGE_RAISE), QCOW2BM_OK);
 	end(&world);
 }
 
@@ -158,9 +158,9 @@ static void a_failed_write_leaves_nothing_behind(void **state)
 	find_both(&world, &used, &unused);
 	world.faults =
 		(struct fault_plan){.kinds = FAULT_WRITE, .at = 1, .sys_errno = EIO};
-	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_ESYSTEM);
+	assert_int_equal(change(&world, unused, 1, Q2_CHANGE_RAISE), QCOW2BM_ESYSTEM);
 	assert_int_equal(world.faults.failures, 1);
-	assert_int_equal(change(&world, unused, 1, Q2_REFCOUNTS_RAISE), QCOW2BM_OK);
+	assert_int_equal(change(&world, unused, 1, Q2_CHANGE_RAISE), QCOW2BM_OK);
 	end(&world);
 }
 
@@ -173,7 +173,7 @@ static void what_no_block_counts_cannot_be_raised(void **state)
 	uint64_t far = (uint64_t)BLOCK_CLUSTERS * 60;
 	assert_false(q2_refcounts_covers(&world.refcounts, far));
 	assert_false(q2_refcounts_covers(&world.refcounts, UINT64_MAX));
-	assert_int_equal(change(&world, far, 3, Q2_REFCOUNTS_RAISE), QCOW2BM_EIMAGE);
+	assert_int_equal(change(&world, far, 3, Q2_CHANGE_RAISE), QCOW2BM_EIMAGE);
 	assert_non_null(strstr(world.err.sentence, "no refcount block counts"));
 	end(&world);
 }

@@ -9,6 +9,7 @@
 
 #include "base/endian.h"
 #include "clusters/refcounts.h"
+#include "edit/change_refcounts.h"
 #include "edit/edit.h"
 
 #include <setjmp.h>
@@ -94,7 +95,7 @@ static void take_free(struct round *round)
 	assert_int_equal(q2_refcounts_open(&refcounts, round->image, NULL), QCOW2BM_OK);
 	if (q2_refcounts_covers(&refcounts, cluster))
 		assert_int_equal(
-			q2_refcounts_change(&refcounts, &one, Q2_REFCOUNTS_RAISE, NULL),
+			q2_change_refcounts(&refcounts, &one, Q2_CHANGE_RAISE, NULL),
 			QCOW2BM_OK);
 	q2_refcounts_close(&refcounts);
 	q2_clusters_free(&one);

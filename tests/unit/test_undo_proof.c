@@ -4,6 +4,7 @@
 
 #include "base/endian.h"
 #include "clusters/refcounts.h"
+#include "edit/change_refcounts.h"
 #include "edit/journal.h"
 #include "image/image.h"
 #include "undo/journal.h"
@@ -341,9 +342,8 @@ static void free_data(struct memory_file *file)
 		QCOW2BM_OK);
 	assert_int_equal(q2_clusters_sort(&one, NULL, NULL), QCOW2BM_OK);
 	assert_int_equal(q2_refcounts_open(&refcounts, image, NULL), QCOW2BM_OK);
-	assert_int_equal(
-		q2_refcounts_change(&refcounts, &one, Q2_REFCOUNTS_TO_ZERO, NULL),
-		QCOW2BM_OK);
+	assert_int_equal(q2_change_refcounts(&refcounts, &one, Q2_CHANGE_TO_ZERO, NULL),
+			 QCOW2BM_OK);
 	q2_refcounts_close(&refcounts);
 	q2_clusters_free(&one);
 	qcow2bm_image_close(image);
