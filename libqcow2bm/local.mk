@@ -6,6 +6,7 @@ q2_headers = \
 	libqcow2bm/base/checked.h \
 	libqcow2bm/base/endian.h \
 	libqcow2bm/base/error.h \
+	libqcow2bm/base/options.h \
 	libqcow2bm/base/watch.h \
 	libqcow2bm/storage/holder.h \
 	libqcow2bm/storage/holes.h \
@@ -75,6 +76,7 @@ q2_headers = \
 q2_sources = \
 	libqcow2bm/base/error.c \
 	libqcow2bm/base/version.c \
+	libqcow2bm/base/options.c \
 	libqcow2bm/base/watch.c \
 	libqcow2bm/storage/file.c \
 	libqcow2bm/storage/holder.c \
@@ -205,6 +207,7 @@ section_HEADERS = \
 	libqcow2bm/qcow2bm/edit.h \
 	libqcow2bm/qcow2bm/check.h \
 	libqcow2bm/qcow2bm/undo.h \
+	libqcow2bm/qcow2bm/watch.h \
 	libqcow2bm/qcow2bm/carve.h
 sectiondir = $(includedir)/qcow2bm
 pkgconfig_DATA += libqcow2bm/libqcow2bm.pc

@@ -23,5 +23,6 @@
 #include "qcow2bm/error.h"
 #include "qcow2bm/image.h"
 #include "qcow2bm/undo.h"
+#include "qcow2bm/watch.h"
 
 #endif

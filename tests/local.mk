@@ -44,6 +44,7 @@ unit_tests += tests/unit/test_header
 unit_tests += tests/unit/test_holder
 unit_tests += tests/unit/test_image_opts
 unit_tests += tests/unit/test_in_place
+unit_tests += tests/unit/test_interrupted
 unit_tests += tests/unit/test_limits
 unit_tests += tests/unit/test_lock
 unit_tests += tests/unit/test_mapping

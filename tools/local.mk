@@ -53,6 +53,8 @@ tools_sources = \
 	tools/term/decimal.c \
 	tools/term/decimal.h \
 	tools/term/exit.c \
+	tools/term/image.c \
+	tools/term/image.h \
 	tools/term/image_opts.c \
 	tools/term/image_opts.h \
 	tools/term/image_opts_known.c \
@@ -83,6 +85,8 @@ tools_sources = \
 	tools/term/text.h \
 	tools/term/utf8.c \
 	tools/term/utf8.h \
+	tools/term/watch.c \
+	tools/term/watch.h \
 	tools/term/word.c \
 	tools/term/word.h
 

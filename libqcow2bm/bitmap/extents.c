@@ -65,9 +65,34 @@ static enum qcow2bm_code add_piece(void *opaque, uint64_t first, uint64_t bits,
 	return QCOW2BM_OK;
 }
 
+/* Tells those from `start` on, which lies inside the disk. */
+static enum qcow2bm_code tell(struct qcow2bm_image *image, size_t idx, unsigned flags,
+			      struct extents *extents, struct qcow2bm_error *err)
+{
+	struct q2_source source;
+	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, true, err);
+	if (code == QCOW2BM_OK)
+		code = q2_source_open(&source, image, idx, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	unsigned bits = source.bitmap->entry.granularity_bits;
+	extents->granularity_bits = bits;
+	extents->first_bit = extents->start >> bits;
+	if (extents->end != extents->start) {
+		code = q2_source_visit(&source, extents->first_bit,
+				       q2_shift_up(extents->end, bits), add_piece,
+				       extents, err);
+		if (code == QCOW2BM_OK)
+			code = emit(extents, extents->end, err);
+	}
+	q2_source_close(&source);
+	return code;
+}
+
 enum qcow2bm_code qcow2bm_bitmap_extents(struct qcow2bm_image *image, size_t idx,
 					 uint64_t start, uint64_t length, unsigned flags,
 					 qcow2bm_extent_fn *fn, void *opaque,
+					 const struct qcow2bm_watch *watch,
 					 struct qcow2bm_error *err)
 {
 	uint64_t virtual_bytes = image->header.virtual_bytes;
@@ -76,29 +101,16 @@ enum qcow2bm_code qcow2bm_bitmap_extents(struct qcow2bm_image *image, size_t idx
 			       "start %llu lies past the end of the disk (%llu bytes)",
 			       (unsigned long long)start,
 			       (unsigned long long)virtual_bytes);
-	length = q2_min_u64(length, virtual_bytes - start);
-	struct q2_source source;
-	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, true, err);
-	if (code == QCOW2BM_OK)
-		code = q2_source_open(&source, image, idx, err);
-	if (code != QCOW2BM_OK || length == 0) {
-		if (code == QCOW2BM_OK)
-			q2_source_close(&source);
-		return code;
-	}
-	unsigned bits = source.bitmap->entry.granularity_bits;
 	struct extents extents = {
 		.fn = fn,
 		.opaque = opaque,
-		.granularity_bits = bits,
-		.first_bit = start >> bits,
-		.end = start + length,
+		.end = start + q2_min_u64(length, virtual_bytes - start),
 		.start = start,
 	};
-	code = q2_source_visit(&source, start >> bits, q2_shift_up(start + length, bits),
-			       add_piece, &extents, err);
+	struct q2_watch own;
+	enum qcow2bm_code code = q2_storage_watch(image->storage, &own, watch, err);
 	if (code == QCOW2BM_OK)
-		code = emit(&extents, extents.end, err);
-	q2_source_close(&source);
+		code = tell(image, idx, flags, &extents, err);
+	q2_storage_unwatch(image->storage);
 	return code;
 }

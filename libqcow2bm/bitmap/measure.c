@@ -90,9 +90,9 @@ static void keep_measured(struct qcow2bm_image *image, size_t idx, bool count_bi
 	image->measured = *measure;
 }
 
-enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx,
-					 unsigned flags, struct qcow2bm_measure *measure,
-					 struct qcow2bm_error *err)
+static enum qcow2bm_code measure_bitmap(struct qcow2bm_image *image, size_t idx,
+					unsigned flags, struct qcow2bm_measure *measure,
+					struct qcow2bm_error *err)
 {
 	struct q2_source source;
 	bool count_bits = flags & QCOW2BM_READ_COUNT;
@@ -109,5 +109,18 @@ enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx
 	q2_source_close(&source);
 	if (code == QCOW2BM_OK)
 		keep_measured(image, idx, count_bits, measure);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx,
+					 unsigned flags, struct qcow2bm_measure *measure,
+					 const struct qcow2bm_watch *watch,
+					 struct qcow2bm_error *err)
+{
+	struct q2_watch own;
+	enum qcow2bm_code code = q2_storage_watch(image->storage, &own, watch, err);
+	if (code == QCOW2BM_OK)
+		code = measure_bitmap(image, idx, flags, measure, err);
+	q2_storage_unwatch(image->storage);
 	return code;
 }

@@ -160,9 +160,11 @@ enum qcow2bm_code qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *na
 				       size_t name_bytes,
 				       const struct qcow2bm_recover_options *options,
 				       struct qcow2bm_promise *promise,
+				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err)
 {
 	struct qcow2bm_promise unwanted;
+	struct q2_watch own;
 	struct q2_staged *staged;
 	if (options->method > QCOW2BM_RECOVER_FULL &&
 	    options->method != QCOW2BM_RECOVER_AUTO)
@@ -174,8 +176,12 @@ enum qcow2bm_code qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *na
 	if (edit->image->storage->writer == Q2_WRITER_LIVE)
 		return q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
 			       "a running program has the image open for writing");
-	code = find_in_use(edit, name, name_bytes, options->method, &staged, err);
-	return code != QCOW2BM_OK ? code
-				  : stage(edit, staged, options,
-					  promise != NULL ? promise : &unwanted, err);
+	code = q2_storage_watch(edit->image->storage, &own, watch, err);
+	if (code == QCOW2BM_OK)
+		code = find_in_use(edit, name, name_bytes, options->method, &staged, err);
+	if (code == QCOW2BM_OK)
+		code = stage(edit, staged, options, promise != NULL ? promise : &unwanted,
+			     err);
+	q2_storage_unwatch(edit->image->storage);
+	return code;
 }

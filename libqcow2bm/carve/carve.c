@@ -251,9 +251,13 @@ enum qcow2bm_code q2_carve_run(struct qcow2bm_image *image,
 	uint64_t window = (uint64_t)1 << window_shift;
 	uint64_t clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits);
 	enum qcow2bm_code code = begin(carve, err);
-	for (uint64_t first = 0; code == QCOW2BM_OK && first < clusters; first += window)
+	for (uint64_t first = 0; code == QCOW2BM_OK && first < clusters;
+	     first += window) {
+		q2_watch_note(image->storage->watch, first << shift_of(carve),
+			      clusters << shift_of(carve));
 		code = look_at_window(carve, first, q2_min_u64(first + window, clusters),
 				      err);
+	}
 	if (code == QCOW2BM_OK && carve->open_end != 0)
 		code = look_at(carve, &carve->open_off, carve->open_end, false, err);
 	end(carve);
@@ -263,9 +267,18 @@ enum qcow2bm_code q2_carve_run(struct qcow2bm_image *image,
 enum qcow2bm_code qcow2bm_image_carve(struct qcow2bm_image *image,
 				      const struct qcow2bm_report *report,
 				      qcow2bm_carve_fn *fn, void *opaque,
+				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err)
 {
-	return q2_carve_run(image, report, Q2_CARVE_WINDOW_SHIFT, fn, opaque, err);
+	struct q2_watch own;
+	enum qcow2bm_code code = q2_storage_watch(image->storage, &own, watch, err);
+	if (code == QCOW2BM_OK)
+		code = q2_carve_run(image, report, Q2_CARVE_WINDOW_SHIFT, fn, opaque,
+				    err);
+	if (code == QCOW2BM_OK)
+		q2_watch_end(&own);
+	q2_storage_unwatch(image->storage);
+	return code;
 }
 
 static enum qcow2bm_code explain_missing(const struct wanted *wanted,

@@ -71,9 +71,16 @@ static enum qcow2bm_code show(struct qcow2bm_image *image, struct q2_holes *hole
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_image_metadata(struct qcow2bm_image *image,
-					 qcow2bm_metadata_fn *fn, void *opaque,
-					 struct qcow2bm_error *err)
+static uint64_t size_of(const struct q2_clusters *areas, unsigned cluster_bits)
+{
+	uint64_t clusters = 0;
+	for (size_t i = 0; i < areas->count; i++)
+		clusters += areas->runs[i].count;
+	return clusters << cluster_bits;
+}
+
+static enum qcow2bm_code show_all(struct qcow2bm_image *image, qcow2bm_metadata_fn *fn,
+				  void *opaque, struct qcow2bm_error *err)
 {
 	struct q2_clusters areas = {0};
 	struct q2_holes holes = {.storage = image->storage, .length = image->file_bytes};
@@ -86,9 +93,28 @@ enum qcow2bm_code qcow2bm_image_metadata(struct qcow2bm_image *image,
 		code = add_bitmaps(&areas, image, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&areas, NULL, err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < areas.count; i++)
+	uint64_t done = 0, total = size_of(&areas, image->header.cluster_bits);
+	for (size_t i = 0; code == QCOW2BM_OK && i < areas.count; i++) {
+		q2_watch_note(image->storage->watch, done, total);
 		code = show(image, &holes, &areas.runs[i], buf, fn, opaque, err);
+		done += areas.runs[i].count << image->header.cluster_bits;
+	}
 	q2_clusters_free(&areas);
 	free(buf);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_image_metadata(struct qcow2bm_image *image,
+					 qcow2bm_metadata_fn *fn, void *opaque,
+					 const struct qcow2bm_watch *watch,
+					 struct qcow2bm_error *err)
+{
+	struct q2_watch own;
+	enum qcow2bm_code code = q2_storage_watch(image->storage, &own, watch, err);
+	if (code == QCOW2BM_OK)
+		code = show_all(image, fn, opaque, err);
+	if (code == QCOW2BM_OK)
+		q2_watch_end(&own);
+	q2_storage_unwatch(image->storage);
 	return code;
 }

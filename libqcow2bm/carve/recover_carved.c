@@ -129,15 +129,20 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit,
 enum qcow2bm_code qcow2bm_edit_recover_carved(
 	struct qcow2bm_edit *edit, const struct qcow2bm_report *report,
 	const struct qcow2bm_carved_options *options, const char *name, size_t name_bytes,
-	struct qcow2bm_error *err)
+	const struct qcow2bm_watch *watch, struct qcow2bm_error *err)
 {
 	struct qcow2bm_carved carved = {0};
+	struct q2_watch own;
 	enum qcow2bm_code code = check_report(edit, report, err);
 	if (code == QCOW2BM_OK)
 		code = q2_edit_check_new_name(edit, name, name_bytes, err);
 	if (code == QCOW2BM_OK)
-		code = q2_carve_find(edit->image, report, options->directory_offset,
-				     options->idx, copy, &carved, err);
+		code = q2_storage_watch(edit->image->storage, &own, watch, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = q2_carve_find(edit->image, report, options->directory_offset, options->idx,
+			     copy, &carved, err);
+	q2_storage_unwatch(edit->image->storage);
 	if (code == QCOW2BM_OK)
 		code = check_remains(&carved, options, err);
 	return code == QCOW2BM_OK

@@ -64,7 +64,8 @@ static void check_image(struct qcow2bm_report *report)
 
 static enum qcow2bm_code run(struct qcow2bm_report *report,
 			     const struct qcow2bm_check_options *options,
-			     unsigned window_shift, struct qcow2bm_error *err)
+			     unsigned window_shift, struct q2_watch *watch,
+			     struct qcow2bm_error *err)
 {
 	size_t count = report->image->directory.count;
 	struct q2_layout *layouts = calloc(count + 1, sizeof(*layouts));
@@ -77,7 +78,8 @@ static enum qcow2bm_code run(struct qcow2bm_report *report,
 	q2_entries_check(report);
 	enum qcow2bm_code code = q2_layout_check(report, layouts, err);
 	if (code == QCOW2BM_OK)
-		code = q2_references_run(report, layouts, options, window_shift, err);
+		code = q2_references_run(report, layouts, options, window_shift, watch,
+					 err);
 	free(layouts);
 	return code == QCOW2BM_OK ? q2_problems_finish(report, err) : code;
 }
@@ -85,9 +87,13 @@ static enum qcow2bm_code run(struct qcow2bm_report *report,
 enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
 			       const struct qcow2bm_check_options *options,
 			       unsigned window_shift, struct qcow2bm_report **result,
+			       const struct qcow2bm_watch *caller,
 			       struct qcow2bm_error *err)
 {
 	static const struct qcow2bm_check_options defaults = {0};
+	struct q2_watch watch;
+	if (q2_watch_begin(&watch, caller, "nothing was changed", err) != QCOW2BM_OK)
+		return QCOW2BM_EINVAL;
 	struct qcow2bm_report *report = calloc(1, sizeof(*report));
 	if (report == NULL)
 		return q2_fail_memory(err, "a check");
@@ -95,7 +101,7 @@ enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
 	enum qcow2bm_code code = q2_generation_take(image, &report->generation, err);
 	if (code == QCOW2BM_OK)
 		code = run(report, options == NULL ? &defaults : options, window_shift,
-			   err);
+			   &watch, err);
 	if (code != QCOW2BM_OK) {
 		qcow2bm_report_free(report);
 		return code;
@@ -119,7 +125,9 @@ enum qcow2bm_code q2_check_is_about(const struct qcow2bm_report *report,
 enum qcow2bm_code qcow2bm_image_check(struct qcow2bm_image *image,
 				      const struct qcow2bm_check_options *options,
 				      struct qcow2bm_report **report,
+				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err)
 {
-	return q2_check_run(image, options, Q2_REFERENCES_WINDOW_SHIFT, report, err);
+	return q2_check_run(image, options, Q2_REFERENCES_WINDOW_SHIFT, report, watch,
+			    err);
 }

@@ -51,6 +51,7 @@ struct qcow2bm_report {
 enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
 			       const struct qcow2bm_check_options *options,
 			       unsigned window_shift, struct qcow2bm_report **report,
+			       const struct qcow2bm_watch *watch,
 			       struct qcow2bm_error *err);
 
 /* Whether the report is about this image, and as it is now. Errors: EINVAL. */

@@ -24,9 +24,8 @@ enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t byt
 
 enum qcow2bm_code q2_references_ask(struct q2_walk *walk, struct qcow2bm_error *err)
 {
-	walk->watch.done = walk->done_bytes;
-	walk->watch.total = walk->total_bytes;
-	return q2_watch_look(&walk->watch, err);
+	q2_watch_note(walk->watch, walk->done_bytes, walk->total_bytes);
+	return q2_watch_look(walk->watch, err);
 }
 
 static enum qcow2bm_code walk_window(struct q2_walk *walk, struct qcow2bm_error *err)
@@ -163,16 +162,14 @@ enum qcow2bm_code q2_references_collect(struct qcow2bm_image *image,
 enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 				    const struct q2_layout *layouts,
 				    const struct qcow2bm_check_options *options,
-				    unsigned window_shift, struct qcow2bm_error *err)
+				    unsigned window_shift, struct q2_watch *watch,
+				    struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = report->image;
 	struct q2_walk walk = {
 		.image = image,
 		.report = report,
-		.watch = {.interrupted = options->interrupted,
-			  .progress = options->progress,
-			  .opaque = options->opaque,
-			  .state = "nothing was changed"},
+		.watch = watch,
 		.holes = {.storage = image->storage, .length = image->file_bytes},
 		.layouts = layouts,
 		.is_quick = options->flags & QCOW2BM_CHECK_QUICK,
@@ -182,7 +179,7 @@ enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 	};
 	enum qcow2bm_code code = run(&walk, err);
 	if (code == QCOW2BM_OK)
-		q2_watch_end(&walk.watch);
+		q2_watch_end(walk.watch);
 	forget(&walk);
 	return code;
 }

@@ -51,7 +51,7 @@ struct q2_walk_bitmap {
 struct q2_walk {
 	struct qcow2bm_image *image;
 	struct qcow2bm_report *report;
-	struct q2_watch watch;
+	struct q2_watch *watch; /* NULL: nobody looks on */
 	struct q2_holes holes;
 	const struct q2_layout *layouts;
 	bool is_quick;
@@ -131,7 +131,8 @@ static inline void q2_references_expect(struct q2_walk *walk, uint64_t cluster,
 enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 				    const struct q2_layout *layouts,
 				    const struct qcow2bm_check_options *options,
-				    unsigned window_shift, struct qcow2bm_error *err);
+				    unsigned window_shift, struct q2_watch *watch,
+				    struct qcow2bm_error *err);
 
 /* Adds the clusters of the header, refcount and mapping tables, those of snapshots included, of the
  * snapshot table and the encryption header to `areas`, as far as they can be located. Errors:

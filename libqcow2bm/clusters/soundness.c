@@ -506,12 +506,20 @@ static enum qcow2bm_code check_index(const struct qcow2bm_image *image, size_t i
 }
 
 enum qcow2bm_code qcow2bm_bitmap_judge(struct qcow2bm_image *image, size_t idx,
+				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err)
 {
-	if (idx == QCOW2BM_NOT_FOUND)
-		return q2_soundness_judge(image, err);
-	enum qcow2bm_code code = check_index(image, idx, err);
-	return code == QCOW2BM_OK ? q2_soundness_judge_bits(image, idx, err) : code;
+	struct q2_watch own;
+	enum qcow2bm_code code =
+		idx == QCOW2BM_NOT_FOUND ? QCOW2BM_OK : check_index(image, idx, err);
+	if (code == QCOW2BM_OK)
+		code = q2_storage_watch(image->storage, &own, watch, err);
+	if (code == QCOW2BM_OK)
+		code = idx == QCOW2BM_NOT_FOUND
+			       ? q2_soundness_judge(image, err)
+			       : q2_soundness_judge_bits(image, idx, err);
+	q2_storage_unwatch(image->storage);
+	return code;
 }
 
 enum qcow2bm_code q2_soundness_admit(struct qcow2bm_image *image, size_t idx,

@@ -323,16 +323,15 @@ static enum qcow2bm_code commit_plan(struct q2_plan *plan,
 static enum qcow2bm_code commit_once(struct qcow2bm_edit *edit, unsigned flags,
 				     const struct qcow2bm_commit_options *options,
 				     struct qcow2bm_result *result,
+				     const struct qcow2bm_watch *caller,
 				     struct qcow2bm_error *err)
 {
-	struct q2_watch watch = {
-		.interrupted = options->interrupted,
-		.progress = options->progress,
-		.opaque = options->opaque,
-		.state = "the image is as it was",
-	};
+	struct q2_watch watch;
 	struct q2_plan plan;
-	enum qcow2bm_code code = q2_plan_make(&plan, edit, flags, &watch, err);
+	enum qcow2bm_code code =
+		q2_watch_begin(&watch, caller, "the image is as it was", err);
+	if (code == QCOW2BM_OK)
+		code = q2_plan_make(&plan, edit, flags, &watch, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (q2_edit_is_nothing(edit))
@@ -353,6 +352,7 @@ static bool is_want_of_room(int sys_errno)
 enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
 				      const struct qcow2bm_commit_options *options,
 				      struct qcow2bm_result *result,
+				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err)
 {
 	static const struct qcow2bm_commit_options defaults;
@@ -369,14 +369,14 @@ enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the image is not open for writing");
 	struct qcow2bm_error failures[2] = {{0}};
-	code = commit_once(edit, options->flags, options, result, &failures[0]);
+	code = commit_once(edit, options->flags, options, result, watch, &failures[0]);
 	size_t told = 0;
 	/* The file system may be full where the file could grow: the plan could not know. */
 	if (code == QCOW2BM_ESYSTEM && is_want_of_room(failures[0].sys_errno) &&
 	    !edit->image->must_reopen) {
 		enum qcow2bm_code again =
 			commit_once(edit, options->flags | Q2_PLAN_IN_PLACE, options,
-				    result, &failures[1]);
+				    result, watch, &failures[1]);
 		/* Of two that leave the image as it was the first says why. */
 		told = again == QCOW2BM_EUNKNOWN || again == QCOW2BM_EINTERRUPTED;
 		if (again == QCOW2BM_OK || told != 0)

@@ -411,11 +411,17 @@ static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan 
 }
 
 enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit, unsigned flags,
-				    struct qcow2bm_plan *plan, struct qcow2bm_error *err)
+				    struct qcow2bm_plan *plan,
+				    const struct qcow2bm_watch *watch,
+				    struct qcow2bm_error *err)
 {
 	struct q2_plan internal;
 	struct q2_switch switch_plan;
-	enum qcow2bm_code code = q2_plan_make(&internal, edit, flags, NULL, err);
+	struct q2_watch own;
+	enum qcow2bm_code code =
+		q2_watch_begin(&own, watch, "the image is as it was", err);
+	if (code == QCOW2BM_OK)
+		code = q2_plan_make(&internal, edit, flags, &own, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	*plan = (struct qcow2bm_plan){.changes = edit->changed_count};

@@ -198,6 +198,7 @@ static enum qcow2bm_code undo_edit(struct undoing *undoing, struct qcow2bm_error
 	if (code == QCOW2BM_OK)
 		code = q2_undo_look(&undoing->undo, undoing->image, undoing->flags,
 				    &undoing->position, err);
+	q2_storage_unwatch(undoing->image);
 	if (code != QCOW2BM_OK)
 		return code;
 	result->was_interrupted = !undoing->undo.has_end;
@@ -245,20 +246,26 @@ enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *file,
 enum qcow2bm_code qcow2bm_undo_apply(const char *filename, const char *undo_filename,
 				     unsigned flags, unsigned wait_seconds,
 				     struct qcow2bm_undo_result *result,
+				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_error *err)
 {
 	struct q2_storage *image, *undo;
+	struct q2_watch own;
 	unsigned image_flags = (flags & QCOW2BM_UNDO_DRY_RUN ? 0u : Q2_STORAGE_WRITE) |
 			       (flags & QCOW2BM_UNDO_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
 	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
 	enum qcow2bm_code code =
-		q2_file_open(&undo, undo_filename, Q2_STORAGE_NO_LOCK, 0, &cause);
+		q2_watch_begin(&own, watch, "the image is as it was", err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = q2_file_open(&undo, undo_filename, Q2_STORAGE_NO_LOCK, 0, NULL, &cause);
 	if (code != QCOW2BM_OK) {
 		return q2_fail_for(err, code, &cause, "the undo file '%.200s': %.200s",
 				   undo_filename, cause.sentence);
 	}
-	code = q2_file_open(&image, filename, image_flags, wait_seconds, err);
+	code = q2_file_open(&image, filename, image_flags, wait_seconds, &own, err);
 	if (code == QCOW2BM_OK) {
+		image->watch = &own;
 		code = q2_undo_run(image, undo, flags, result, err);
 		q2_storage_close(image);
 	}

@@ -53,15 +53,22 @@ static unsigned storage_flags(unsigned flags)
 
 enum qcow2bm_code qcow2bm_image_open(struct qcow2bm_image **image, const char *filename,
 				     unsigned flags, unsigned wait_seconds,
+				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_error *err)
 {
 	struct q2_storage *storage;
-	enum qcow2bm_code code =
-		q2_file_open(&storage, filename, storage_flags(flags), wait_seconds, err);
+	struct q2_watch own;
+	enum qcow2bm_code code = q2_watch_begin(&own, watch, "nothing was changed", err);
+	if (code == QCOW2BM_OK)
+		code = q2_file_open(&storage, filename, storage_flags(flags),
+				    wait_seconds, &own, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	return flags & QCOW2BM_OPEN_DAMAGED ? q2_image_open_damaged(image, storage, err)
-					    : q2_image_open(image, storage, err);
+	storage->watch = &own;
+	code = open_image(image, storage, flags & QCOW2BM_OPEN_DAMAGED, err);
+	if (code == QCOW2BM_OK)
+		q2_storage_unwatch(storage);
+	return code;
 }
 
 void qcow2bm_image_close(struct qcow2bm_image *image)

@@ -62,6 +62,7 @@ size_t qcow2bm_bitmap_find(const struct qcow2bm_image *image, const char *name,
  * Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM. Crash: changes nothing.
  */
 enum qcow2bm_code qcow2bm_bitmap_judge(struct qcow2bm_image *image, size_t idx,
+				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err);
 
 struct qcow2bm_measure {
@@ -86,6 +87,7 @@ enum {
  */
 enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx,
 					 unsigned flags, struct qcow2bm_measure *measure,
+					 const struct qcow2bm_watch *watch,
 					 struct qcow2bm_error *err);
 
 struct qcow2bm_extent {
@@ -111,6 +113,7 @@ typedef int qcow2bm_extent_fn(void *opaque, const struct qcow2bm_extent *extent)
 enum qcow2bm_code qcow2bm_bitmap_extents(struct qcow2bm_image *image, size_t idx,
 					 uint64_t start, uint64_t length, unsigned flags,
 					 qcow2bm_extent_fn *fn, void *opaque,
+					 const struct qcow2bm_watch *watch,
 					 struct qcow2bm_error *err);
 
 #ifdef __cplusplus

@@ -54,6 +54,7 @@ typedef int qcow2bm_carve_fn(void *opaque, const struct qcow2bm_carved *carved);
 enum qcow2bm_code qcow2bm_image_carve(struct qcow2bm_image *image,
 				      const struct qcow2bm_report *report,
 				      qcow2bm_carve_fn *fn, void *opaque,
+				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err);
 
 struct qcow2bm_carved_options {
@@ -83,7 +84,7 @@ struct qcow2bm_carved_options {
 enum qcow2bm_code qcow2bm_edit_recover_carved(
 	struct qcow2bm_edit *edit, const struct qcow2bm_report *report,
 	const struct qcow2bm_carved_options *options, const char *name, size_t name_bytes,
-	struct qcow2bm_error *err);
+	const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

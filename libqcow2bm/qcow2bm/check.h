@@ -59,10 +59,6 @@ enum { QCOW2BM_CHECK_QUICK = 1u << 0 /* bitmap structures alone: no reference wa
 
 struct qcow2bm_check_options {
 	unsigned flags;
-	bool (*interrupted)(void *opaque); /* may be NULL */
-	void (*progress)(void *opaque, uint64_t done_bytes,
-			 uint64_t total_bytes); /* may be NULL */
-	void *opaque;
 };
 
 /*
@@ -76,6 +72,7 @@ struct qcow2bm_check_options {
 enum qcow2bm_code qcow2bm_image_check(struct qcow2bm_image *image,
 				      const struct qcow2bm_check_options *options,
 				      struct qcow2bm_report **report,
+				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err);
 void qcow2bm_report_free(struct qcow2bm_report *report);
 

@@ -172,6 +172,7 @@ enum qcow2bm_code qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *na
 				       size_t name_bytes,
 				       const struct qcow2bm_recover_options *options,
 				       struct qcow2bm_promise *promise,
+				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err);
 
 enum qcow2bm_change_kind {
@@ -221,7 +222,9 @@ enum {
  * its first write. Crash: changes nothing.
  */
 enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit, unsigned flags,
-				    struct qcow2bm_plan *plan, struct qcow2bm_error *err);
+				    struct qcow2bm_plan *plan,
+				    const struct qcow2bm_watch *watch,
+				    struct qcow2bm_error *err);
 
 /* Change `idx` (0 .. plan.changes-1) of the edit as it was last planned, against the image. The
  * kind is NONE, and all else 0, for an index out of range and for an edit that was staged before
@@ -231,12 +234,6 @@ void qcow2bm_edit_change(const struct qcow2bm_edit *edit, size_t idx,
 
 struct qcow2bm_commit_options {
 	unsigned flags; /* QCOW2BM_COMMIT_... */
-	/* Called ten times a second, proofs included, and before the switch, by the thread that
-	 * commits; true: roll back. May be NULL. */
-	bool (*interrupted)(void *opaque);
-	/* Called now and then with bytes done and in all. May be NULL. */
-	void (*progress)(void *opaque, uint64_t done_bytes, uint64_t total_bytes);
-	void *opaque;
 };
 
 struct qcow2bm_result {
@@ -269,6 +266,7 @@ struct qcow2bm_result {
 enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
 				      const struct qcow2bm_commit_options *options,
 				      struct qcow2bm_result *result,
+				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err);
 
 #ifdef __cplusplus

@@ -3,7 +3,7 @@
 #ifndef QCOW2BM_IMAGE_H
 #define QCOW2BM_IMAGE_H
 
-#include "error.h"
+#include "watch.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,6 +34,7 @@ enum {
  */
 enum qcow2bm_code qcow2bm_image_open(struct qcow2bm_image **image, const char *filename,
 				     unsigned flags, unsigned wait_seconds,
+				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_error *err);
 
 /* Releases the locks and all memory. NULL is allowed. Crash: changes nothing. */
@@ -114,6 +115,7 @@ typedef int qcow2bm_metadata_fn(void *opaque, uint64_t offset, const void *bytes
  */
 enum qcow2bm_code qcow2bm_image_metadata(struct qcow2bm_image *image,
 					 qcow2bm_metadata_fn *fn, void *opaque,
+					 const struct qcow2bm_watch *watch,
 					 struct qcow2bm_error *err);
 
 #ifdef __cplusplus

@@ -74,6 +74,7 @@ struct qcow2bm_undo_result {
 enum qcow2bm_code qcow2bm_undo_apply(const char *filename, const char *undo_filename,
 				     unsigned flags, unsigned wait_seconds,
 				     struct qcow2bm_undo_result *result,
+				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_error *err);
 
 #ifdef __cplusplus

@@ -230,16 +230,30 @@ static void set_deadline(struct timespec *deadline, unsigned wait_seconds)
 	deadline->tv_sec += (time_t)wait_seconds;
 }
 
-/* Sleeps a moment; false, at once, when the deadline has passed. */
-static bool nap(const struct timespec *deadline)
+/* How long to try again, and who may stop that. */
+struct patience {
+	struct timespec deadline;
+	struct q2_watch *watch;
+};
+
+/* Sleeps a moment; false, at once, when the deadline has passed or the watch stops it. */
+static bool nap(const struct patience *patience)
 {
+	const struct timespec *deadline = &patience->deadline;
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (now.tv_sec > deadline->tv_sec ||
 	    (now.tv_sec == deadline->tv_sec && now.tv_nsec >= deadline->tv_nsec))
 		return false;
+	if (q2_watch_look(patience->watch, NULL) != QCOW2BM_OK)
+		return false;
 	nanosleep(&(struct timespec){.tv_nsec = NAP_NANOSECONDS}, NULL);
 	return true;
+}
+
+static bool has_stopped(const struct patience *patience)
+{
+	return patience->watch != NULL && patience->watch->has_stopped;
 }
 
 static enum qcow2bm_code check_kind(const struct stat *st, struct qcow2bm_error *err)
@@ -290,7 +304,7 @@ static bool is_held(int sys_errno)
 }
 
 static enum qcow2bm_code open_descriptor(int *fd, const char *path, int open_flags,
-					 const struct timespec *deadline,
+					 const struct patience *patience,
 					 struct qcow2bm_error *err)
 {
 	/* O_NONBLOCK: should the path have become a pipe since stat(), do not hang on it.
@@ -298,7 +312,9 @@ static enum qcow2bm_code open_descriptor(int *fd, const char *path, int open_fla
 	open_flags |= O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
 	do {
 		*fd = open(path, open_flags);
-	} while (*fd < 0 && (errno == EINTR || (is_held(errno) && nap(deadline))));
+	} while (*fd < 0 && (errno == EINTR || (is_held(errno) && nap(patience))));
+	if (*fd < 0 && has_stopped(patience))
+		return q2_watch_ask(patience->watch, err);
 	if (*fd < 0 && is_held(errno))
 		return q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
 			       "in use: mounted, or claimed by another program");
@@ -312,7 +328,7 @@ static enum qcow2bm_code open_descriptor(int *fd, const char *path, int open_fla
 
 /* Fills *st from the descriptor that it opens. */
 static enum qcow2bm_code open_kind(int *fd, struct stat *st, const char *path,
-				   bool writable, const struct timespec *deadline,
+				   bool writable, const struct patience *patience,
 				   struct qcow2bm_error *err)
 {
 	/* Looked at before it is opened, since opening alone moves some devices (tapes).
@@ -324,7 +340,7 @@ static enum qcow2bm_code open_kind(int *fd, struct stat *st, const char *path,
 		return code;
 	bool exclusive = writable && S_ISBLK(st->st_mode);
 	int open_flags = (writable ? O_RDWR : O_RDONLY) | (exclusive ? O_EXCL : 0);
-	code = open_descriptor(fd, path, open_flags, deadline, err);
+	code = open_descriptor(fd, path, open_flags, patience, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (fstat(*fd, st) != 0 || fcntl(*fd, F_SETFL, 0) != 0)
@@ -340,19 +356,21 @@ static enum qcow2bm_code open_kind(int *fd, struct stat *st, const char *path,
 }
 
 static enum qcow2bm_code take_locks(int fd, enum q2_lock_role role,
-				    const struct timespec *deadline,
+				    const struct patience *patience,
 				    struct qcow2bm_error *err)
 {
 	/* Without an error to fill, a try does not search all of /proc for the holder.
 	 * What a successful try took, the last call takes once more, which changes
 	 * nothing. */
-	while (q2_lock_take(fd, role, NULL) == QCOW2BM_EBUSY && nap(deadline))
+	while (q2_lock_take(fd, role, NULL) == QCOW2BM_EBUSY && nap(patience))
 		continue;
+	if (has_stopped(patience))
+		return q2_watch_ask(patience->watch, err);
 	return q2_lock_take(fd, role, err);
 }
 
 static enum qcow2bm_code lock(struct file *file, unsigned flags,
-			      const struct timespec *deadline, struct qcow2bm_error *err)
+			      const struct patience *patience, struct qcow2bm_error *err)
 {
 	file->storage.writer = Q2_WRITER_UNKNOWN;
 	if (flags & Q2_STORAGE_NO_LOCK)
@@ -363,13 +381,13 @@ static enum qcow2bm_code lock(struct file *file, unsigned flags,
 	}
 	if (flags & Q2_STORAGE_WRITE) {
 		enum qcow2bm_code code =
-			take_locks(file->fd, Q2_LOCK_EDIT, deadline, err);
+			take_locks(file->fd, Q2_LOCK_EDIT, patience, err);
 		if (code == QCOW2BM_OK)
 			file->storage.writer = Q2_WRITER_NONE;
 		return code;
 	}
 	struct qcow2bm_error refusal = {.code = QCOW2BM_OK};
-	enum qcow2bm_code code = take_locks(file->fd, Q2_LOCK_READ, deadline, &refusal);
+	enum qcow2bm_code code = take_locks(file->fd, Q2_LOCK_READ, patience, &refusal);
 	if (code == QCOW2BM_EUNSUPPORTED)
 		return QCOW2BM_OK; /* reading goes on, with an unknown writer */
 	if (code == QCOW2BM_OK)
@@ -394,21 +412,21 @@ static enum qcow2bm_code check_name(const char *path, const struct stat *opened,
 
 enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
 			       unsigned flags, unsigned wait_seconds,
-			       struct qcow2bm_error *err)
+			       struct q2_watch *watch, struct qcow2bm_error *err)
 {
 	bool writable = (flags & Q2_STORAGE_WRITE) != 0;
 	*storage = NULL;
 	if (writable && (flags & Q2_STORAGE_FORCE_SHARE))
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "force-share is for reading only");
-	struct timespec deadline;
-	set_deadline(&deadline, wait_seconds);
+	struct patience patience = {.watch = watch};
+	set_deadline(&patience.deadline, wait_seconds);
 	struct file *file = calloc(1, sizeof(*file));
 	if (file == NULL)
 		return q2_fail_memory(err, "an open file");
 	struct stat st;
 	enum qcow2bm_code code =
-		open_kind(&file->fd, &st, path, writable, &deadline, err);
+		open_kind(&file->fd, &st, path, writable, &patience, err);
 	if (code != QCOW2BM_OK) {
 		free(file);
 		return code;
@@ -419,7 +437,7 @@ enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
 	file->storage.is_parallel = true;
 	if (S_ISREG(st.st_mode))
 		file->storage.allocated_bytes = (uint64_t)st.st_blocks * 512;
-	code = lock(file, flags, &deadline, err);
+	code = lock(file, flags, &patience, err);
 	if (code == QCOW2BM_OK && writable)
 		code = check_name(path, &st, err);
 	if (code != QCOW2BM_OK) {

@@ -6,7 +6,7 @@
 #ifndef Q2_STORAGE_STORAGE_H
 #define Q2_STORAGE_STORAGE_H
 
-#include "../qcow2bm.h"
+#include "../base/watch.h"
 
 struct q2_storage;
 
@@ -64,6 +64,9 @@ struct q2_storage {
 	bool is_parallel;         /* several threads may read at once */
 	enum q2_writer writer;    /* seen when the storage was opened */
 	uint64_t allocated_bytes; /* st_blocks * 512 when it was opened; 0 for a device */
+	/* Of the call that reads and writes nothing; it is looked at before each read. NULL: of
+	 * none. Work of several threads has a watch of its own. */
+	struct q2_watch *watch;
 };
 
 enum {
@@ -74,12 +77,12 @@ enum {
 
 /*
  * Opens a regular file or block device and takes QEMU's locks (lock.h), trying again for
- * `wait_seconds`. Refuses directories, FIFOs, sockets and character devices without blocking.
+ * `wait_seconds`, as long as the watch does not stop it. Refuses directories, FIFOs, sockets and character devices without blocking.
  * A block device is opened O_EXCL for writing.
  */
 enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
 			       unsigned flags, unsigned wait_seconds,
-			       struct qcow2bm_error *err);
+			       struct q2_watch *watch, struct qcow2bm_error *err);
 
 /*
  * Makes an empty regular file that only its owner can read, and brings its name to stable
@@ -93,7 +96,29 @@ static inline enum qcow2bm_code q2_storage_read(struct q2_storage *s, void *buf,
 						size_t bytes, uint64_t off,
 						struct qcow2bm_error *err)
 {
-	return s->ops->read(s, buf, bytes, off, err);
+	enum qcow2bm_code code = q2_watch_look(s->watch, err);
+	return code == QCOW2BM_OK ? s->ops->read(s, buf, bytes, off, err) : code;
+}
+
+/*
+ * For a call that reads and writes nothing: from now on each read looks at the watch, until
+ * q2_storage_unwatch(). Errors: EINVAL, as q2_watch_begin().
+ */
+static inline enum qcow2bm_code q2_storage_watch(struct q2_storage *s,
+						 struct q2_watch *watch,
+						 const struct qcow2bm_watch *caller,
+						 struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code =
+		q2_watch_begin(watch, caller, "nothing was changed", err);
+	if (code == QCOW2BM_OK)
+		s->watch = watch;
+	return code;
+}
+
+static inline void q2_storage_unwatch(struct q2_storage *s)
+{
+	s->watch = NULL;
 }
 
 /* Reads `bytes` of a structure that starts at `off`. The file may lack less than `unit` bytes of it, a

@@ -117,7 +117,8 @@ static void edit(struct qcow2bm_image *image, struct memory_file *file,
 							      : 0u)};
 		struct qcow2bm_error err = {0};
 		edit_script_stage(script, edit, &wanted);
-		enum qcow2bm_code code = qcow2bm_edit_commit(edit, &commit, NULL, &err);
+		enum qcow2bm_code code =
+			qcow2bm_edit_commit(edit, &commit, NULL, NULL, &err);
 		fuzz_check_error(code, &err);
 		/* Deleting is the cure for a bitmap that cannot be read or that names what is
 		 * written in place: it may be written over before the edit fails. */

@@ -47,7 +47,7 @@ static enum qcow2bm_code read_extents(struct qcow2bm_image *image, size_t idx,
 	struct qcow2bm_error err = {0};
 	*reading = (struct reading){.at = start};
 	enum qcow2bm_code code = qcow2bm_bitmap_extents(image, idx, start, length, 0,
-							add_extent, reading, &err);
+							add_extent, reading, NULL, &err);
 	fuzz_check_error(code, &err);
 	return code;
 }
@@ -57,10 +57,12 @@ static void read_bits(struct qcow2bm_image *image, size_t idx, uint64_t virtual_
 {
 	struct qcow2bm_measure counted = {0}, uncounted = {0};
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code = qcow2bm_bitmap_measure(image, idx, 0, &uncounted, &err);
+	enum qcow2bm_code code =
+		qcow2bm_bitmap_measure(image, idx, 0, &uncounted, NULL, &err);
 	fuzz_check_error(code, &err);
 	err = (struct qcow2bm_error){0};
-	code = qcow2bm_bitmap_measure(image, idx, QCOW2BM_READ_COUNT, &counted, &err);
+	code = qcow2bm_bitmap_measure(image, idx, QCOW2BM_READ_COUNT, &counted, NULL,
+				      &err);
 	fuzz_check_error(code, &err);
 	struct reading whole, part;
 	enum qcow2bm_code read = read_extents(image, idx, 0, UINT64_MAX, &whole);
@@ -106,7 +108,7 @@ static void plan_edit(struct qcow2bm_image *image, unsigned flags)
 	}
 	struct qcow2bm_plan plan;
 	err = (struct qcow2bm_error){0};
-	code = qcow2bm_edit_plan(edit, flags, &plan, &err);
+	code = qcow2bm_edit_plan(edit, flags, &plan, NULL, &err);
 	fuzz_check_error(code, &err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan.changes; i++) {
 		struct qcow2bm_change change;
@@ -170,10 +172,11 @@ static void check_and_carve(struct memory_file *file)
 	fuzz_check_error(code, &err);
 	if (code != QCOW2BM_OK)
 		return;
-	code = qcow2bm_image_check(image, NULL, &report, &err);
+	code = qcow2bm_image_check(image, NULL, &report, NULL, &err);
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK) {
-		code = qcow2bm_image_carve(image, report, count_carved, &count, &err);
+		code = qcow2bm_image_carve(image, report, count_carved, &count, NULL,
+					   &err);
 		fuzz_check_error(code, &err);
 		qcow2bm_report_free(report);
 	}

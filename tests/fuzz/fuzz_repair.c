@@ -76,9 +76,9 @@ static void look(struct view *view, struct qcow2bm_image *image)
 		digest = mix(digest, bitmap.granularity_bits);
 		digest = mix(digest, bitmap.in_use * 2u + bitmap.recording);
 		digest = mix(digest,
-			     (uint64_t)qcow2bm_bitmap_extents(image, i, 0, UINT64_MAX,
-							      QCOW2BM_READ_UNTRUSTED,
-							      mix_extent, &digest, NULL));
+			     (uint64_t)qcow2bm_bitmap_extents(
+				     image, i, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
+				     mix_extent, &digest, NULL, NULL));
 		view->bitmaps[i] = (struct seen){digest, true};
 	}
 }
@@ -167,7 +167,7 @@ static void check_again(struct memory_file *file, unsigned options, bool may_lea
 		.flags = OPTION_TRUST | (options & OPTION_DROP_ALL)};
 	fuzz_require(q2_image_open_damaged(&image, memory_storage_open(file), &err) ==
 				     QCOW2BM_OK &&
-			     qcow2bm_image_check(image, NULL, &report, &err) ==
+			     qcow2bm_image_check(image, NULL, &report, NULL, &err) ==
 				     QCOW2BM_OK,
 		     "after the repair it cannot be checked: %s", err.sentence);
 	for (size_t i = 0; i < qcow2bm_report_count(report); i++) {
@@ -182,7 +182,7 @@ static void check_again(struct memory_file *file, unsigned options, bool may_lea
 	fuzz_require(qcow2bm_edit_begin(&edit, image, &err) == QCOW2BM_OK &&
 			     qcow2bm_edit_repair(edit, report, &trust, &err) ==
 				     QCOW2BM_OK &&
-			     qcow2bm_edit_plan(edit, 0, &plan, &err) == QCOW2BM_OK,
+			     qcow2bm_edit_plan(edit, 0, &plan, NULL, &err) == QCOW2BM_OK,
 		     "a second repair is refused: %s", err.sentence);
 	fuzz_require(plan.changes == 0 && (may_leak || plan.write_clusters == 0),
 		     "a second repair has %zu changes, %llu clusters", plan.changes,
@@ -237,7 +237,7 @@ static enum qcow2bm_code repair(struct qcow2bm_image *image,
 	code = qcow2bm_edit_repair(edit, report, &wanted, &err);
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK) {
-		code = qcow2bm_edit_commit(edit, NULL, result, &err);
+		code = qcow2bm_edit_commit(edit, NULL, result, NULL, &err);
 		fuzz_check_error(code, &err);
 	}
 	qcow2bm_edit_end(edit);
@@ -254,7 +254,7 @@ static void check_and_repair(struct qcow2bm_image *image, struct memory_file *fi
 	struct qcow2bm_result result = {.switched = false};
 	if (before.count > MAX_BITMAPS)
 		return;
-	enum qcow2bm_code code = qcow2bm_image_check(image, NULL, &report, &err);
+	enum qcow2bm_code code = qcow2bm_image_check(image, NULL, &report, NULL, &err);
 	fuzz_check_error(code, &err);
 	if (code != QCOW2BM_OK)
 		return;

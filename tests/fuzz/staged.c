@@ -44,7 +44,7 @@ bool staged_read(struct staged *staged, struct qcow2bm_image *image)
 	bool all = true;
 	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
 		struct staged_bitmap *bitmap = &staged->bitmaps[staged->count++];
-		bool is_judged = qcow2bm_bitmap_judge(image, i, NULL) == QCOW2BM_OK;
+		bool is_judged = qcow2bm_bitmap_judge(image, i, NULL, NULL) == QCOW2BM_OK;
 		qcow2bm_bitmap_describe(image, i, &bitmap->entry);
 		all = all && is_judged;
 		bitmap->has_problem = bitmap->entry.problem != NULL;
@@ -55,7 +55,7 @@ bool staged_read(struct staged *staged, struct qcow2bm_image *image)
 		struct reader reader = {.dirty = &bitmap->dirty};
 		bitmap->code = qcow2bm_bitmap_extents(image, i, 0, UINT64_MAX,
 						      QCOW2BM_READ_UNTRUSTED, add_extent,
-						      &reader, NULL);
+						      &reader, NULL, NULL);
 		if (bitmap->code != QCOW2BM_OK)
 			bitmap->dirty.count = 0;
 		all = all && !reader.too_many;

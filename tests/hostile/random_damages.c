@@ -163,7 +163,7 @@ static struct qcow2bm_report *check(struct qcow2bm_image **image,
 	struct qcow2bm_report *report;
 	if (q2_image_open_damaged(image, memory_storage_open(file), NULL) != QCOW2BM_OK)
 		return NULL;
-	if (qcow2bm_image_check(*image, NULL, &report, NULL) == QCOW2BM_OK)
+	if (qcow2bm_image_check(*image, NULL, &report, NULL, NULL) == QCOW2BM_OK)
 		return report;
 	qcow2bm_image_close(*image);
 	return NULL;
@@ -180,7 +180,7 @@ static enum qcow2bm_code commit(struct qcow2bm_image *image,
 		return code;
 	code = qcow2bm_edit_repair(edit, report, options, NULL);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(edit, NULL, &result, NULL);
+		code = qcow2bm_edit_commit(edit, NULL, &result, NULL, NULL);
 	qcow2bm_edit_end(edit);
 	return code;
 }

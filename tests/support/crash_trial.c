@@ -319,7 +319,9 @@ enum qcow2bm_code crash_trial_record(struct crash_trial *trial,
 	struct memory_file file = {0};
 	struct qcow2bm_result result;
 	struct qcow2bm_error err = {0};
-	struct qcow2bm_commit_options options = {.interrupted = ask, .opaque = trouble};
+	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
+	watch.interrupted = ask;
+	watch.opaque = trouble;
 	record_log_free(&trial->log);
 	memory_file_fill(&file, trial->before_file.bytes, trial->before_file.length);
 	struct q2_storage *storage =
@@ -327,7 +329,7 @@ enum qcow2bm_code crash_trial_record(struct crash_trial *trial,
 	if (trouble != NULL)
 		storage = fault_storage_open(storage, &trouble->plan);
 	enum qcow2bm_code code = edit_case_run(
-		storage, trial->edit, trouble == NULL ? NULL : &options, &result, &err);
+		storage, trial->edit, trouble == NULL ? NULL : &watch, &result, &err);
 	memory_file_free(&file);
 	trial->switched_at = SIZE_MAX;
 	if (!trial->must_stay_old)

@@ -593,7 +593,7 @@ static enum qcow2bm_code repair(struct qcow2bm_image *image,
 		return code;
 	code = qcow2bm_edit_repair(edit, report, &options, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(edit, NULL, result, err);
+		code = qcow2bm_edit_commit(edit, NULL, result, NULL, err);
 	qcow2bm_edit_end(edit);
 	return code;
 }
@@ -609,7 +609,7 @@ enum qcow2bm_code damaged_image_repair(struct q2_storage *storage,
 	enum qcow2bm_code code = q2_image_open_damaged(&image, storage, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_image_check(image, NULL, &report, err);
+	code = qcow2bm_image_check(image, NULL, &report, NULL, err);
 	if (code == QCOW2BM_OK) {
 		if (has_code != NULL)
 			*has_code = names_code(report, damaged->code);

@@ -376,7 +376,7 @@ static void delete_a(struct memory_file *file)
 	if (q2_image_open(&image, memory_storage_open(file), NULL) != QCOW2BM_OK ||
 	    qcow2bm_edit_begin(&edit, image, NULL) != QCOW2BM_OK ||
 	    qcow2bm_edit_delete(edit, "a", 1, NULL) != QCOW2BM_OK ||
-	    qcow2bm_edit_commit(edit, &options, NULL, NULL) != QCOW2BM_OK)
+	    qcow2bm_edit_commit(edit, &options, NULL, NULL, NULL) != QCOW2BM_OK)
 		abort();
 	qcow2bm_edit_end(edit);
 	qcow2bm_image_close(image);
@@ -469,7 +469,7 @@ static enum qcow2bm_code recover(struct qcow2bm_edit *edit, const char *name,
 {
 	const struct qcow2bm_recover_options options = {.method = method,
 							.accept_unsafe = true};
-	return qcow2bm_edit_recover(edit, name, strlen(name), &options, NULL, err);
+	return qcow2bm_edit_recover(edit, name, strlen(name), &options, NULL, NULL, err);
 }
 
 /* The last whole entry of a. */
@@ -488,13 +488,15 @@ static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, const char *name,
 {
 	struct qcow2bm_carved_options options = {.accept_unsafe = true};
 	struct qcow2bm_report *report;
-	enum qcow2bm_code code = qcow2bm_image_check(edit->image, NULL, &report, err);
+	enum qcow2bm_code code =
+		qcow2bm_image_check(edit->image, NULL, &report, NULL, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_image_carve(edit->image, report, choose_carved, &options, err);
+	code = qcow2bm_image_carve(edit->image, report, choose_carved, &options, NULL,
+				   err);
 	if (code == QCOW2BM_OK)
 		code = qcow2bm_edit_recover_carved(edit, report, &options, name,
-						   strlen(name), err);
+						   strlen(name), NULL, err);
 	qcow2bm_report_free(report);
 	return code;
 }
@@ -554,7 +556,7 @@ struct qcow2bm_image *edit_case_other(const char *edit, struct memory_file *file
 
 enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 				     struct qcow2bm_image *other, const char *edit,
-				     const struct qcow2bm_commit_options *options,
+				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_result *result,
 				     struct qcow2bm_error *err)
 {
@@ -567,20 +569,20 @@ enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 	if (code == QCOW2BM_OK)
 		code = stage_all(staged, other, edit, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(staged, options, result, err);
+		code = qcow2bm_edit_commit(staged, NULL, result, watch, err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(image);
 	return code;
 }
 
 enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
-				const struct qcow2bm_commit_options *options,
+				const struct qcow2bm_watch *watch,
 				struct qcow2bm_result *result, struct qcow2bm_error *err)
 {
 	struct memory_file other_file = {0};
 	struct qcow2bm_image *other = edit_case_other(edit, &other_file);
 	enum qcow2bm_code code =
-		edit_case_run_with(storage, other, edit, options, result, err);
+		edit_case_run_with(storage, other, edit, watch, result, err);
 	qcow2bm_image_close(other);
 	memory_file_free(&other_file);
 	return code;

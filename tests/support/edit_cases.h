@@ -28,7 +28,7 @@ struct q2_storage *edit_case_storage(const char *image, struct memory_file *file
 
 /* Opens the image in `storage`, which it closes, and does the edit. `options` may be NULL. */
 enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
-				const struct qcow2bm_commit_options *options,
+				const struct qcow2bm_watch *watch,
 				struct qcow2bm_result *result, struct qcow2bm_error *err);
 
 /* The other image of "merge-from", NULL for an edit without; *file keeps its bytes. */
@@ -37,7 +37,7 @@ struct qcow2bm_image *edit_case_other(const char *edit, struct memory_file *file
 /* edit_case_run() with that, which stays open. */
 enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 				     struct qcow2bm_image *other, const char *edit,
-				     const struct qcow2bm_commit_options *options,
+				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_result *result,
 				     struct qcow2bm_error *err);
 

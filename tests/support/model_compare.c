@@ -72,7 +72,7 @@ static const char *compare_bits(const struct model_bitmap *bitmap, uint64_t virt
 	struct qcow2bm_measure measure;
 	enum qcow2bm_code code =
 		qcow2bm_bitmap_extents(image, idx, 0, UINT64_MAX, QCOW2BM_READ_UNTRUSTED,
-				       check_extent, &extents, NULL);
+				       check_extent, &extents, NULL, NULL);
 	if (extents.problem != NULL)
 		return extents.problem;
 	if (code != QCOW2BM_OK)
@@ -81,7 +81,7 @@ static const char *compare_bits(const struct model_bitmap *bitmap, uint64_t virt
 		return "the extents do not reach to the end of the disk";
 	if (qcow2bm_bitmap_measure(image, idx,
 				   QCOW2BM_READ_COUNT | QCOW2BM_READ_UNTRUSTED, &measure,
-				   NULL) != QCOW2BM_OK)
+				   NULL, NULL) != QCOW2BM_OK)
 		return "the bitmap cannot be measured";
 	return measure.dirty_bytes != extents.dirty_bytes ? "dirty bytes differ" : NULL;
 }
@@ -102,7 +102,7 @@ const char *model_compare_library(const struct model *model, struct qcow2bm_imag
 {
 	if (qcow2bm_bitmap_count(image) != model->count)
 		return "qcow2bm_bitmap_count() differs";
-	if (qcow2bm_bitmap_judge(image, QCOW2BM_NOT_FOUND, NULL) != QCOW2BM_OK)
+	if (qcow2bm_bitmap_judge(image, QCOW2BM_NOT_FOUND, NULL, NULL) != QCOW2BM_OK)
 		return "the bitmaps cannot be judged";
 	for (size_t i = 0; i < model->count; i++) {
 		const struct model_bitmap *bitmap = &model->bitmaps[i];

@@ -16,9 +16,10 @@ static enum qcow2bm_code run_on(struct one_edit *edit, struct qcow2bm_image *ima
 	if (code == QCOW2BM_OK)
 		code = stage(staged, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_plan(staged, flags, &edit->plan, &edit->err);
+		code = qcow2bm_edit_plan(staged, flags, &edit->plan, NULL, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(staged, &options, &edit->result, &edit->err);
+		code = qcow2bm_edit_commit(staged, &options, &edit->result, NULL,
+					   &edit->err);
 	qcow2bm_edit_end(staged);
 	return code;
 }

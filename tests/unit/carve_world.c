@@ -103,7 +103,8 @@ void carve_world_look(struct carve_seen *seen, unsigned window_shift)
 	assert_int_equal(
 		q2_image_open(&image, memory_storage_open(&carve_world.edit.file), &err),
 		QCOW2BM_OK);
-	assert_int_equal(qcow2bm_image_check(image, NULL, &report, &err), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, &err),
+			 QCOW2BM_OK);
 	if (q2_carve_run(image, report, window_shift, see, seen, &err) != QCOW2BM_OK)
 		fail_msg("%s", err.sentence);
 	qcow2bm_report_free(report);

@@ -60,7 +60,7 @@ struct q2_storage *fixture_open(const char *path, unsigned flags)
 {
 	struct q2_storage *storage;
 	struct qcow2bm_error err = {.code = QCOW2BM_OK};
-	if (q2_file_open(&storage, path, flags, 0, &err) != QCOW2BM_OK)
+	if (q2_file_open(&storage, path, flags, 0, NULL, &err) != QCOW2BM_OK)
 		fail_msg("%s", err.sentence);
 	return storage;
 }
@@ -70,7 +70,7 @@ void fixture_refuse(const char *path, unsigned flags, enum qcow2bm_code code,
 {
 	struct q2_storage *storage;
 	struct qcow2bm_error err = {.code = QCOW2BM_OK};
-	assert_int_equal(q2_file_open(&storage, path, flags, 0, &err), code);
+	assert_int_equal(q2_file_open(&storage, path, flags, 0, NULL, &err), code);
 	assert_null(storage);
 	assert_int_equal(err.code, code);
 	if (strstr(err.sentence, words) == NULL)

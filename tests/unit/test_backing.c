@@ -67,9 +67,11 @@ static void begin(struct world *world)
 
 static enum qcow2bm_code commit(struct world *world)
 {
-	const struct qcow2bm_commit_options options = {.interrupted = wants_to_stop,
-						       .opaque = world};
-	return qcow2bm_edit_commit(world->edit, &options, &world->result, &world->err);
+	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
+	watch.interrupted = wants_to_stop;
+	watch.opaque = world;
+	return qcow2bm_edit_commit(world->edit, NULL, &world->result, &watch,
+				   &world->err);
 }
 
 static void end(struct world *world)

@@ -99,7 +99,8 @@ static void no_more_is_looked_at_than_that(void **state)
 	assert_int_equal(
 		q2_image_open(&image, memory_storage_open(&carve_world.edit.file), NULL),
 		QCOW2BM_OK);
-	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	/* Enough for the table, for all, and, as it is known then, for any number of times. */
 	static const uint64_t budgets[] = {0, 1024, 1 << 20, 0};
 	static const enum qcow2bm_carved_state states[] = {

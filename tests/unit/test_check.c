@@ -118,14 +118,14 @@ static void check_windows(struct one_edit *edit, const char *findings,
 	struct qcow2bm_image *opened = open_damaged(edit);
 	struct qcow2bm_report *whole;
 	char found[512];
-	assert_int_equal(qcow2bm_image_check(opened, NULL, &whole, &edit->err),
+	assert_int_equal(qcow2bm_image_check(opened, NULL, &whole, NULL, &edit->err),
 			 QCOW2BM_OK);
 	describe(whole, found);
 	assert_string_equal(found, findings);
 	for (size_t i = 0; i < sizeof(shifts) / sizeof(shifts[0]); i++) {
 		struct qcow2bm_report *parts;
 		assert_int_equal(
-			q2_check_run(opened, NULL, shifts[i], &parts, &edit->err),
+			q2_check_run(opened, NULL, shifts[i], &parts, NULL, &edit->err),
 			QCOW2BM_OK);
 		assert_same_report(whole, parts, qcow2bm_bitmap_count(opened));
 		qcow2bm_report_free(parts);
@@ -290,8 +290,9 @@ static void damage_of_the_guest_is_no_failure(void **state)
 		struct qcow2bm_report *report;
 		one_edit_store(&edit, l1, 8, bad[i]);
 		struct qcow2bm_image *image = open_damaged(&edit);
-		assert_int_equal(qcow2bm_image_check(image, NULL, &report, &edit.err),
-				 QCOW2BM_OK);
+		assert_int_equal(
+			qcow2bm_image_check(image, NULL, &report, NULL, &edit.err),
+			QCOW2BM_OK);
 		assert_string_equal(qcow2bm_report_problem(report, 0)->code,
 				    "guest-l1-entry");
 		assert_false(report->guest_is_sound);
@@ -344,7 +345,7 @@ static void in_use_by_whom(void **state)
 		struct qcow2bm_report *report;
 		char found[512];
 		image->storage->writer = cases[i].writer;
-		assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL),
+		assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, NULL),
 				 QCOW2BM_OK);
 		describe(report, found);
 		assert_string_equal(found, cases[i].findings);
@@ -384,11 +385,12 @@ static void interruption_and_progress(void **state)
 	for (unsigned n = 0; n < 3; n++) {
 		struct calls calls = {.left = n < 2 ? n : UINT_MAX};
 		struct qcow2bm_report *report = NULL;
-		const struct qcow2bm_check_options options = {.interrupted = interrupt,
-							      .progress = note_progress,
-							      .opaque = &calls};
+		struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
+		watch.interrupted = interrupt;
+		watch.progress = note_progress;
+		watch.opaque = &calls;
 		enum qcow2bm_code code =
-			qcow2bm_image_check(image, &options, &report, NULL);
+			qcow2bm_image_check(image, NULL, &report, &watch, NULL);
 		assert_int_equal(code, n < 2 ? QCOW2BM_EINTERRUPTED : QCOW2BM_OK);
 		assert_int_equal(report != NULL, code == QCOW2BM_OK);
 		assert_true(n < 2 || (calls.total != 0 && calls.done == calls.total));
@@ -409,7 +411,8 @@ static void quick_counts_bitmaps_alone(void **state)
 	const struct qcow2bm_check_options options = {.flags = QCOW2BM_CHECK_QUICK};
 	struct qcow2bm_report *report;
 	char found[512];
-	assert_int_equal(qcow2bm_image_check(image, &options, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, &options, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	describe(report, found);
 	assert_string_equal(found, "a:overlap-bitmap b:overlap-bitmap");
 	assert_false(report->totals.walked);

@@ -103,15 +103,16 @@ static enum qcow2bm_code run(struct world *world, stage_fn *stage)
 	struct qcow2bm_edit *edit;
 	struct q2_storage *storage =
 		record_storage_open(memory_storage_open(&world->file), &world->log);
-	world->options.interrupted = wants_to_stop;
-	world->options.opaque = world;
+	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
+	watch.interrupted = wants_to_stop;
+	watch.opaque = world;
 	assert_int_equal(
 		q2_image_open(&image, fault_storage_open(storage, &world->faults), NULL),
 		QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
 	assert_int_equal(stage(edit, NULL), QCOW2BM_OK);
-	enum qcow2bm_code code =
-		qcow2bm_edit_commit(edit, &world->options, &world->result, &world->err);
+	enum qcow2bm_code code = qcow2bm_edit_commit(edit, &world->options,
+						     &world->result, &watch, &world->err);
 	qcow2bm_edit_end(edit);
 	qcow2bm_image_close(image);
 	return code;

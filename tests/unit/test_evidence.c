@@ -53,7 +53,8 @@ static int cure_of(struct one_edit *edit, const char *code)
 	assert_int_equal(
 		q2_image_open_damaged(&image, memory_storage_open(&edit->file), NULL),
 		QCOW2BM_OK);
-	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	for (size_t i = 0; i < qcow2bm_report_count(report); i++)
 		if (strcmp(qcow2bm_report_problem(report, i)->code, code) == 0)
 			cure = (int)qcow2bm_report_problem(report, i)->cure;
@@ -178,7 +179,8 @@ static void an_entry_without_a_name(void **state)
 	assert_int_equal(
 		q2_image_open_damaged(&image, memory_storage_open(&edit.file), NULL),
 		QCOW2BM_OK);
-	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_bitmap_count(image), 2);
 	assert_int_equal(report->verdicts[0], Q2_VERDICT_KEEP);
 	assert_int_equal(report->verdicts[1], Q2_VERDICT_DROP);
@@ -198,10 +200,12 @@ static void repair(struct one_edit *edit, unsigned flags)
 	assert_int_equal(
 		q2_image_open_damaged(&image, memory_storage_open(&edit->file), NULL),
 		QCOW2BM_OK);
-	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
 	if (qcow2bm_edit_repair(staged, report, &options, &edit->err) != QCOW2BM_OK ||
-	    qcow2bm_edit_commit(staged, NULL, &edit->result, &edit->err) != QCOW2BM_OK)
+	    qcow2bm_edit_commit(staged, NULL, &edit->result, NULL, &edit->err) !=
+		    QCOW2BM_OK)
 		fail_msg("%s", edit->err.sentence);
 	qcow2bm_edit_end(staged);
 	qcow2bm_report_free(report);

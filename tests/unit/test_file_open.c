@@ -210,14 +210,14 @@ static void test_waiting(void **state)
 	pid_t pid = claim_for_a_while(false);
 	clock_gettime(CLOCK_MONOTONIC, &then);
 	assert_int_equal(
-		q2_file_open(&storage, fixture_image, Q2_STORAGE_WRITE, 60, NULL),
+		q2_file_open(&storage, fixture_image, Q2_STORAGE_WRITE, 60, NULL, NULL),
 		QCOW2BM_OK);
 	assert_in_range((unsigned long)(seconds_since(then) * 1000), 100, 30000);
 	q2_storage_close(storage);
 	end(pid);
 	int fd = claim(101);
 	clock_gettime(CLOCK_MONOTONIC, &then);
-	assert_int_equal(q2_file_open(&storage, fixture_image, 0, 1, NULL),
+	assert_int_equal(q2_file_open(&storage, fixture_image, 0, 1, NULL, NULL),
 			 QCOW2BM_EBUSY);
 	assert_in_range((unsigned long)(seconds_since(then) * 1000), 1000, 30000);
 	close(fd);
@@ -231,7 +231,7 @@ static void test_replaced_while_waiting(void **state)
 	fixture_fill(fixture_other, 10);
 	pid_t pid = claim_for_a_while(true);
 	assert_int_equal(
-		q2_file_open(&storage, fixture_image, Q2_STORAGE_WRITE, 60, &err),
+		q2_file_open(&storage, fixture_image, Q2_STORAGE_WRITE, 60, NULL, &err),
 		QCOW2BM_EBUSY);
 	assert_non_null(strstr(err.sentence, "replaced"));
 	end(pid);
@@ -247,8 +247,8 @@ static void test_closed_standard_descriptors(void **state)
 		close(0);
 		close(1);
 		close(2);
-		if (q2_file_open(&storage, fixture_image, Q2_STORAGE_WRITE, 0, NULL) !=
-		    QCOW2BM_OK)
+		if (q2_file_open(&storage, fixture_image, Q2_STORAGE_WRITE, 0, NULL,
+				 NULL) != QCOW2BM_OK)
 			_exit(1);
 		bool trapped = fcntl(0, F_GETFD, NULL) >= 0 ||
 			       fcntl(1, F_GETFD, NULL) >= 0 ||

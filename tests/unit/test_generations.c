@@ -74,14 +74,15 @@ static void delete_a(struct qcow2bm_image *image)
 {
 	struct qcow2bm_edit *edit = begin(image);
 	assert_int_equal(qcow2bm_edit_delete(edit, "a", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(edit);
 }
 
 static struct qcow2bm_report *check(struct qcow2bm_image *image)
 {
 	struct qcow2bm_report *report = NULL;
-	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	return report;
 }
 
@@ -121,11 +122,12 @@ static void expect_outdated(struct qcow2bm_edit *edit, struct qcow2bm_report *re
 	EXPECT(qcow2bm_edit_enable(edit, "b", 1, &err), words);
 	EXPECT(qcow2bm_edit_disable(edit, "b", 1, &err), words);
 	EXPECT(qcow2bm_edit_merge(edit, "c", 1, NULL, "b", 1, &err), words);
-	EXPECT(qcow2bm_edit_recover(edit, "b", 1, &recover, NULL, &err), words);
+	EXPECT(qcow2bm_edit_recover(edit, "b", 1, &recover, NULL, NULL, &err), words);
 	EXPECT(qcow2bm_edit_repair(edit, report, NULL, &err), words);
-	EXPECT(qcow2bm_edit_recover_carved(edit, report, &carved, "g", 1, &err), words);
-	EXPECT(qcow2bm_edit_plan(edit, 0, &plan, &err), words);
-	EXPECT(qcow2bm_edit_commit(edit, NULL, NULL, &err), words);
+	EXPECT(qcow2bm_edit_recover_carved(edit, report, &carved, "g", 1, NULL, &err),
+	       words);
+	EXPECT(qcow2bm_edit_plan(edit, 0, &plan, NULL, &err), words);
+	EXPECT(qcow2bm_edit_commit(edit, NULL, NULL, NULL, &err), words);
 	qcow2bm_edit_change(edit, 0, &change);
 	assert_int_equal(change.kind, QCOW2BM_CHANGE_NONE);
 	assert_null(change.old_name);
@@ -140,7 +142,7 @@ static void an_edit_is_over_when_another_is_committed(void **state)
 	struct qcow2bm_plan plan;
 	assert_int_equal(qcow2bm_edit_delete(late, "b", 1, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_add(late, "e", 1, 12, true, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_plan(late, 0, &plan, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_plan(late, 0, &plan, NULL, NULL), QCOW2BM_OK);
 	delete_a(images[0]);
 	expect_outdated(late, report, "the edit was staged before the last commit");
 	qcow2bm_edit_end(late);
@@ -171,10 +173,10 @@ static void the_edit_that_was_committed_goes_on(void **state)
 	build_both();
 	struct qcow2bm_edit *edit = begin(images[0]);
 	assert_int_equal(qcow2bm_edit_delete(edit, "a", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_delete(edit, "a", 1, NULL), QCOW2BM_ENOTFOUND);
 	assert_int_equal(qcow2bm_edit_delete(edit, "b", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(edit);
 	assert_int_equal(qcow2bm_bitmap_count(images[0]), 1);
 	forget_both();
@@ -188,8 +190,9 @@ static void an_edit_of_nothing_leaves_the_others(void **state)
 	struct qcow2bm_edit *late = begin(images[0]), *nothing = begin(images[0]);
 	assert_int_equal(qcow2bm_edit_delete(late, "b", 1, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_disable(nothing, "a", 1, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_commit(nothing, NULL, NULL, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_commit(late, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(nothing, NULL, NULL, NULL, NULL),
+			 QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(late, NULL, NULL, NULL, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_bitmap_find(images[0], "b", 1), QCOW2BM_NOT_FOUND);
 	qcow2bm_edit_end(late);
 	qcow2bm_edit_end(nothing);
@@ -219,12 +222,12 @@ static void a_source_is_over_when_its_image_changes(void **state)
 				    "is closed"
 				  : "a source of bits was staged before the last "
 				    "commit";
-		EXPECT(qcow2bm_edit_plan(edit, 0, &plan, &err), words);
-		EXPECT(qcow2bm_edit_commit(edit, NULL, NULL, &err), words);
+		EXPECT(qcow2bm_edit_plan(edit, 0, &plan, NULL, &err), words);
+		EXPECT(qcow2bm_edit_commit(edit, NULL, NULL, NULL, &err), words);
 		qcow2bm_edit_end(edit);
 		struct qcow2bm_measure measure;
 		assert_int_equal(qcow2bm_bitmap_measure(images[0], 2, QCOW2BM_READ_COUNT,
-							&measure, NULL),
+							&measure, NULL, NULL),
 				 QCOW2BM_OK);
 		assert_int_equal(measure.dirty_bytes, 0);
 		forget_both();
@@ -242,7 +245,7 @@ static void sources_that_are_forgotten_do_not_matter(void **state)
 			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_clear(edit, "c", 1, NULL), QCOW2BM_OK);
 	delete_a(images[1]);
-	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(edit);
 	forget_both();
 }
@@ -259,14 +262,16 @@ static void a_report_is_over_when_its_image_changes(void **state)
 	delete_a(images[0]);
 	struct qcow2bm_edit *edit = begin(images[0]);
 	EXPECT(qcow2bm_edit_repair(edit, report, NULL, &err), words);
-	EXPECT(qcow2bm_image_carve(images[0], report, ignore_carved, NULL, &err), words);
-	EXPECT(qcow2bm_edit_recover_carved(edit, report, &carved, "g", 1, &err), words);
+	EXPECT(qcow2bm_image_carve(images[0], report, ignore_carved, NULL, NULL, &err),
+	       words);
+	EXPECT(qcow2bm_edit_recover_carved(edit, report, &carved, "g", 1, NULL, &err),
+	       words);
 	qcow2bm_report_free(report);
 	report = check(images[0]);
 	assert_int_equal(
-		qcow2bm_image_carve(images[0], report, ignore_carved, NULL, NULL),
+		qcow2bm_image_carve(images[0], report, ignore_carved, NULL, NULL, NULL),
 		QCOW2BM_OK);
-	EXPECT(qcow2bm_image_carve(images[1], report, ignore_carved, NULL, &err),
+	EXPECT(qcow2bm_image_carve(images[1], report, ignore_carved, NULL, NULL, &err),
 	       "the report is about another image");
 	qcow2bm_edit_end(edit);
 	forget_both();
@@ -297,14 +302,15 @@ static void indexes_that_nobody_has(void **state)
 		assert_int_equal(bitmap.name_bytes, 0);
 		assert_non_null(bitmap.name);
 		assert_non_null(bitmap.problem);
-		EXPECT(qcow2bm_bitmap_measure(images[0], indexes[i], 0, &measure, &err),
+		EXPECT(qcow2bm_bitmap_measure(images[0], indexes[i], 0, &measure, NULL,
+					      &err),
 		       "no bitmap number");
 		EXPECT(qcow2bm_bitmap_extents(images[0], indexes[i], 0, UINT64_MAX,
 					      QCOW2BM_READ_UNTRUSTED, ignore_extent, NULL,
-					      &err),
+					      NULL, &err),
 		       "no bitmap number");
 		if (indexes[i] != QCOW2BM_NOT_FOUND)
-			EXPECT(qcow2bm_bitmap_judge(images[0], indexes[i], &err),
+			EXPECT(qcow2bm_bitmap_judge(images[0], indexes[i], NULL, &err),
 			       "no bitmap number");
 	}
 	struct qcow2bm_edit *edit = begin(images[0]);
@@ -321,14 +327,14 @@ static void what_is_not_there_has_an_errno(void **state)
 {
 	(void)state;
 	struct qcow2bm_error err = {0};
-	assert_int_equal(
-		qcow2bm_undo_apply("/no/such/image", "/no/such/undo", 0, 0, NULL, &err),
-		QCOW2BM_ESYSTEM);
+	assert_int_equal(qcow2bm_undo_apply("/no/such/image", "/no/such/undo", 0, 0, NULL,
+					    NULL, &err),
+			 QCOW2BM_ESYSTEM);
 	assert_int_equal(err.sys_errno, ENOENT);
 	assert_non_null(strstr(err.sentence, "the undo file '/no/such/undo'"));
 	struct qcow2bm_image *image;
 	err = (struct qcow2bm_error){0};
-	assert_int_equal(qcow2bm_image_open(&image, "/no/such/image", 0, 0, &err),
+	assert_int_equal(qcow2bm_image_open(&image, "/no/such/image", 0, 0, NULL, &err),
 			 QCOW2BM_ESYSTEM);
 	assert_int_equal(err.sys_errno, ENOENT);
 }

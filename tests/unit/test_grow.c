@@ -122,7 +122,7 @@ static enum qcow2bm_code commit_copy(struct qcow2bm_image *image,
 		return code;
 	code = copy_a(edit, NULL);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(edit, NULL, result, NULL);
+		code = qcow2bm_edit_commit(edit, NULL, result, NULL, NULL);
 	qcow2bm_edit_end(edit);
 	return code;
 }

@@ -232,11 +232,12 @@ static enum qcow2bm_code try_repair(struct one_edit *edit,
 	struct q2_storage *storage = memory_storage_open(&edit->file);
 	storage->can_grow = false;
 	assert_int_equal(q2_image_open_damaged(&image, storage, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
 	enum qcow2bm_code code = qcow2bm_edit_repair(staged, report, options, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(staged, NULL, &edit->result, &edit->err);
+		code = qcow2bm_edit_commit(staged, NULL, &edit->result, NULL, &edit->err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_report_free(report);
 	qcow2bm_image_close(image);
@@ -322,7 +323,7 @@ static enum qcow2bm_code run_on_full_disk(struct one_edit *edit, stage_fn *stage
 	assert_int_equal(stage(staged, NULL), QCOW2BM_OK);
 	memset(&edit->err, 0, sizeof(edit->err));
 	enum qcow2bm_code code =
-		qcow2bm_edit_commit(staged, NULL, &edit->result, &edit->err);
+		qcow2bm_edit_commit(staged, NULL, &edit->result, NULL, &edit->err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(image);
 	return code;
@@ -365,8 +366,9 @@ static void a_stopped_edit_leaves_the_image_to_be_opened_anew(void **state)
 	struct one_edit edit;
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *staged;
-	const struct qcow2bm_commit_options options = {.interrupted = wants_to_stop,
-						       .opaque = &edit};
+	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
+	watch.interrupted = wants_to_stop;
+	watch.opaque = &edit;
 	build_full(&edit, 3);
 	memory_file_fill(&edit.before, edit.file.bytes, edit.file.length);
 	struct q2_storage *storage = memory_storage_open(&edit.file);
@@ -374,9 +376,10 @@ static void a_stopped_edit_leaves_the_image_to_be_opened_anew(void **state)
 	assert_int_equal(q2_image_open(&image, storage, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_delete(staged, names[0], 3, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_commit(staged, &options, NULL, NULL),
+	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, &watch, NULL),
 			 QCOW2BM_EINTERRUPTED);
-	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, NULL), QCOW2BM_EINVAL);
+	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, NULL, NULL),
+			 QCOW2BM_EINVAL);
 	assert_true(inspect_load(&edit.inspect, edit.file.bytes, edit.file.length));
 	assert_int_equal(edit.inspect.bitmap_count, 3);
 	qcow2bm_edit_end(staged);

@@ -191,7 +191,8 @@ static void the_directory_has_at_most_64_mib(void **state)
 						     NAME + 23, &edit.err),
 				 QCOW2BM_OK);
 	}
-	assert_int_equal(qcow2bm_edit_plan(staged, 0, &plan, &edit.err), QCOW2BM_ELIMIT);
+	assert_int_equal(qcow2bm_edit_plan(staged, 0, &plan, NULL, &edit.err),
+			 QCOW2BM_ELIMIT);
 	assert_non_null(strstr(edit.err.sentence, "would take 67108872 bytes"));
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(image);
@@ -210,7 +211,7 @@ static void an_image_that_is_only_read_is_not_committed(void **state)
 	struct qcow2bm_image *image = open_file(&edit, &faults, false);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, &edit.err), QCOW2BM_OK);
 	assert_int_equal(add_b(staged, &edit.err), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, &edit.err),
+	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, NULL, &edit.err),
 			 QCOW2BM_EINVAL);
 	assert_int_equal(faults.calls, 0);
 	qcow2bm_edit_end(staged);
@@ -228,7 +229,7 @@ static void options_and_result_may_be_left_out(void **state)
 	struct qcow2bm_image *image = open_file(&edit, &faults, true);
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
 	assert_int_equal(add_b(staged, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_edit_commit(staged, NULL, NULL, NULL, NULL), QCOW2BM_OK);
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(image);
 	assert_true(inspect_load(&edit.inspect, edit.file.bytes, edit.file.length));
@@ -257,14 +258,15 @@ static void the_receiver_of_extents_can_stop(void **state)
 	for (unsigned after = 1; after <= 43; after++) { /* all but the last */
 		unsigned left = after;
 		assert_int_equal(qcow2bm_bitmap_extents(image, 0, 0, length, 0,
-							take_extent, &left, &edit.err),
+							take_extent, &left, NULL,
+							&edit.err),
 				 QCOW2BM_ESTOPPED);
 		assert_int_equal(left, 0);
 	}
 	unsigned never = 0;
-	assert_int_equal(
-		qcow2bm_bitmap_extents(image, 0, 0, length, 0, take_extent, &never, NULL),
-		QCOW2BM_OK);
+	assert_int_equal(qcow2bm_bitmap_extents(image, 0, 0, length, 0, take_extent,
+						&never, NULL, NULL),
+			 QCOW2BM_OK);
 	qcow2bm_image_close(image);
 	one_edit_free(&edit);
 }
@@ -279,11 +281,11 @@ static enum qcow2bm_code read_one(struct qcow2bm_image *image, enum reading read
 	unsigned never = 0;
 	if (reading == MEASURE)
 		return qcow2bm_bitmap_measure(image, 0, QCOW2BM_READ_COUNT, &measure,
-					      err);
+					      NULL, err);
 	if (reading == EXTENTS)
 		return qcow2bm_bitmap_extents(image, 0, 0,
 					      (uint64_t)sizeof(some_bits) << 16, 0,
-					      take_extent, &never, err);
+					      take_extent, &never, NULL, err);
 	return qcow2bm_image_snapshot(image, 0, &snapshot, err);
 }
 

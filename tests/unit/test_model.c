@@ -51,15 +51,16 @@ static bool plan_and_commit(struct world *world, struct qcow2bm_edit *edit,
 	struct qcow2bm_error err = {0};
 	struct qcow2bm_commit_options options = {
 		.flags = (unsigned)random_below(&world->random, 4),
-		.interrupted = is_interrupted,
-		.opaque = world,
 	};
+	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
+	watch.interrupted = is_interrupted;
+	watch.opaque = world;
 	enum qcow2bm_code code =
-		qcow2bm_edit_plan(edit, options.flags, &outcome->plan, &err);
+		qcow2bm_edit_plan(edit, options.flags, &outcome->plan, NULL, &err);
 	CHECK(world, outcome->first_op == world->log.count, "the plan wrote");
 	arrange_trouble(world, outcome);
-	outcome->code =
-		qcow2bm_edit_commit(edit, &options, &outcome->result, &outcome->err);
+	outcome->code = qcow2bm_edit_commit(edit, &options, &outcome->result, &watch,
+					    &outcome->err);
 	memset(&world->faults, 0, sizeof(world->faults));
 	if (code != QCOW2BM_OK) {
 		CHECK(world, outcome->code == code || outcome->has_fault,

@@ -31,7 +31,7 @@ static struct qcow2bm_promise promise;
 static enum qcow2bm_code recover(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	return qcow2bm_edit_recover(edit, wanted, strlen(wanted), &options, &promise,
-				    err);
+				    NULL, err);
 }
 
 struct image {

@@ -188,9 +188,9 @@ static void the_caller_stops_them(void **state)
 	struct world world;
 	struct qcow2bm_error err = {0};
 	unsigned asked = 0;
-	struct q2_watch watch = {.interrupted = wants_to_stop,
-				 .opaque = &asked,
-				 .state = "the image is as it was"};
+	struct q2_watch watch = {
+		.caller = {.interrupted = wants_to_stop, .opaque = &asked},
+		.state = "the image is as it was"};
 	begin(&world);
 	assert_int_equal(walk(&world, &watch, &err), QCOW2BM_EINTERRUPTED);
 	assert_string_equal(err.sentence, "interrupted; the image is as it was");

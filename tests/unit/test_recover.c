@@ -28,7 +28,7 @@ static struct qcow2bm_promise promise;
 static enum qcow2bm_code recover(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	return qcow2bm_edit_recover(edit, wanted, strlen(wanted), &options, &promise,
-				    err);
+				    NULL, err);
 }
 
 struct image {
@@ -460,7 +460,7 @@ static void a_live_image_is_refused(void **state)
 	wanted = "a";
 	assert_int_equal(recover(staged, NULL), QCOW2BM_EBUSY);
 	open->storage->writer = Q2_WRITER_NONE;
-	assert_int_equal(qcow2bm_edit_recover(staged, "a", 1, &options, NULL, NULL),
+	assert_int_equal(qcow2bm_edit_recover(staged, "a", 1, &options, NULL, NULL, NULL),
 			 QCOW2BM_OK);
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(open);

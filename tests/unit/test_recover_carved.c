@@ -31,10 +31,11 @@ static void (*meanwhile)(void); /* called when it is staged */
 static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
 	struct qcow2bm_report *report;
-	enum qcow2bm_code code = qcow2bm_image_check(edit->image, NULL, &report, err);
+	enum qcow2bm_code code =
+		qcow2bm_image_check(edit->image, NULL, &report, NULL, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_edit_recover_carved(edit, report, &options, "back", 4, err);
+	code = qcow2bm_edit_recover_carved(edit, report, &options, "back", 4, NULL, err);
 	qcow2bm_report_free(report);
 	if (code == QCOW2BM_OK && meanwhile != NULL)
 		meanwhile();

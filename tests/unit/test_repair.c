@@ -54,7 +54,8 @@ static void check_again(struct damaged_image *image)
 	qcow2bm_image_close(opened);
 	REQUIRE(q2_image_open_damaged(&opened, memory_storage_open(&image->file), &err) ==
 				QCOW2BM_OK &&
-			qcow2bm_image_check(opened, NULL, &report, &err) == QCOW2BM_OK,
+			qcow2bm_image_check(opened, NULL, &report, NULL, &err) ==
+				QCOW2BM_OK,
 		"%s", err.sentence);
 	REQUIRE(qcow2bm_report_count(report) == 0, "a second check: %s",
 		qcow2bm_report_problem(report, 0)->sentence);

@@ -34,9 +34,9 @@ static void stage_and_commit(struct attempt *attempt, struct qcow2bm_image *imag
 		qcow2bm_edit_repair(edit, report, &attempt->options, &attempt->err);
 	if (attempt->code == QCOW2BM_OK)
 		attempt->code = qcow2bm_edit_plan(edit, attempt->commit_flags,
-						  &attempt->plan, &attempt->err);
+						  &attempt->plan, NULL, &attempt->err);
 	if (attempt->code == QCOW2BM_OK)
-		attempt->code = qcow2bm_edit_commit(edit, &commit, &attempt->result,
+		attempt->code = qcow2bm_edit_commit(edit, &commit, &attempt->result, NULL,
 						    &attempt->err);
 	qcow2bm_edit_end(edit);
 }
@@ -58,7 +58,8 @@ static void try(struct attempt *attempt, struct damaged_image *damaged)
 	struct record_log log = {.count = 0};
 	struct qcow2bm_report *report;
 	struct qcow2bm_image *image = open_damaged(&damaged->file, &log);
-	assert_int_equal(qcow2bm_image_check(image, &check, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, &check, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	stage_and_commit(attempt, image, report);
 	attempt->operations = log.count;
 	qcow2bm_report_free(report);
@@ -195,7 +196,8 @@ static void a_report_is_for_its_image(void **state)
 	make(&other, nothing);
 	struct qcow2bm_image *reported = open_damaged(&one.file, NULL);
 	struct qcow2bm_image *repaired = open_damaged(&other.file, NULL);
-	assert_int_equal(qcow2bm_image_check(reported, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(reported, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	stage_and_commit(&attempt, repaired, report);
 	assert_int_equal(attempt.code, QCOW2BM_EINVAL);
 	qcow2bm_report_free(report);
@@ -204,7 +206,8 @@ static void a_report_is_for_its_image(void **state)
 	/* Nor is one for an image that was opened as any other. */
 	assert_int_equal(q2_image_open(&sound, memory_storage_open(&one.file), NULL),
 			 QCOW2BM_OK);
-	assert_int_equal(qcow2bm_image_check(sound, NULL, &report, NULL), QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(sound, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
 	stage_and_commit(&attempt, sound, report);
 	assert_int_equal(attempt.code, QCOW2BM_EINVAL);
 	qcow2bm_report_free(report);
@@ -224,8 +227,9 @@ static void a_damaged_image_is_not_edited(void **state)
 	struct qcow2bm_image *image = open_damaged(&damaged.file, &log);
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_delete(edit, "b1", 2, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_plan(edit, 0, &plan, NULL), QCOW2BM_EINVAL);
-	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL), QCOW2BM_EINVAL);
+	assert_int_equal(qcow2bm_edit_plan(edit, 0, &plan, NULL, NULL), QCOW2BM_EINVAL);
+	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL, NULL),
+			 QCOW2BM_EINVAL);
 	assert_int_equal(log.count, 0);
 	qcow2bm_edit_end(edit);
 	qcow2bm_image_close(image);

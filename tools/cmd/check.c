@@ -6,10 +6,10 @@
 #include "../report/digest.h"
 #include "../report/old_bitmaps.h"
 #include "../term/command.h"
+#include "../term/image.h"
 #include "../term/message.h"
 #include "../term/options.h"
 #include "../term/output.h"
-#include "../term/progress.h"
 #include "../term/signals.h"
 
 #include <string.h>
@@ -22,46 +22,21 @@ struct check {
 		text; /* for people, of one image; as JSON of all that are finished */
 	size_t printed_images;         /* that are in the JSON */
 	struct qcow2bm_report *report; /* of the image that is checked */
-	struct tool_signals signals;
-	struct tool_progress progress;
-	bool has_printed;  /* the report of an image */
-	int signal_number; /* that came; 0: none */
-	bool is_cut_off;   /* by it, and something is not checked */
+	bool has_printed;              /* the report of an image */
+	int signal_number;             /* that came; 0: none */
+	bool is_cut_off;               /* by it, and something is not checked */
 };
-
-static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
-{
-	struct check *check = opaque;
-	tool_progress_update(&check->progress, done_bytes, total_bytes);
-}
-
-static bool is_interrupted(void *opaque)
-{
-	struct check *check = opaque;
-	check->signal_number = tool_signals_pending(&check->signals);
-	return check->signal_number != 0;
-}
 
 static int open_image(const struct check *check, const char *filename,
 		      struct qcow2bm_image **image)
 {
-	const struct tool_options *options = &check->options;
-	unsigned flags = QCOW2BM_OPEN_DAMAGED;
-	if (options->no_lock)
-		flags |= QCOW2BM_OPEN_NO_LOCK;
-	if (options->force_share)
-		flags |= QCOW2BM_OPEN_FORCE_SHARE;
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code =
-		qcow2bm_image_open(image, filename, flags, options->wait_seconds, &err);
-	if (code != QCOW2BM_OK) {
-		int status = tool_message_fail(filename, &err);
-		return code == QCOW2BM_ENOTQCOW2 ? TOOL_EXIT_NOT_QCOW2 : status;
-	}
-	if (options->force_share && !options->quiet)
-		tool_message(filename,
-			     "warning: read without a lock, the image may be changing");
-	return TOOL_EXIT_DONE;
+	enum qcow2bm_code code = tool_image_try_open(&check->options, filename,
+						     QCOW2BM_OPEN_DAMAGED, image, &err);
+	if (code == QCOW2BM_OK)
+		return TOOL_EXIT_DONE;
+	int status = tool_message_fail(filename, &err);
+	return code == QCOW2BM_ENOTQCOW2 ? TOOL_EXIT_NOT_QCOW2 : status;
 }
 
 static int status_of(const struct qcow2bm_report *report)
@@ -98,30 +73,15 @@ static int report_image(struct check *check, const char *filename,
 	return status;
 }
 
-/* A signal ends this check, and the program when the reports that are finished are printed. */
-static enum qcow2bm_code watch_check(struct check *check, struct qcow2bm_image *image,
-				     struct qcow2bm_report **report,
-				     struct qcow2bm_error *err)
-{
-	const struct qcow2bm_check_options options = {.flags = check->flags,
-						      .interrupted = is_interrupted,
-						      .progress = show_progress,
-						      .opaque = check};
-	tool_signals_block(&check->signals);
-	tool_progress_begin(&check->progress, check->options.progress,
-			    check->options.quiet);
-	enum qcow2bm_code code = qcow2bm_image_check(image, &options, report, err);
-	tool_progress_end(&check->progress);
-	if (!is_interrupted(check))
-		tool_signals_unblock(&check->signals);
-	return code;
-}
-
 static int run_check(struct check *check, const char *filename,
 		     struct qcow2bm_image *image, json_t **value)
 {
 	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code = watch_check(check, image, &check->report, &err);
+	/* A signal ends this check, and the program when the reports that are finished are
+	 * printed. */
+	enum qcow2bm_code code =
+		tool_image_check(&check->options, image, check->flags, &check->report,
+				 &check->signal_number, &err);
 	check->is_cut_off = code == QCOW2BM_EINTERRUPTED;
 	if (code != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);

@@ -8,28 +8,10 @@
 #include "../term/message.h"
 #include "../term/name.h"
 #include "../term/output.h"
-#include "../term/progress.h"
-#include "../term/signals.h"
+#include "../term/watch.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-struct watch {
-	struct tool_signals signals;
-	struct tool_progress progress;
-};
-
-static bool is_interrupted(void *opaque)
-{
-	const struct watch *watch = opaque;
-	return tool_signals_pending(&watch->signals) != 0;
-}
-
-static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
-{
-	struct watch *watch = opaque;
-	tool_progress_update(&watch->progress, done_bytes, total_bytes);
-}
 
 /* Whether the edit, of so many changes, deletes the bitmap; changes come in the bitmaps' order. */
 static bool is_deleted(const struct tool_session *session,
@@ -78,10 +60,9 @@ static int print_report(const struct tool_session *session, json_t *report)
 static int print_plan(struct tool_session *session)
 {
 	struct qcow2bm_plan plan;
-	struct qcow2bm_error err = {0};
-	if (qcow2bm_edit_plan(session->edit, session->options.commit_flags, &plan,
-			      &err) != QCOW2BM_OK)
-		return tool_message_fail(session->filename, &err);
+	int status = tool_session_plan(session, &plan);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	warn_of_damage(session, plan.changes);
 	if (session->options.json)
 		return print_report(session, tool_summary_json(session->filename,
@@ -173,7 +154,8 @@ static enum qcow2bm_code describe_changes(const struct tool_session *session,
 		return QCOW2BM_OK;
 	struct qcow2bm_plan plan;
 	unsigned flags = session->options.commit_flags | QCOW2BM_COMMIT_TRUST_REFCOUNTS;
-	enum qcow2bm_code code = qcow2bm_edit_plan(session->edit, flags, &plan, err);
+	enum qcow2bm_code code =
+		qcow2bm_edit_plan(session->edit, flags, &plan, NULL, err);
 	if (code == QCOW2BM_OK)
 		*changes = tool_summary_changes(session->edit, plan.changes);
 	return code;
@@ -187,22 +169,16 @@ int tool_finish_run(struct tool_session *session)
 	json_t *changes;
 	if (describe_changes(session, &changes, &err) != QCOW2BM_OK)
 		return tool_message_fail(session->filename, &err);
-	struct watch watch;
-	struct qcow2bm_commit_options options = {
+	struct tool_watch watch;
+	const struct qcow2bm_commit_options options = {
 		.flags = session->options.commit_flags,
-		.interrupted = is_interrupted,
-		.progress = show_progress,
-		.opaque = &watch,
 	};
 	struct qcow2bm_result result = {0};
-	tool_progress_begin(&watch.progress, session->options.progress,
-			    session->options.quiet);
-	tool_signals_block(&watch.signals);
+	tool_watch_begin(&watch, &session->options);
 	enum qcow2bm_code code =
-		qcow2bm_edit_commit(session->edit, &options, &result, &err);
-	int signal_number = tool_signals_pending(&watch.signals);
+		qcow2bm_edit_commit(session->edit, &options, &result, &watch.watch, &err);
+	int signal_number = tool_watch_end(&watch);
 	set_ending(code, &result, signal_number);
-	tool_progress_end(&watch.progress);
 	if (code == QCOW2BM_OK)
 		return report_success(session, &result, changes);
 	json_decref(changes);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm info: qemu-img info's report, with more on the bitmaps. */
 #include "../report/info.h"
+#include "../term/image.h"
 #include "../term/message.h"
 #include "../term/output.h"
 

@@ -2,6 +2,7 @@
 /* qcow2bm list: every bitmap of the images. */
 #include "../report/json.h"
 #include "../term/command.h"
+#include "../term/image.h"
 #include "../term/message.h"
 #include "../term/name.h"
 #include "../term/options.h"
@@ -109,7 +110,7 @@ static int list_image(const struct tool_options *options, const char *filename,
 		      bool count_bits, json_t *images, struct tool_text *text)
 {
 	struct qcow2bm_image *image;
-	int status = tool_options_open(options, filename, &image);
+	int status = tool_image_open(options, filename, 0, &image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	struct tool_inventory survey;

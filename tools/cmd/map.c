@@ -2,6 +2,7 @@
 /* qcow2bm map: the extents of one bitmap. */
 #include "../term/command.h"
 #include "../term/decimal.h"
+#include "../term/image.h"
 #include "../term/message.h"
 #include "../term/name.h"
 #include "../term/operand.h"
@@ -78,7 +79,7 @@ static enum qcow2bm_code pass(struct map *map, struct qcow2bm_error *err)
 	map->begun = false;
 	enum qcow2bm_code code = qcow2bm_bitmap_extents(
 		map->image, map->idx, map->start, map->length, QCOW2BM_READ_UNTRUSTED,
-		json ? put_json : put_human, map, err);
+		json ? put_json : put_human, map, NULL, err);
 	if (code != QCOW2BM_OK || !json)
 		return code;
 	p = tool_stream_reserve(&map->stream);
@@ -108,7 +109,7 @@ static int print_totals(struct map *map, const char *filename)
 	static const char *const words[] = {"clean", "dirty"};
 	struct qcow2bm_error err = {0};
 	if (qcow2bm_bitmap_extents(map->image, map->idx, map->start, map->length,
-				   QCOW2BM_READ_UNTRUSTED, add_sum, map,
+				   QCOW2BM_READ_UNTRUSTED, add_sum, map, NULL,
 				   &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	bool json = map->options.json;
@@ -181,7 +182,7 @@ static int judge(const struct map *map, const char *filename, const char *name)
 
 static int map_bitmap(struct map *map, const char *filename, const char *name)
 {
-	int status = tool_options_open(&map->options, filename, &map->image);
+	int status = tool_image_open(&map->options, filename, 0, &map->image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	struct tool_operand operand;
@@ -191,7 +192,7 @@ static int map_bitmap(struct map *map, const char *filename, const char *name)
 	if (map->idx == QCOW2BM_NOT_FOUND) {
 		tool_message(filename, "bitmap '%s' not found", name);
 		status = TOOL_EXIT_FAILED;
-	} else if (qcow2bm_bitmap_judge(map->image, map->idx, &err) != QCOW2BM_OK) {
+	} else if (qcow2bm_bitmap_judge(map->image, map->idx, NULL, &err) != QCOW2BM_OK) {
 		status = tool_message_fail(filename, &err);
 	} else {
 		status = judge(map, filename, name);

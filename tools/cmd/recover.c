@@ -65,7 +65,7 @@ static int stage(struct recover *recover, const char *name, size_t name_bytes)
 	struct qcow2bm_error err = {0};
 	struct qcow2bm_promise promise = {0};
 	if (qcow2bm_edit_recover(recover->session.edit, name, name_bytes,
-				 &recover->options, &promise, &err) == QCOW2BM_OK) {
+				 &recover->options, &promise, NULL, &err) == QCOW2BM_OK) {
 		add_to_report(recover, name, name_bytes, &promise);
 		return TOOL_EXIT_DONE;
 	}

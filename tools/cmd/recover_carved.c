@@ -4,7 +4,6 @@
 
 #include "../term/memory.h"
 #include "../term/message.h"
-#include "../term/progress.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -57,32 +56,13 @@ void tool_carved_free(struct tool_carved *carved)
 	free(carved->all);
 }
 
-static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
-{
-	tool_progress_update(opaque, done_bytes, total_bytes);
-}
-
-static int check_image(const struct tool_session *session, struct qcow2bm_report **report)
-{
-	struct tool_progress progress;
-	const struct qcow2bm_check_options options = {.progress = show_progress,
-						      .opaque = &progress};
-	struct qcow2bm_error err = {0};
-	tool_progress_begin(&progress, session->options.progress, session->options.quiet);
-	enum qcow2bm_code code =
-		qcow2bm_image_check(session->image, &options, report, &err);
-	tool_progress_end(&progress);
-	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
-				  : tool_message_fail(session->filename, &err);
-}
-
 static int stage_one(const struct tool_session *session,
 		     const struct qcow2bm_report *report,
 		     const struct qcow2bm_carved_options *options, const char *name)
 {
 	struct qcow2bm_error err = {0};
 	enum qcow2bm_code code = qcow2bm_edit_recover_carved(
-		session->edit, report, options, name, strlen(name), &err);
+		session->edit, report, options, name, strlen(name), NULL, &err);
 	if (code == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
 	int status = tool_session_refuse(session, "bring back", name, strlen(name), &err);
@@ -94,12 +74,11 @@ static int stage_one(const struct tool_session *session,
 	return status;
 }
 
-int tool_carved_stage(const struct tool_session *session,
-		      const struct tool_carved *carved, enum qcow2bm_recording recording,
-		      bool accept_unsafe)
+int tool_carved_stage(struct tool_session *session, const struct tool_carved *carved,
+		      enum qcow2bm_recording recording, bool accept_unsafe)
 {
 	struct qcow2bm_report *report = NULL;
-	int status = check_image(session, &report);
+	int status = tool_session_check(session, &report);
 	for (size_t i = 0; status == TOOL_EXIT_DONE && i < carved->count; i++) {
 		const struct qcow2bm_carved_options options = {
 			.directory_offset = carved->all[i].directory_offset,

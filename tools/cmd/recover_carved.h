@@ -27,9 +27,8 @@ bool tool_carved_is_named(const struct tool_carved *carved);
 
 /* Checks the image, which takes a while, and stages all of them. Prints what fails; returns an
  * exit status. */
-int tool_carved_stage(const struct tool_session *session,
-		      const struct tool_carved *carved, enum qcow2bm_recording recording,
-		      bool accept_unsafe);
+int tool_carved_stage(struct tool_session *session, const struct tool_carved *carved,
+		      enum qcow2bm_recording recording, bool accept_unsafe);
 
 void tool_carved_free(struct tool_carved *carved);
 

@@ -7,7 +7,6 @@
 #include "../term/name.h"
 #include "../term/operand.h"
 #include "../term/output.h"
-#include "../term/progress.h"
 #include "../term/size.h"
 #include "../term/text.h"
 #include "../term/word.h"
@@ -78,41 +77,6 @@ static int add_name(struct repair *repair, const char *name)
 		return TOOL_EXIT_FAILED;
 	}
 	repair->drop[repair->drop_count++] = idx;
-	return TOOL_EXIT_DONE;
-}
-
-static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
-{
-	tool_progress_update(opaque, done_bytes, total_bytes);
-}
-
-static int check(struct repair *repair)
-{
-	struct tool_progress progress;
-	struct qcow2bm_error err = {0};
-	const struct qcow2bm_check_options options = {.progress = show_progress,
-						      .opaque = &progress};
-	tool_progress_begin(&progress, repair->session.options.progress,
-			    repair->session.options.quiet);
-	enum qcow2bm_code code = qcow2bm_image_check(repair->session.image, &options,
-						     &repair->report, &err);
-	tool_progress_end(&progress);
-	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
-				  : tool_message_fail(repair->session.filename, &err);
-}
-
-static int open_image(struct repair *repair, const char *filename)
-{
-	struct tool_session *session = &repair->session;
-	struct qcow2bm_error err = {0};
-	unsigned flags = QCOW2BM_OPEN_DAMAGED |
-			 (session->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE) |
-			 (session->options.no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u);
-	session->filename = filename;
-	if (qcow2bm_image_open(&session->image, filename, flags,
-			       session->options.wait_seconds, &err) != QCOW2BM_OK ||
-	    qcow2bm_edit_begin(&session->edit, session->image, &err) != QCOW2BM_OK)
-		return tool_message_fail(filename, &err);
 	return TOOL_EXIT_DONE;
 }
 
@@ -231,10 +195,9 @@ static int describe(struct repair *repair, bool *nothing)
 {
 	struct qcow2bm_plan *plan = &repair->plan;
 	struct qcow2bm_totals totals;
-	struct qcow2bm_error err = {0};
-	if (qcow2bm_edit_plan(repair->session.edit, repair->session.options.commit_flags,
-			      plan, &err) != QCOW2BM_OK)
-		return tool_message_fail(repair->session.filename, &err);
+	int status = tool_session_plan(&repair->session, plan);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	qcow2bm_report_totals(repair->report, &totals);
 	describe_drops(repair, plan);
 	describe_unfound(repair);
@@ -421,9 +384,9 @@ static int say_nothing_to_do(struct repair *repair)
 static int repair_image(struct repair *repair, const char *filename)
 {
 	bool nothing = true;
-	int status = open_image(repair, filename);
+	int status = tool_session_open(&repair->session, filename);
 	if (status == TOOL_EXIT_DONE)
-		status = check(repair);
+		status = tool_session_check(&repair->session, &repair->report);
 	if (status == TOOL_EXIT_DONE)
 		status = stage(repair);
 	if (status == TOOL_EXIT_DONE)
@@ -490,7 +453,8 @@ static int run(int argc, char **argv)
 		{"no-save", no_argument, NULL, NO_SAVE},
 		TOOL_OPTIONS_EDIT,
 	};
-	struct repair repair = {.session = {.options = {.command = &tool_cmd_repair},
+	struct repair repair = {.session = {.open_flags = QCOW2BM_OPEN_DAMAGED,
+					    .options = {.command = &tool_cmd_repair},
 					    .add_to_report = add_to_report}};
 	repair.session.opaque = &repair;
 	repair.names = tool_memory_zeroed((size_t)argc, sizeof(char *));

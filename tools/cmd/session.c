@@ -4,30 +4,27 @@
 
 #include "session.h"
 
+#include "../term/image.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/name.h"
 #include "../term/operand.h"
 #include "../term/size.h"
+#include "../term/watch.h"
 #include "finish.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static unsigned lock_flags(const struct tool_session *session)
-{
-	return session->options.no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u;
-}
-
 enum qcow2bm_code tool_session_try_open(struct tool_session *session,
 					const char *filename, struct qcow2bm_error *err)
 {
-	unsigned flags = lock_flags(session) |
+	unsigned flags = session->open_flags |
 			 (session->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE);
 	session->filename = filename;
-	enum qcow2bm_code code = qcow2bm_image_open(&session->image, filename, flags,
-						    session->options.wait_seconds, err);
+	enum qcow2bm_code code = tool_image_try_open(&session->options, filename, flags,
+						     &session->image, err);
 	return code == QCOW2BM_OK
 		       ? qcow2bm_edit_begin(&session->edit, session->image, err)
 		       : code;
@@ -39,6 +36,35 @@ int tool_session_open(struct tool_session *session, const char *filename)
 	if (tool_session_try_open(session, filename, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	return TOOL_EXIT_DONE;
+}
+
+/* Of work that a signal may have stopped. */
+static int end_of(const struct tool_session *session, enum qcow2bm_code code,
+		  int signal_number, const struct qcow2bm_error *err)
+{
+	if (code == QCOW2BM_OK)
+		return TOOL_EXIT_DONE;
+	int status = tool_message_fail(session->filename, err);
+	return code == QCOW2BM_EINTERRUPTED ? TOOL_EXIT_SIGNAL + signal_number : status;
+}
+
+int tool_session_check(struct tool_session *session, struct qcow2bm_report **report)
+{
+	struct qcow2bm_error err = {0};
+	int signal_number;
+	enum qcow2bm_code code = tool_image_check(&session->options, session->image, 0,
+						  report, &signal_number, &err);
+	return end_of(session, code, signal_number, &err);
+}
+
+int tool_session_plan(struct tool_session *session, struct qcow2bm_plan *plan)
+{
+	struct qcow2bm_error err = {0};
+	struct tool_watch watch;
+	tool_watch_begin(&watch, &session->options);
+	enum qcow2bm_code code = qcow2bm_edit_plan(
+		session->edit, session->options.commit_flags, plan, &watch.watch, &err);
+	return end_of(session, code, tool_watch_leave(&watch), &err);
 }
 
 static bool is_same_file(const char *a, const char *b)
@@ -60,8 +86,8 @@ enum qcow2bm_code tool_session_try_open_source(struct tool_session *session,
 	/* A second descriptor would find the locks of the first in its way. */
 	if (is_same_file(filename, session->filename))
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = qcow2bm_image_open(source, filename, lock_flags(session),
-						    session->options.wait_seconds, err);
+	enum qcow2bm_code code =
+		tool_image_try_open(&session->options, filename, 0, source, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	session->sources = tool_memory_resize(session->sources, session->source_count + 1,

@@ -9,6 +9,8 @@ struct json_t;
 
 struct tool_session {
 	struct tool_options options;
+	unsigned
+		open_flags; /* QCOW2BM_OPEN_..., besides WRITE and what the options say */
 	const char *filename;
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *edit;
@@ -19,11 +21,17 @@ struct tool_session {
 	void *opaque;
 };
 
-/* Opens the image, for writing unless --dry-run, and begins an session. Prints what fails; returns
+/* Opens the image, for writing unless --dry-run, and begins an edit. Prints what fails; returns
  * an exit status. */
 int tool_session_open(struct tool_session *session, const char *filename);
 
-/* The same without a message. session->image is set when it could be opened. */
+/* Checks the whole image that is open, with progress. Prints what fails; returns an exit status. */
+int tool_session_check(struct tool_session *session, struct qcow2bm_report **report);
+
+/* Plans the edit, with progress. Prints what fails; returns an exit status. */
+int tool_session_plan(struct tool_session *session, struct qcow2bm_plan *plan);
+
+/* As tool_session_open(), without a message. session->image is set when it could be opened. */
 enum qcow2bm_code tool_session_try_open(struct tool_session *session,
 					const char *filename, struct qcow2bm_error *err);
 

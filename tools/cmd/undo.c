@@ -108,7 +108,8 @@ static int undo_edit(const struct undo *undo)
 	struct tool_signals signals;
 	tool_signals_block(&signals);
 	if (qcow2bm_undo_apply(undo->filename, undo->undo_filename, flags,
-			       undo->options.wait_seconds, &result, &err) != QCOW2BM_OK)
+			       undo->options.wait_seconds, &result, NULL,
+			       &err) != QCOW2BM_OK)
 		return tool_message_fail(undo->filename, &err);
 	int status = undo->options.json ? print_json(undo, &result)
 					: print_human(undo, &result);

@@ -22,7 +22,7 @@ struct tool_trial tool_advice_try(struct qcow2bm_image *image,
 	struct qcow2bm_plan plan = {0};
 	bool works = qcow2bm_edit_begin(&edit, image, NULL) == QCOW2BM_OK &&
 		     qcow2bm_edit_repair(edit, report, &options, NULL) == QCOW2BM_OK &&
-		     qcow2bm_edit_plan(edit, 0, &plan, NULL) == QCOW2BM_OK;
+		     qcow2bm_edit_plan(edit, 0, &plan, NULL, NULL) == QCOW2BM_OK;
 	qcow2bm_edit_end(edit);
 	/* Without the references nothing is known to be free; the repair itself counts them. */
 	struct qcow2bm_totals totals;

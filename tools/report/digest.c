@@ -63,7 +63,7 @@ int tool_digest_make(struct tool_digest *digest, const char *filename,
 	struct qcow2bm_error err = {0};
 	digest->areas = json_array();
 	sha256_init(&pass.sha);
-	if (qcow2bm_image_metadata(image, take, &pass, &err) != QCOW2BM_OK) {
+	if (qcow2bm_image_metadata(image, take, &pass, NULL, &err) != QCOW2BM_OK) {
 		json_decref(digest->areas);
 		return tool_message_fail(filename, &err);
 	}

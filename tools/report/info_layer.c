@@ -4,6 +4,7 @@
 
 #include "info_layer.h"
 
+#include "../term/image.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 
@@ -92,7 +93,7 @@ static int read_snapshots(struct tool_info_layer *layer)
 static int read_qcow2(struct tool_info_layer *layer, const struct tool_options *options,
 		      bool count_bits)
 {
-	int status = tool_options_open(options, layer->filename, &layer->image);
+	int status = tool_image_open(options, layer->filename, 0, &layer->image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	qcow2bm_image_describe(layer->image, &layer->info);

@@ -44,15 +44,15 @@ static enum qcow2bm_code survey_one(struct tool_inventory_bitmap *bitmap,
 {
 	struct qcow2bm_error found = {0};
 	unsigned flags = QCOW2BM_READ_UNTRUSTED | (count_bits ? QCOW2BM_READ_COUNT : 0u);
-	enum qcow2bm_code code =
-		qcow2bm_bitmap_judge(image, count_bits ? idx : QCOW2BM_NOT_FOUND, err);
+	enum qcow2bm_code code = qcow2bm_bitmap_judge(
+		image, count_bits ? idx : QCOW2BM_NOT_FOUND, NULL, err);
 	qcow2bm_bitmap_describe(image, idx, &bitmap->entry);
 	const char *problem = state_problem(&bitmap->entry);
 	if (problem != NULL)
 		bitmap->problem = tool_memory_copy(problem, strlen(problem));
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_bitmap_measure(image, idx, flags, &bitmap->measure, &found);
+	code = qcow2bm_bitmap_measure(image, idx, flags, &bitmap->measure, NULL, &found);
 	bitmap->measured = code == QCOW2BM_OK;
 	if (code != QCOW2BM_OK && code != QCOW2BM_EIMAGE) {
 		*err = found;

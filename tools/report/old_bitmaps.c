@@ -137,7 +137,8 @@ enum qcow2bm_code tool_old_bitmaps_run(const char *filename, struct qcow2bm_imag
 	struct qcow2bm_totals totals;
 	qcow2bm_report_totals(report, &totals);
 	struct qcow2bm_error why = {0};
-	enum qcow2bm_code code = qcow2bm_image_carve(image, report, take, &carve, &why);
+	enum qcow2bm_code code =
+		qcow2bm_image_carve(image, report, take, &carve, NULL, &why);
 	bool has_more = code == QCOW2BM_ESTOPPED;
 	if (code != QCOW2BM_OK && !has_more) {
 		*err = why;

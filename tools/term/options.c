@@ -84,21 +84,3 @@ int tool_options_take(struct tool_options *options, int opt, char **argv)
 	}
 	return TOOL_OPTIONS_GO_ON;
 }
-
-int tool_options_open(const struct tool_options *options, const char *filename,
-		      struct qcow2bm_image **image)
-{
-	unsigned flags = 0;
-	if (options->no_lock)
-		flags |= QCOW2BM_OPEN_NO_LOCK;
-	if (options->force_share)
-		flags |= QCOW2BM_OPEN_FORCE_SHARE;
-	struct qcow2bm_error err = {0};
-	if (qcow2bm_image_open(image, filename, flags, options->wait_seconds, &err) !=
-	    QCOW2BM_OK)
-		return tool_message_fail(filename, &err);
-	if (options->force_share && !options->quiet)
-		tool_message(filename,
-			     "warning: read without a lock, the image may be changing");
-	return TOOL_EXIT_DONE;
-}

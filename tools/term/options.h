@@ -67,9 +67,4 @@ struct tool_options {
  * or a mistake. Returns TOOL_OPTIONS_GO_ON or the status to exit with. */
 int tool_options_take(struct tool_options *options, int opt, char **argv);
 
-/* Opens for reading as the options say, with a warning when the image may be changing. Prints
- * what fails; returns an exit status. */
-int tool_options_open(const struct tool_options *options, const char *filename,
-		      struct qcow2bm_image **image);
-
 #endif
