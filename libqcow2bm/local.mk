@@ -41,6 +41,7 @@ q2_headers = \
 	libqcow2bm/image/extensions.h \
 	libqcow2bm/image/generation.h \
 	libqcow2bm/image/image.h \
+	libqcow2bm/image/problem_table.h \
 	libqcow2bm/image/salvage.h \
 	libqcow2bm/image/snapshots.h \
 	libqcow2bm/image/tables.h \
@@ -108,6 +109,7 @@ q2_sources = \
 	libqcow2bm/image/extensions.c \
 	libqcow2bm/image/generation.c \
 	libqcow2bm/image/open.c \
+	libqcow2bm/image/problem_table.c \
 	libqcow2bm/image/salvage.c \
 	libqcow2bm/image/snapshots.c \
 	libqcow2bm/image/tables.c \

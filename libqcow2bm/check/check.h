@@ -13,6 +13,7 @@ enum q2_verdict {
 };
 
 struct q2_finding {
+	enum q2_problem_id id;
 	struct qcow2bm_problem problem; /* its sentence is owned */
 };
 

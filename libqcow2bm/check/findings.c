@@ -212,6 +212,6 @@ void q2_findings_add_leaks(struct q2_walk *walk)
 	add_leaks(walk);
 	/* Then the extension was there. */
 	if (walk->leaked.count != 0)
-		q2_problems_set_cure(walk->report, "autoclear-without-extension",
-				     QCOW2BM_CURE_CHOOSE);
+		q2_problems_change(walk->report, Q2_PROBLEM_AUTOCLEAR_ALONE,
+				   Q2_PROBLEM_AUTOCLEAR_ALONE_LEAKS);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The findings of a check, and the table of all that there can be. */
+/* The findings of a check. */
 #define _GNU_SOURCE /* vasprintf() */
 #include "problems.h"
 
@@ -9,93 +9,6 @@
 #include <string.h>
 
 #include "../base/error.h"
-
-struct kind {
-	const char *code;
-	enum qcow2bm_severity severity;
-	enum qcow2bm_cure cure;
-};
-
-#define NOTE QCOW2BM_SEVERITY_NOTE
-#define LEAK QCOW2BM_SEVERITY_LEAK
-#define WARNING QCOW2BM_SEVERITY_WARNING
-#define ERROR QCOW2BM_SEVERITY_ERROR
-
-static const struct kind kinds[Q2_PROBLEMS] = {
-	[Q2_PROBLEM_ENTRY_LENGTH] = {"entry-length", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_TYPE] = {"type-unknown", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_FLAGS] = {"flags-reserved", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_GRANULARITY] = {"granularity-invalid", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_GRANULARITY_QEMU] = {"granularity-unsupported", ERROR,
-					 QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_NAME_EMPTY] = {"name-empty", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_NAME_LONG] = {"name-too-long", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_NAME_TWICE] = {"name-duplicate", ERROR, QCOW2BM_CURE_CHOOSE},
-	[Q2_PROBLEM_NAME_NUL] = {"name-nul", WARNING, QCOW2BM_CURE_RENAME},
-	[Q2_PROBLEM_NAME_UTF8] = {"name-not-utf8", WARNING, QCOW2BM_CURE_RENAME},
-	[Q2_PROBLEM_EXTRA] = {"extra-data", WARNING, QCOW2BM_CURE_DELETE},
-	[Q2_PROBLEM_EXTRA_INCOMPATIBLE] = {"extra-data-incompatible", ERROR,
-					   QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_EXTRA_NONE] = {"extra-data-none", ERROR, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_PADDING] = {"padding-nonzero", ERROR, QCOW2BM_CURE_CHOOSE},
-	[Q2_PROBLEM_IN_USE_LIVE] = {"in-use-live", NOTE, QCOW2BM_CURE_NONE},
-	[Q2_PROBLEM_IN_USE_STALE] = {"in-use-stale", WARNING, QCOW2BM_CURE_RECOVER},
-	[Q2_PROBLEM_IN_USE_IDLE] = {"in-use-unknown", NOTE, QCOW2BM_CURE_NONE},
-	[Q2_PROBLEM_IN_USE_UNKNOWN] = {"in-use-unknown", WARNING, QCOW2BM_CURE_RECOVER},
-	[Q2_PROBLEM_TEMPORARY] = {"temporary", WARNING, QCOW2BM_CURE_DELETE},
-	[Q2_PROBLEM_TABLE_SIZE] = {"table-size", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_TABLE_MISALIGNED] = {"table-misaligned", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_TABLE_PAST_END] = {"table-past-end", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_TABLE_SHARED] = {"table-shared", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_TABLE_RESERVED] = {"table-reserved", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_DATA_MISALIGNED] = {"data-misaligned", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_DATA_PAST_END] = {"data-past-end", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_TAIL_BITS] = {"tail-bits", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_OVERLAP_METADATA] = {"overlap-metadata", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_OVERLAP_GUEST] = {"overlap-guest", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_OVERLAP_BITMAP] = {"overlap-bitmap", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_OVERLAP_ITSELF] = {"overlap-itself", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_REFCOUNT_ZERO] = {"refcount-zero", ERROR, QCOW2BM_CURE_CHOOSE},
-	[Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS] = {"refcount-zero", ERROR, QCOW2BM_CURE_DROP},
-	[Q2_PROBLEM_REFCOUNT_HIGH] = {"refcount-high", LEAK, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED] = {"refcount-high", LEAK, QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_DIRECTORY_OVERLAP] = {"directory-overlap", ERROR,
-					  QCOW2BM_CURE_CHOOSE},
-	[Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP] = {"directory-overlap-bitmap", ERROR,
-						 QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO] = {"directory-refcount-zero", ERROR,
-						QCOW2BM_CURE_CHOOSE},
-	[Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH] = {"directory-refcount-high", LEAK,
-						QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_FOREIGN_WRITER] = {"foreign-writer", ERROR, QCOW2BM_CURE_CHOOSE},
-	[Q2_PROBLEM_LEAKED] = {"leaked-clusters", LEAK, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_LEAKED_UNSURE] = {"leaked-clusters", LEAK, QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_LEAKED_SUSPECT] = {"leaked-clusters", LEAK, QCOW2BM_CURE_CHOOSE},
-	[Q2_PROBLEM_LEAKED_UNOWNED] = {"leaked-unowned", LEAK, QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_LEAKED_UNOWNED_SUSPECT] = {"leaked-unowned", LEAK,
-					       QCOW2BM_CURE_CHOOSE},
-	[Q2_PROBLEM_CORRUPT_BIT] = {"image-corrupt", ERROR, QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_DIRTY_BIT] = {"image-dirty", WARNING, QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_BACKING_FAR] = {"backing-name-far", WARNING, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_BACKING_FAR_FULL] = {"backing-name-far", WARNING,
-					 QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_BACKING_TIGHT] = {"backing-name-tight", WARNING, QCOW2BM_CURE_MEND},
-	[Q2_PROBLEM_GUEST_L1_PLACE] = {"guest-l1-table", ERROR, QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_GUEST_L1_ENTRY] = {"guest-l1-entry", ERROR, QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_GUEST_L2_PLACE] = {"guest-l2-table", ERROR, QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_GUEST_L2_ENTRY] = {"guest-l2-entry", ERROR, QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_GUEST_DATA_PAST_END] = {"guest-data-past-end", ERROR,
-					    QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_GUEST_COPIED] = {"guest-copied-flag", ERROR, QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_GUEST_SNAPSHOTS] = {"guest-snapshots", ERROR, QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_GUEST_ENCRYPTION] = {"guest-encryption", ERROR, QCOW2BM_CURE_NOBODY},
-	[Q2_PROBLEM_GUEST_REFCOUNT_TABLE] = {"guest-refcount-table", ERROR,
-					     QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_GUEST_REFCOUNT_LOW] = {"guest-refcount-low", ERROR,
-					   QCOW2BM_CURE_QEMU},
-	[Q2_PROBLEM_GUEST_REFCOUNT_HIGH] = {"guest-refcount-high", LEAK,
-					    QCOW2BM_CURE_QEMU},
-};
 
 static struct q2_finding *reserve(struct qcow2bm_report *report)
 {
@@ -119,10 +32,23 @@ static void note_cure(struct qcow2bm_report *report, size_t idx, enum qcow2bm_cu
 		report->verdicts[idx] = Q2_VERDICT_DROP;
 }
 
+/* What QEMU makes of the directory and its bitmaps counts only where it reads them. */
+static unsigned choose_traits(const struct qcow2bm_report *report,
+			      const struct q2_problem_kind *kind)
+{
+	bool is_read = report->image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS;
+	bool is_of_bitmaps =
+		kind->area == QCOW2BM_AREA_DIRECTORY || kind->area == QCOW2BM_AREA_BITMAP;
+	return is_read || !is_of_bitmaps
+		       ? kind->traits
+		       : kind->traits & ~(unsigned)QCOW2BM_PROBLEM_KEEPS_QEMU_OUT;
+}
+
 /* Owns `sentence`. */
-static void add(struct qcow2bm_report *report, const struct kind *kind, size_t idx,
+static void add(struct qcow2bm_report *report, enum q2_problem_id id, size_t idx,
 		uint64_t off, char *sentence)
 {
+	const struct q2_problem_kind *kind = q2_problem_table_find(id);
 	struct q2_finding *finding = sentence == NULL ? NULL : reserve(report);
 	note_cure(report, idx, kind->cure);
 	if (finding == NULL) {
@@ -131,10 +57,13 @@ static void add(struct qcow2bm_report *report, const struct kind *kind, size_t i
 		return;
 	}
 	report->count++;
+	finding->id = id;
 	finding->problem = (struct qcow2bm_problem){
 		.code = kind->code,
 		.severity = kind->severity,
+		.area = kind->area,
 		.cure = kind->cure,
+		.traits = choose_traits(report, kind),
 		.offset = off,
 		.idx = idx,
 		.sentence = sentence,
@@ -150,62 +79,49 @@ void q2_problems_add(struct qcow2bm_report *report, enum q2_problem_id id, size_
 	if (vasprintf(&sentence, fmt, args) < 0)
 		sentence = NULL;
 	va_end(args);
-	add(report, &kinds[id], idx, off, sentence);
-}
-
-bool q2_problems_is_trust_asked(const struct qcow2bm_problem *problem)
-{
-	/* Where nothing is found there is nothing to trust; of namesakes one must be named. */
-	static const char *const others[] = {"directory-place", "extension-length",
-					     "autoclear-without-extension",
-					     "name-duplicate"};
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (strcmp(problem->code, others[i]) == 0)
-			return false;
-	return problem->cure == QCOW2BM_CURE_CHOOSE;
+	add(report, id, idx, off, sentence);
 }
 
 void q2_problems_add_damage(struct qcow2bm_report *report, const struct q2_damage *damage)
 {
-	struct kind kind = {damage->code, ERROR, damage->cure};
-	add(report, &kind, QCOW2BM_NOT_FOUND, damage->off, strdup(damage->sentence));
+	add(report, damage->id, QCOW2BM_NOT_FOUND, damage->off, strdup(damage->sentence));
 }
 
-void q2_problems_set_cure(struct qcow2bm_report *report, const char *code,
-			  enum qcow2bm_cure cure)
+void q2_problems_change(struct qcow2bm_report *report, enum q2_problem_id from,
+			enum q2_problem_id to)
 {
-	for (size_t i = 0; i < report->count; i++)
-		if (strcmp(report->findings[i].problem.code, code) == 0)
-			report->findings[i].problem.cure = cure;
+	for (size_t i = 0; i < report->count; i++) {
+		struct q2_finding *finding = &report->findings[i];
+		if (finding->id != from)
+			continue;
+		finding->id = to;
+		finding->problem.cure = q2_problem_table_find(to)->cure;
+	}
 }
 
 static int by_severity(const void *a, const void *b)
 {
-	const struct qcow2bm_problem *x = &((const struct q2_finding *)a)->problem;
-	const struct qcow2bm_problem *y = &((const struct q2_finding *)b)->problem;
+	const struct q2_finding *one = a, *other = b;
+	const struct qcow2bm_problem *x = &one->problem, *y = &other->problem;
 	if (x->severity != y->severity)
 		return x->severity < y->severity ? 1 : -1;
 	if (x->offset != y->offset)
 		return x->offset < y->offset ? -1 : 1;
 	if (x->idx != y->idx)
 		return x->idx < y->idx ? -1 : 1;
-	return strcmp(x->code, y->code);
+	return (one->id > other->id) - (one->id < other->id);
 }
 
-/* Errors that the reference walk has not counted cluster by cluster. Of overlaps it has counted
- * those whose refcounts do not tell of both owners. */
+/* Adds the problems that the reference walk has not counted cluster by cluster. Of overlaps it has
+ * counted those whose refcounts do not tell of both owners. */
 static void count_corruptions(struct qcow2bm_report *report)
 {
 	uint64_t overlaps = 0;
 	for (size_t i = 0; i < report->count; i++) {
-		const struct qcow2bm_problem *problem = &report->findings[i].problem;
-		bool is_overlap = strstr(problem->code, "overlap") != NULL;
-		if (problem->severity != ERROR || problem->cure >= QCOW2BM_CURE_QEMU ||
-		    strstr(problem->code, "refcount") != NULL ||
-		    strcmp(problem->code, kinds[Q2_PROBLEM_FOREIGN_WRITER].code) == 0)
-			continue;
-		overlaps += is_overlap;
-		report->totals.corruptions += !is_overlap;
+		enum q2_corruption corruption =
+			q2_problem_table_find(report->findings[i].id)->corruption;
+		overlaps += corruption == Q2_CORRUPTION_OVERLAP;
+		report->totals.corruptions += corruption == Q2_CORRUPTION_ONE;
 	}
 	if (report->totals.corruptions == 0)
 		report->totals.corruptions = overlaps;
@@ -221,9 +137,9 @@ enum qcow2bm_code q2_problems_finish(struct qcow2bm_report *report,
 		      by_severity);
 	for (size_t i = 0; i < report->count; i++) {
 		enum qcow2bm_severity severity = report->findings[i].problem.severity;
-		report->totals.errors += severity == ERROR;
-		report->totals.warnings += severity == WARNING;
-		report->totals.notes += severity == NOTE;
+		report->totals.errors += severity == QCOW2BM_SEVERITY_ERROR;
+		report->totals.warnings += severity == QCOW2BM_SEVERITY_WARNING;
+		report->totals.notes += severity == QCOW2BM_SEVERITY_NOTE;
 	}
 	count_corruptions(report);
 	return QCOW2BM_OK;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From what a check found to one edit, which the one write path commits. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "../base/error.h"
 #include "../clusters/refs.h"
@@ -30,10 +29,11 @@ static enum qcow2bm_code fail_lost(const struct qcow2bm_problem *problem,
 /* What a program that knows no bitmaps wrote is in none of them, and what a damage hides cannot be
  * told: they stay by the user's word only. */
 static enum qcow2bm_code check_trust(const struct repair *repair,
-				     const struct qcow2bm_problem *problem,
+				     const struct q2_finding *finding,
 				     struct qcow2bm_error *err)
 {
-	bool is_autoclear = strcmp(problem->code, "autoclear-lost") == 0;
+	const struct qcow2bm_problem *problem = &finding->problem;
+	bool is_autoclear = finding->id == Q2_PROBLEM_AUTOCLEAR_LOST;
 	/* So does an image whose last bitmap was deleted by an edit that was cut off. */
 	if (is_autoclear && repair->report->low.count != 0)
 		return q2_fail(err, QCOW2BM_EINVAL, problem->offset,
@@ -65,16 +65,18 @@ static enum qcow2bm_code check_choices(const struct repair *repair,
 	if (repair->options->flags & QCOW2BM_REPAIR_DROP_ALL)
 		return QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < report->count; i++) {
-		const struct qcow2bm_problem *problem = &report->findings[i].problem;
+		const struct q2_finding *finding = &report->findings[i];
+		const struct qcow2bm_problem *problem = &finding->problem;
+		enum q2_choice choice = q2_problem_table_find(finding->id)->choice;
 		bool is_settled = problem->idx != QCOW2BM_NOT_FOUND &&
 				  (report->verdicts[problem->idx] == Q2_VERDICT_DROP ||
 				   is_asked_to_drop(repair, problem->idx));
-		if (problem->cure != QCOW2BM_CURE_CHOOSE || is_settled ||
-		    strcmp(problem->code, "name-duplicate") == 0)
+		if (is_settled)
 			continue;
-		code = q2_problems_is_trust_asked(problem)
-			       ? check_trust(repair, problem, err)
-			       : fail_lost(problem, err);
+		if (choice == Q2_CHOICE_TRUST)
+			code = check_trust(repair, finding, err);
+		else if (choice == Q2_CHOICE_LOST)
+			code = fail_lost(problem, err);
 	}
 	return code;
 }
@@ -88,7 +90,8 @@ static enum qcow2bm_code check_damages(const struct repair *repair,
 					 ? QCOW2BM_OK
 					 : q2_edit_check_bits(image, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < image->damage_count; i++)
-		if (image->damages[i].cure == QCOW2BM_CURE_COPY)
+		if (q2_problem_table_find(image->damages[i].id)->cure ==
+		    QCOW2BM_CURE_COPY)
 			code = q2_fail(err, QCOW2BM_EUNSUPPORTED, image->damages[i].off,
 				       "%s; this cannot be repaired" QCOW2BM_SEE_CHECK,
 				       image->damages[i].sentence);
@@ -186,7 +189,7 @@ static bool may_free_leaks(const struct repair *repair)
 	for (size_t i = 0; i < report->image->directory.count; i++)
 		keeps |= report->verdicts[i] == Q2_VERDICT_DROP;
 	for (size_t i = 0; i < report->count; i++)
-		keeps |= strcmp(report->findings[i].problem.code, "bitmap-count") == 0;
+		keeps |= report->findings[i].id == Q2_PROBLEM_DIRECTORY_COUNT;
 	return may_free(repair) &&
 	       (!keeps || (repair->options->flags & QCOW2BM_REPAIR_DROP_ALL));
 }

@@ -8,6 +8,7 @@
 #include "../format/extension.h"
 #include "../format/header.h"
 #include "../storage/storage.h"
+#include "problem_table.h"
 
 /* A committed bitmap. The entry's name and extra data point into the directory's bytes. */
 struct q2_bitmap {
@@ -26,9 +27,8 @@ struct q2_bitmap {
 
 /* Damage to the bitmaps extension or to the directory as a whole: salvage.c found it. */
 struct q2_damage {
-	const char *code; /* as in struct qcow2bm_problem */
+	enum q2_problem_id id;
 	uint64_t off;
-	enum qcow2bm_cure cure; /* MEND, CHOOSE, or COPY: nothing mends it */
 	char sentence[256];
 };
 

@@ -34,12 +34,11 @@ struct salvage {
 };
 
 static enum qcow2bm_code note(struct qcow2bm_image *image, struct qcow2bm_error *err,
-			      const char *code, enum qcow2bm_cure cure, uint64_t off,
-			      const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+			      enum q2_problem_id id, uint64_t off, const char *fmt, ...)
+	__attribute__((format(printf, 5, 6)));
 
 static enum qcow2bm_code note(struct qcow2bm_image *image, struct qcow2bm_error *err,
-			      const char *code, enum qcow2bm_cure cure, uint64_t off,
-			      const char *fmt, ...)
+			      enum q2_problem_id id, uint64_t off, const char *fmt, ...)
 {
 	struct q2_damage *grown =
 		realloc(image->damages, (image->damage_count + 1) * sizeof(*grown));
@@ -47,7 +46,7 @@ static enum qcow2bm_code note(struct qcow2bm_image *image, struct qcow2bm_error 
 		return q2_fail_memory(err, "a problem");
 	image->damages = grown;
 	struct q2_damage *damage = &grown[image->damage_count++];
-	*damage = (struct q2_damage){.code = code, .cure = cure, .off = off};
+	*damage = (struct q2_damage){.id = id, .off = off};
 	va_list args;
 	va_start(args, fmt);
 	vsnprintf(damage->sentence, sizeof(damage->sentence), fmt, args);
@@ -203,17 +202,17 @@ static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_er
 		extension->directory_bytes <= Q2_DIRECTORY_MAX_BYTES &&
 		q2_directory_is_there(image, extension);
 	if (extension->reserved != 0)
-		code = note(image, err, "extension-reserved", QCOW2BM_CURE_MEND, off + 4,
+		code = note(image, err, Q2_PROBLEM_EXTENSION_RESERVED, off + 4,
 			    "the reserved field of the bitmaps extension is 0x%x instead "
 			    "of 0",
 			    extension->reserved);
 	if (code == QCOW2BM_OK && !salvage->knows_count)
-		code = note(image, err, "bitmap-count", QCOW2BM_CURE_MEND, off,
+		code = note(image, err, Q2_PROBLEM_DIRECTORY_COUNT, off,
 			    "the bitmaps extension counts %u bitmaps; it must be 1 to %d",
 			    extension->nb_bitmaps, Q2_DIRECTORY_MAX_BITMAPS);
 	if (code == QCOW2BM_OK && !salvage->knows_size)
 		code = note(
-			image, err, "directory-size", QCOW2BM_CURE_MEND, off + 8,
+			image, err, Q2_PROBLEM_DIRECTORY_SIZE, off + 8,
 			"the size of the bitmap directory, %llu bytes, is over QEMU's "
 			"limit, too small, or past the end of the file",
 			(unsigned long long)extension->directory_bytes);
@@ -260,21 +259,18 @@ static enum qcow2bm_code compare(struct salvage *salvage, size_t end,
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (salvage->was_resynced)
 		code = note(
-			image, err, "directory-resync", QCOW2BM_CURE_MEND,
-			salvage->resync_off,
+			image, err, Q2_PROBLEM_DIRECTORY_RESYNC, salvage->resync_off,
 			"an entry of the bitmap directory has damaged lengths; the next "
 			"entry was found by trying every 8 bytes");
 	if (code == QCOW2BM_OK && salvage->knows_count && count != extension->nb_bitmaps)
-		code = note(image, err, "bitmap-count", QCOW2BM_CURE_MEND,
-			    salvage->head_off,
+		code = note(image, err, Q2_PROBLEM_DIRECTORY_COUNT, salvage->head_off,
 			    "the bitmaps extension counts %u bitmaps, but the directory "
 			    "has %zu",
 			    extension->nb_bitmaps, count);
 	if (code == QCOW2BM_OK && salvage->knows_size &&
 	    end != extension->directory_bytes)
 		code = note(
-			image, err, "directory-size", QCOW2BM_CURE_MEND,
-			salvage->head_off + 8,
+			image, err, Q2_PROBLEM_DIRECTORY_SIZE, salvage->head_off + 8,
 			"the bitmap directory has %llu bytes, but its %zu entries take "
 			"%zu",
 			(unsigned long long)extension->directory_bytes, count, end);
@@ -288,8 +284,7 @@ static enum qcow2bm_code load_entries(struct salvage *salvage, struct qcow2bm_er
 	if (off == 0 || off >= image->file_bytes ||
 	    !q2_is_aligned(off, q2_header_cluster_bytes(&image->header)))
 		return note(
-			image, err, "directory-place", QCOW2BM_CURE_CHOOSE,
-			salvage->head_off + 16,
+			image, err, Q2_PROBLEM_DIRECTORY_PLACE, salvage->head_off + 16,
 			"the bitmap directory cannot be at %llu; no bitmap can be found",
 			(unsigned long long)off);
 	enum qcow2bm_code code = check_fields(salvage, err);
@@ -319,8 +314,9 @@ static enum qcow2bm_code load_extension(struct salvage *salvage,
 	salvage->head_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
 	if (extension->claimed != Q2_EXTENSION_BITMAPS_BYTES) {
 		enum qcow2bm_code code =
-			note(image, err, "extension-length",
-			     is_short ? QCOW2BM_CURE_CHOOSE : QCOW2BM_CURE_MEND,
+			note(image, err,
+			     is_short ? Q2_PROBLEM_EXTENSION_SHORT
+				      : Q2_PROBLEM_EXTENSION_LENGTH,
 			     extension->head_off,
 			     "the bitmaps extension has %u bytes instead of %d",
 			     extension->claimed, Q2_EXTENSION_BITMAPS_BYTES);
@@ -379,8 +375,7 @@ static enum qcow2bm_code find_mistyped(struct qcow2bm_image *image, bool *found,
 		if (!*found)
 			continue;
 		code = note(
-			image, err, "extension-type", QCOW2BM_CURE_CHOOSE,
-			extension->head_off,
+			image, err, Q2_PROBLEM_EXTENSION_TYPE, extension->head_off,
 			"autoclear bit 0 is set, but the extension that tells of a whole "
 			"bitmap directory has the type 0x%08x instead of 0x%08x",
 			extension->type, Q2_EXTENSION_BITMAPS);
@@ -404,7 +399,7 @@ static enum qcow2bm_code load_without_extension(struct salvage *salvage,
 	const struct q2_extension *extension =
 		q2_extensions_find(image, Q2_EXTENSION_BITMAPS);
 	if (!found)
-		return note(image, err, "autoclear-without-extension", QCOW2BM_CURE_MEND,
+		return note(image, err, Q2_PROBLEM_AUTOCLEAR_ALONE,
 			    Q2_HEADER_AUTOCLEAR_OFF,
 			    "autoclear bit 0 is set, but there is no bitmaps extension");
 	salvage->head_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
@@ -423,12 +418,11 @@ enum qcow2bm_code q2_salvage_load(struct qcow2bm_image *image, struct qcow2bm_er
 	if (extension == NULL)
 		return is_set ? load_without_extension(&salvage, err) : QCOW2BM_OK;
 	if (image->has_second_extension)
-		code = note(image, err, "second-extension", QCOW2BM_CURE_COPY,
-			    extension->head_off,
+		code = note(image, err, Q2_PROBLEM_EXTENSION_SECOND, extension->head_off,
 			    "there are two bitmaps extensions; nobody can tell which one "
 			    "counts");
 	if (code == QCOW2BM_OK && !is_set)
-		code = note(image, err, "autoclear-lost", QCOW2BM_CURE_CHOOSE,
+		code = note(image, err, Q2_PROBLEM_AUTOCLEAR_LOST,
 			    Q2_HEADER_AUTOCLEAR_OFF,
 			    "autoclear bit 0 is unset: a program without bitmap support "
 			    "wrote to the image, or an edit was cut off");

@@ -29,11 +29,36 @@ enum qcow2bm_cure {
 	QCOW2BM_CURE_NOBODY /* nothing mends it: what is lost can only come from a backup */
 };
 
+/* What a problem is in. More may come. */
+enum qcow2bm_area {
+	QCOW2BM_AREA_HEADER, /* the image's header and its extensions */
+	QCOW2BM_AREA_DIRECTORY, /* the bitmap directory, and what the extension tells of it */
+	QCOW2BM_AREA_BITMAP, /* one bitmap: its entry, its table, its data */
+	QCOW2BM_AREA_IMAGE,  /* the image as a whole: who wrote to it, leaked clusters */
+	QCOW2BM_AREA_GUEST   /* the guest's structures: not the bitmaps' */
+};
+
+/* What else is known of a problem; bits of qcow2bm_problem.traits. More may come. */
+enum qcow2bm_trait {
+	/* QEMU refuses to open the image, but for a few that it reads as something else */
+	QCOW2BM_PROBLEM_KEEPS_QEMU_OUT = 1u << 0,
+	/* the guest's data may be lost already, or be written over by the next writer */
+	QCOW2BM_PROBLEM_RISKS_DATA = 1u << 1,
+	/* a count of all references makes it right, as QEMU's when it opens a dirty image */
+	QCOW2BM_PROBLEM_RECOUNTED = 1u << 2,
+	/* QEMU cannot store bitmaps as long as it is there */
+	QCOW2BM_PROBLEM_STOPS_STORING = 1u << 3,
+	/* libvirt does not see that the image has a backing file */
+	QCOW2BM_PROBLEM_HIDES_BACKING = 1u << 4
+};
+
 /* One finding. Pointers live as long as the report. */
 struct qcow2bm_problem {
 	const char *code; /* stable, of small letters and dashes: "table-past-end" */
 	enum qcow2bm_severity severity;
+	enum qcow2bm_area area;
 	enum qcow2bm_cure cure;
+	unsigned traits; /* of enum qcow2bm_trait */
 	uint64_t offset; /* byte in the image file, or QCOW2BM_NO_OFFSET */
 	size_t idx; /* of the bitmap, as for qcow2bm_bitmap_describe(), or QCOW2BM_NOT_FOUND */
 	const char *sentence;

@@ -306,26 +306,6 @@ static void damage_of_the_guest_is_no_failure(void **state)
 	one_edit_free(&edit);
 }
 
-/* What check tells to do goes by the cures: a problem without one would have no advice. */
-static void every_problem_has_a_cure(void **state)
-{
-	(void)state;
-	struct qcow2bm_report *report = calloc(1, sizeof(*report));
-	assert_non_null(report);
-	for (unsigned id = 0; id < Q2_PROBLEMS; id++)
-		q2_problems_add(report, (enum q2_problem_id)id, QCOW2BM_NOT_FOUND, 0,
-				"x");
-	assert_int_equal(qcow2bm_report_count(report), Q2_PROBLEMS);
-	for (unsigned id = 0; id < Q2_PROBLEMS; id++) {
-		const struct qcow2bm_problem *problem =
-			qcow2bm_report_problem(report, id);
-		assert_non_null(problem->code);
-		if (problem->severity != QCOW2BM_SEVERITY_NOTE)
-			assert_int_not_equal(problem->cure, QCOW2BM_CURE_NONE);
-	}
-	qcow2bm_report_free(report);
-}
-
 static void in_use_by_whom(void **state)
 {
 	(void)state;
@@ -431,7 +411,6 @@ int main(void)
 		cmocka_unit_test(data_that_two_bitmaps_have),
 		cmocka_unit_test(several_problems_of_one_bitmap),
 		cmocka_unit_test(damage_of_the_guest_is_no_failure),
-		cmocka_unit_test(every_problem_has_a_cure),
 		cmocka_unit_test(in_use_by_whom),
 		cmocka_unit_test(interruption_and_progress),
 		cmocka_unit_test(quick_counts_bitmaps_alone),

@@ -65,7 +65,7 @@ static void check(struct one_edit *edit, const char *names, const char *damages)
 	}
 	for (size_t i = 0; i < image->damage_count; i++) {
 		strcat(codes, i == 0 ? "" : " ");
-		strcat(codes, image->damages[i].code);
+		strcat(codes, q2_problem_table_find(image->damages[i].id)->code);
 	}
 	assert_string_equal(found, names);
 	assert_string_equal(codes, damages);

@@ -24,24 +24,12 @@ struct facts {
 	bool has_valid; /* a bitmap that QEMU would load and store */
 };
 
-static bool is_code(const struct qcow2bm_problem *problem, const char *code)
-{
-	return strcmp(problem->code, code) == 0;
-}
-
-/* What a count of all references makes right. */
-static bool is_count(const struct qcow2bm_problem *problem)
-{
-	return is_code(problem, "image-dirty") || is_code(problem, "guest-copied-flag") ||
-	       is_code(problem, "guest-refcount-low") ||
-	       is_code(problem, "guest-refcount-high") ||
-	       is_code(problem, "leaked-clusters");
-}
-
 /* Every cure that a problem can have is listed: a new one does not compile without its place. */
 static void note_cure(struct facts *facts, const struct qcow2bm_problem *problem)
 {
-	bool is_expected = facts->info.dirty && strstr(problem->code, "refcount") != NULL;
+	bool is_expected = facts->info.dirty &&
+			   (problem->traits & QCOW2BM_PROBLEM_RECOUNTED) &&
+			   problem->area != QCOW2BM_AREA_IMAGE;
 	switch (problem->cure) {
 	case QCOW2BM_CURE_NONE:
 		break;
@@ -62,15 +50,15 @@ static void note_cure(struct facts *facts, const struct qcow2bm_problem *problem
 		break;
 	case QCOW2BM_CURE_QEMU:
 		facts->needs_qemu = true;
-		facts->only_counts &= is_count(problem);
+		facts->only_counts &= (problem->traits & QCOW2BM_PROBLEM_RECOUNTED) != 0;
 		break;
 	case QCOW2BM_CURE_COPY:
 		facts->needs_copy = true;
 		break;
 	case QCOW2BM_CURE_NOBODY:
-		if (strncmp(problem->code, "guest-", 6) == 0)
+		if (problem->area == QCOW2BM_AREA_GUEST)
 			facts->is_lost = true;
-		else if (is_code(problem, "backing-name-far"))
+		else if (problem->traits & QCOW2BM_PROBLEM_HIDES_BACKING)
 			facts->is_far = true;
 		else
 			facts->is_unmended = true;
@@ -78,10 +66,10 @@ static void note_cure(struct facts *facts, const struct qcow2bm_problem *problem
 	}
 }
 
-static bool has_code(const struct facts *facts, const char *code)
+static bool has_trait(const struct facts *facts, enum qcow2bm_trait trait)
 {
 	for (size_t i = 0; i < qcow2bm_report_count(facts->report); i++)
-		if (is_code(qcow2bm_report_problem(facts->report, i), code))
+		if (qcow2bm_report_problem(facts->report, i)->traits & trait)
 			return true;
 	return false;
 }
@@ -205,7 +193,7 @@ static const char *why_drop_first(const struct facts *facts)
 		return "QEMU must mend the rest, and qemu-img check -r deletes all internal "
 		       "snapshots of an image that has valid bitmaps: drop the bitmaps first; "
 		       "the next backup must be a full one";
-	if (has_code(facts, "guest-refcount-table"))
+	if (has_trait(facts, QCOW2BM_PROBLEM_STOPS_STORING))
 		return "QEMU must mend the rest, and fails where it has bitmaps to store "
 		       "before the refcounts are made anew: drop the bitmaps first; the next "
 		       "backup must be a full one";

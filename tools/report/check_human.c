@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct human {
 	struct tool_text *text;
@@ -21,7 +20,7 @@ struct human {
 
 bool tool_check_is_guest(const struct qcow2bm_problem *problem)
 {
-	return strncmp(problem->code, "guest-", 6) == 0;
+	return problem->area == QCOW2BM_AREA_GUEST;
 }
 
 static char *name_of(const struct human *human, size_t idx)
@@ -74,22 +73,26 @@ static void add_problems(struct human *human)
 
 /* ---- Is the data safe? ---- */
 
-static bool has_problem(const struct human *human, const char *code)
+static bool has_trait(const struct human *human, enum qcow2bm_trait trait)
 {
 	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++)
-		if (strcmp(qcow2bm_report_problem(human->report, i)->code, code) == 0)
+		if (qcow2bm_report_problem(human->report, i)->traits & trait)
 			return true;
 	return false;
+}
+
+static bool is_dirty(const struct human *human)
+{
+	struct qcow2bm_image_info info;
+	qcow2bm_image_describe(human->image, &info);
+	return info.dirty && !info.corrupt;
 }
 
 /* After a crash refcounts are behind, by design, in an image that is marked dirty. */
 static bool is_expected(const struct human *human, const struct qcow2bm_problem *problem)
 {
-	struct qcow2bm_image_info info;
-	qcow2bm_image_describe(human->image, &info);
-	return info.dirty && !info.corrupt &&
-	       (strcmp(problem->code, "guest-refcount-low") == 0 ||
-		strcmp(problem->code, "guest-copied-flag") == 0);
+	return is_dirty(human) && tool_check_is_guest(problem) &&
+	       (problem->traits & QCOW2BM_PROBLEM_RECOUNTED);
 }
 
 static bool has_guest_errors(const struct human *human)
@@ -100,6 +103,18 @@ static bool has_guest_errors(const struct human *human)
 		if (tool_check_is_guest(problem) &&
 		    problem->severity == QCOW2BM_SEVERITY_ERROR &&
 		    !is_expected(human, problem))
+			return true;
+	}
+	return false;
+}
+
+static bool has_bitmaps_in_others(const struct human *human)
+{
+	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++) {
+		const struct qcow2bm_problem *problem =
+			qcow2bm_report_problem(human->report, i);
+		if (!tool_check_is_guest(problem) &&
+		    (problem->traits & QCOW2BM_PROBLEM_RISKS_DATA))
 			return true;
 	}
 	return false;
@@ -121,7 +136,7 @@ static bool has_other_errors(const struct human *human)
  * all. */
 static const char *what_libvirt_sees(const struct human *human)
 {
-	return has_problem(human, "backing-name-far")
+	return has_trait(human, QCOW2BM_PROBLEM_HIDES_BACKING)
 		       ? "; but libvirt sees no backing file, and would start the\n"
 			 "       machine without it: the guest reads zeros there, and what it "
 			 "then writes stays; start\n       it by libvirt only when that is "
@@ -139,16 +154,14 @@ static void add_safety(struct human *human)
 		safety =
 			"AT RISK: the structures of the guest's disk are damaged, too; start "
 			"no machine on it,\n       copy the image file first";
-	else if (has_problem(human, "overlap-guest") ||
-		 has_problem(human, "overlap-metadata") ||
-		 has_problem(human, "directory-overlap"))
+	else if (has_bitmaps_in_others(human))
 		safety =
 			"AT RISK: bitmaps lie in clusters of something else; QEMU may "
 			"already have written\n       one over the other, so compare with "
 			"a backup";
 	else if (!human->totals.walked)
 		safety = "not looked at (--quick)";
-	else if (has_problem(human, "image-dirty") && !has_other_errors(human))
+	else if (is_dirty(human) && !has_other_errors(human))
 		safety =
 			"safe; refcounts are behind, as lazy refcounts are after a crash: the "
 			"next QEMU that\n       opens the image for writing counts them anew";

@@ -22,6 +22,17 @@ static const char *const cures[] = {
 	[QCOW2BM_CURE_COPY] = "copy",       [QCOW2BM_CURE_NOBODY] = "nobody",
 };
 
+static const char *const areas[] = {
+	[QCOW2BM_AREA_HEADER] = "header", [QCOW2BM_AREA_DIRECTORY] = "directory",
+	[QCOW2BM_AREA_BITMAP] = "bitmap", [QCOW2BM_AREA_IMAGE] = "image",
+	[QCOW2BM_AREA_GUEST] = "guest",
+};
+
+static bool has(const struct qcow2bm_problem *problem, enum qcow2bm_trait trait)
+{
+	return (problem->traits & trait) != 0;
+}
+
 static json_t *problem_json(const struct qcow2bm_image *image,
 			    const struct qcow2bm_problem *problem)
 {
@@ -29,6 +40,11 @@ static json_t *problem_json(const struct qcow2bm_image *image,
 	json_object_set_new(object, "code", json_string(problem->code));
 	json_object_set_new(object, "severity",
 			    json_string(severities[problem->severity]));
+	json_object_set_new(object, "area", json_string(areas[problem->area]));
+	json_object_set_new(object, "keeps-qemu-out",
+			    json_boolean(has(problem, QCOW2BM_PROBLEM_KEEPS_QEMU_OUT)));
+	json_object_set_new(object, "risks-data",
+			    json_boolean(has(problem, QCOW2BM_PROBLEM_RISKS_DATA)));
 	if (problem->offset != QCOW2BM_NO_OFFSET)
 		json_object_set_new(object, "offset", tool_json_number(problem->offset));
 	if (problem->idx != QCOW2BM_NOT_FOUND) {

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of problems: what each is called, how bad it is and what helps. */
+#ifndef Q2_IMAGE_PROBLEM_TABLE_H
+#define Q2_IMAGE_PROBLEM_TABLE_H
+
+#include "../qcow2bm.h"
+
+/* What can be wrong. Two may have one code, where the same damage wants another cure. */
+enum q2_problem_id {
+	/* The header and its extensions. */
+	Q2_PROBLEM_EXTENSION_LENGTH,
+	Q2_PROBLEM_EXTENSION_SHORT,
+	Q2_PROBLEM_EXTENSION_TYPE,
+	Q2_PROBLEM_EXTENSION_SECOND,
+	Q2_PROBLEM_AUTOCLEAR_LOST,
+	Q2_PROBLEM_AUTOCLEAR_ALONE,
+	Q2_PROBLEM_AUTOCLEAR_ALONE_LEAKS,
+	Q2_PROBLEM_CORRUPT_BIT,
+	Q2_PROBLEM_DIRTY_BIT,
+	Q2_PROBLEM_BACKING_FAR,
+	Q2_PROBLEM_BACKING_FAR_FULL,
+	Q2_PROBLEM_BACKING_TIGHT,
+	/* The directory, and what the extension tells of it. */
+	Q2_PROBLEM_EXTENSION_RESERVED,
+	Q2_PROBLEM_DIRECTORY_COUNT,
+	Q2_PROBLEM_DIRECTORY_SIZE,
+	Q2_PROBLEM_DIRECTORY_PLACE,
+	Q2_PROBLEM_DIRECTORY_RESYNC,
+	Q2_PROBLEM_DIRECTORY_OVERLAP,
+	Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP,
+	Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO,
+	Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH,
+	/* An entry of the directory. */
+	Q2_PROBLEM_ENTRY_LENGTH,
+	Q2_PROBLEM_TYPE,
+	Q2_PROBLEM_FLAGS,
+	Q2_PROBLEM_GRANULARITY,
+	Q2_PROBLEM_GRANULARITY_QEMU,
+	Q2_PROBLEM_NAME_EMPTY,
+	Q2_PROBLEM_NAME_LONG,
+	Q2_PROBLEM_NAME_TWICE,
+	Q2_PROBLEM_NAME_NUL,
+	Q2_PROBLEM_NAME_UTF8,
+	Q2_PROBLEM_EXTRA,
+	Q2_PROBLEM_EXTRA_INCOMPATIBLE,
+	Q2_PROBLEM_EXTRA_NONE,
+	Q2_PROBLEM_PADDING,
+	Q2_PROBLEM_IN_USE_LIVE,
+	Q2_PROBLEM_IN_USE_STALE,
+	Q2_PROBLEM_IN_USE_IDLE,
+	Q2_PROBLEM_IN_USE_UNKNOWN,
+	Q2_PROBLEM_TEMPORARY,
+	/* Its table and data. */
+	Q2_PROBLEM_TABLE_SIZE,
+	Q2_PROBLEM_TABLE_MISALIGNED,
+	Q2_PROBLEM_TABLE_PAST_END,
+	Q2_PROBLEM_TABLE_SHARED,
+	Q2_PROBLEM_TABLE_RESERVED,
+	Q2_PROBLEM_DATA_MISALIGNED,
+	Q2_PROBLEM_DATA_PAST_END,
+	Q2_PROBLEM_TAIL_BITS,
+	Q2_PROBLEM_OVERLAP_METADATA,
+	Q2_PROBLEM_OVERLAP_GUEST,
+	Q2_PROBLEM_OVERLAP_BITMAP,
+	Q2_PROBLEM_OVERLAP_ITSELF,
+	Q2_PROBLEM_REFCOUNT_ZERO,
+	Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS,
+	Q2_PROBLEM_REFCOUNT_HIGH,
+	Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED,
+	/* The image as a whole. */
+	Q2_PROBLEM_FOREIGN_WRITER,
+	Q2_PROBLEM_LEAKED,
+	Q2_PROBLEM_LEAKED_UNSURE,
+	Q2_PROBLEM_LEAKED_SUSPECT,
+	Q2_PROBLEM_LEAKED_UNOWNED,
+	Q2_PROBLEM_LEAKED_UNOWNED_SUSPECT,
+	/* The guest's structures. */
+	Q2_PROBLEM_GUEST_L1_PLACE,
+	Q2_PROBLEM_GUEST_L1_ENTRY,
+	Q2_PROBLEM_GUEST_L2_PLACE,
+	Q2_PROBLEM_GUEST_L2_ENTRY,
+	Q2_PROBLEM_GUEST_DATA_PAST_END,
+	Q2_PROBLEM_GUEST_COPIED,
+	Q2_PROBLEM_GUEST_SNAPSHOTS,
+	Q2_PROBLEM_GUEST_ENCRYPTION,
+	Q2_PROBLEM_GUEST_REFCOUNT_TABLE,
+	Q2_PROBLEM_GUEST_REFCOUNT_LOW,
+	Q2_PROBLEM_GUEST_REFCOUNT_HIGH,
+	Q2_PROBLEMS
+};
+
+enum { Q2_PROBLEM_FIRST_GUEST = Q2_PROBLEM_GUEST_L1_PLACE };
+
+/* What the user is asked where the cure is QCOW2BM_CURE_CHOOSE. */
+enum q2_choice {
+	Q2_CHOICE_NONE,
+	Q2_CHOICE_TRUST, /* whether the bitmaps are right, in spite of this */
+	Q2_CHOICE_NAME,  /* which of the bitmaps with one name stays */
+	Q2_CHOICE_LOST /* whether all are dropped: nothing is found that could be trusted */
+};
+
+/* How a problem goes into qcow2bm_totals.corruptions. */
+enum q2_corruption {
+	Q2_CORRUPTION_NONE, /* not at all, or cluster by cluster during the reference walk */
+	Q2_CORRUPTION_ONE,    /* as one */
+	Q2_CORRUPTION_OVERLAP /* as one, unless the refcounts have told of both owners */
+};
+
+struct q2_problem_kind {
+	const char *code;
+	enum qcow2bm_severity severity;
+	enum qcow2bm_area area;
+	enum qcow2bm_cure cure;
+	enum q2_choice choice;
+	enum q2_corruption corruption;
+	unsigned traits;
+};
+
+/* The row of a problem. */
+const struct q2_problem_kind *q2_problem_table_find(enum q2_problem_id id);
+
+#endif
