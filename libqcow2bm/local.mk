@@ -65,6 +65,8 @@ q2_headers = \
 	libqcow2bm/edit/in_place.h \
 	libqcow2bm/edit/journal.h \
 	libqcow2bm/edit/plan.h \
+	libqcow2bm/edit/states.h \
+	libqcow2bm/edit/switch.h \
 	libqcow2bm/edit/undo.h \
 	libqcow2bm/bitmap/promise.h \
 	libqcow2bm/bitmap/traces.h \
@@ -128,20 +130,27 @@ q2_sources = \
 	libqcow2bm/edit/believed.c \
 	libqcow2bm/edit/carved.c \
 	libqcow2bm/edit/change_refcounts.c \
+	libqcow2bm/edit/changes.c \
 	libqcow2bm/edit/commit.c \
 	libqcow2bm/edit/compute.c \
 	libqcow2bm/edit/content.c \
 	libqcow2bm/edit/doubt.c \
 	libqcow2bm/edit/edit.c \
 	libqcow2bm/edit/entry.c \
+	libqcow2bm/edit/estimate.c \
+	libqcow2bm/edit/gate.c \
 	libqcow2bm/edit/grow_refcounts.c \
 	libqcow2bm/edit/in_place.c \
 	libqcow2bm/edit/journal.c \
+	libqcow2bm/edit/new_state.c \
+	libqcow2bm/edit/phases.c \
 	libqcow2bm/edit/plan.c \
 	libqcow2bm/edit/prove.c \
 	libqcow2bm/edit/release.c \
 	libqcow2bm/edit/settle.c \
+	libqcow2bm/edit/states.c \
 	libqcow2bm/edit/switch.c \
+	libqcow2bm/edit/switch_form.c \
 	libqcow2bm/edit/undo.c \
 	libqcow2bm/edit/undo_room.c \
 	libqcow2bm/bitmap/add.c \

@@ -120,7 +120,7 @@ static enum qcow2bm_code write_batch(const struct batch *batch, const bool *chan
 			entries[i + run] = (first + run) << cluster_bits;
 			run++;
 		}
-		enum qcow2bm_code code = q2_commit_write(
+		enum qcow2bm_code code = q2_gate_write(
 			batch->commit, cluster_words(batch, batch->commit->words, i),
 			first, run, err);
 		if (code != QCOW2BM_OK)
@@ -149,7 +149,7 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 	uint64_t read_bytes = 0;
 	for (uint64_t i = 0; i < clusters; i++)
 		read_bytes += q2_content_read_bytes(content, first + i);
-	enum qcow2bm_code code = q2_commit_ask(commit, err);
+	enum qcow2bm_code code = q2_gate_ask(commit, err);
 	if (code == QCOW2BM_OK)
 		code = add_sources(&batch, changed, err);
 	if (code != QCOW2BM_OK)
@@ -157,9 +157,9 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 	q2_uniform_clear_tail(commit->words, (size_t)clusters * batch.cluster_words,
 			      batch.bits);
 	code = write_batch(&batch, changed, err);
-	commit->result->data_bytes_read += read_bytes;
-	commit->watch->done += read_bytes;
-	return code != QCOW2BM_OK ? code : q2_watch_look(commit->watch, err);
+	commit->result.data_bytes_read += read_bytes;
+	commit->watch.done += read_bytes;
+	return code != QCOW2BM_OK ? code : q2_watch_look(&commit->watch, err);
 }
 
 static enum qcow2bm_code compute_entries(struct q2_commit *commit,
@@ -201,8 +201,8 @@ static enum qcow2bm_code write_table(struct q2_commit *commit, struct q2_content
 	if (encoded == NULL)
 		return q2_fail_memory(err, "a bitmap table");
 	q2_table_encode(content->table, encoded, (uint32_t)content->shape.entries);
-	enum qcow2bm_code code = q2_commit_write(commit, encoded, content->table_first,
-						 content->table_clusters, err);
+	enum qcow2bm_code code = q2_gate_write(commit, encoded, content->table_first,
+					       content->table_clusters, err);
 	free(encoded);
 	return code;
 }

@@ -30,6 +30,9 @@ static enum qcow2bm_code check_known(const struct qcow2bm_image *image,
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the last commit left open what the image holds; open it "
 			       "again");
+	if (image->pending != Q2_PENDING_NOTHING)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "an edit of the image is prepared, but not finished");
 	return QCOW2BM_OK;
 }
 
@@ -73,6 +76,19 @@ enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit,
 	return code == QCOW2BM_OK ? check_known(edit->image, err) : code;
 }
 
+static enum qcow2bm_code check_source(const struct q2_edit_source *source,
+				      struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_generation_check(source->generation,
+						     "a source of bits was staged", err);
+	if (code == QCOW2BM_OK && source->image->pending == Q2_PENDING_SWITCHED)
+		code = q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the image of a source of bits is switched over to another "
+			"state");
+	return code;
+}
+
 enum qcow2bm_code q2_edit_check_sources(const struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err)
 {
@@ -80,8 +96,7 @@ enum qcow2bm_code q2_edit_check_sources(const struct qcow2bm_edit *edit,
 	for (size_t i = 0; i < edit->count; i++) {
 		const struct q2_staged *staged = &edit->staged[i];
 		for (size_t k = 0; code == QCOW2BM_OK && k < staged->source_count; k++)
-			code = q2_generation_check(staged->sources[k].generation,
-						   "a source of bits was staged", err);
+			code = check_source(&staged->sources[k], err);
 	}
 	return code;
 }
@@ -141,17 +156,15 @@ enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **result,
 	edit->image = image;
 	code = q2_edit_restart(edit, err);
 	if (code != QCOW2BM_OK) {
-		qcow2bm_edit_end(edit);
+		q2_edit_forget(edit);
 		return code;
 	}
 	*result = edit;
 	return QCOW2BM_OK;
 }
 
-void qcow2bm_edit_end(struct qcow2bm_edit *edit)
+void q2_edit_forget(struct qcow2bm_edit *edit)
 {
-	if (edit == NULL)
-		return;
 	forget_staged(edit);
 	free(edit);
 }

@@ -95,6 +95,7 @@ struct qcow2bm_edit {
 	struct q2_edit_repair repair;
 	struct q2_edit_layer layer;
 	struct q2_edit_qmp qmp;
+	struct q2_commit *commit; /* prepared, or switched: commit.h; else NULL */
 };
 
 /* Whether there is nothing to do. Asks what q2_plan_list_changes() found. */
@@ -104,7 +105,7 @@ static inline bool q2_edit_is_nothing(const struct qcow2bm_edit *edit)
 }
 
 /* To be asked first by whoever stages, plans or commits. Errors: EINVAL when the image was edited
- * or closed since the edit began, or a commit left open what it holds. */
+ * or closed since the edit began, a commit left open what it holds, or an edit of it is prepared. */
 enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit,
 				struct qcow2bm_error *err);
 
@@ -182,6 +183,9 @@ bool q2_edit_changes_entry(const struct qcow2bm_edit *edit,
 
 /* Whether the staged bitmap differs from its origin in any way. */
 bool q2_edit_is_changed(const struct qcow2bm_edit *edit, const struct q2_staged *staged);
+
+/* Frees the edit, which is not being committed. */
+void q2_edit_forget(struct qcow2bm_edit *edit);
 
 /* Stages anew from the committed directory, forgetting what was staged. Errors: ENOMEM. */
 enum qcow2bm_code q2_edit_restart(struct qcow2bm_edit *edit, struct qcow2bm_error *err);

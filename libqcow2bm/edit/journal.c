@@ -41,6 +41,16 @@ enum qcow2bm_code q2_journal_keep_structures(struct q2_storage *journal,
 	return code;
 }
 
+/* An undo file has an edit whole. */
+static enum qcow2bm_code check_not_pending(const struct qcow2bm_image *image,
+					   struct qcow2bm_error *err)
+{
+	if (image->pending != Q2_PENDING_NOTHING)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "an edit of the image is prepared, but not finished");
+	return QCOW2BM_OK;
+}
+
 enum qcow2bm_code qcow2bm_undo_begin(struct qcow2bm_image *image, const char *path,
 				     struct qcow2bm_error *err)
 {
@@ -50,8 +60,9 @@ enum qcow2bm_code qcow2bm_undo_begin(struct qcow2bm_image *image, const char *pa
 	if (q2_journal_is(image->storage))
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the image has an undo file already");
-	enum qcow2bm_code code =
-		q2_journal_open(&image->storage, image->storage, path, err);
+	enum qcow2bm_code code = check_not_pending(image, err);
+	if (code == QCOW2BM_OK)
+		code = q2_journal_open(&image->storage, image->storage, path, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = q2_journal_keep_structures(image->storage, err);
@@ -65,5 +76,7 @@ enum qcow2bm_code qcow2bm_undo_end(struct qcow2bm_image *image, struct qcow2bm_e
 	if (!q2_journal_is(image->storage))
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the image has no undo file");
-	return q2_journal_end(image->storage, &image->storage, err);
+	enum qcow2bm_code code = check_not_pending(image, err);
+	return code != QCOW2BM_OK ? code
+				  : q2_journal_end(image->storage, &image->storage, err);
 }

@@ -63,6 +63,8 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 			       struct qcow2bm_error *err);
 void q2_plan_free(struct q2_plan *plan);
 
+/* ---- changes.c ---- */
+
 /* Fills edit->changed. Errors: ENOMEM. */
 enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err);

@@ -36,7 +36,7 @@ static enum qcow2bm_code add_old_refcount_table(const struct q2_commit *commit,
 						struct q2_clusters *set,
 						struct qcow2bm_error *err)
 {
-	const struct q2_clusters *old = &commit->plan->old_table;
+	const struct q2_clusters *old = &commit->plan.old_table;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; commit->table_replaced && code == QCOW2BM_OK && i < old->count;
 	     i++)
@@ -47,7 +47,7 @@ static enum qcow2bm_code add_old_refcount_table(const struct q2_commit *commit,
 /* All that a refcount table that was replaced had. */
 static uint64_t count_old_refcount_table(const struct q2_commit *commit)
 {
-	const struct q2_plan *plan = commit->plan;
+	const struct q2_plan *plan = &commit->plan;
 	return commit->table_replaced
 		       ? q2_clusters_total(&plan->old_table) + plan->old_table_unproven
 		       : 0;
@@ -55,9 +55,9 @@ static uint64_t count_old_refcount_table(const struct q2_commit *commit)
 
 static void tell_leaks(struct q2_commit *commit, uint64_t leaked, const char *reason)
 {
-	struct qcow2bm_result *result = commit->result;
+	struct qcow2bm_result *result = &commit->result;
 	result->leaked_clusters += leaked;
-	if (leaked != 0 || commit->plan->has_lost_table)
+	if (leaked != 0 || commit->plan.has_lost_table)
 		snprintf(result->leak_reason, sizeof(result->leak_reason), "%.255s",
 			 reason);
 }
@@ -66,9 +66,9 @@ static void tell_leaks(struct q2_commit *commit, uint64_t leaked, const char *re
 static uint64_t count_leaked(struct q2_commit *commit, struct q2_clusters *set)
 {
 	uint64_t all = q2_clusters_total(set);
-	commit->plan->refcounts.block_idx = UINT64_MAX;
+	commit->plan.refcounts.block_idx = UINT64_MAX;
 	if (q2_clusters_sort(set, NULL, NULL) != QCOW2BM_OK ||
-	    q2_refcounts_keep_ones(&commit->plan->refcounts, set, NULL) != QCOW2BM_OK)
+	    q2_refcounts_keep_ones(&commit->plan.refcounts, set, NULL) != QCOW2BM_OK)
 		return all;
 	return q2_clusters_total(set);
 }
@@ -76,7 +76,7 @@ static uint64_t count_leaked(struct q2_commit *commit, struct q2_clusters *set)
 static void punch_holes(struct q2_commit *commit, const struct q2_clusters *set)
 {
 	unsigned cluster_bits = commit->image->header.cluster_bits;
-	if (commit->options->flags & QCOW2BM_COMMIT_NO_DISCARD)
+	if (commit->options.flags & QCOW2BM_COMMIT_NO_DISCARD)
 		return;
 	/* A hole saves room and is no promise: what cannot be punched stays as it is. */
 	for (size_t i = 0; i < set->count; i++)
@@ -101,7 +101,7 @@ static enum qcow2bm_code free_leaked(struct q2_plan *plan, struct qcow2bm_error 
 /* An undo file wants the bytes of what is about to be free, before anybody can write there. */
 static enum qcow2bm_code keep_owned(struct q2_commit *commit, struct qcow2bm_error *err)
 {
-	const struct q2_clusters *owned = &commit->plan->provable;
+	const struct q2_clusters *owned = &commit->plan.provable;
 	unsigned cluster_bits = commit->image->header.cluster_bits;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < owned->count; i++)
@@ -113,7 +113,7 @@ static enum qcow2bm_code keep_owned(struct q2_commit *commit, struct qcow2bm_err
 
 void q2_release(struct q2_commit *commit)
 {
-	struct q2_plan *plan = commit->plan;
+	struct q2_plan *plan = &commit->plan;
 	struct q2_clusters used = {0};
 	struct qcow2bm_error err = {0};
 	if (plan->is_header_alone) {
@@ -165,13 +165,13 @@ void q2_release(struct q2_commit *commit)
 	}
 	/* The holes must not come before the refcounts: they are the guest's as soon as the
 	 * clusters are free, and QEMU may use them then. */
-	code = q2_commit_sync(commit, &err);
+	code = q2_gate_sync(commit, &err);
 	if (code != QCOW2BM_OK) {
 		/* What reads as lowered now may not be on disk. */
 		tell_leaks(commit, q2_clusters_total(&plan->provable), err.sentence);
 		return;
 	}
-	commit->result->released_clusters = q2_clusters_total(&plan->provable);
+	commit->result.released_clusters = q2_clusters_total(&plan->provable);
 	punch_holes(commit, &plan->provable);
 }
 
@@ -180,7 +180,7 @@ static enum qcow2bm_code collect_reserve(struct q2_commit *commit,
 					 struct q2_clusters *reserve,
 					 struct qcow2bm_error *err)
 {
-	const struct q2_plan *plan = commit->plan;
+	const struct q2_plan *plan = &commit->plan;
 	struct q2_clusters structures = {0};
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < plan->alloc.taken.count; i++)
@@ -199,23 +199,23 @@ static enum qcow2bm_code collect_reserve(struct q2_commit *commit,
 /* What at most stays counted of a reserve that there was no memory to collect. */
 static uint64_t count_uncollected(struct q2_commit *commit)
 {
-	const struct q2_plan *plan = commit->plan;
+	const struct q2_plan *plan = &commit->plan;
 	uint64_t leaked =
 		count_leaked(commit, &commit->written) + count_old_refcount_table(commit);
 	bool is_hidden = commit->growth_started && !plan->growth.may_be_seen;
 	return is_hidden ? leaked + q2_grow_refcounts_clusters(&plan->growth) : leaked;
 }
 
-void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
+void q2_release_reserve(struct q2_commit *commit)
 {
-	struct q2_refcounts *refcounts = &commit->plan->refcounts;
+	struct q2_refcounts *refcounts = &commit->plan.refcounts;
 	struct q2_clusters reserve = {0};
 	struct qcow2bm_error err = {0};
-	if (!commit->is_prepared && !commit->growth_started)
+	if (!commit->gate_is_open && !commit->growth_started)
 		return;
 	refcounts->block_idx = UINT64_MAX;
 	/* While the header may name the new directory, its clusters must stay counted. */
-	enum qcow2bm_code code = q2_switch_undo(plan, commit, &err);
+	enum qcow2bm_code code = q2_switch_take_back(commit, &err);
 	if (code == QCOW2BM_OK)
 		code = collect_reserve(commit, &reserve, &err);
 	bool is_collected = code == QCOW2BM_OK;
@@ -224,18 +224,18 @@ void q2_release_reserve(struct q2_commit *commit, struct q2_switch *plan)
 	if (code == QCOW2BM_OK)
 		code = q2_change_refcounts(refcounts, &reserve, Q2_CHANGE_LOWER, &err);
 	if (code == QCOW2BM_OK && commit->image->storage->can_grow &&
-	    !commit->plan->growth.may_be_seen)
+	    !commit->plan.growth.may_be_seen)
 		code = q2_storage_resize(commit->image->storage,
 					 commit->image->file_bytes, &err);
 	if (code == QCOW2BM_OK)
-		code = q2_commit_sync(commit, &err);
+		code = q2_gate_sync(commit, &err);
 	if (code != QCOW2BM_OK)
 		tell_leaks(commit,
 			   is_collected ? count_leaked(commit, &reserve)
 					: count_uncollected(commit),
 			   err.sentence);
-	if (commit->plan->growth.may_be_seen && !commit->is_prepared)
-		tell_leaks(commit, q2_grow_refcounts_clusters(&commit->plan->growth),
+	if (commit->plan.growth.may_be_seen && !commit->gate_is_open)
+		tell_leaks(commit, q2_grow_refcounts_clusters(&commit->plan.growth),
 			   "new refcount structures may be the image's or not");
 	q2_clusters_free(&reserve);
 }

@@ -41,21 +41,18 @@ static enum qcow2bm_code rewrite_switch(const struct qcow2bm_image *image,
 	return rewrite_sectors(image, q2_max_u64(off, Q2_SWITCH_MAX_BYTES), end, err);
 }
 
-enum qcow2bm_code q2_settle(const struct qcow2bm_image *image,
-			    struct qcow2bm_result *result, struct qcow2bm_error *err)
+enum qcow2bm_code q2_settle(struct q2_commit *commit, struct qcow2bm_error *err)
 {
 	struct qcow2bm_error first = {0};
-	enum qcow2bm_code code = rewrite_switch(image, &first);
-	if (code == QCOW2BM_OK) {
-		result->syncs++;
-		code = q2_storage_sync(image->storage, &first);
-	}
+	enum qcow2bm_code code = rewrite_switch(commit->image, &first);
+	if (code == QCOW2BM_OK)
+		code = q2_gate_sync(commit, &first);
 	if (code != QCOW2BM_OK)
-		return q2_fail(err, QCOW2BM_EUNKNOWN, first.offset,
-			       "outcome unknown: %.300s; the image has this state "
-			       "already, but perhaps not on stable storage; look again "
-			       "when the disk works",
-			       first.sentence);
-	result->switched = true;
+		return q2_fail_for(
+			err, QCOW2BM_EUNKNOWN, &first,
+			"outcome unknown: %.300s; the image has this state "
+			"already, but perhaps not on stable storage; look again "
+			"when the disk works",
+			first.sentence);
 	return QCOW2BM_OK;
 }

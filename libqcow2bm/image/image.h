@@ -47,6 +47,13 @@ struct q2_directory {
 	bool is_contested; /* a bitmap has its clusters, too */
 };
 
+/* How far the commit of an edit has come that others must wait for. */
+enum q2_pending {
+	Q2_PENDING_NOTHING,
+	Q2_PENDING_PREPARED,
+	Q2_PENDING_SWITCHED /* the old directory is still what this struct knows */
+};
+
 struct qcow2bm_image {
 	struct q2_storage *storage;
 	uint64_t file_bytes;
@@ -61,6 +68,7 @@ struct qcow2bm_image {
 	bool has_bitmaps_extension;
 	bool has_second_extension;
 	bool must_reopen; /* what a commit left behind is not known: it must be opened anew */
+	enum q2_pending pending;
 	bool is_tolerant; /* opened with QCOW2BM_OPEN_DAMAGED */
 	struct q2_damage *damages;
 	size_t damage_count;

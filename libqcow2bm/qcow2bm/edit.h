@@ -29,7 +29,8 @@ enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **edit,
 				     struct qcow2bm_image *image,
 				     struct qcow2bm_error *err);
 
-/* Forgets the edit, committed or not. NULL is allowed. Crash: changes nothing. */
+/* Forgets the edit, committed or not. One that is prepared is rolled back, one that is switched is
+ * finished, while its image is open. NULL is allowed. Crash: as those. */
 void qcow2bm_edit_end(struct qcow2bm_edit *edit);
 
 /*
@@ -268,6 +269,55 @@ enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
 				      struct qcow2bm_result *result,
 				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err);
+
+/*
+ * The same in four phases, so that several images can be prepared before the first is switched over:
+ * prepare, switch, finish; or prepare, roll back. From the first to the last phase nothing else may be
+ * staged on the image, planned or committed, nor an undo file begun or ended: EINVAL. The image object
+ * describes the old state until the edit is finished. `result` (NULL allowed) has all figures so far.
+ */
+
+/*
+ * All of a commit that can fail: plans, reserves and writes new clusters, SYNC. What fails is rolled
+ * back, and the edit is as it was. The watch is asked here, and told of
+ * progress until the edit is finished or rolled back. A source in another image is read here,
+ * once: that image may then be switched over, too. Errors: those of qcow2bm_edit_commit() but EUNKNOWN;
+ * EINVAL also when another edit of the image is prepared, or a source's image is switched over and not
+ * finished. Crash: the old state, at most with leaked clusters.
+ */
+enum qcow2bm_code qcow2bm_edit_prepare(struct qcow2bm_edit *edit,
+				       const struct qcow2bm_commit_options *options,
+				       struct qcow2bm_result *result,
+				       const struct qcow2bm_watch *watch,
+				       struct qcow2bm_error *err);
+
+/*
+ * Switches the image over with the write of one sector, SYNC. Errors: EINVAL when the edit is not
+ * prepared, or its image is closed; EUNKNOWN: both states are whole on disk, the commit is over, and
+ * the image must be opened anew. Crash: the old state or the new, at most with leaked clusters.
+ */
+enum qcow2bm_code qcow2bm_edit_switch(struct qcow2bm_edit *edit,
+				      struct qcow2bm_result *result,
+				      struct qcow2bm_error *err);
+
+/*
+ * Releases what nothing refers to any more, SYNC, punches holes; what could not be released is in
+ * leaked_clusters. Afterwards the image object describes the new state, and the edit is empty. Errors:
+ * EINVAL when the edit is not switched, or its image is closed. Crash: the new state, at most with
+ * leaked clusters.
+ */
+enum qcow2bm_code qcow2bm_edit_finish(struct qcow2bm_edit *edit,
+				      struct qcow2bm_result *result,
+				      struct qcow2bm_error *err);
+
+/*
+ * Takes back what was prepared; what could not be taken back is in leaked_clusters. The edit is as it
+ * was before, and can be prepared again. Errors: EINVAL when the edit is not prepared, or is switched,
+ * or its image is closed. Crash: the old state, at most with leaked clusters.
+ */
+enum qcow2bm_code qcow2bm_edit_roll_back(struct qcow2bm_edit *edit,
+					 struct qcow2bm_result *result,
+					 struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

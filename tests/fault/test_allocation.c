@@ -55,8 +55,8 @@ static void run_edit(struct run *run, struct trial *trial, uint64_t at, uint64_t
 	memory_faults.at = at;
 	memory_faults.until = until;
 	memory_faults.is_on = true;
-	run->code =
-		edit_case_run_with(storage, other, edit, NULL, &run->result, &run->err);
+	run->code = edit_case_run_with(storage, other, edit, qcow2bm_edit_commit, NULL,
+				       &run->result, &run->err);
 	memory_faults.is_on = false;
 	run->calls = memory_faults.calls;
 	run->failures = memory_faults.failures;

@@ -2,7 +2,6 @@
 /* One edit, recorded, and the judgement of every state that a power cut can leave of it. */
 #include "crash_trial.h"
 
-#include "edit_cases.h"
 #include "image/image.h"
 
 #include <inttypes.h>
@@ -328,8 +327,10 @@ enum qcow2bm_code crash_trial_record(struct crash_trial *trial,
 		record_storage_open(edit_case_storage(trial->image, &file), &trial->log);
 	if (trouble != NULL)
 		storage = fault_storage_open(storage, &trouble->plan);
-	enum qcow2bm_code code = edit_case_run(
-		storage, trial->edit, trouble == NULL ? NULL : &watch, &result, &err);
+	enum qcow2bm_code code = edit_case_run_by(
+		storage, trial->edit,
+		trial->commit == NULL ? qcow2bm_edit_commit : trial->commit,
+		trouble == NULL ? NULL : &watch, &result, &err);
 	memory_file_free(&file);
 	trial->switched_at = SIZE_MAX;
 	if (!trial->must_stay_old)

@@ -4,6 +4,7 @@
 #define TESTS_CRASH_TRIAL_H
 
 #include "crash_states.h"
+#include "edit_cases.h"
 #include "fault_storage.h"
 #include "strict_reader.h"
 
@@ -29,6 +30,7 @@ struct crash_trial {
 	/* Set by the caller. */
 	const char *image, *edit; /* as in edit_cases.h */
 	const char *what;         /* more words for the messages, or NULL */
+	edit_case_commit *commit; /* how the recorded run commits; NULL: at once */
 	bool must_stay_old;  /* the edit fails, and no state may have the new bitmaps */
 	bool may_do_nothing; /* the new bitmaps may be the old ones */
 	crash_fn *each;      /* is shown every state that was judged as sound, or NULL */

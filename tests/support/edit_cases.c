@@ -536,8 +536,8 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *
 	abort();
 }
 
-static enum qcow2bm_code stage_all(struct qcow2bm_edit *edit, struct qcow2bm_image *other,
-				   const char *words, struct qcow2bm_error *err)
+enum qcow2bm_code edit_case_stage(struct qcow2bm_edit *edit, struct qcow2bm_image *other,
+				  const char *words, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
 	while (code == QCOW2BM_OK && words != NULL) {
@@ -556,6 +556,7 @@ struct qcow2bm_image *edit_case_other(const char *edit, struct memory_file *file
 
 enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 				     struct qcow2bm_image *other, const char *edit,
+				     edit_case_commit *commit,
 				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_result *result,
 				     struct qcow2bm_error *err)
@@ -567,11 +568,26 @@ enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 	if (code == QCOW2BM_OK)
 		code = qcow2bm_edit_begin(&staged, image, err);
 	if (code == QCOW2BM_OK)
-		code = stage_all(staged, other, edit, err);
+		code = edit_case_stage(staged, other, edit, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(staged, NULL, result, watch, err);
+		code = commit(staged, NULL, result, watch, err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(image);
+	return code;
+}
+
+enum qcow2bm_code edit_case_run_by(struct q2_storage *storage, const char *edit,
+				   edit_case_commit *commit,
+				   const struct qcow2bm_watch *watch,
+				   struct qcow2bm_result *result,
+				   struct qcow2bm_error *err)
+{
+	struct memory_file other_file = {0};
+	struct qcow2bm_image *other = edit_case_other(edit, &other_file);
+	enum qcow2bm_code code =
+		edit_case_run_with(storage, other, edit, commit, watch, result, err);
+	qcow2bm_image_close(other);
+	memory_file_free(&other_file);
 	return code;
 }
 
@@ -579,11 +595,5 @@ enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
 				const struct qcow2bm_watch *watch,
 				struct qcow2bm_result *result, struct qcow2bm_error *err)
 {
-	struct memory_file other_file = {0};
-	struct qcow2bm_image *other = edit_case_other(edit, &other_file);
-	enum qcow2bm_code code =
-		edit_case_run_with(storage, other, edit, watch, result, err);
-	qcow2bm_image_close(other);
-	memory_file_free(&other_file);
-	return code;
+	return edit_case_run_by(storage, edit, qcow2bm_edit_commit, watch, result, err);
 }

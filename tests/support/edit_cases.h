@@ -26,17 +26,36 @@ bool edit_case_image(const char *image, struct memory_file *file);
  * says so, a regular file else. */
 struct q2_storage *edit_case_storage(const char *image, struct memory_file *file);
 
-/* Opens the image in `storage`, which it closes, and does the edit. `options` may be NULL. */
+/* Opens the image in `storage`, which it closes, and does the edit. `watch` may be NULL. */
 enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
 				const struct qcow2bm_watch *watch,
 				struct qcow2bm_result *result, struct qcow2bm_error *err);
 
+/* How what is staged is committed: qcow2bm_edit_commit(), or by its phases. */
+typedef enum qcow2bm_code edit_case_commit(struct qcow2bm_edit *edit,
+					   const struct qcow2bm_commit_options *options,
+					   struct qcow2bm_result *result,
+					   const struct qcow2bm_watch *watch,
+					   struct qcow2bm_error *err);
+
+/* edit_case_run() in another way. */
+enum qcow2bm_code edit_case_run_by(struct q2_storage *storage, const char *edit,
+				   edit_case_commit *commit,
+				   const struct qcow2bm_watch *watch,
+				   struct qcow2bm_result *result,
+				   struct qcow2bm_error *err);
+
+/* Stages the operations; `other` is what "merge-from" reads. */
+enum qcow2bm_code edit_case_stage(struct qcow2bm_edit *edit, struct qcow2bm_image *other,
+				  const char *words, struct qcow2bm_error *err);
+
 /* The other image of "merge-from", NULL for an edit without; *file keeps its bytes. */
 struct qcow2bm_image *edit_case_other(const char *edit, struct memory_file *file);
 
-/* edit_case_run() with that, which stays open. */
+/* edit_case_run_by() with that, which stays open. */
 enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 				     struct qcow2bm_image *other, const char *edit,
+				     edit_case_commit *commit,
 				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_result *result,
 				     struct qcow2bm_error *err);

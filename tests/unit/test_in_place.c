@@ -306,6 +306,7 @@ static void a_damaged_directory_is_not_rearranged(void **state)
 }
 
 static enum qcow2bm_code run_on_full_disk(struct one_edit *edit, stage_fn *stage,
+					  const struct qcow2bm_watch *watch,
 					  int sys_errno, bool from_then_on)
 {
 	struct qcow2bm_image *image;
@@ -323,7 +324,7 @@ static enum qcow2bm_code run_on_full_disk(struct one_edit *edit, stage_fn *stage
 	assert_int_equal(stage(staged, NULL), QCOW2BM_OK);
 	memset(&edit->err, 0, sizeof(edit->err));
 	enum qcow2bm_code code =
-		qcow2bm_edit_commit(staged, NULL, &edit->result, NULL, &edit->err);
+		qcow2bm_edit_commit(staged, NULL, &edit->result, watch, &edit->err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(image);
 	return code;
@@ -339,7 +340,7 @@ static void a_full_file_system_is_found_while_writing(void **state)
 		build_full(&edit, 3);
 		wanted = names[0];
 		enum qcow2bm_code code =
-			run_on_full_disk(&edit, delete_wanted, errors[i], false);
+			run_on_full_disk(&edit, delete_wanted, NULL, errors[i], false);
 		assert_int_equal(code, errors[i] == EIO ? QCOW2BM_ESYSTEM : QCOW2BM_OK);
 		if (errors[i] != EIO) {
 			/* Its tables were released, the directory is where it was. */
@@ -394,13 +395,22 @@ static void a_second_try_tells_how_it_ended(void **state)
 	struct one_edit edit;
 	build_full(&edit, 3);
 	wanted = names[0];
-	assert_int_equal(run_on_full_disk(&edit, disable_wanted, ENOSPC, true),
+	assert_int_equal(run_on_full_disk(&edit, disable_wanted, NULL, ENOSPC, true),
 			 QCOW2BM_EUNKNOWN);
 	assert_non_null(strstr(edit.err.sentence, "outcome unknown"));
 	one_edit_free(&edit);
 	build_full(&edit, 3);
-	assert_int_equal(run_on_full_disk(&edit, delete_wanted, ENOSPC, true),
+	assert_int_equal(run_on_full_disk(&edit, delete_wanted, NULL, ENOSPC, true),
 			 QCOW2BM_ESYSTEM);
+	one_edit_free(&edit);
+	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
+	watch.interrupted = wants_to_stop;
+	watch.opaque = &edit;
+	build_full(&edit, 3);
+	memory_file_fill(&edit.before, edit.file.bytes, edit.file.length);
+	assert_int_equal(run_on_full_disk(&edit, delete_wanted, &watch, ENOSPC, false),
+			 QCOW2BM_EINTERRUPTED);
+	assert_non_null(strstr(edit.err.sentence, "interrupted"));
 	one_edit_free(&edit);
 }
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an edit changes, bitmap by bitmap. */
+#include <stdlib.h>
+
+#include "../base/error.h"
+#include "plan.h"
+
+enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
+				       struct qcow2bm_error *err)
+{
+	free(edit->changed);
+	edit->changed_count = 0;
+	edit->changed = malloc((edit->count + 1) * sizeof(*edit->changed));
+	if (edit->changed == NULL)
+		return q2_fail_memory(err, "an edit");
+	for (size_t i = 0; i < edit->count; i++)
+		if (q2_edit_is_changed(edit, &edit->staged[i]))
+			edit->changed[edit->changed_count++] = i;
+	return QCOW2BM_OK;
+}
+
+static size_t count_bitmaps(const struct q2_staged *staged)
+{
+	size_t count = staged->keeps_bits;
+	for (size_t i = 0; i < staged->source_count; i++)
+		count += staged->sources[i].kind == Q2_EDIT_BITMAP ||
+			 staged->sources[i].kind == Q2_EDIT_CARVED;
+	return count;
+}
+
+void qcow2bm_edit_change(const struct qcow2bm_edit *edit, size_t idx,
+			 struct qcow2bm_change *change)
+{
+	*change = (struct qcow2bm_change){.kind = QCOW2BM_CHANGE_NONE};
+	if (q2_edit_enter(edit, NULL) != QCOW2BM_OK || idx >= edit->changed_count)
+		return;
+	const struct q2_staged *staged = &edit->staged[edit->changed[idx]];
+	*change = (struct qcow2bm_change){
+		.kind = QCOW2BM_CHANGE_UPDATE,
+		.granularity_bits = staged->granularity_bits,
+		.enabled = staged->flags & Q2_DIRECTORY_FLAG_AUTO,
+		.content_changed = q2_edit_changes_content(staged),
+		.sources = count_bitmaps(staged),
+		.recovered = staged->is_recovered,
+		.promise = staged->promise,
+	};
+	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED) {
+		const struct q2_directory_entry *entry =
+			&edit->image->directory.bitmaps[staged->committed_idx].entry;
+		change->old_name = (const char *)entry->name;
+		change->old_name_bytes = entry->name_bytes;
+		change->flag_changed =
+			(staged->flags ^ entry->flags) & Q2_DIRECTORY_FLAG_AUTO;
+	} else {
+		change->kind = QCOW2BM_CHANGE_ADD;
+	}
+	if (staged->is_deleted)
+		change->kind = QCOW2BM_CHANGE_DELETE;
+	else
+		change->new_name =
+			(const char *)q2_edit_name(edit, staged, &change->new_name_bytes);
+}
