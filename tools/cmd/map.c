@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm map: the extents of one bitmap. */
+#include "../report/extents.h"
 #include "../term/command.h"
-#include "../term/decimal.h"
 #include "../term/image.h"
 #include "../term/message.h"
 #include "../term/name.h"
 #include "../term/operand.h"
 #include "../term/options.h"
-#include "../term/output.h"
 #include "../term/size.h"
-#include "../term/stream.h"
-
-#include <inttypes.h>
-#include <stdlib.h>
+#include "../term/text.h"
 
 struct map {
 	struct tool_options options;
@@ -21,118 +17,14 @@ struct map {
 	uint64_t start, length;
 	struct qcow2bm_image *image;
 	size_t idx;
-	struct tool_stream stream;
-	bool begun;       /* JSON: an extent stands before the next one */
-	uint64_t sums[2]; /* bytes clean and dirty */
 };
 
-static int add_sum(void *opaque, const struct qcow2bm_extent *extent)
+static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
+				      void *fn_opaque, struct qcow2bm_error *err)
 {
-	struct map *map = opaque;
-	map->sums[extent->dirty] += extent->length;
-	return 0;
-}
-
-/* As nbdinfo prints it, byte for byte. */
-static int put_json(void *opaque, const struct qcow2bm_extent *extent)
-{
-	struct map *map = opaque;
-	if (map->stream.overflowed)
-		return 0; /* it is printed in a second pass */
-	char *p = tool_stream_reserve(&map->stream);
-	p = map->begun ? tool_stream_put(p, ",\n{ \"offset\": ")
-		       : tool_stream_put(p, "{ \"offset\": ");
-	p = tool_decimal_put(p, extent->start);
-	p = tool_stream_put(p, ", \"length\": ");
-	p = tool_decimal_put(p, extent->length);
-	p = extent->dirty
-		    ? tool_stream_put(p, ", \"type\": 1, \"description\": \"dirty\"}")
-		    : tool_stream_put(p, ", \"type\": 0, \"description\": \"clean\"}");
-	tool_stream_advance(&map->stream, p);
-	map->begun = true;
-	return map->stream.status;
-}
-
-static int put_human(void *opaque, const struct qcow2bm_extent *extent)
-{
-	struct map *map = opaque;
-	if (map->stream.overflowed)
-		return 0; /* it is printed in a second pass */
-	if (!extent->dirty)
-		return 0;
-	char *p = tool_stream_reserve(&map->stream);
-	p = tool_decimal_put_padded(p, extent->start, 20);
-	p = tool_decimal_put_padded(p, extent->length, 21);
-	*p++ = '\n';
-	tool_stream_advance(&map->stream, p);
-	return map->stream.status;
-}
-
-/* Makes the whole output once, into the stream. */
-static enum qcow2bm_code pass(struct map *map, struct qcow2bm_error *err)
-{
-	bool json = map->options.json;
-	char *p = tool_stream_reserve(&map->stream);
-	p = json ? tool_stream_put(p, "[\n")
-		 : tool_stream_put(p, "              OFFSET               LENGTH\n");
-	tool_stream_advance(&map->stream, p);
-	map->begun = false;
-	enum qcow2bm_code code = qcow2bm_bitmap_extents(
-		map->image, map->idx, map->start, map->length, QCOW2BM_READ_UNTRUSTED,
-		json ? put_json : put_human, map, NULL, err);
-	if (code != QCOW2BM_OK || !json)
-		return code;
-	p = tool_stream_reserve(&map->stream);
-	p = map->begun ? tool_stream_put(p, "\n]\n") : tool_stream_put(p, "]\n");
-	tool_stream_advance(&map->stream, p);
-	return code;
-}
-
-static int print_extents(struct map *map, const char *filename)
-{
-	struct qcow2bm_error err = {0};
-	enum qcow2bm_code code = pass(map, &err);
-	if (code == QCOW2BM_OK && map->stream.overflowed) {
-		tool_stream_start_printing(&map->stream);
-		code = pass(map, &err);
-	}
-	if (code == QCOW2BM_OK)
-		return tool_stream_finish(&map->stream);
-	int status = code == QCOW2BM_ESTOPPED ? map->stream.status
-					      : tool_message_fail(filename, &err);
-	free(map->stream.bytes);
-	return status;
-}
-
-static int print_totals(struct map *map, const char *filename)
-{
-	static const char *const words[] = {"clean", "dirty"};
-	struct qcow2bm_error err = {0};
-	if (qcow2bm_bitmap_extents(map->image, map->idx, map->start, map->length,
-				   QCOW2BM_READ_UNTRUSTED, add_sum, map, NULL,
-				   &err) != QCOW2BM_OK)
-		return tool_message_fail(filename, &err);
-	bool json = map->options.json;
-	struct tool_text text = {0};
-	double all = (double)(map->sums[0] + map->sums[1]);
-	tool_text_print(&text, "%s", json ? "[\n" : "");
-	for (int type = 0; type < 2; type++) {
-		uint64_t sum = map->sums[type];
-		double percent = 100.0 * (double)sum / all;
-		if (sum == 0)
-			continue;
-		if (!json)
-			tool_text_print(&text, "%10" PRIu64 " %5.1f%% %3d %s\n", sum,
-					percent, type, words[type]);
-		else
-			tool_text_print(&text,
-					"%s{ \"size\": %" PRIu64 ", \"percent\": %g, "
-					"\"type\": %d, \"description\": \"%s\" }",
-					text.used > 2 ? ",\n" : "", sum, percent, type,
-					words[type]);
-	}
-	tool_text_print(&text, "%s", json ? "\n]\n" : "");
-	return tool_output_text(&text);
+	const struct map *map = opaque;
+	return qcow2bm_bitmap_extents(map->image, map->idx, map->start, map->length,
+				      QCOW2BM_READ_UNTRUSTED, fn, fn_opaque, NULL, err);
 }
 
 /* Why the bits are not to be trusted, and what to do then; false: they are. */
@@ -197,8 +89,8 @@ static int map_bitmap(struct map *map, const char *filename, const char *name)
 	} else {
 		status = judge(map, filename, name);
 		if (status == TOOL_EXIT_DONE)
-			status = map->totals ? print_totals(map, filename)
-					     : print_extents(map, filename);
+			status = tool_extents_print(read_extents, map, filename,
+						    map->options.json, map->totals);
 	}
 	tool_operand_free(&operand);
 	qcow2bm_image_close(map->image);
