@@ -18,6 +18,8 @@ tools_sources = \
 	tools/cmd/finish.c \
 	tools/cmd/finish.h \
 	tools/cmd/info.c \
+	tools/cmd/layers.c \
+	tools/cmd/layers.h \
 	tools/cmd/list.c \
 	tools/cmd/map.c \
 	tools/cmd/merge.c \

@@ -45,7 +45,7 @@ static unsigned find_granularity(const struct qcow2bm_chain *chain)
 static enum qcow2bm_code open_one(struct q2_union *u, struct qcow2bm_chain *chain,
 				  size_t idx, struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = q2_union_open(
+	enum qcow2bm_code code = q2_union_open_checkpoints(
 		u, chain, idx, 1, Q2_UNION_UNTRUSTED | Q2_UNION_NO_TAIL, err);
 	if (code == QCOW2BM_OK)
 		q2_union_set_granularity(u, find_granularity(chain));

@@ -31,20 +31,21 @@ static enum qcow2bm_code admit(const struct q2_layer *layer, size_t idx, unsigne
 	return q2_soundness_admit(layer->image, idx, 0, true, err);
 }
 
-static enum qcow2bm_code add(struct q2_union *u, const struct q2_layer *layer, size_t idx,
-			     unsigned flags, struct qcow2bm_error *err)
+static enum qcow2bm_code add(struct q2_union *u, struct qcow2bm_chain *chain,
+			     const struct qcow2bm_layer_bitmap *bitmap, unsigned flags,
+			     struct qcow2bm_error *err)
 {
-	if (u->count == u->room) {
-		size_t room = u->room == 0 ? 8 : 2 * u->room;
-		struct q2_source *grown = realloc(u->sources, room * sizeof(*grown));
-		if (grown == NULL)
-			return q2_fail_memory(err, "the bitmaps of the layers");
-		u->sources = grown;
-		u->room = room;
-	}
-	enum qcow2bm_code code = admit(layer, idx, flags, err);
+	const struct q2_layer *layer = bitmap->layer_idx < chain->layer_count
+					       ? &chain->layers[bitmap->layer_idx]
+					       : NULL;
+	if (layer == NULL || layer->image == NULL ||
+	    bitmap->idx >= layer->image->directory.count)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "there is no bitmap of this number in this layer");
+	enum qcow2bm_code code = admit(layer, bitmap->idx, flags, err);
 	if (code == QCOW2BM_OK)
-		code = q2_source_open(&u->sources[u->count], layer->image, idx, err);
+		code = q2_source_open(&u->sources[u->count], layer->image, bitmap->idx,
+				      err);
 	u->count += code == QCOW2BM_OK;
 	return code;
 }
@@ -74,42 +75,52 @@ void q2_union_set_granularity(struct q2_union *u, unsigned granularity_bits)
 	u->bits = q2_shift_up(u->virtual_bytes, granularity_bits);
 }
 
-static enum qcow2bm_code open_sources(struct q2_union *u, struct qcow2bm_chain *chain,
-				      size_t first, size_t count, unsigned flags,
-				      struct qcow2bm_error *err)
-{
-	size_t lowest = 0;
-	for (size_t layer = 0; layer < chain->layer_count; layer++) {
-		for (size_t i = first; i < first + count; i++) {
-			size_t idx = chain->checkpoints[i].bitmaps[layer];
-			if (idx == QCOW2BM_NOT_FOUND)
-				continue;
-			enum qcow2bm_code code =
-				add(u, &chain->layers[layer], idx, flags, err);
-			if (code != QCOW2BM_OK)
-				return code;
-			lowest = layer;
-		}
-	}
-	u->changed_from =
-		flags & Q2_UNION_NO_TAIL ? UINT64_MAX : find_tail(chain, lowest);
-	return QCOW2BM_OK;
-}
-
 enum qcow2bm_code q2_union_open(struct q2_union *u, struct qcow2bm_chain *chain,
-				size_t first, size_t count, unsigned flags,
-				struct qcow2bm_error *err)
+				const struct qcow2bm_layer_bitmap *bitmaps, size_t count,
+				unsigned flags, struct qcow2bm_error *err)
 {
 	*u = (struct q2_union){.virtual_bytes = chain->layers[0].virtual_bytes,
 			       .granularity_bits = Q2_DIRECTORY_MIN_GRANULARITY_BITS};
+	u->sources = malloc((count + 1) * sizeof(*u->sources));
 	u->words = malloc(WINDOW_WORDS * sizeof(uint64_t));
 	u->other = malloc(WINDOW_WORDS * sizeof(uint64_t));
 	u->scratch = malloc(Q2_CONVERT_WORDS * sizeof(uint64_t));
-	if (u->words == NULL || u->other == NULL || u->scratch == NULL)
+	if (u->sources == NULL || u->words == NULL || u->other == NULL ||
+	    u->scratch == NULL)
 		return q2_fail_memory(err, "the bits of several bitmaps");
-	enum qcow2bm_code code = open_sources(u, chain, first, count, flags, err);
+	size_t lowest = 0;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < count; i++) {
+		code = add(u, chain, &bitmaps[i], flags, err);
+		if (code == QCOW2BM_OK && bitmaps[i].layer_idx > lowest)
+			lowest = bitmaps[i].layer_idx;
+	}
+	u->changed_from =
+		flags & Q2_UNION_NO_TAIL ? UINT64_MAX : find_tail(chain, lowest);
 	choose_granularity(u, flags & Q2_UNION_COARSEST);
 	q2_union_set_granularity(u, u->granularity_bits);
+	return code;
+}
+
+enum qcow2bm_code q2_union_open_checkpoints(struct q2_union *u,
+					    struct qcow2bm_chain *chain, size_t first,
+					    size_t count, unsigned flags,
+					    struct qcow2bm_error *err)
+{
+	size_t most = count * chain->layer_count, found = 0;
+	struct qcow2bm_layer_bitmap *bitmaps = calloc(most + 1, sizeof(*bitmaps));
+	*u = (struct q2_union){0};
+	if (bitmaps == NULL)
+		return q2_fail_memory(err, "the bits of several bitmaps");
+	for (size_t layer = 0; layer < chain->layer_count; layer++)
+		for (size_t i = first; i < first + count; i++) {
+			size_t idx = chain->checkpoints[i].bitmaps[layer];
+			if (idx != QCOW2BM_NOT_FOUND)
+				bitmaps[found++] =
+					(struct qcow2bm_layer_bitmap){layer, idx};
+		}
+	enum qcow2bm_code code = q2_union_open(u, chain, bitmaps, found, flags, err);
+	free(bitmaps);
 	return code;
 }
 

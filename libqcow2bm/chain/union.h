@@ -9,7 +9,7 @@
 
 struct q2_union {
 	struct q2_source *sources;
-	size_t count, room;
+	size_t count;
 	unsigned granularity_bits;
 	uint64_t bits;          /* of the top's disk */
 	uint64_t virtual_bytes; /* of the top */
@@ -25,14 +25,20 @@ enum {
 };
 
 /*
- * Opens the bitmaps of `count` checkpoints from number `first` on in all layers. Where a layer that
- * is smaller than the top has one, or stands above one that does, what lies behind its end counts as
- * changed. *u is to be closed, also after a failure. Errors: EINUSE, EIMAGE for what cannot be
- * trusted; ESYSTEM, ENOMEM.
+ * Opens these bitmaps. Where a layer that is smaller than the top has one, or stands above one that
+ * does, what lies behind its end counts as changed. *u is to be closed, also after a failure.
+ * Errors: EINVAL for an index out of range; EINUSE, EIMAGE for what cannot be trusted; ESYSTEM,
+ * ENOMEM.
  */
 enum qcow2bm_code q2_union_open(struct q2_union *u, struct qcow2bm_chain *chain,
-				size_t first, size_t count, unsigned flags,
-				struct qcow2bm_error *err);
+				const struct qcow2bm_layer_bitmap *bitmaps, size_t count,
+				unsigned flags, struct qcow2bm_error *err);
+
+/* The same for all bitmaps of `count` checkpoints from number `first` on. */
+enum qcow2bm_code q2_union_open_checkpoints(struct q2_union *u,
+					    struct qcow2bm_chain *chain, size_t first,
+					    size_t count, unsigned flags,
+					    struct qcow2bm_error *err);
 
 /* A bit stands for this and nothing less, where the finest of the bitmaps does not. */
 void q2_union_set_granularity(struct q2_union *u, unsigned granularity_bits);

@@ -176,6 +176,24 @@ enum qcow2bm_code qcow2bm_chain_since(struct qcow2bm_chain *chain, size_t idx,
 				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err);
 
+/* A bitmap of a layer. */
+struct qcow2bm_layer_bitmap {
+	size_t layer_idx;
+	size_t idx; /* as for qcow2bm_bitmap_describe() of that layer's image */
+};
+
+/*
+ * The same for the union of any bitmaps of the layers, whatever they stand for: what lies behind the
+ * end of a layer between the top and the lowest of them counts as dirty. Bitmaps that are in-use or
+ * corrupt are taken with QCOW2BM_READ_UNTRUSTED in `flags` alone. Errors: as qcow2bm_chain_since().
+ */
+enum qcow2bm_code qcow2bm_chain_extents(struct qcow2bm_chain *chain,
+					const struct qcow2bm_layer_bitmap *bitmaps,
+					size_t count, uint64_t start, uint64_t length,
+					unsigned flags, qcow2bm_extent_fn *fn,
+					void *opaque, const struct qcow2bm_watch *watch,
+					struct qcow2bm_error *err);
+
 /* Which checkpoints qcow2bm_chain_since() reads, and whether that is all that changed: each layer from
  * the top down to the lowest that has one of them must have one that can be trusted, one must record
  * in the top, and in the delta scheme none between them may be missing. Errors: EINVAL for an index

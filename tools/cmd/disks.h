@@ -50,8 +50,4 @@ int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
 
 void tool_disks_close(struct tool_disks *disks);
 
-/* Finds the local file that a backing file's "json:{...}" name means: a qcow2bm_resolve_fn. */
-bool tool_disks_resolve(void *opaque, const char *name, struct qcow2bm_backing *backing,
-			char why[256]);
-
 #endif
