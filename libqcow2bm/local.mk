@@ -47,6 +47,7 @@ q2_headers = \
 	libqcow2bm/image/tables.h \
 	libqcow2bm/image/unknown.h \
 	libqcow2bm/clusters/clusters.h \
+	libqcow2bm/clusters/evidence.h \
 	libqcow2bm/clusters/refcounts.h \
 	libqcow2bm/clusters/refs.h \
 	libqcow2bm/clusters/soundness.h \
@@ -121,6 +122,7 @@ q2_sources = \
 	libqcow2bm/image/tables.c \
 	libqcow2bm/image/unknown.c \
 	libqcow2bm/clusters/clusters.c \
+	libqcow2bm/clusters/evidence.c \
 	libqcow2bm/clusters/refcounts.c \
 	libqcow2bm/clusters/refs.c \
 	libqcow2bm/clusters/search.c \
