@@ -32,6 +32,7 @@ unit_tests += tests/unit/test_count
 unit_tests += tests/unit/test_decimal
 unit_tests += tests/unit/test_directory
 unit_tests += tests/unit/test_directory_load
+unit_tests += tests/unit/test_doubt
 unit_tests += tests/unit/test_edit
 unit_tests += tests/unit/test_error
 unit_tests += tests/unit/test_evidence
