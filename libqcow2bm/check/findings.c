@@ -120,8 +120,9 @@ static void add_guest(struct q2_walk *walk)
 		if (id == Q2_PROBLEM_GUEST_REFCOUNT_HIGH)
 			continue;
 		report->guest_is_sound = false;
-		/* Those were counted one by one. */
-		if (id != Q2_PROBLEM_GUEST_REFCOUNT_LOW)
+		/* Those were counted one by one; of overlaps q2_problems_finish() knows. */
+		if (id != Q2_PROBLEM_GUEST_REFCOUNT_LOW &&
+		    q2_problem_table_find(id)->corruption == Q2_CORRUPTION_NONE)
 			report->totals.corruptions += tally->count;
 	}
 }
