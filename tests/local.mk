@@ -32,7 +32,6 @@ unit_tests += tests/unit/test_count
 unit_tests += tests/unit/test_decimal
 unit_tests += tests/unit/test_directory
 unit_tests += tests/unit/test_directory_load
-unit_tests += tests/unit/test_doubt
 unit_tests += tests/unit/test_edit
 unit_tests += tests/unit/test_error
 unit_tests += tests/unit/test_evidence
@@ -53,6 +52,8 @@ unit_tests += tests/unit/test_lock
 unit_tests += tests/unit/test_mapping
 unit_tests += tests/unit/test_model
 unit_tests += tests/unit/test_name
+unit_tests += tests/unit/test_names
+unit_tests += tests/unit/test_open_fd
 unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_problem_table
 unit_tests += tests/unit/test_phases
@@ -70,7 +71,6 @@ unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_salvage
 unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
-unit_tests += tests/unit/test_soundness
 unit_tests += tests/unit/test_switch
 unit_tests += tests/unit/test_table
 unit_tests += tests/unit/test_temporary
@@ -91,6 +91,7 @@ support_sources = \
 	tests/support/crash_states.c \
 	tests/support/crash_states.h \
 	tests/support/crash_trial.c \
+	tests/support/copies.h \
 	tests/support/crash_trial.h \
 	tests/support/damaged_image.c \
 	tests/support/damaged_image.h \
@@ -171,7 +172,6 @@ oracle_tests += tests/oracle/advice-names
 oracle_tests += tests/oracle/advice-recipes
 oracle_tests += tests/oracle/bitmap-actions
 oracle_tests += tests/oracle/bitmap-errors
-oracle_tests += tests/oracle/chain-layers
 oracle_tests += tests/oracle/check-json
 oracle_tests += tests/oracle/clear-bitmap
 oracle_tests += tests/oracle/delete-bitmap

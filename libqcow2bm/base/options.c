@@ -35,3 +35,13 @@ enum qcow2bm_code q2_options_take(void *ours, size_t ours_bytes, const void *the
 	memcpy(ours, &ours_bytes, sizeof(ours_bytes));
 	return QCOW2BM_OK;
 }
+
+enum qcow2bm_code q2_options_check(unsigned flags, unsigned known, const char *what,
+				   struct qcow2bm_error *err)
+{
+	if ((flags & ~known) == 0)
+		return QCOW2BM_OK;
+	return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+		       "%s has no flags 0x%x in this version of the library", what,
+		       flags & ~known);
+}

@@ -14,4 +14,9 @@
 enum qcow2bm_code q2_options_take(void *ours, size_t ours_bytes, const void *theirs,
 				  const char *what, struct qcow2bm_error *err);
 
+/* Refuses flags that are not `known`: their meaning is a later library's. Errors: EINVAL; `what` is
+ * the call. */
+enum qcow2bm_code q2_options_check(unsigned flags, unsigned known, const char *what,
+				   struct qcow2bm_error *err);
+
 #endif

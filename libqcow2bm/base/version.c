@@ -6,3 +6,8 @@ const char *qcow2bm_version(void)
 {
 	return PACKAGE_VERSION;
 }
+
+unsigned qcow2bm_version_number(void)
+{
+	return QCOW2BM_VERSION_NUMBER;
+}

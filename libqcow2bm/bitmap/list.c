@@ -30,19 +30,19 @@ static enum qcow2bm_state state_of(const struct qcow2bm_image *image,
 	return QCOW2BM_STATE_IN_USE_UNKNOWN;
 }
 
-void qcow2bm_bitmap_describe(const struct qcow2bm_image *image, size_t idx,
-			     struct qcow2bm_bitmap *bitmap)
+const struct qcow2bm_bitmap *qcow2bm_bitmap_describe(const struct qcow2bm_image *image,
+						     size_t idx)
 {
-	*bitmap = (struct qcow2bm_bitmap){
+	static const struct qcow2bm_bitmap none = {
 		.name = "",
 		.state = QCOW2BM_STATE_CORRUPT,
 		.problem = "there is no bitmap of this number",
 	};
 	if (idx >= image->directory.count)
-		return;
-	const struct q2_bitmap *committed = &image->directory.bitmaps[idx];
+		return &none;
+	struct q2_bitmap *committed = &image->directory.bitmaps[idx];
 	const struct q2_directory_entry *entry = &committed->entry;
-	*bitmap = (struct qcow2bm_bitmap){
+	committed->shown = (struct qcow2bm_bitmap){
 		.name = (const char *)entry->name,
 		.name_bytes = entry->name_bytes,
 		.granularity_bits = entry->granularity_bits,
@@ -55,6 +55,7 @@ void qcow2bm_bitmap_describe(const struct qcow2bm_image *image, size_t idx,
 		.table_entries = entry->table_entries,
 		.extra_bytes = entry->extra_bytes,
 	};
+	return &committed->shown;
 }
 
 size_t qcow2bm_bitmap_find(const struct qcow2bm_image *image, const char *name,

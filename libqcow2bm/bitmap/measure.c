@@ -70,57 +70,50 @@ static bool is_same_table(const struct q2_directory_entry *a,
 	       a->granularity_bits == b->granularity_bits;
 }
 
-/* What the bitmap before this one has, when both have the same table. */
-static bool find_measured(const struct qcow2bm_image *image, size_t idx, bool count_bits,
-			  struct qcow2bm_measure *measure)
+/* Whether the bitmap before this one was measured for it: both have the same table. */
+static bool is_measured(const struct qcow2bm_image *image, size_t idx, bool count_bits)
 {
-	if (!is_same_table(&image->measured_entry,
-			   &image->directory.bitmaps[idx].entry) ||
-	    image->measured_bits != count_bits)
-		return false;
-	*measure = image->measured;
-	return true;
-}
-
-static void keep_measured(struct qcow2bm_image *image, size_t idx, bool count_bits,
-			  const struct qcow2bm_measure *measure)
-{
-	image->measured_entry = image->directory.bitmaps[idx].entry;
-	image->measured_bits = count_bits;
-	image->measured = *measure;
+	return is_same_table(&image->measured_entry,
+			     &image->directory.bitmaps[idx].entry) &&
+	       image->measured_bits == count_bits;
 }
 
 static enum qcow2bm_code measure_bitmap(struct qcow2bm_image *image, size_t idx,
-					unsigned flags, struct qcow2bm_measure *measure,
-					struct qcow2bm_error *err)
+					unsigned flags, struct qcow2bm_error *err)
 {
 	struct q2_source source;
+	struct qcow2bm_measure measure;
 	bool count_bits = flags & QCOW2BM_READ_COUNT;
 	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, count_bits, err);
-	if (code == QCOW2BM_OK && find_measured(image, idx, count_bits, measure))
+	if (code == QCOW2BM_OK && is_measured(image, idx, count_bits))
 		return QCOW2BM_OK;
 	if (code == QCOW2BM_OK)
 		code = q2_source_open(&source, image, idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	*measure = (struct qcow2bm_measure){.stored_bytes = stored_bytes(&source)};
+	measure = (struct qcow2bm_measure){.stored_bytes = stored_bytes(&source)};
 	if (count_bits)
-		code = count_dirty(&source, &measure->dirty_bytes, err);
+		code = count_dirty(&source, &measure.dirty_bytes, err);
 	q2_source_close(&source);
-	if (code == QCOW2BM_OK)
-		keep_measured(image, idx, count_bits, measure);
-	return code;
+	if (code != QCOW2BM_OK)
+		return code;
+	image->measured_entry = image->directory.bitmaps[idx].entry;
+	image->measured_bits = count_bits;
+	image->measured = measure;
+	return QCOW2BM_OK;
 }
 
 enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx,
-					 unsigned flags, struct qcow2bm_measure *measure,
+					 unsigned flags,
+					 const struct qcow2bm_measure **measure,
 					 const struct qcow2bm_watch *watch,
 					 struct qcow2bm_error *err)
 {
 	struct q2_watch own;
 	enum qcow2bm_code code = q2_storage_watch(image->storage, &own, watch, err);
 	if (code == QCOW2BM_OK)
-		code = measure_bitmap(image, idx, flags, measure, err);
+		code = measure_bitmap(image, idx, flags, err);
+	*measure = code == QCOW2BM_OK ? &image->measured : NULL;
 	q2_storage_unwatch(image->storage);
 	return code;
 }

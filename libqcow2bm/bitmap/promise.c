@@ -23,17 +23,6 @@ static const unsigned conditions_of[] = {
 	[QCOW2BM_RECOVER_FULL] = 0,
 };
 
-const char *qcow2bm_condition_name(enum qcow2bm_condition condition)
-{
-	static const char *const names[] = {
-		[QCOW2BM_CONDITION_NOT_CHANGED_BY_QMP] = "not-changed-by-qmp",
-		[QCOW2BM_CONDITION_NOT_RESIZED] = "not-resized",
-		[QCOW2BM_CONDITION_NOT_COMMITTED] = "not-committed",
-		[QCOW2BM_CONDITION_NOT_WRITTEN_BY_OTHERS] = "not-written-by-others",
-	};
-	return (unsigned)condition < QCOW2BM_CONDITION_COUNT ? names[condition] : NULL;
-}
-
 /* Whether the stored bits can be read at all: an edit that keeps them would not notice. */
 static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
 				      const struct q2_bitmap *bitmap,

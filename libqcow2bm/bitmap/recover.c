@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../base/error.h"
+#include "../base/options.h"
 #include "../edit/edit.h"
 #include "../format/table.h"
 #include "../image/directory.h"
@@ -158,14 +159,21 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *stag
 
 enum qcow2bm_code qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *name,
 				       size_t name_bytes,
-				       const struct qcow2bm_recover_options *options,
-				       struct qcow2bm_promise *promise,
+				       const struct qcow2bm_recover_options *given,
+				       const struct qcow2bm_promise **promise,
 				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err)
 {
-	struct qcow2bm_promise unwanted;
+	struct qcow2bm_recover_options known = QCOW2BM_RECOVER_OPTIONS_INIT;
+	const struct qcow2bm_recover_options *options = &known;
 	struct q2_watch own;
 	struct q2_staged *staged;
+	edit->promise = (struct qcow2bm_promise){.conditions = 0};
+	if (promise != NULL)
+		*promise = &edit->promise;
+	if (q2_options_take(&known, sizeof(known), given, "the options of a recovery",
+			    err) != QCOW2BM_OK)
+		return QCOW2BM_EINVAL;
 	if (options->method > QCOW2BM_RECOVER_FULL &&
 	    options->method != QCOW2BM_RECOVER_AUTO)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
@@ -180,8 +188,7 @@ enum qcow2bm_code qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *na
 	if (code == QCOW2BM_OK)
 		code = find_in_use(edit, name, name_bytes, options->method, &staged, err);
 	if (code == QCOW2BM_OK)
-		code = stage(edit, staged, options, promise != NULL ? promise : &unwanted,
-			     err);
+		code = stage(edit, staged, options, &edit->promise, err);
 	q2_storage_unwatch(edit->image->storage);
 	return code;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Bringing back a deleted bitmap from clusters that nothing uses. */
 #include "../base/error.h"
+#include "../base/options.h"
 #include "../edit/edit.h"
 #include "carve.h"
 
@@ -126,14 +127,21 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_edit_recover_carved(
-	struct qcow2bm_edit *edit, const struct qcow2bm_report *report,
-	const struct qcow2bm_carved_options *options, const char *name, size_t name_bytes,
-	const struct qcow2bm_watch *watch, struct qcow2bm_error *err)
+enum qcow2bm_code qcow2bm_edit_recover_carved(struct qcow2bm_edit *edit,
+					      const struct qcow2bm_report *report,
+					      const struct qcow2bm_carved_options *given,
+					      const char *name, size_t name_bytes,
+					      const struct qcow2bm_watch *watch,
+					      struct qcow2bm_error *err)
 {
 	struct qcow2bm_carved carved = {0};
+	struct qcow2bm_carved_options known = QCOW2BM_CARVED_OPTIONS_INIT;
+	const struct qcow2bm_carved_options *options = &known;
 	struct q2_watch own;
 	enum qcow2bm_code code = check_report(edit, report, err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_take(&known, sizeof(known), given,
+				       "the options of a carved bitmap", err);
 	if (code == QCOW2BM_OK)
 		code = q2_edit_check_new_name(edit, name, name_bytes, err);
 	if (code == QCOW2BM_OK)

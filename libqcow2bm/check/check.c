@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../base/error.h"
+#include "../base/options.h"
 #include "../image/backing.h"
 #include "../image/unknown.h"
 #include "references.h"
@@ -90,18 +91,24 @@ enum qcow2bm_code q2_check_run(struct qcow2bm_image *image,
 			       const struct qcow2bm_watch *caller,
 			       struct qcow2bm_error *err)
 {
-	static const struct qcow2bm_check_options defaults = {0};
+	struct qcow2bm_check_options known = QCOW2BM_CHECK_OPTIONS_INIT;
 	struct q2_watch watch;
-	if (q2_watch_begin(&watch, caller, "nothing was changed", err) != QCOW2BM_OK)
-		return QCOW2BM_EINVAL;
+	enum qcow2bm_code code =
+		q2_watch_begin(&watch, caller, "nothing was changed", err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_take(&known, sizeof(known), options,
+				       "the options of a check", err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_check(known.flags, QCOW2BM_CHECK_QUICK, "a check", err);
+	if (code != QCOW2BM_OK)
+		return code;
 	struct qcow2bm_report *report = calloc(1, sizeof(*report));
 	if (report == NULL)
 		return q2_fail_memory(err, "a check");
 	report->image = image;
-	enum qcow2bm_code code = q2_generation_take(image, &report->generation, err);
+	code = q2_generation_take(image, &report->generation, err);
 	if (code == QCOW2BM_OK)
-		code = run(report, options == NULL ? &defaults : options, window_shift,
-			   &watch, err);
+		code = run(report, &known, window_shift, &watch, err);
 	if (code != QCOW2BM_OK) {
 		qcow2bm_report_free(report);
 		return code;

@@ -173,8 +173,7 @@ const struct qcow2bm_problem *qcow2bm_report_problem(const struct qcow2bm_report
 	return number < report->count ? &report->findings[number].problem : NULL;
 }
 
-void qcow2bm_report_totals(const struct qcow2bm_report *report,
-			   struct qcow2bm_totals *totals)
+const struct qcow2bm_totals *qcow2bm_report_totals(const struct qcow2bm_report *report)
 {
-	*totals = report->totals;
+	return &report->totals;
 }

@@ -3,11 +3,16 @@
 #include <stdlib.h>
 
 #include "../base/error.h"
+#include "../base/options.h"
 #include "../clusters/refs.h"
 #include "../edit/edit.h"
 #include "../image/directory.h"
 #include "../image/tables.h"
 #include "problems.h"
+
+#define REPAIR_FLAGS                                                 \
+	(QCOW2BM_REPAIR_TRUST_BITMAPS | QCOW2BM_REPAIR_DROP_IN_USE | \
+	 QCOW2BM_REPAIR_DROP_ALL)
 
 struct repair {
 	struct qcow2bm_edit *edit;
@@ -274,12 +279,17 @@ static enum qcow2bm_code stage_refcounts(const struct repair *repair,
 
 enum qcow2bm_code qcow2bm_edit_repair(struct qcow2bm_edit *edit,
 				      const struct qcow2bm_report *report,
-				      const struct qcow2bm_repair_options *options,
+				      const struct qcow2bm_repair_options *given,
 				      struct qcow2bm_error *err)
 {
-	static const struct qcow2bm_repair_options defaults;
-	struct repair repair = {edit, report, options != NULL ? options : &defaults};
+	struct qcow2bm_repair_options known = QCOW2BM_REPAIR_OPTIONS_INIT;
+	struct repair repair = {edit, report, &known};
 	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_take(&known, sizeof(known), given,
+				       "the options of a repair", err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_check(known.flags, REPAIR_FLAGS, "a repair", err);
 	if (code == QCOW2BM_OK)
 		code = q2_check_is_about(report, edit->image, err);
 	if (code != QCOW2BM_OK)

@@ -9,6 +9,8 @@ enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
 				       struct qcow2bm_error *err)
 {
 	free(edit->changed);
+	free(edit->shown);
+	edit->shown = NULL;
 	edit->changed_count = 0;
 	edit->changed = malloc((edit->count + 1) * sizeof(*edit->changed));
 	if (edit->changed == NULL)
@@ -16,6 +18,11 @@ enum qcow2bm_code q2_plan_list_changes(struct qcow2bm_edit *edit,
 	for (size_t i = 0; i < edit->count; i++)
 		if (q2_edit_is_changed(edit, &edit->staged[i]))
 			edit->changed[edit->changed_count++] = i;
+	edit->shown = calloc(edit->changed_count + 1, sizeof(*edit->shown));
+	if (edit->shown == NULL) {
+		edit->changed_count = 0;
+		return q2_fail_memory(err, "an edit");
+	}
 	return QCOW2BM_OK;
 }
 
@@ -28,21 +35,16 @@ static size_t count_bitmaps(const struct q2_staged *staged)
 	return count;
 }
 
-void qcow2bm_edit_change(const struct qcow2bm_edit *edit, size_t idx,
-			 struct qcow2bm_change *change)
+static void show(const struct qcow2bm_edit *edit, const struct q2_staged *staged,
+		 struct qcow2bm_change *change)
 {
-	*change = (struct qcow2bm_change){.kind = QCOW2BM_CHANGE_NONE};
-	if (q2_edit_enter(edit, NULL) != QCOW2BM_OK || idx >= edit->changed_count)
-		return;
-	const struct q2_staged *staged = &edit->staged[edit->changed[idx]];
 	*change = (struct qcow2bm_change){
 		.kind = QCOW2BM_CHANGE_UPDATE,
 		.granularity_bits = staged->granularity_bits,
 		.enabled = staged->flags & Q2_DIRECTORY_FLAG_AUTO,
 		.content_changed = q2_edit_changes_content(staged),
 		.sources = count_bitmaps(staged),
-		.recovered = staged->is_recovered,
-		.promise = staged->promise,
+		.promise = staged->is_recovered ? &staged->promise : NULL,
 	};
 	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED) {
 		const struct q2_directory_entry *entry =
@@ -59,4 +61,14 @@ void qcow2bm_edit_change(const struct qcow2bm_edit *edit, size_t idx,
 	else
 		change->new_name =
 			(const char *)q2_edit_name(edit, staged, &change->new_name_bytes);
+}
+
+const struct qcow2bm_change *qcow2bm_edit_change(const struct qcow2bm_edit *edit,
+						 size_t idx)
+{
+	static const struct qcow2bm_change none = {.kind = QCOW2BM_CHANGE_NONE};
+	if (q2_edit_enter(edit, NULL) != QCOW2BM_OK || idx >= edit->changed_count)
+		return &none;
+	show(edit, &edit->staged[edit->changed[idx]], &edit->shown[idx]);
+	return &edit->shown[idx];
 }

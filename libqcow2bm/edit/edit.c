@@ -110,11 +110,13 @@ static void forget_staged(struct qcow2bm_edit *edit)
 	}
 	free(edit->staged);
 	free(edit->changed);
+	free(edit->shown);
 	q2_clusters_free(&edit->repair.low);
 	q2_clusters_free(&edit->repair.high);
 	q2_clusters_free(&edit->repair.leaked);
 	q2_generation_drop(edit->generation);
-	*edit = (struct qcow2bm_edit){.image = edit->image};
+	*edit = (struct qcow2bm_edit){
+		.image = edit->image, .plan = edit->plan, .result = edit->result};
 }
 
 enum qcow2bm_code q2_edit_restart(struct qcow2bm_edit *edit, struct qcow2bm_error *err)

@@ -92,6 +92,11 @@ struct qcow2bm_edit {
 	size_t renamed;  /* committed ones that have a new name */
 	size_t *changed; /* indexes into staged, for qcow2bm_edit_change() */
 	size_t changed_count;
+	/* What the caller was given: */
+	struct qcow2bm_change *shown; /* of each of the changed */
+	struct qcow2bm_promise promise;
+	struct qcow2bm_plan plan;
+	struct qcow2bm_result result;
 	struct q2_edit_repair repair;
 	struct q2_edit_layer layer;
 	struct q2_edit_qmp qmp;

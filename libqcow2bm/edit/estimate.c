@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A dry run: the first half of a commit, and what it tells of the second. */
 #include "../base/error.h"
+#include "../base/options.h"
 #include "commit.h"
 
 /* Data clusters of the old state that the new tables name for sure, or, with `maybe`, that they
@@ -105,18 +106,22 @@ static enum qcow2bm_code estimate(struct q2_plan *internal, struct qcow2bm_plan 
 }
 
 enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit, unsigned flags,
-				    struct qcow2bm_plan *plan,
+				    const struct qcow2bm_plan **plan,
 				    const struct qcow2bm_watch *watch,
 				    struct qcow2bm_error *err)
 {
 	const struct qcow2bm_commit_options options = {.flags = flags};
 	struct q2_commit *commit;
+	*plan = &edit->plan;
+	edit->plan = (struct qcow2bm_plan){.changes = 0};
 	enum qcow2bm_code code =
-		q2_commit_open(&commit, edit, &options, flags, watch, err);
+		q2_options_check(flags, Q2_PLAN_CALLER_FLAGS, "a plan", err);
+	if (code == QCOW2BM_OK)
+		code = q2_commit_open(&commit, edit, &options, flags, watch, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	*plan = (struct qcow2bm_plan){.changes = edit->changed_count};
-	code = estimate(&commit->plan, plan, err);
+	edit->plan.changes = edit->changed_count;
+	code = estimate(&commit->plan, &edit->plan, err);
 	q2_commit_close(commit);
 	return code;
 }

@@ -3,12 +3,15 @@
 #include <errno.h>
 
 #include "../base/error.h"
+#include "../base/options.h"
 #include "commit.h"
 
-static void tell(const struct qcow2bm_result *figures, struct qcow2bm_result *result)
+static void tell(struct qcow2bm_edit *edit, const struct qcow2bm_result *figures,
+		 const struct qcow2bm_result **result)
 {
+	edit->result = *figures;
 	if (result != NULL)
-		*result = *figures;
+		*result = &edit->result;
 }
 
 /* ---- Prepare ------------------------------------------------------------------------ */
@@ -66,21 +69,27 @@ static enum qcow2bm_code prepare(struct qcow2bm_edit *edit,
 
 enum qcow2bm_code qcow2bm_edit_prepare(struct qcow2bm_edit *edit,
 				       const struct qcow2bm_commit_options *options,
-				       struct qcow2bm_result *result,
+				       const struct qcow2bm_result **result,
 				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err)
 {
-	static const struct qcow2bm_commit_options defaults;
+	struct qcow2bm_commit_options known = QCOW2BM_COMMIT_OPTIONS_INIT;
 	struct qcow2bm_result figures = {0};
-	tell(&figures, result);
+	tell(edit, &figures, result);
 	enum qcow2bm_code code = q2_edit_enter(edit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_take(&known, sizeof(known), options,
+				       "the options of a commit", err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_check(known.flags, Q2_PLAN_CALLER_FLAGS, "a commit",
+					err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (!edit->image->storage->writable)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the image is not open for writing");
-	code = prepare(edit, options == NULL ? &defaults : options, &figures, watch, err);
-	tell(&figures, result);
+	code = prepare(edit, &known, &figures, watch, err);
+	tell(edit, &figures, result);
 	return code;
 }
 
@@ -105,18 +114,19 @@ static enum qcow2bm_code check_phase(const struct qcow2bm_edit *edit,
 
 /* The commit is over, as far as the edit and the image are concerned. */
 static void leave(struct qcow2bm_edit *edit, struct q2_commit *commit,
-		  struct qcow2bm_result *result)
+		  const struct qcow2bm_result **result)
 {
-	tell(&commit->result, result);
+	tell(edit, &commit->result, result);
 	edit->image->pending = Q2_PENDING_NOTHING;
 	edit->commit = NULL;
 	q2_commit_close(commit);
 }
 
 enum qcow2bm_code qcow2bm_edit_switch(struct qcow2bm_edit *edit,
-				      struct qcow2bm_result *result,
+				      const struct qcow2bm_result **result,
 				      struct qcow2bm_error *err)
 {
+	tell(edit, &edit->result, result);
 	enum qcow2bm_code code = check_phase(edit, Q2_PENDING_PREPARED, err);
 	if (code != QCOW2BM_OK)
 		return code;
@@ -126,14 +136,15 @@ enum qcow2bm_code qcow2bm_edit_switch(struct qcow2bm_edit *edit,
 		return code;
 	}
 	edit->image->pending = Q2_PENDING_SWITCHED;
-	tell(&edit->commit->result, result);
+	tell(edit, &edit->commit->result, result);
 	return QCOW2BM_OK;
 }
 
 enum qcow2bm_code qcow2bm_edit_finish(struct qcow2bm_edit *edit,
-				      struct qcow2bm_result *result,
+				      const struct qcow2bm_result **result,
 				      struct qcow2bm_error *err)
 {
+	tell(edit, &edit->result, result);
 	enum qcow2bm_code code = check_phase(edit, Q2_PENDING_SWITCHED, err);
 	if (code != QCOW2BM_OK)
 		return code;
@@ -145,9 +156,10 @@ enum qcow2bm_code qcow2bm_edit_finish(struct qcow2bm_edit *edit,
 }
 
 enum qcow2bm_code qcow2bm_edit_roll_back(struct qcow2bm_edit *edit,
-					 struct qcow2bm_result *result,
+					 const struct qcow2bm_result **result,
 					 struct qcow2bm_error *err)
 {
+	tell(edit, &edit->result, result);
 	enum qcow2bm_code code = check_phase(edit, Q2_PENDING_PREPARED, err);
 	if (code != QCOW2BM_OK)
 		return code;
@@ -158,7 +170,7 @@ enum qcow2bm_code qcow2bm_edit_roll_back(struct qcow2bm_edit *edit,
 
 enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
 				      const struct qcow2bm_commit_options *options,
-				      struct qcow2bm_result *result,
+				      const struct qcow2bm_result **result,
 				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err)
 {

@@ -7,6 +7,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "../base/options.h"
 #include "commit.h"
 #include "doubt.h"
 #include "in_place.h"

@@ -10,6 +10,8 @@
 #include "grow_refcounts.h"
 
 /* Among the flags of a commit: do with the clusters that the image has. */
+/* What a caller may ask for. */
+#define Q2_PLAN_CALLER_FLAGS (QCOW2BM_COMMIT_TRUST_REFCOUNTS | QCOW2BM_COMMIT_NO_DISCARD)
 #define Q2_PLAN_IN_PLACE (1u << 31)
 
 /* A new directory in the place of the old one: in_place.h. */

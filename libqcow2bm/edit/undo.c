@@ -3,6 +3,7 @@
 #include "undo.h"
 
 #include "../base/error.h"
+#include "../base/options.h"
 #include "../storage/stamp.h"
 #include "../undo/kept.h"
 #include "../undo/view.h"
@@ -243,19 +244,26 @@ enum qcow2bm_code q2_undo_run(struct q2_storage *image, struct q2_storage *file,
 	return code;
 }
 
+#define UNDO_FLAGS                                                          \
+	(QCOW2BM_UNDO_DRY_RUN | QCOW2BM_UNDO_NO_LOCK | QCOW2BM_UNDO_FORCE | \
+	 QCOW2BM_UNDO_IN_USE)
+
 enum qcow2bm_code qcow2bm_undo_apply(const char *filename, const char *undo_filename,
 				     unsigned flags, unsigned wait_seconds,
-				     struct qcow2bm_undo_result *result,
+				     qcow2bm_undo_fn *fn, void *opaque,
 				     const struct qcow2bm_watch *watch,
 				     struct qcow2bm_error *err)
 {
 	struct q2_storage *image, *undo;
+	struct qcow2bm_undo_result result;
 	struct q2_watch own;
 	unsigned image_flags = (flags & QCOW2BM_UNDO_DRY_RUN ? 0u : Q2_STORAGE_WRITE) |
 			       (flags & QCOW2BM_UNDO_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
 	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
 	enum qcow2bm_code code =
 		q2_watch_begin(&own, watch, "the image is as it was", err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_check(flags, UNDO_FLAGS, "undo", err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = q2_file_open(&undo, undo_filename, Q2_STORAGE_NO_LOCK, 0, NULL, &cause);
@@ -266,9 +274,11 @@ enum qcow2bm_code qcow2bm_undo_apply(const char *filename, const char *undo_file
 	code = q2_file_open(&image, filename, image_flags, wait_seconds, &own, err);
 	if (code == QCOW2BM_OK) {
 		image->watch = &own;
-		code = q2_undo_run(image, undo, flags, result, err);
+		code = q2_undo_run(image, undo, flags, &result, err);
 		q2_storage_close(image);
 	}
 	q2_storage_close(undo);
+	if (code == QCOW2BM_OK && fn != NULL)
+		fn(opaque, &result);
 	return code;
 }

@@ -2,11 +2,10 @@
 /* What the header of an open image says, for the public. */
 #include "image.h"
 
-void qcow2bm_image_describe(const struct qcow2bm_image *image,
-			    struct qcow2bm_image_info *info)
+const struct qcow2bm_image_info *qcow2bm_image_describe(const struct qcow2bm_image *image)
 {
 	const struct q2_header *header = &image->header;
-	*info = (struct qcow2bm_image_info){
+	*image->info = (struct qcow2bm_image_info){
 		.version = header->version,
 		.virtual_bytes = header->virtual_bytes,
 		.cluster_bytes = q2_header_cluster_bytes(header),
@@ -31,4 +30,5 @@ void qcow2bm_image_describe(const struct qcow2bm_image *image,
 		.data_filename = image->data_filename,
 		.snapshots = header->nb_snapshots,
 	};
+	return image->info;
 }

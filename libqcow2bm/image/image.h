@@ -13,10 +13,8 @@
 /* A committed bitmap. The entry's name and extra data point into the directory's bytes. */
 struct q2_bitmap {
 	struct q2_directory_entry entry;
-	uint64_t off;          /* of the entry in the image file */
-	char *problem;         /* why the bitmap is corrupt, or NULL */
-	const uint8_t *table;  /* its entries, where they were kept (tables.c), or NULL */
-	uint32_t kept_entries; /* so many of them: those behind are 0 */
+	uint64_t off;  /* of the entry in the image file */
+	char *problem; /* why the bitmap is corrupt, or NULL */
 	/* Of a salvaged directory: */
 	bool has_bad_length; /* the entry's end is not where its lengths say */
 	bool is_surplus;     /* behind the nb_bitmaps that the extension counts */
@@ -24,7 +22,8 @@ struct q2_bitmap {
 	bool is_evidence;  /* that a program wrote which knows no bitmaps */
 	bool is_contested; /* something else of the bitmaps' has its clusters, too */
 	bool is_padded;    /* its entry is filled up with what an edit would not write */
-	bool is_tail_judged; /* bits behind the end of the disk were looked for */
+	bool is_tail_judged;         /* bits behind the end of the disk were looked for */
+	struct qcow2bm_bitmap shown; /* what the caller was given */
 };
 
 /* Damage to the bitmaps extension or to the directory as a whole: salvage.c found it. */
@@ -42,8 +41,6 @@ struct q2_directory {
 	struct q2_bitmap *bitmaps;
 	size_t count;    /* nb_bitmaps */
 	size_t *by_name; /* indexes in the order of names, then of places */
-	uint8_t *tables; /* room for those that are kept */
-	size_t tables_bytes, tables_room;
 	/* soundness.c: */
 	bool is_judged;    /* each bitmap's problem is known, as far as tables tell */
 	char *evidence;    /* why none of the bitmaps can be trusted, or NULL */
@@ -60,6 +57,7 @@ enum q2_pending {
 
 struct qcow2bm_image {
 	struct q2_storage *storage;
+	struct qcow2bm_image_info *info; /* what the caller was given */
 	uint64_t file_bytes;
 	struct q2_header header;
 	uint8_t *head; /* the start of the first cluster, the extension area included */
@@ -82,6 +80,7 @@ struct qcow2bm_image {
 	uint8_t *snapshot_table; /* loaded when first asked for */
 	size_t snapshot_table_bytes;
 	char *snapshot_id, *snapshot_name;
+	struct qcow2bm_snapshot snapshot; /* what the caller was given */
 	unsigned next_snapshot; /* behind the one that was read last; 0: none was */
 	size_t next_snapshot_at;
 	/* Places of the active disk's L2 tables, 0 for those that name nothing; loaded when first

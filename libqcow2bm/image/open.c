@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "../base/error.h"
+#include "../base/options.h"
 #include "directory.h"
 #include "extensions.h"
 #include "generation.h"
@@ -19,7 +20,9 @@ static enum qcow2bm_code open_image(struct qcow2bm_image **result,
 	}
 	image->storage = storage;
 	image->is_tolerant = is_tolerant;
-	enum qcow2bm_code code = q2_extensions_load(image, err);
+	image->info = calloc(1, sizeof(*image->info));
+	enum qcow2bm_code code = image->info == NULL ? q2_fail_memory(err, "an image")
+						     : q2_extensions_load(image, err);
 	if (code == QCOW2BM_OK)
 		code = is_tolerant ? q2_salvage_load(image, err)
 				   : q2_directory_load(image, err);
@@ -51,6 +54,47 @@ static unsigned storage_flags(unsigned flags)
 	       (flags & QCOW2BM_OPEN_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
 }
 
+static enum qcow2bm_code begin_open(struct q2_watch *own, unsigned flags,
+				    const struct qcow2bm_watch *watch,
+				    struct qcow2bm_error *err)
+{
+	const unsigned known = QCOW2BM_OPEN_WRITE | QCOW2BM_OPEN_FORCE_SHARE |
+			       QCOW2BM_OPEN_NO_LOCK | QCOW2BM_OPEN_DAMAGED;
+	enum qcow2bm_code code = q2_options_check(flags, known, "opening", err);
+	return code == QCOW2BM_OK ? q2_watch_begin(own, watch, "nothing was changed", err)
+				  : code;
+}
+
+static enum qcow2bm_code open_watched(struct qcow2bm_image **image,
+				      struct q2_storage *storage, unsigned flags,
+				      struct q2_watch *watch, struct qcow2bm_error *err)
+{
+	storage->watch = watch;
+	enum qcow2bm_code code =
+		open_image(image, storage, flags & QCOW2BM_OPEN_DAMAGED, err);
+	if (code == QCOW2BM_OK)
+		q2_storage_unwatch(storage);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_image_open_fd(struct qcow2bm_image **image, int fd,
+					unsigned flags, unsigned wait_seconds,
+					const struct qcow2bm_watch *watch,
+					struct qcow2bm_error *err)
+{
+	struct q2_storage *storage;
+	struct q2_watch own;
+	enum qcow2bm_code code = begin_open(&own, flags, watch, err);
+	if (code == QCOW2BM_OK)
+		code = q2_file_borrow(&storage, fd, storage_flags(flags), wait_seconds,
+				      &own, err);
+	if (code == QCOW2BM_OK)
+		code = open_watched(image, storage, flags, &own, err);
+	if (code == QCOW2BM_OK)
+		q2_file_own(storage);
+	return code;
+}
+
 enum qcow2bm_code qcow2bm_image_open(struct qcow2bm_image **image, const char *filename,
 				     unsigned flags, unsigned wait_seconds,
 				     const struct qcow2bm_watch *watch,
@@ -58,17 +102,13 @@ enum qcow2bm_code qcow2bm_image_open(struct qcow2bm_image **image, const char *f
 {
 	struct q2_storage *storage;
 	struct q2_watch own;
-	enum qcow2bm_code code = q2_watch_begin(&own, watch, "nothing was changed", err);
+	enum qcow2bm_code code = begin_open(&own, flags, watch, err);
 	if (code == QCOW2BM_OK)
 		code = q2_file_open(&storage, filename, storage_flags(flags),
 				    wait_seconds, &own, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	storage->watch = &own;
-	code = open_image(image, storage, flags & QCOW2BM_OPEN_DAMAGED, err);
-	if (code == QCOW2BM_OK)
-		q2_storage_unwatch(storage);
-	return code;
+	return open_watched(image, storage, flags, &own, err);
 }
 
 void qcow2bm_image_close(struct qcow2bm_image *image)
@@ -78,6 +118,7 @@ void qcow2bm_image_close(struct qcow2bm_image *image)
 	q2_generation_end(image, Q2_GENERATION_CLOSED);
 	q2_directory_free(&image->directory);
 	q2_storage_close(image->storage);
+	free(image->info);
 	free(image->head);
 	free(image->extensions);
 	free(image->backing_filename);

@@ -143,7 +143,7 @@ static char *terminated(char **slot, const uint8_t *bytes, size_t count)
 }
 
 enum qcow2bm_code qcow2bm_image_snapshot(struct qcow2bm_image *image, unsigned idx,
-					 struct qcow2bm_snapshot *snapshot,
+					 const struct qcow2bm_snapshot **snapshot,
 					 struct qcow2bm_error *err)
 {
 	if (idx >= image->header.nb_snapshots)
@@ -159,7 +159,7 @@ enum qcow2bm_code qcow2bm_image_snapshot(struct qcow2bm_image *image, unsigned i
 	const char *name = terminated(&image->snapshot_name, raw.name, raw.name_bytes);
 	if (id == NULL || name == NULL)
 		return q2_fail_memory(err, "a snapshot");
-	*snapshot = (struct qcow2bm_snapshot){
+	image->snapshot = (struct qcow2bm_snapshot){
 		.id = id,
 		.name = name,
 		.vm_state_bytes = raw.vm_state_bytes,
@@ -169,5 +169,6 @@ enum qcow2bm_code qcow2bm_image_snapshot(struct qcow2bm_image *image, unsigned i
 		.disk_bytes = raw.disk_bytes,
 		.icount = raw.icount,
 	};
+	*snapshot = &image->snapshot;
 	return QCOW2BM_OK;
 }

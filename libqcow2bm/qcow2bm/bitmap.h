@@ -18,8 +18,10 @@ enum qcow2bm_state {
 	QCOW2BM_STATE_CORRUPT         /* breaks the format, or was lost by autoclear */
 };
 
-/* One entry of the bitmap directory. Pointers live until the image is changed by a commit, of
- * whichever edit, or closed. */
+/* "valid", "in-use-stale": as the JSON of qcow2bm list has it. NULL for none. */
+const char *qcow2bm_state_name(enum qcow2bm_state state);
+
+/* One entry of the bitmap directory. */
 struct qcow2bm_bitmap {
 	const char *name; /* name_bytes bytes of any value; not NUL-terminated */
 	size_t name_bytes;
@@ -39,12 +41,14 @@ struct qcow2bm_bitmap {
 size_t qcow2bm_bitmap_count(const struct qcow2bm_image *image);
 
 /*
- * Describes entry `idx` (0 .. qcow2bm_bitmap_count()-1): from the directory alone, until the bitmaps have
- * been judged (qcow2bm_bitmap_judge()). An index out of range describes a CORRUPT bitmap with an empty
- * name, whose problem says so.
+ * Describes entry `idx` (0 .. qcow2bm_bitmap_count()-1): from the directory alone, until the
+ * bitmaps have been judged (qcow2bm_bitmap_judge()). An index out of range describes a CORRUPT
+ * bitmap with an empty name, whose problem says so. Lives, names included, until the image is
+ * changed by a commit, of whichever edit, or closed; asked again for the same entry, it is brought
+ * up to date.
  */
-void qcow2bm_bitmap_describe(const struct qcow2bm_image *image, size_t idx,
-			     struct qcow2bm_bitmap *bitmap);
+const struct qcow2bm_bitmap *qcow2bm_bitmap_describe(const struct qcow2bm_image *image,
+						     size_t idx);
 
 #define QCOW2BM_NOT_FOUND SIZE_MAX
 
@@ -61,9 +65,9 @@ size_t qcow2bm_bitmap_find(const struct qcow2bm_image *image, const char *name,
  *
  * Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_bitmap_judge(struct qcow2bm_image *image, size_t idx,
-				       const struct qcow2bm_watch *watch,
-				       struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_bitmap_judge(struct qcow2bm_image *image, size_t idx,
+		     const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 struct qcow2bm_measure {
 	uint64_t dirty_bytes;  /* guest bytes whose bit is set; 0 when not counted */
@@ -80,15 +84,16 @@ enum {
 
 /*
  * Measures bitmap `idx`: reads its table and, with QCOW2BM_READ_COUNT, its data. The bits are
- * counted as they are stored; bits past the end of the disk do not count.
+ * counted as they are stored; bits past the end of the disk do not count. *measure lives until
+ * another bitmap of the image is measured, or the image is changed by a commit or closed.
  *
  * Errors: EIMAGE for a corrupt bitmap, as qcow2bm_bitmap_judge() finds it: the sentence says why; EINVAL for an index out of range;
  * ESYSTEM, ENOMEM. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx,
-					 unsigned flags, struct qcow2bm_measure *measure,
-					 const struct qcow2bm_watch *watch,
-					 struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx, unsigned flags,
+		       const struct qcow2bm_measure **measure,
+		       const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 struct qcow2bm_extent {
 	uint64_t start;  /* guest byte */
@@ -110,11 +115,11 @@ typedef int qcow2bm_extent_fn(void *opaque, const struct qcow2bm_extent *extent)
  * Errors: EINVAL when start lies past the end of the disk; EINVAL, EIMAGE, ESYSTEM, ENOMEM as
  * qcow2bm_bitmap_measure(); ESTOPPED when fn returned non-zero. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_bitmap_extents(struct qcow2bm_image *image, size_t idx,
-					 uint64_t start, uint64_t length, unsigned flags,
-					 qcow2bm_extent_fn *fn, void *opaque,
-					 const struct qcow2bm_watch *watch,
-					 struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_bitmap_extents(struct qcow2bm_image *image, size_t idx, uint64_t start,
+		       uint64_t length, unsigned flags, qcow2bm_extent_fn *fn,
+		       void *opaque, const struct qcow2bm_watch *watch,
+		       struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

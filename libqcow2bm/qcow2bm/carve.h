@@ -22,6 +22,9 @@ enum qcow2bm_carved_state {
 	QCOW2BM_CARVED_NOT_JUDGED    /* too many entries were found to look at each */
 };
 
+/* "intact", "table-reused": as the JSON of qcow2bm check --carve has it. NULL for none. */
+const char *qcow2bm_carved_state_name(enum qcow2bm_carved_state state);
+
 /* An entry of an old bitmap directory. Pointers live until the function returns. */
 struct qcow2bm_carved {
 	uint64_t directory_offset; /* of the first of the entries that stand together */
@@ -51,18 +54,24 @@ typedef int qcow2bm_carve_fn(void *opaque, const struct qcow2bm_carved *carved);
  * the bitmaps are wrong; ESYSTEM, ENOMEM, EIMAGE; ESTOPPED when fn returned non-zero.
  * Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_image_carve(struct qcow2bm_image *image,
-				      const struct qcow2bm_report *report,
-				      qcow2bm_carve_fn *fn, void *opaque,
-				      const struct qcow2bm_watch *watch,
-				      struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_image_carve(struct qcow2bm_image *image, const struct qcow2bm_report *report,
+		    qcow2bm_carve_fn *fn, void *opaque, const struct qcow2bm_watch *watch,
+		    struct qcow2bm_error *err);
 
 struct qcow2bm_carved_options {
+	size_t size;               /* of this struct */
 	uint64_t directory_offset; /* as in struct qcow2bm_carved */
 	uint32_t idx;
 	enum qcow2bm_recording recording; /* the auto flag; KEEP: as the entry has it */
 	bool accept_unsafe;
 };
+
+#define QCOW2BM_CARVED_OPTIONS_INIT                                                  \
+	{                                                                            \
+		sizeof(struct qcow2bm_carved_options), 0, 0, QCOW2BM_RECORDING_KEEP, \
+			false                                                        \
+	}
 
 /*
  * Brings back, as the new bitmap `name`, one that qcow2bm_image_carve() finds: stages a bitmap with its
@@ -81,7 +90,7 @@ struct qcow2bm_carved_options {
  * unsafe is not accepted; ELIMIT for more than 65535 bitmaps; ESYSTEM, ENOMEM.
  * Crash: changes nothing (qcow2bm_edit_commit() does).
  */
-enum qcow2bm_code qcow2bm_edit_recover_carved(
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_recover_carved(
 	struct qcow2bm_edit *edit, const struct qcow2bm_report *report,
 	const struct qcow2bm_carved_options *options, const char *name, size_t name_bytes,
 	const struct qcow2bm_watch *watch, struct qcow2bm_error *err);

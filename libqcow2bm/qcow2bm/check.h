@@ -16,6 +16,9 @@ enum qcow2bm_severity {
 	QCOW2BM_SEVERITY_ERROR    /* breaks the format, or QEMU refuses the image */
 };
 
+/* "note", "leak", "warning", "error". NULL for none. */
+const char *qcow2bm_severity_name(enum qcow2bm_severity severity);
+
 enum qcow2bm_cure {
 	QCOW2BM_CURE_NONE, /* nothing to do */
 	QCOW2BM_CURE_MEND, /* qcow2bm_edit_repair() mends it, the bits stay */
@@ -29,6 +32,9 @@ enum qcow2bm_cure {
 	QCOW2BM_CURE_NOBODY /* nothing mends it: what is lost can only come from a backup */
 };
 
+/* "mend", "drop": as the JSON of qcow2bm check has it. NULL for none. */
+const char *qcow2bm_cure_name(enum qcow2bm_cure cure);
+
 /* What a problem is in. More may come. */
 enum qcow2bm_area {
 	QCOW2BM_AREA_HEADER, /* the image's header and its extensions */
@@ -37,6 +43,9 @@ enum qcow2bm_area {
 	QCOW2BM_AREA_IMAGE,  /* the image as a whole: who wrote to it, leaked clusters */
 	QCOW2BM_AREA_GUEST   /* the guest's structures: not the bitmaps' */
 };
+
+/* "header", "directory", "bitmap", "image", "guest". NULL for none. */
+const char *qcow2bm_area_name(enum qcow2bm_area area);
 
 /* What else is known of a problem; bits of qcow2bm_problem.traits. More may come. */
 enum qcow2bm_trait {
@@ -52,7 +61,7 @@ enum qcow2bm_trait {
 	QCOW2BM_PROBLEM_HIDES_BACKING = 1u << 4
 };
 
-/* One finding. Pointers live as long as the report. */
+/* One finding. */
 struct qcow2bm_problem {
 	const char *code; /* stable, of small letters and dashes: "table-past-end" */
 	enum qcow2bm_severity severity;
@@ -83,8 +92,14 @@ struct qcow2bm_report;
 enum { QCOW2BM_CHECK_QUICK = 1u << 0 /* bitmap structures alone: no reference walk */ };
 
 struct qcow2bm_check_options {
+	size_t size; /* of this struct */
 	unsigned flags;
 };
+
+#define QCOW2BM_CHECK_OPTIONS_INIT                      \
+	{                                               \
+		sizeof(struct qcow2bm_check_options), 0 \
+	}
 
 /*
  * Checks the bitmaps of an image, which may be open with QCOW2BM_OPEN_DAMAGED, and what refers to
@@ -94,19 +109,19 @@ struct qcow2bm_check_options {
  * Errors: ESYSTEM, ENOMEM, EINTERRUPTED. What is wrong with the image is in the report.
  * Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_image_check(struct qcow2bm_image *image,
-				      const struct qcow2bm_check_options *options,
-				      struct qcow2bm_report **report,
-				      const struct qcow2bm_watch *watch,
-				      struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_image_check(struct qcow2bm_image *image,
+		    const struct qcow2bm_check_options *options,
+		    struct qcow2bm_report **report, const struct qcow2bm_watch *watch,
+		    struct qcow2bm_error *err);
 void qcow2bm_report_free(struct qcow2bm_report *report);
 
-/* Findings in the order of severity, the worst first, then of offsets. */
+/* Findings in the order of severity, the worst first, then of offsets. They and the totals live as
+ * long as the report; an index out of range has NULL. */
 size_t qcow2bm_report_count(const struct qcow2bm_report *report);
 const struct qcow2bm_problem *qcow2bm_report_problem(const struct qcow2bm_report *report,
 						     size_t number);
-void qcow2bm_report_totals(const struct qcow2bm_report *report,
-			   struct qcow2bm_totals *totals);
+const struct qcow2bm_totals *qcow2bm_report_totals(const struct qcow2bm_report *report);
 
 enum {
 	QCOW2BM_REPAIR_TRUST_BITMAPS = 1u << 0, /* set a lost autoclear bit again */
@@ -115,10 +130,16 @@ enum {
 };
 
 struct qcow2bm_repair_options {
+	size_t size; /* of this struct */
 	unsigned flags;
 	const size_t *drop; /* indexes of bitmaps to drop */
 	size_t drop_count;
 };
+
+#define QCOW2BM_REPAIR_OPTIONS_INIT                               \
+	{                                                         \
+		sizeof(struct qcow2bm_repair_options), 0, NULL, 0 \
+	}
 
 /*
  * Stages, onto a fresh edit of the image that `report` is about, all that mends it: sound
@@ -133,10 +154,10 @@ struct qcow2bm_repair_options {
  * Errors: EINVAL when a choice is needed that was not made, or an index is wrong; EUNSUPPORTED
  * for what it cannot mend; ENOMEM. Crash: changes nothing (qcow2bm_edit_commit() does).
  */
-enum qcow2bm_code qcow2bm_edit_repair(struct qcow2bm_edit *edit,
-				      const struct qcow2bm_report *report,
-				      const struct qcow2bm_repair_options *options,
-				      struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_repair(struct qcow2bm_edit *edit, const struct qcow2bm_report *report,
+		    const struct qcow2bm_repair_options *options,
+		    struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

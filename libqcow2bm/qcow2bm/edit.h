@@ -25,9 +25,9 @@ struct qcow2bm_edit;
  * extension is there without its autoclear bit. ENOMEM; EINVAL when the last commit left open what
  * the image holds. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **edit,
-				     struct qcow2bm_image *image,
-				     struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **edit,
+							struct qcow2bm_image *image,
+							struct qcow2bm_error *err);
 
 /* Forgets the edit, committed or not. One that is prepared is rolled back, one that is switched is
  * finished, while its image is open. NULL is allowed. Crash: as those. */
@@ -46,9 +46,9 @@ void qcow2bm_edit_end(struct qcow2bm_edit *edit);
  * `enabled`. Errors: also EEXIST; EINVAL for a name of 0 or more than 1023 bytes or with a NUL,
  * and for the granularity; ELIMIT for more than 65535 bitmaps or 512 MiB.
  */
-enum qcow2bm_code qcow2bm_edit_add(struct qcow2bm_edit *edit, const char *name,
-				   size_t name_bytes, unsigned granularity_bits,
-				   bool enabled, struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_add(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+		 unsigned granularity_bits, bool enabled, struct qcow2bm_error *err);
 
 /* The granularity that QEMU takes when none is asked for: log2 of the cluster size in bytes,
  * between 4 KiB and 64 KiB. */
@@ -58,23 +58,32 @@ unsigned qcow2bm_image_default_granularity_bits(const struct qcow2bm_image *imag
  * Deletes a bitmap. One in use or corrupt may be deleted; then what cannot be proven to be its
  * own is leaked. Errors: EINVAL when two entries have the name.
  */
-enum qcow2bm_code qcow2bm_edit_delete(struct qcow2bm_edit *edit, const char *name,
-				      size_t name_bytes, struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_delete(struct qcow2bm_edit *edit,
+							 const char *name,
+							 size_t name_bytes,
+							 struct qcow2bm_error *err);
 
 /* Gives a bitmap a new name. Errors: also EEXIST and EINVAL as qcow2bm_edit_add(). */
-enum qcow2bm_code qcow2bm_edit_rename(struct qcow2bm_edit *edit, const char *name,
-				      size_t name_bytes, const char *new_name,
-				      size_t new_name_bytes, struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_rename(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+		    const char *new_name, size_t new_name_bytes,
+		    struct qcow2bm_error *err);
 
 /* Makes every bit clean. */
-enum qcow2bm_code qcow2bm_edit_clear(struct qcow2bm_edit *edit, const char *name,
-				     size_t name_bytes, struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_clear(struct qcow2bm_edit *edit,
+							const char *name,
+							size_t name_bytes,
+							struct qcow2bm_error *err);
 
 /* Sets or clears the auto flag: whether QEMU records into the bitmap when it runs. */
-enum qcow2bm_code qcow2bm_edit_enable(struct qcow2bm_edit *edit, const char *name,
-				      size_t name_bytes, struct qcow2bm_error *err);
-enum qcow2bm_code qcow2bm_edit_disable(struct qcow2bm_edit *edit, const char *name,
-				       size_t name_bytes, struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_enable(struct qcow2bm_edit *edit,
+							 const char *name,
+							 size_t name_bytes,
+							 struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_disable(struct qcow2bm_edit *edit,
+							  const char *name,
+							  size_t name_bytes,
+							  struct qcow2bm_error *err);
 
 /*
  * ORs the bits of `source` into `name`, whatever their granularities: where bits of different
@@ -83,11 +92,10 @@ enum qcow2bm_code qcow2bm_edit_disable(struct qcow2bm_edit *edit, const char *na
  * edit is planned or committed: is it edited or closed before, that fails with EINVAL.
  * Errors: also EINVAL when the virtual sizes of the two images differ.
  */
-enum qcow2bm_code qcow2bm_edit_merge(struct qcow2bm_edit *edit, const char *name,
-				     size_t name_bytes,
-				     struct qcow2bm_image *source_image,
-				     const char *source, size_t source_bytes,
-				     struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_merge(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+		   struct qcow2bm_image *source_image, const char *source,
+		   size_t source_bytes, struct qcow2bm_error *err);
 
 /* What a bitmap that a crash left in-use gets for its bits. */
 enum qcow2bm_recovery {
@@ -98,11 +106,17 @@ enum qcow2bm_recovery {
 	QCOW2BM_RECOVER_AUTO /* the best of the first three whose conditions are all assumed */
 };
 
+/* "stored", "allocated", "full", "carved", "auto". NULL for none. */
+const char *qcow2bm_recovery_name(enum qcow2bm_recovery method);
+
 enum qcow2bm_guarantee {
 	QCOW2BM_GUARANTEE_EXACT, /* the bits are right */
 	QCOW2BM_GUARANTEE_SUPERSET, /* no change is missing; more than changed may be dirty */
 	QCOW2BM_GUARANTEE_UNSAFE /* changes may be missing */
 };
+
+/* "exact", "superset", "unsafe". NULL for none. */
+const char *qcow2bm_guarantee_name(enum qcow2bm_guarantee guarantee);
 
 /* What no image can prove, and a guarantee may rest on. Sets of them are made of the bits
  * 1u << condition. */
@@ -129,11 +143,18 @@ enum qcow2bm_recording {
 };
 
 struct qcow2bm_recover_options {
+	size_t size; /* of this struct */
 	enum qcow2bm_recovery method;
 	enum qcow2bm_recording recording; /* the auto flag afterwards */
 	bool accept_unsafe;
 	unsigned assumed; /* set of the conditions that the user vouches for */
 };
+
+#define QCOW2BM_RECOVER_OPTIONS_INIT                                          \
+	{                                                                     \
+		sizeof(struct qcow2bm_recover_options), QCOW2BM_RECOVER_AUTO, \
+			QCOW2BM_RECORDING_KEEP, false, 0                      \
+	}
 
 /* What the bits of a recovered bitmap promise. */
 struct qcow2bm_promise {
@@ -150,8 +171,9 @@ struct qcow2bm_promise {
 
 /*
  * Recovers a bitmap that is marked in-use: it gets bits by the method, of the size that the disk
- * has now, and the mark is taken off. What the bits promise goes to *promise (NULL allowed), also
- * when it is refused for being unsafe.
+ * has now, and the mark is taken off. *promise (NULL allowed) is what the
+ * bits promise, also when that is refused for being unsafe; it lives until the edit is staged
+ * further, is committed or ends.
  *
  * STORED is exact for a bitmap that was not recording and has no temporary name, if
  * NOT_CHANGED_BY_QMP and NOT_RESIZED hold. ALLOCATED is a superset in an overlay if all conditions
@@ -169,12 +191,11 @@ struct qcow2bm_promise {
  * EIMAGE when the stored bits cannot be read, or, for STORED, are those of a disk of another
  * size; ELIMIT when the disk has outgrown the bitmap's granularity; ESYSTEM.
  */
-enum qcow2bm_code qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *name,
-				       size_t name_bytes,
-				       const struct qcow2bm_recover_options *options,
-				       struct qcow2bm_promise *promise,
-				       const struct qcow2bm_watch *watch,
-				       struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+		     const struct qcow2bm_recover_options *options,
+		     const struct qcow2bm_promise **promise,
+		     const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 enum qcow2bm_change_kind {
 	QCOW2BM_CHANGE_ADD,
@@ -183,8 +204,10 @@ enum qcow2bm_change_kind {
 	QCOW2BM_CHANGE_NONE /* there is no such change */
 };
 
-/* How one bitmap differs between the image and the edit. Pointers live until the edit is staged
- * further or ends, or its image is changed by a commit or closed. */
+/* "add", "delete", "update", "none". NULL for none. */
+const char *qcow2bm_change_name(enum qcow2bm_change_kind kind);
+
+/* How one bitmap differs between the image and the edit. */
 struct qcow2bm_change {
 	enum qcow2bm_change_kind kind;
 	const char *old_name; /* NULL for ADD */
@@ -196,8 +219,8 @@ struct qcow2bm_change {
 	bool enabled;         /* the auto flag afterwards */
 	bool content_changed; /* cleared, merged into or recovered with more bits */
 	size_t sources;       /* bitmaps whose bits are read for the new content */
-	bool recovered; /* was in-use or deleted; the next says how it is recovered */
-	struct qcow2bm_promise promise;
+	/* Of one that was in-use or deleted, and is recovered; else NULL. */
+	const struct qcow2bm_promise *promise;
 };
 
 /* What a commit would do. Nothing has been written. */
@@ -219,23 +242,32 @@ enum {
 };
 
 /*
- * Decides what qcow2bm_edit_commit() with these flags would do. Errors: as qcow2bm_edit_commit() before
+ * Decides what qcow2bm_edit_commit() with these flags would do. *plan lives until the edit is
+ * planned or committed again, or ends. Errors: as qcow2bm_edit_commit() before
  * its first write. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit, unsigned flags,
-				    struct qcow2bm_plan *plan,
-				    const struct qcow2bm_watch *watch,
-				    struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit,
+						       unsigned flags,
+						       const struct qcow2bm_plan **plan,
+						       const struct qcow2bm_watch *watch,
+						       struct qcow2bm_error *err);
 
 /* Change `idx` (0 .. plan.changes-1) of the edit as it was last planned, against the image. The
  * kind is NONE, and all else 0, for an index out of range and for an edit that was staged before
- * the last commit of its image. */
-void qcow2bm_edit_change(const struct qcow2bm_edit *edit, size_t idx,
-			 struct qcow2bm_change *change);
+ * the last commit of its image. Lives, names included, until the edit is staged further, is planned
+ * or committed, or ends. */
+const struct qcow2bm_change *qcow2bm_edit_change(const struct qcow2bm_edit *edit,
+						 size_t idx);
 
 struct qcow2bm_commit_options {
+	size_t size;    /* of this struct */
 	unsigned flags; /* QCOW2BM_COMMIT_... */
 };
+
+#define QCOW2BM_COMMIT_OPTIONS_INIT                      \
+	{                                                \
+		sizeof(struct qcow2bm_commit_options), 0 \
+	}
 
 struct qcow2bm_result {
 	bool switched; /* the image has the new state, on stable storage */
@@ -253,7 +285,8 @@ struct qcow2bm_result {
  * Commits what is staged: reserves and writes new clusters, SYNC, switches the image over with
  * the write of one sector, SYNC, releases what nothing refers to any more, SYNC, punches holes.
  * An edit that changes nothing writes nothing. `options` may be NULL. Afterwards the image
- * object describes the new state, and the edit is empty.
+ * object describes the new state, and the edit is empty. *result (NULL allowed) is set in any case,
+ * and lives until the edit is planned or committed again, or ends.
  *
  * Errors: before the first write, EUNSUPPORTED, ELIMIT, EIMAGE (refcounts are wrong), ESYSTEM
  * (ENOSPC and others), ENOMEM, and EINVAL for an image that is not open for writing, and when the
@@ -264,17 +297,18 @@ struct qcow2bm_result {
  * released is in leaked_clusters.
  * Crash: the old state or the new, at most with leaked clusters.
  */
-enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
-				      const struct qcow2bm_commit_options *options,
-				      struct qcow2bm_result *result,
-				      const struct qcow2bm_watch *watch,
-				      struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_commit(struct qcow2bm_edit *edit,
+		    const struct qcow2bm_commit_options *options,
+		    const struct qcow2bm_result **result,
+		    const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 /*
  * The same in four phases, so that several images can be prepared before the first is switched over:
  * prepare, switch, finish; or prepare, roll back. From the first to the last phase nothing else may be
  * staged on the image, planned or committed, nor an undo file begun or ended: EINVAL. The image object
- * describes the old state until the edit is finished. `result` (NULL allowed) has all figures so far.
+ * describes the old state until the edit is finished. *result (NULL allowed) has all
+ * figures so far, and lives as that of qcow2bm_edit_commit().
  */
 
 /*
@@ -285,20 +319,20 @@ enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
  * EINVAL also when another edit of the image is prepared, or a source's image is switched over and not
  * finished. Crash: the old state, at most with leaked clusters.
  */
-enum qcow2bm_code qcow2bm_edit_prepare(struct qcow2bm_edit *edit,
-				       const struct qcow2bm_commit_options *options,
-				       struct qcow2bm_result *result,
-				       const struct qcow2bm_watch *watch,
-				       struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_prepare(struct qcow2bm_edit *edit,
+		     const struct qcow2bm_commit_options *options,
+		     const struct qcow2bm_result **result,
+		     const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 /*
  * Switches the image over with the write of one sector, SYNC. Errors: EINVAL when the edit is not
  * prepared, or its image is closed; EUNKNOWN: both states are whole on disk, the commit is over, and
  * the image must be opened anew. Crash: the old state or the new, at most with leaked clusters.
  */
-enum qcow2bm_code qcow2bm_edit_switch(struct qcow2bm_edit *edit,
-				      struct qcow2bm_result *result,
-				      struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_switch(struct qcow2bm_edit *edit, const struct qcow2bm_result **result,
+		    struct qcow2bm_error *err);
 
 /*
  * Releases what nothing refers to any more, SYNC, punches holes; what could not be released is in
@@ -306,18 +340,18 @@ enum qcow2bm_code qcow2bm_edit_switch(struct qcow2bm_edit *edit,
  * EINVAL when the edit is not switched, or its image is closed. Crash: the new state, at most with
  * leaked clusters.
  */
-enum qcow2bm_code qcow2bm_edit_finish(struct qcow2bm_edit *edit,
-				      struct qcow2bm_result *result,
-				      struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_finish(struct qcow2bm_edit *edit, const struct qcow2bm_result **result,
+		    struct qcow2bm_error *err);
 
 /*
  * Takes back what was prepared; what could not be taken back is in leaked_clusters. The edit is as it
  * was before, and can be prepared again. Errors: EINVAL when the edit is not prepared, or is switched,
  * or its image is closed. Crash: the old state, at most with leaked clusters.
  */
-enum qcow2bm_code qcow2bm_edit_roll_back(struct qcow2bm_edit *edit,
-					 struct qcow2bm_result *result,
-					 struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_roll_back(struct qcow2bm_edit *edit, const struct qcow2bm_result **result,
+		       struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,16 @@
 extern "C" {
 #endif
 
+/* On every function that can fail: its result is looked at. */
+#ifndef QCOW2BM_MUST_CHECK
+#if defined(__GNUC__)
+#define QCOW2BM_MUST_CHECK __attribute__((warn_unused_result))
+#else
+#define QCOW2BM_MUST_CHECK
+#endif
+#endif
+
+/* As all enums of the library it may get new values: what is not known is a failure. */
 enum qcow2bm_code {
 	QCOW2BM_OK = 0,
 	QCOW2BM_ESYSTEM,   /* a system call failed; sys_errno says how */
@@ -31,20 +41,34 @@ enum qcow2bm_code {
 
 #define QCOW2BM_NO_OFFSET UINT64_MAX
 
-/* Zero it before the first use; the first failure wins until it is zeroed again. */
+/* The caller's. Zero it before the first use; the first failure wins until it is zeroed again. Its
+ * size stays what it is. */
 struct qcow2bm_error {
 	enum qcow2bm_code code;
 	int sys_errno;      /* 0 where no system call is to blame */
 	uint64_t offset;    /* byte in the image file, or QCOW2BM_NO_OFFSET */
 	char sentence[512]; /* lower case, no final dot, no path */
+	uint64_t reserved[4];
 };
 
 /* Stands in a sentence where the cure depends on what else is wrong with the image: a caller who
  * shows it to people may put its own way to qcow2bm_image_check() there. */
 #define QCOW2BM_SEE_CHECK "; check tells what to do"
 
-/* The library's version, "1.2.3". */
+/* The version of this header. Functions and members are added within one soname; none goes away. */
+#define QCOW2BM_VERSION_MAJOR 0
+#define QCOW2BM_VERSION_MINOR 1
+#define QCOW2BM_VERSION_PATCH 0
+#define QCOW2BM_VERSION_NUMBER                                         \
+	(QCOW2BM_VERSION_MAJOR * 10000 + QCOW2BM_VERSION_MINOR * 100 + \
+	 QCOW2BM_VERSION_PATCH)
+
+/* The version of the library that is linked, "1.2.3", and as QCOW2BM_VERSION_NUMBER. */
 const char *qcow2bm_version(void);
+unsigned qcow2bm_version_number(void);
+
+/* The name of a code, for logs: "EIMAGE". NULL for none that this library has. */
+const char *qcow2bm_code_name(enum qcow2bm_code code);
 
 #ifdef __cplusplus
 }

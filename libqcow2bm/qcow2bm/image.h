@@ -32,10 +32,27 @@ enum {
  * EUNSUPPORTED for unknown incompatible feature bits.
  * Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_image_open(struct qcow2bm_image **image, const char *filename,
-				     unsigned flags, unsigned wait_seconds,
-				     const struct qcow2bm_watch *watch,
-				     struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_image_open(struct qcow2bm_image **image, const char *filename, unsigned flags,
+		   unsigned wait_seconds, const struct qcow2bm_watch *watch,
+		   struct qcow2bm_error *err);
+
+/*
+ * The same for a regular file or block device that the caller has opened: for writing where
+ * QCOW2BM_OPEN_WRITE is given, a block device with O_EXCL then, and never with O_APPEND, O_DIRECT
+ * or O_PATH. Once the image is open the descriptor is the library's, and closed with it; after a
+ * failure it is the caller's still. QEMU's locks are taken on the open file description, so they
+ * hold against all who opened the file themselves, and not against a duplicate of the descriptor;
+ * qcow2bm_image_close() gives them back although a duplicate stays open. Whether the file has been
+ * replaced under its name meanwhile is for the caller to know.
+ *
+ * Errors: as qcow2bm_image_open(); EINVAL for a descriptor that is not open in such a way.
+ * Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_image_open_fd(struct qcow2bm_image **image, int fd, unsigned flags,
+		      unsigned wait_seconds, const struct qcow2bm_watch *watch,
+		      struct qcow2bm_error *err);
 
 /* Releases the locks and all memory. NULL is allowed. Crash: changes nothing. */
 void qcow2bm_image_close(struct qcow2bm_image *image);
@@ -48,8 +65,7 @@ enum qcow2bm_encryption {
 
 enum qcow2bm_compression { QCOW2BM_COMPRESSION_ZLIB = 0, QCOW2BM_COMPRESSION_ZSTD = 1 };
 
-/* What the header says. Strings end in a NUL, and live until the image is changed by a commit or
- * closed. */
+/* What the header says. Strings end in a NUL. */
 struct qcow2bm_image_info {
 	unsigned version;         /* 2 or 3 */
 	uint64_t virtual_bytes;   /* size of the guest's disk */
@@ -74,11 +90,12 @@ struct qcow2bm_image_info {
 	unsigned snapshots;     /* internal snapshots */
 };
 
-/* Errors: none. Crash: changes nothing. */
-void qcow2bm_image_describe(const struct qcow2bm_image *image,
-			    struct qcow2bm_image_info *info);
+/* Lives, strings included, until the image is changed by a commit or closed; asked again, it is
+ * brought up to date. Errors: none. Crash: changes nothing. */
+const struct qcow2bm_image_info *
+qcow2bm_image_describe(const struct qcow2bm_image *image);
 
-/* One internal snapshot. Strings live until the next call for the same image. */
+/* One internal snapshot. */
 struct qcow2bm_snapshot {
 	const char *id;
 	const char *name;
@@ -91,12 +108,14 @@ struct qcow2bm_snapshot {
 };
 
 /*
- * Reads the snapshot at index `idx` (0 .. snapshots-1) of the image.
+ * Reads the snapshot at index `idx` (0 .. snapshots-1) of the image. *snapshot lives, strings
+ * included, until the next one is read, or the image is changed by a commit or closed.
  * Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM, EIMAGE. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_image_snapshot(struct qcow2bm_image *image, unsigned idx,
-					 struct qcow2bm_snapshot *snapshot,
-					 struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_image_snapshot(struct qcow2bm_image *image, unsigned idx,
+		       const struct qcow2bm_snapshot **snapshot,
+		       struct qcow2bm_error *err);
 
 /* Bytes of the image file from `offset` on. Returns 0 to go on, anything else to stop. */
 typedef int qcow2bm_metadata_fn(void *opaque, uint64_t offset, const void *bytes,
@@ -113,10 +132,9 @@ typedef int qcow2bm_metadata_fn(void *opaque, uint64_t offset, const void *bytes
  *
  * Errors: ESYSTEM, ENOMEM; ESTOPPED when fn returned non-zero. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_image_metadata(struct qcow2bm_image *image,
-					 qcow2bm_metadata_fn *fn, void *opaque,
-					 const struct qcow2bm_watch *watch,
-					 struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_image_metadata(struct qcow2bm_image *image, qcow2bm_metadata_fn *fn, void *opaque,
+		       const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

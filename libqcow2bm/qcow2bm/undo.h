@@ -20,8 +20,9 @@ extern "C" {
  * the commit fails before it changes what was not noted.
  * Crash: the image is as it was; the new file may be there.
  */
-enum qcow2bm_code qcow2bm_undo_begin(struct qcow2bm_image *image, const char *path,
-				     struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_undo_begin(struct qcow2bm_image *image,
+							const char *path,
+							struct qcow2bm_error *err);
 
 /*
  * Completes the undo file with what the image holds now; an undo file without a change is
@@ -31,8 +32,8 @@ enum qcow2bm_code qcow2bm_undo_begin(struct qcow2bm_image *image, const char *pa
  * edit that was interrupted.
  * Crash: the image is not changed.
  */
-enum qcow2bm_code qcow2bm_undo_end(struct qcow2bm_image *image,
-				   struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_undo_end(struct qcow2bm_image *image,
+						      struct qcow2bm_error *err);
 
 enum {
 	QCOW2BM_UNDO_DRY_RUN = 1u << 0, /* look, write nothing */
@@ -56,6 +57,9 @@ struct qcow2bm_undo_result {
 	uint64_t marked_bitmaps; /* put back marked as in use */
 };
 
+/* Told what an undoing did; the result lives until the function returns. */
+typedef void qcow2bm_undo_fn(void *opaque, const struct qcow2bm_undo_result *result);
+
 /*
  * Puts back, byte for byte, what the image file held before the edit that `undo_filename` was
  * written for, its length included. It is looked at first: nothing but the edit, or an undoing
@@ -63,7 +67,7 @@ struct qcow2bm_undo_result {
  * leaves no trace there: unless the file's times prove that nothing has written since the edit
  * ended, bitmaps that the image does not have now come back only with QCOW2BM_UNDO_IN_USE, and only
  * where what they occupied is still theirs or nobody's. Doing it twice does nothing the second time
- * but a sync. `result` may be NULL.
+ * but a sync. Calls `fn`, which may be NULL, with what was done, once it is.
  *
  * Errors: EINVAL when something else has written since, or may have and QCOW2BM_UNDO_IN_USE is not
  * given, or for an undo file of another image;
@@ -71,11 +75,10 @@ struct qcow2bm_undo_result {
  * nothing was changed. EUNKNOWN: a write failed on the way back; do it again.
  * Crash: a state that a power cut could have left of the edit itself; do it again.
  */
-enum qcow2bm_code qcow2bm_undo_apply(const char *filename, const char *undo_filename,
-				     unsigned flags, unsigned wait_seconds,
-				     struct qcow2bm_undo_result *result,
-				     const struct qcow2bm_watch *watch,
-				     struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_undo_apply(const char *filename, const char *undo_filename, unsigned flags,
+		   unsigned wait_seconds, qcow2bm_undo_fn *fn, void *opaque,
+		   const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }

@@ -24,6 +24,8 @@
 struct file {
 	struct q2_storage storage; /* first: a storage pointer is a file pointer */
 	int fd;
+	bool is_lent;    /* the caller's still: it is not closed */
+	bool gives_back; /* its locks, which a duplicate of the descriptor would keep */
 };
 
 static struct file *file_of(struct q2_storage *storage)
@@ -205,8 +207,12 @@ static void file_close(struct q2_storage *storage)
 {
 	/* Gives the locks back. Its result tells nothing: what matters was synced before.
 	 */
-	close(file_of(storage)->fd);
-	free(file_of(storage));
+	struct file *file = file_of(storage);
+	if (file->gives_back)
+		q2_lock_give_back(file->fd);
+	if (!file->is_lent)
+		close(file->fd);
+	free(file);
 }
 
 static const struct q2_storage_ops file_ops = {
@@ -410,42 +416,118 @@ static enum qcow2bm_code check_name(const char *path, const struct stat *opened,
 		       "the file was replaced or removed while it was opened; try again");
 }
 
+/* Makes the storage of an open descriptor, whose locks it takes. After a failure the descriptor
+ * is open still. */
+static enum qcow2bm_code make_file(struct file **result, int fd, const struct stat *st,
+				   unsigned flags, const struct patience *patience,
+				   struct qcow2bm_error *err)
+{
+	struct file *file = calloc(1, sizeof(*file));
+	if (file == NULL)
+		return q2_fail_memory(err, "an open file");
+	file->fd = fd;
+	file->storage.ops = &file_ops;
+	file->storage.writable = (flags & Q2_STORAGE_WRITE) != 0;
+	file->storage.can_grow = S_ISREG(st->st_mode);
+	file->storage.is_parallel = true;
+	if (S_ISREG(st->st_mode))
+		file->storage.allocated_bytes = (uint64_t)st->st_blocks * 512;
+	enum qcow2bm_code code = lock(file, flags, patience, err);
+	if (code != QCOW2BM_OK) {
+		free(file);
+		return code;
+	}
+	*result = file;
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code check_flags(unsigned flags, struct qcow2bm_error *err)
+{
+	if ((flags & Q2_STORAGE_WRITE) && (flags & Q2_STORAGE_FORCE_SHARE))
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "force-share is for reading only");
+	return QCOW2BM_OK;
+}
+
 enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
 			       unsigned flags, unsigned wait_seconds,
 			       struct q2_watch *watch, struct qcow2bm_error *err)
 {
 	bool writable = (flags & Q2_STORAGE_WRITE) != 0;
-	*storage = NULL;
-	if (writable && (flags & Q2_STORAGE_FORCE_SHARE))
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "force-share is for reading only");
 	struct patience patience = {.watch = watch};
-	set_deadline(&patience.deadline, wait_seconds);
-	struct file *file = calloc(1, sizeof(*file));
-	if (file == NULL)
-		return q2_fail_memory(err, "an open file");
+	struct file *file = NULL;
 	struct stat st;
-	enum qcow2bm_code code =
-		open_kind(&file->fd, &st, path, writable, &patience, err);
-	if (code != QCOW2BM_OK) {
-		free(file);
+	int fd = -1;
+	*storage = NULL;
+	enum qcow2bm_code code = check_flags(flags, err);
+	if (code != QCOW2BM_OK)
 		return code;
-	}
-	file->storage.ops = &file_ops;
-	file->storage.writable = writable;
-	file->storage.can_grow = S_ISREG(st.st_mode);
-	file->storage.is_parallel = true;
-	if (S_ISREG(st.st_mode))
-		file->storage.allocated_bytes = (uint64_t)st.st_blocks * 512;
-	code = lock(file, flags, &patience, err);
+	set_deadline(&patience.deadline, wait_seconds);
+	code = open_kind(&fd, &st, path, writable, &patience, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = make_file(&file, fd, &st, flags, &patience, err);
 	if (code == QCOW2BM_OK && writable)
 		code = check_name(path, &st, err);
 	if (code != QCOW2BM_OK) {
-		file_close(&file->storage);
+		free(file);
+		close(fd);
 		return code;
 	}
 	*storage = &file->storage;
 	return QCOW2BM_OK;
+}
+
+/* With O_APPEND the system writes at the end whatever the offset; with O_DIRECT it wants aligned
+ * buffers. */
+static enum qcow2bm_code check_descriptor(int fd, bool writable,
+					  struct qcow2bm_error *err)
+{
+	int open_flags = fcntl(fd, F_GETFL);
+	if (open_flags < 0)
+		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET, "cannot use %d", fd);
+	int way = open_flags & O_ACCMODE;
+	if (way == O_WRONLY || (writable && way != O_RDWR))
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "descriptor %d is not open for %s", fd,
+			       way == O_WRONLY ? "reading" : "writing");
+	if (open_flags & (O_APPEND | O_DIRECT | O_PATH))
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "descriptor %d is open with O_APPEND, O_DIRECT or O_PATH",
+			       fd);
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_file_borrow(struct q2_storage **storage, int fd, unsigned flags,
+				 unsigned wait_seconds, struct q2_watch *watch,
+				 struct qcow2bm_error *err)
+{
+	struct patience patience = {.watch = watch};
+	struct file *file = NULL;
+	struct stat st;
+	*storage = NULL;
+	enum qcow2bm_code code = check_flags(flags, err);
+	if (code == QCOW2BM_OK)
+		code = check_descriptor(fd, (flags & Q2_STORAGE_WRITE) != 0, err);
+	if (code == QCOW2BM_OK && fstat(fd, &st) != 0)
+		code = q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET, "cannot use %d", fd);
+	if (code == QCOW2BM_OK)
+		code = check_kind(&st, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	set_deadline(&patience.deadline, wait_seconds);
+	code = make_file(&file, fd, &st, flags, &patience, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	file->is_lent = true;
+	file->gives_back = (flags & (Q2_STORAGE_NO_LOCK | Q2_STORAGE_FORCE_SHARE)) == 0;
+	*storage = &file->storage;
+	return QCOW2BM_OK;
+}
+
+void q2_file_own(struct q2_storage *storage)
+{
+	file_of(storage)->is_lent = false;
 }
 
 /* A new name is in its directory for good when the directory is synced. */

@@ -71,7 +71,7 @@ static enum probe acquire_all(int fd, const uint8_t *bytes)
 	return PROBE_FREE;
 }
 
-static void give_back(int fd)
+void q2_lock_give_back(int fd)
 {
 	struct flock lock = range(F_UNLCK, FIRST_BYTE, LAST_BYTE - FIRST_BYTE + 1);
 	fcntl(fd, F_OFD_SETLK, &lock);
@@ -99,7 +99,7 @@ static enum probe claim_in_turn(int fd, const struct role *role)
 	enum probe found = claim(fd, role);
 	for (int i = 0; found == PROBE_RACED && i < TRIES; i++) {
 		struct timespec nap = {0};
-		give_back(fd);
+		q2_lock_give_back(fd);
 		clock_gettime(CLOCK_MONOTONIC, &nap);
 		long mixed = (nap.tv_nsec ^ (long)getpid() * 7919) & 0x7fffffff;
 		nap = (struct timespec){.tv_nsec = mixed % MAX_NAP_NS};
@@ -141,7 +141,7 @@ enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_er
 	if (found == PROBE_FREE)
 		return QCOW2BM_OK;
 	int saved = errno;
-	give_back(fd);
+	q2_lock_give_back(fd);
 	if (found == PROBE_HELD || found == PROBE_RACED)
 		return fail_busy(fd, role, err);
 	if (is_unsupported(saved))

@@ -14,6 +14,9 @@ enum q2_lock_role { Q2_LOCK_EDIT, Q2_LOCK_READ };
  */
 enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_error *err);
 
+/* Gives all of them back, whoever took them on this open file. */
+void q2_lock_give_back(int fd);
+
 /* Whether another descriptor holds QEMU's write permission, or only that of consistent reads: so
  * does the source of a migration that is done, or a target that waits for one, and so does a
  * reader, which nobody can tell from it. Takes nothing. */

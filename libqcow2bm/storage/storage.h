@@ -84,6 +84,15 @@ enum qcow2bm_code q2_file_open(struct q2_storage **storage, const char *path,
 			       unsigned flags, unsigned wait_seconds,
 			       struct q2_watch *watch, struct qcow2bm_error *err);
 
+/* The same with a descriptor that is open already, and stays so when the storage is closed, unless
+ * q2_file_own() was called. Errors: also EINVAL for a way in which it is open that will not do. */
+enum qcow2bm_code q2_file_borrow(struct q2_storage **storage, int fd, unsigned flags,
+				 unsigned wait_seconds, struct q2_watch *watch,
+				 struct qcow2bm_error *err);
+
+/* From now on the descriptor that was borrowed is the storage's, and closed with it. */
+void q2_file_own(struct q2_storage *storage);
+
 /*
  * Makes an empty regular file that only its owner can read, and brings its name to stable
  * storage. Takes no locks. Errors: ESYSTEM, EEXIST among them: nothing is written over.

@@ -6,6 +6,7 @@
  */
 #include "../support/crash_trial.h"
 #include "../support/edit_cases.h"
+#include "../support/copies.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ static enum qcow2bm_code only_prepare(struct qcow2bm_edit *edit,
 				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err)
 {
-	return qcow2bm_edit_prepare(edit, options, result, watch, err);
+	return prepare_copied(edit, options, result, watch, err);
 }
 
 static enum qcow2bm_code prepare_twice(struct qcow2bm_edit *edit,
@@ -30,15 +31,15 @@ static enum qcow2bm_code prepare_twice(struct qcow2bm_edit *edit,
 				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = qcow2bm_edit_prepare(edit, options, result, watch, err);
+	enum qcow2bm_code code = prepare_copied(edit, options, result, watch, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_roll_back(edit, result, err);
+		code = phase_copied(qcow2bm_edit_roll_back, edit, result, err);
 	if (code == QCOW2BM_OK)
 		assert_int_equal(result->leaked_clusters, 0);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_prepare(edit, options, result, watch, err);
+		code = prepare_copied(edit, options, result, watch, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_switch(edit, result, err);
+		code = phase_copied(qcow2bm_edit_switch, edit, result, err);
 	/* The end of the edit finishes it. */
 	return code;
 }

@@ -10,6 +10,7 @@
 #include "../support/record_storage.h"
 #include "../support/strict_reader.h"
 #include "edit/states.h"
+#include "../support/copies.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -103,7 +104,7 @@ static void record(struct world *world)
 		edits[i] = stage(images, i);
 	for (size_t i = 0; i < IMAGES; i++) {
 		struct q2_state old, new;
-		assert_int_equal(qcow2bm_edit_prepare(edits[i], NULL, NULL, NULL, NULL),
+		assert_int_equal(prepare_copied(edits[i], NULL, NULL, NULL, NULL),
 				 QCOW2BM_OK);
 		q2_states_of_edit(edits[i], &old, &new);
 		assert_false(q2_states_are_same(&old, &new));
@@ -113,13 +114,15 @@ static void record(struct world *world)
 	}
 	world->first_switch = world->moment_count;
 	for (size_t i = IMAGES; i-- > 0;) {
-		assert_int_equal(qcow2bm_edit_switch(edits[i], NULL, NULL), QCOW2BM_OK);
+		assert_int_equal(phase_copied(qcow2bm_edit_switch, edits[i], NULL, NULL),
+				 QCOW2BM_OK);
 		note_moments(world);
 	}
 	for (size_t i = 0; i < IMAGES; i++) {
 		struct qcow2bm_result result;
-		assert_int_equal(qcow2bm_edit_finish(edits[i], &result, NULL),
-				 QCOW2BM_OK);
+		assert_int_equal(
+			phase_copied(qcow2bm_edit_finish, edits[i], &result, NULL),
+			QCOW2BM_OK);
 		assert_int_equal(result.leaked_clusters, 0);
 		note_moments(world);
 	}

@@ -7,6 +7,7 @@
 #include "../support/edit_cases.h"
 #include "../support/strict_reader.h"
 #include "fail_memory.h"
+#include "../support/copies.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -55,7 +56,7 @@ static void run_edit(struct run *run, struct trial *trial, uint64_t at, uint64_t
 	memory_faults.at = at;
 	memory_faults.until = until;
 	memory_faults.is_on = true;
-	run->code = edit_case_run_with(storage, other, edit, qcow2bm_edit_commit, NULL,
+	run->code = edit_case_run_with(storage, other, edit, commit_copied, NULL,
 				       &run->result, &run->err);
 	memory_faults.is_on = false;
 	run->calls = memory_faults.calls;

@@ -111,6 +111,7 @@ static void edit(struct qcow2bm_image *image, struct memory_file *file,
 	(void)staged_read(&wanted, image);
 	if (usable) {
 		struct qcow2bm_commit_options commit = {
+			.size = sizeof(struct qcow2bm_commit_options),
 			.flags = (options & OPTION_TRUST ? QCOW2BM_COMMIT_TRUST_REFCOUNTS
 							 : 0u) |
 				 (options & OPTION_NO_DISCARD ? QCOW2BM_COMMIT_NO_DISCARD

@@ -10,6 +10,7 @@
 #include "image/image.h"
 #include "mutate_image.h"
 #include "others.h"
+#include "../support/copies.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -70,7 +71,7 @@ static void look(struct view *view, struct qcow2bm_image *image)
 	for (size_t i = 0; i < view->count; i++) {
 		struct qcow2bm_bitmap bitmap;
 		uint64_t digest = 1;
-		qcow2bm_bitmap_describe(image, i, &bitmap);
+		bitmap = *qcow2bm_bitmap_describe(image, i);
 		for (size_t c = 0; c < bitmap.name_bytes; c++)
 			digest = mix(digest, (uint8_t)bitmap.name[c]);
 		digest = mix(digest, bitmap.granularity_bits);
@@ -101,8 +102,7 @@ static void note_sound(struct view *view, struct qcow2bm_image *image,
 			view->bitmaps[problem->idx].must_stay = false;
 	}
 	for (size_t i = 0; i < view->count; i++) {
-		struct qcow2bm_bitmap bitmap;
-		qcow2bm_bitmap_describe(image, i, &bitmap);
+		struct qcow2bm_bitmap bitmap = *qcow2bm_bitmap_describe(image, i);
 		if ((options & OPTION_DROP_ALL) != 0 ||
 		    ((options & OPTION_DROP_FIRST) != 0 && i == 0) ||
 		    ((options & OPTION_DROP_IN_USE) != 0 && bitmap.in_use))
@@ -164,6 +164,7 @@ static void check_again(struct memory_file *file, unsigned options, bool may_lea
 	struct qcow2bm_plan plan;
 	struct qcow2bm_error err = {0};
 	const struct qcow2bm_repair_options trust = {
+		.size = sizeof(struct qcow2bm_repair_options),
 		.flags = OPTION_TRUST | (options & OPTION_DROP_ALL)};
 	fuzz_require(q2_image_open_damaged(&image, memory_storage_open(file), &err) ==
 				     QCOW2BM_OK &&
@@ -182,7 +183,7 @@ static void check_again(struct memory_file *file, unsigned options, bool may_lea
 	fuzz_require(qcow2bm_edit_begin(&edit, image, &err) == QCOW2BM_OK &&
 			     qcow2bm_edit_repair(edit, report, &trust, &err) ==
 				     QCOW2BM_OK &&
-			     qcow2bm_edit_plan(edit, 0, &plan, NULL, &err) == QCOW2BM_OK,
+			     plan_copied(edit, 0, &plan, NULL, &err) == QCOW2BM_OK,
 		     "a second repair is refused: %s", err.sentence);
 	fuzz_require(plan.changes == 0 && (may_leak || plan.write_clusters == 0),
 		     "a second repair has %zu changes, %llu clusters", plan.changes,
@@ -201,8 +202,7 @@ static void judge(struct memory_file *file, const struct view *before, unsigned 
 		     "after the repair it does not open: %s", err.sentence);
 	after.count = qcow2bm_bitmap_count(image);
 	for (size_t i = 0; i < after.count; i++) {
-		struct qcow2bm_bitmap bitmap;
-		qcow2bm_bitmap_describe(image, i, &bitmap);
+		struct qcow2bm_bitmap bitmap = *qcow2bm_bitmap_describe(image, i);
 		fuzz_require(bitmap.problem == NULL,
 			     "after the repair bitmap %zu is corrupt: %s", i,
 			     bitmap.problem);
@@ -230,6 +230,7 @@ static enum qcow2bm_code repair(struct qcow2bm_image *image,
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct qcow2bm_repair_options wanted = {
+		.size = sizeof(struct qcow2bm_repair_options),
 		.flags = options & FLAGS_MASK,
 		.drop = &first,
 		.drop_count = (options & OPTION_DROP_FIRST) != 0,
@@ -237,7 +238,7 @@ static enum qcow2bm_code repair(struct qcow2bm_image *image,
 	code = qcow2bm_edit_repair(edit, report, &wanted, &err);
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK) {
-		code = qcow2bm_edit_commit(edit, NULL, result, NULL, &err);
+		code = commit_copied(edit, NULL, result, NULL, &err);
 		fuzz_check_error(code, &err);
 	}
 	qcow2bm_edit_end(edit);

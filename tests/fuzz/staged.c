@@ -34,7 +34,7 @@ bool staged_read(struct staged *staged, struct qcow2bm_image *image)
 {
 	struct qcow2bm_image_info info;
 	memset(staged, 0, sizeof(*staged));
-	qcow2bm_image_describe(image, &info);
+	info = *qcow2bm_image_describe(image);
 	staged->virtual_bytes = info.virtual_bytes;
 	/* An edit that is cut off may leave an extension that does not count. */
 	if (!info.bitmaps_consistent)
@@ -45,7 +45,7 @@ bool staged_read(struct staged *staged, struct qcow2bm_image *image)
 	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
 		struct staged_bitmap *bitmap = &staged->bitmaps[staged->count++];
 		bool is_judged = qcow2bm_bitmap_judge(image, i, NULL, NULL) == QCOW2BM_OK;
-		qcow2bm_bitmap_describe(image, i, &bitmap->entry);
+		bitmap->entry = *qcow2bm_bitmap_describe(image, i);
 		all = all && is_judged;
 		bitmap->has_problem = bitmap->entry.problem != NULL;
 		bitmap->entry.problem = NULL;

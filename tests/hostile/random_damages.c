@@ -11,6 +11,7 @@
 #include "damage.h"
 #include "image/image.h"
 #include "qcow2bm.h"
+#include "../support/copies.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -180,7 +181,7 @@ static enum qcow2bm_code commit(struct qcow2bm_image *image,
 		return code;
 	code = qcow2bm_edit_repair(edit, report, options, NULL);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(edit, NULL, &result, NULL, NULL);
+		code = commit_copied(edit, NULL, &result, NULL, NULL);
 	qcow2bm_edit_end(edit);
 	return code;
 }
@@ -217,7 +218,7 @@ static void repair_twice(struct trial *trial,
 	memory_file_fill(&trial->after, trial->damaged.bytes, trial->damaged.length);
 	trial->after.limit = trial->damaged.length + (4u << 20);
 	if (repair(trial, options, who))
-		repair(trial, &(struct qcow2bm_repair_options){.flags = 0},
+		repair(trial, &(struct qcow2bm_repair_options)QCOW2BM_REPAIR_OPTIONS_INIT,
 		       "a second repair");
 }
 
@@ -228,7 +229,7 @@ static void check_alone(struct trial *trial)
 	struct qcow2bm_report *report = check(&image, &trial->damaged);
 	if (report == NULL)
 		return;
-	qcow2bm_report_totals(report, &totals);
+	totals = *qcow2bm_report_totals(report);
 	if (totals.errors + totals.warnings + totals.leaked_clusters == 0) {
 		trial->figures->claimed_by_check++;
 		judge(trial, &trial->damaged, "check");
@@ -248,7 +249,8 @@ static void try_damages(struct trial *trial, struct random *random)
 	trial->figures->damages += trial->damage_count;
 	size_t idx = random_below(random, trial->map.bitmaps);
 	check_alone(trial);
-	repair_twice(trial, &(struct qcow2bm_repair_options){.flags = 0}, "repair");
+	repair_twice(trial, &(struct qcow2bm_repair_options)QCOW2BM_REPAIR_OPTIONS_INIT,
+		     "repair");
 	repair_twice(
 		trial,
 		&(struct qcow2bm_repair_options){.flags = QCOW2BM_REPAIR_DROP_IN_USE},

@@ -3,6 +3,7 @@
 #include "crash_trial.h"
 
 #include "image/image.h"
+#include "copies.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -169,8 +170,7 @@ static const char *judge_by_opening(const struct memory_file *file,
 		return "the library cannot open it";
 	size_t usable = 0;
 	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
-		struct qcow2bm_bitmap bitmap;
-		qcow2bm_bitmap_describe(image, i, &bitmap);
+		struct qcow2bm_bitmap bitmap = *qcow2bm_bitmap_describe(image, i);
 		usable += bitmap.state != QCOW2BM_STATE_CORRUPT;
 	}
 	qcow2bm_image_close(image);
@@ -327,10 +327,10 @@ enum qcow2bm_code crash_trial_record(struct crash_trial *trial,
 		record_storage_open(edit_case_storage(trial->image, &file), &trial->log);
 	if (trouble != NULL)
 		storage = fault_storage_open(storage, &trouble->plan);
-	enum qcow2bm_code code = edit_case_run_by(
-		storage, trial->edit,
-		trial->commit == NULL ? qcow2bm_edit_commit : trial->commit,
-		trouble == NULL ? NULL : &watch, &result, &err);
+	enum qcow2bm_code code =
+		edit_case_run_by(storage, trial->edit,
+				 trial->commit == NULL ? commit_copied : trial->commit,
+				 trouble == NULL ? NULL : &watch, &result, &err);
 	memory_file_free(&file);
 	trial->switched_at = SIZE_MAX;
 	if (!trial->must_stay_old)

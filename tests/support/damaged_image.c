@@ -4,6 +4,7 @@
 
 #include "build_image.h"
 #include "image/image.h"
+#include "copies.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -587,13 +588,14 @@ static enum qcow2bm_code repair(struct qcow2bm_image *image,
 				struct qcow2bm_result *result, struct qcow2bm_error *err)
 {
 	struct qcow2bm_edit *edit;
-	const struct qcow2bm_repair_options options = {.flags = damaged->flags};
+	const struct qcow2bm_repair_options options = {
+		.size = sizeof(struct qcow2bm_repair_options), .flags = damaged->flags};
 	enum qcow2bm_code code = qcow2bm_edit_begin(&edit, image, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = qcow2bm_edit_repair(edit, report, &options, err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(edit, NULL, result, NULL, err);
+		code = commit_copied(edit, NULL, result, NULL, err);
 	qcow2bm_edit_end(edit);
 	return code;
 }

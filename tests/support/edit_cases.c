@@ -6,6 +6,7 @@
 #include "build_image.h"
 #include "edit/edit.h"
 #include "format/refcount.h"
+#include "copies.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -369,8 +370,9 @@ static void fill_header_cluster(struct memory_file *file, unsigned cluster_bits)
 /* Deletes a, whose clusters keep what they hold. */
 static void delete_a(struct memory_file *file)
 {
-	const struct qcow2bm_commit_options options = {.flags =
-							       QCOW2BM_COMMIT_NO_DISCARD};
+	const struct qcow2bm_commit_options options = {
+		.size = sizeof(struct qcow2bm_commit_options),
+		.flags = QCOW2BM_COMMIT_NO_DISCARD};
 	struct qcow2bm_image *image = NULL;
 	struct qcow2bm_edit *edit = NULL;
 	if (q2_image_open(&image, memory_storage_open(file), NULL) != QCOW2BM_OK ||
@@ -467,8 +469,10 @@ static struct qcow2bm_image *open_other(struct memory_file *file)
 static enum qcow2bm_code recover(struct qcow2bm_edit *edit, const char *name,
 				 enum qcow2bm_recovery method, struct qcow2bm_error *err)
 {
-	const struct qcow2bm_recover_options options = {.method = method,
-							.accept_unsafe = true};
+	const struct qcow2bm_recover_options options = {
+		.size = sizeof(struct qcow2bm_recover_options),
+		.method = method,
+		.accept_unsafe = true};
 	return qcow2bm_edit_recover(edit, name, strlen(name), &options, NULL, NULL, err);
 }
 
@@ -486,7 +490,8 @@ static int choose_carved(void *opaque, const struct qcow2bm_carved *carved)
 static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, const char *name,
 				    struct qcow2bm_error *err)
 {
-	struct qcow2bm_carved_options options = {.accept_unsafe = true};
+	struct qcow2bm_carved_options options = {
+		.size = sizeof(struct qcow2bm_carved_options), .accept_unsafe = true};
 	struct qcow2bm_report *report;
 	enum qcow2bm_code code =
 		qcow2bm_image_check(edit->image, NULL, &report, NULL, err);
@@ -595,5 +600,5 @@ enum qcow2bm_code edit_case_run(struct q2_storage *storage, const char *edit,
 				const struct qcow2bm_watch *watch,
 				struct qcow2bm_result *result, struct qcow2bm_error *err)
 {
-	return edit_case_run_by(storage, edit, qcow2bm_edit_commit, watch, result, err);
+	return edit_case_run_by(storage, edit, commit_copied, watch, result, err);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Comparing an image with a model of its bitmaps. */
 #include "model.h"
+#include "copies.h"
 
 #include <string.h>
 
@@ -79,9 +80,8 @@ static const char *compare_bits(const struct model_bitmap *bitmap, uint64_t virt
 		return "the extents cannot be read";
 	if (extents.at != virtual_bytes)
 		return "the extents do not reach to the end of the disk";
-	if (qcow2bm_bitmap_measure(image, idx,
-				   QCOW2BM_READ_COUNT | QCOW2BM_READ_UNTRUSTED, &measure,
-				   NULL, NULL) != QCOW2BM_OK)
+	if (measure_copied(image, idx, QCOW2BM_READ_COUNT | QCOW2BM_READ_UNTRUSTED,
+			   &measure, NULL, NULL) != QCOW2BM_OK)
 		return "the bitmap cannot be measured";
 	return measure.dirty_bytes != extents.dirty_bytes ? "dirty bytes differ" : NULL;
 }
@@ -106,8 +106,7 @@ const char *model_compare_library(const struct model *model, struct qcow2bm_imag
 		return "the bitmaps cannot be judged";
 	for (size_t i = 0; i < model->count; i++) {
 		const struct model_bitmap *bitmap = &model->bitmaps[i];
-		struct qcow2bm_bitmap described;
-		qcow2bm_bitmap_describe(image, i, &described);
+		struct qcow2bm_bitmap described = *qcow2bm_bitmap_describe(image, i);
 		if (described.name_bytes != bitmap->name_bytes ||
 		    memcmp(described.name, bitmap->name, bitmap->name_bytes) != 0)
 			return "qcow2bm_bitmap_describe() has another name";

@@ -3,6 +3,7 @@
 #include "one_edit.h"
 
 #include "image/image.h"
+#include "copies.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,16 +11,16 @@
 static enum qcow2bm_code run_on(struct one_edit *edit, struct qcow2bm_image *image,
 				stage_fn *stage, unsigned flags)
 {
-	struct qcow2bm_commit_options options = {.flags = flags};
+	struct qcow2bm_commit_options options = {
+		.size = sizeof(struct qcow2bm_commit_options), .flags = flags};
 	struct qcow2bm_edit *staged = NULL;
 	enum qcow2bm_code code = qcow2bm_edit_begin(&staged, image, &edit->err);
 	if (code == QCOW2BM_OK)
 		code = stage(staged, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_plan(staged, flags, &edit->plan, NULL, &edit->err);
+		code = plan_copied(staged, flags, &edit->plan, NULL, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(staged, &options, &edit->result, NULL,
-					   &edit->err);
+		code = commit_copied(staged, &options, &edit->result, NULL, &edit->err);
 	qcow2bm_edit_end(staged);
 	return code;
 }

@@ -13,6 +13,7 @@
 #include "../support/one_edit.h"
 #include "image/backing.h"
 #include "image/image.h"
+#include "../support/copies.h"
 
 #define NAME "base.qcow2"
 #define NAME_OFF (112 + 8) /* where it is at first; a moved one is behind the extension */
@@ -70,8 +71,7 @@ static enum qcow2bm_code commit(struct world *world)
 	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
 	watch.interrupted = wants_to_stop;
 	watch.opaque = world;
-	return qcow2bm_edit_commit(world->edit, NULL, &world->result, &watch,
-				   &world->err);
+	return commit_copied(world->edit, NULL, &world->result, &watch, &world->err);
 }
 
 static void end(struct world *world)

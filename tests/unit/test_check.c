@@ -388,7 +388,9 @@ static void quick_counts_bitmaps_alone(void **state)
 	one_edit_count(&edit, one_edit_find(&edit, INSPECT_FREE), 1);
 	one_edit_store(&edit, one_edit_entry_off(&edit, 0, 0), 8, data_of(&edit, 1, 2));
 	struct qcow2bm_image *image = open_damaged(&edit);
-	const struct qcow2bm_check_options options = {.flags = QCOW2BM_CHECK_QUICK};
+	const struct qcow2bm_check_options options = {
+		.size = sizeof(struct qcow2bm_check_options),
+		.flags = QCOW2BM_CHECK_QUICK};
 	struct qcow2bm_report *report;
 	char found[512];
 	assert_int_equal(qcow2bm_image_check(image, &options, &report, NULL, NULL),

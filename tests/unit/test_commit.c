@@ -12,6 +12,7 @@
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
 #include "image/image.h"
+#include "../support/copies.h"
 
 #define CLUSTER_BITS 12
 #define CLUSTER_BYTES (1u << CLUSTER_BITS)
@@ -101,6 +102,7 @@ static enum qcow2bm_code run(struct world *world, stage_fn *stage)
 {
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *edit;
+	world->options.size = sizeof(world->options);
 	struct q2_storage *storage =
 		record_storage_open(memory_storage_open(&world->file), &world->log);
 	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
@@ -111,8 +113,8 @@ static enum qcow2bm_code run(struct world *world, stage_fn *stage)
 		QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
 	assert_int_equal(stage(edit, NULL), QCOW2BM_OK);
-	enum qcow2bm_code code = qcow2bm_edit_commit(edit, &world->options,
-						     &world->result, &watch, &world->err);
+	enum qcow2bm_code code =
+		commit_copied(edit, &world->options, &world->result, &watch, &world->err);
 	qcow2bm_edit_end(edit);
 	qcow2bm_image_close(image);
 	return code;

@@ -226,16 +226,15 @@ static void states_tell_who_is_writing(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct qcow2bm_bitmap bitmap;
 		struct qcow2bm_image *image = load(&edit, cases[i].writer, QCOW2BM_OK);
-		qcow2bm_bitmap_describe(image, 0, &bitmap);
+		bitmap = *qcow2bm_bitmap_describe(image, 0);
 		assert_int_equal(bitmap.state, QCOW2BM_STATE_VALID);
-		qcow2bm_bitmap_describe(image, 1, &bitmap);
+		bitmap = *qcow2bm_bitmap_describe(image, 1);
 		assert_int_equal(bitmap.state, cases[i].state);
 		qcow2bm_image_close(image);
 	}
 	one_edit_store(&edit, AUTOCLEAR_OFF, 8, 0);
 	struct qcow2bm_image *image = load(&edit, Q2_WRITER_NONE, QCOW2BM_OK);
-	struct qcow2bm_bitmap bitmap;
-	qcow2bm_bitmap_describe(image, 0, &bitmap);
+	struct qcow2bm_bitmap bitmap = *qcow2bm_bitmap_describe(image, 0);
 	assert_int_equal(bitmap.state, QCOW2BM_STATE_CORRUPT);
 	assert_non_null(strstr(bitmap.problem, "autoclear bit 0"));
 	qcow2bm_image_close(image);

@@ -11,6 +11,7 @@
 
 #include "../support/one_edit.h"
 #include "image/image.h"
+#include "../support/copies.h"
 
 #define BITS 200
 
@@ -111,8 +112,9 @@ static void expect(enum qcow2bm_code code, const struct qcow2bm_error *err,
 static void expect_outdated(struct qcow2bm_edit *edit, struct qcow2bm_report *report,
 			    const char *words)
 {
-	static const struct qcow2bm_recover_options recover = {.accept_unsafe = true};
-	static const struct qcow2bm_carved_options carved;
+	static const struct qcow2bm_recover_options recover = {
+		.size = sizeof(struct qcow2bm_recover_options), .accept_unsafe = true};
+	static const struct qcow2bm_carved_options carved = QCOW2BM_CARVED_OPTIONS_INIT;
 	struct qcow2bm_plan plan;
 	struct qcow2bm_change change;
 	EXPECT(qcow2bm_edit_add(edit, "e", 1, 12, true, &err), words);
@@ -126,9 +128,9 @@ static void expect_outdated(struct qcow2bm_edit *edit, struct qcow2bm_report *re
 	EXPECT(qcow2bm_edit_repair(edit, report, NULL, &err), words);
 	EXPECT(qcow2bm_edit_recover_carved(edit, report, &carved, "g", 1, NULL, &err),
 	       words);
-	EXPECT(qcow2bm_edit_plan(edit, 0, &plan, NULL, &err), words);
+	EXPECT(plan_copied(edit, 0, &plan, NULL, &err), words);
 	EXPECT(qcow2bm_edit_commit(edit, NULL, NULL, NULL, &err), words);
-	qcow2bm_edit_change(edit, 0, &change);
+	change = *qcow2bm_edit_change(edit, 0);
 	assert_int_equal(change.kind, QCOW2BM_CHANGE_NONE);
 	assert_null(change.old_name);
 }
@@ -142,7 +144,7 @@ static void an_edit_is_over_when_another_is_committed(void **state)
 	struct qcow2bm_plan plan;
 	assert_int_equal(qcow2bm_edit_delete(late, "b", 1, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_add(late, "e", 1, 12, true, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_plan(late, 0, &plan, NULL, NULL), QCOW2BM_OK);
+	assert_int_equal(plan_copied(late, 0, &plan, NULL, NULL), QCOW2BM_OK);
 	delete_a(images[0]);
 	expect_outdated(late, report, "the edit was staged before the last commit");
 	qcow2bm_edit_end(late);
@@ -222,12 +224,12 @@ static void a_source_is_over_when_its_image_changes(void **state)
 				    "is closed"
 				  : "a source of bits was staged before the last "
 				    "commit";
-		EXPECT(qcow2bm_edit_plan(edit, 0, &plan, NULL, &err), words);
+		EXPECT(plan_copied(edit, 0, &plan, NULL, &err), words);
 		EXPECT(qcow2bm_edit_commit(edit, NULL, NULL, NULL, &err), words);
 		qcow2bm_edit_end(edit);
 		struct qcow2bm_measure measure;
-		assert_int_equal(qcow2bm_bitmap_measure(images[0], 2, QCOW2BM_READ_COUNT,
-							&measure, NULL, NULL),
+		assert_int_equal(measure_copied(images[0], 2, QCOW2BM_READ_COUNT,
+						&measure, NULL, NULL),
 				 QCOW2BM_OK);
 		assert_int_equal(measure.dirty_bytes, 0);
 		forget_both();
@@ -255,7 +257,7 @@ static void sources_that_are_forgotten_do_not_matter(void **state)
 static void a_report_is_over_when_its_image_changes(void **state)
 {
 	(void)state;
-	static const struct qcow2bm_carved_options carved;
+	static const struct qcow2bm_carved_options carved = QCOW2BM_CARVED_OPTIONS_INIT;
 	static const char words[] = "the report was made before the last commit";
 	build_both();
 	struct qcow2bm_report *report = check(images[0]);
@@ -297,13 +299,12 @@ static void indexes_that_nobody_has(void **state)
 	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
 		struct qcow2bm_bitmap bitmap;
 		struct qcow2bm_measure measure;
-		qcow2bm_bitmap_describe(images[0], indexes[i], &bitmap);
+		bitmap = *qcow2bm_bitmap_describe(images[0], indexes[i]);
 		assert_int_equal(bitmap.state, QCOW2BM_STATE_CORRUPT);
 		assert_int_equal(bitmap.name_bytes, 0);
 		assert_non_null(bitmap.name);
 		assert_non_null(bitmap.problem);
-		EXPECT(qcow2bm_bitmap_measure(images[0], indexes[i], 0, &measure, NULL,
-					      &err),
+		EXPECT(measure_copied(images[0], indexes[i], 0, &measure, NULL, &err),
 		       "no bitmap number");
 		EXPECT(qcow2bm_bitmap_extents(images[0], indexes[i], 0, UINT64_MAX,
 					      QCOW2BM_READ_UNTRUSTED, ignore_extent, NULL,
@@ -314,10 +315,10 @@ static void indexes_that_nobody_has(void **state)
 			       "no bitmap number");
 	}
 	struct qcow2bm_edit *edit = begin(images[0]);
-	struct qcow2bm_change change;
-	qcow2bm_edit_change(edit, 0, &change); /* it was not planned */
+	struct qcow2bm_change change =
+		*qcow2bm_edit_change(edit, 0); /* it was not planned */
 	assert_int_equal(change.kind, QCOW2BM_CHANGE_NONE);
-	qcow2bm_edit_change(edit, SIZE_MAX, &change);
+	change = *qcow2bm_edit_change(edit, SIZE_MAX);
 	assert_int_equal(change.kind, QCOW2BM_CHANGE_NONE);
 	qcow2bm_edit_end(edit);
 	forget_both();
@@ -328,7 +329,7 @@ static void what_is_not_there_has_an_errno(void **state)
 	(void)state;
 	struct qcow2bm_error err = {0};
 	assert_int_equal(qcow2bm_undo_apply("/no/such/image", "/no/such/undo", 0, 0, NULL,
-					    NULL, &err),
+					    NULL, NULL, &err),
 			 QCOW2BM_ESYSTEM);
 	assert_int_equal(err.sys_errno, ENOENT);
 	assert_non_null(strstr(err.sentence, "the undo file '/no/such/undo'"));

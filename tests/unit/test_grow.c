@@ -12,6 +12,7 @@
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
 #include "edit/grow_refcounts.h"
+#include "../support/copies.h"
 
 #define CLUSTER_BITS 9
 #define DATA_CLUSTERS 150 /* with refcounts of 64 bits, a block counts 64 clusters */
@@ -122,7 +123,7 @@ static enum qcow2bm_code commit_copy(struct qcow2bm_image *image,
 		return code;
 	code = copy_a(edit, NULL);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(edit, NULL, result, NULL, NULL);
+		code = commit_copied(edit, NULL, result, NULL, NULL);
 	qcow2bm_edit_end(edit);
 	return code;
 }

@@ -13,6 +13,7 @@
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
 #include "image/image.h"
+#include "../support/copies.h"
 
 #define CLUSTER_BYTES 512
 #define COUNT 24 /* bitmaps of 32 bytes in the directory: one sector and a half */
@@ -237,7 +238,7 @@ static enum qcow2bm_code try_repair(struct one_edit *edit,
 	assert_int_equal(qcow2bm_edit_begin(&staged, image, NULL), QCOW2BM_OK);
 	enum qcow2bm_code code = qcow2bm_edit_repair(staged, report, options, &edit->err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_edit_commit(staged, NULL, &edit->result, NULL, &edit->err);
+		code = commit_copied(staged, NULL, &edit->result, NULL, &edit->err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_report_free(report);
 	qcow2bm_image_close(image);
@@ -248,6 +249,7 @@ static enum qcow2bm_code try_repair(struct one_edit *edit,
 static void repair_full(struct one_edit *edit, size_t count)
 {
 	const struct qcow2bm_repair_options options = {
+		.size = sizeof(struct qcow2bm_repair_options),
 		.flags = QCOW2BM_REPAIR_TRUST_BITMAPS};
 	if (try_repair(edit, &options) != QCOW2BM_OK)
 		fail_msg("%s", edit->err.sentence);
@@ -290,7 +292,10 @@ static void a_damaged_directory_is_not_rearranged(void **state)
 	(void)state;
 	static const size_t drop = 0;
 	const struct qcow2bm_repair_options options = {
-		.flags = QCOW2BM_REPAIR_TRUST_BITMAPS, .drop = &drop, .drop_count = 1};
+		.size = sizeof(struct qcow2bm_repair_options),
+		.flags = QCOW2BM_REPAIR_TRUST_BITMAPS,
+		.drop = &drop,
+		.drop_count = 1};
 	struct one_edit edit;
 	struct inspect inspect;
 	struct memory_file before = {0};
@@ -324,7 +329,7 @@ static enum qcow2bm_code run_on_full_disk(struct one_edit *edit, stage_fn *stage
 	assert_int_equal(stage(staged, NULL), QCOW2BM_OK);
 	memset(&edit->err, 0, sizeof(edit->err));
 	enum qcow2bm_code code =
-		qcow2bm_edit_commit(staged, NULL, &edit->result, watch, &edit->err);
+		commit_copied(staged, NULL, &edit->result, watch, &edit->err);
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(image);
 	return code;

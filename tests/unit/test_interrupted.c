@@ -16,6 +16,7 @@
 #include "../support/one_edit.h"
 #include "base/options.h"
 #include "image/image.h"
+#include "../support/copies.h"
 
 struct world {
 	struct one_edit
@@ -23,6 +24,7 @@ struct world {
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *edit;
 	struct qcow2bm_report *report;
+	bool is_staged;
 	uint64_t carved_off; /* of c's old directory */
 	uint32_t carved_idx;
 };
@@ -117,8 +119,8 @@ static enum qcow2bm_code measure(struct world *world, const struct qcow2bm_watch
 				 struct qcow2bm_error *err)
 {
 	struct qcow2bm_measure measure;
-	enum qcow2bm_code code = qcow2bm_bitmap_measure(
-		world->image, 0, QCOW2BM_READ_COUNT, &measure, watch, err);
+	enum qcow2bm_code code =
+		measure_copied(world->image, 0, QCOW2BM_READ_COUNT, &measure, watch, err);
 	assert_true(code != QCOW2BM_OK || measure.dirty_bytes == 2 << 12);
 	return code;
 }
@@ -184,6 +186,7 @@ static enum qcow2bm_code recover_carved(struct world *world,
 					struct qcow2bm_error *err)
 {
 	struct qcow2bm_carved_options options = {
+		.size = sizeof(struct qcow2bm_carved_options),
 		.directory_offset = world->carved_off,
 		.idx = world->carved_idx,
 		.accept_unsafe = true,
@@ -195,23 +198,25 @@ static enum qcow2bm_code recover_carved(struct world *world,
 static enum qcow2bm_code recover(struct world *world, const struct qcow2bm_watch *watch,
 				 struct qcow2bm_error *err)
 {
-	struct qcow2bm_recover_options options = {.method = QCOW2BM_RECOVER_STORED,
-						  .accept_unsafe = true};
+	struct qcow2bm_recover_options options = {
+		.size = sizeof(struct qcow2bm_recover_options),
+		.method = QCOW2BM_RECOVER_STORED,
+		.accept_unsafe = true};
 	return qcow2bm_edit_recover(world->edit, "b", 1, &options, NULL, watch, err);
 }
 
 static enum qcow2bm_code plan(struct world *world, const struct qcow2bm_watch *watch,
 			      struct qcow2bm_error *err)
 {
-	struct qcow2bm_plan plan;
-	qcow2bm_edit_delete(world->edit, "a", 1, NULL);
+	const struct qcow2bm_plan *plan;
+	world->is_staged |= qcow2bm_edit_delete(world->edit, "a", 1, NULL) == QCOW2BM_OK;
 	return qcow2bm_edit_plan(world->edit, 0, &plan, watch, err);
 }
 
 static enum qcow2bm_code commit(struct world *world, const struct qcow2bm_watch *watch,
 				struct qcow2bm_error *err)
 {
-	qcow2bm_edit_delete(world->edit, "a", 1, NULL);
+	world->is_staged |= qcow2bm_edit_delete(world->edit, "a", 1, NULL) == QCOW2BM_OK;
 	return qcow2bm_edit_commit(world->edit, NULL, NULL, watch, err);
 }
 

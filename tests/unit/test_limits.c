@@ -13,6 +13,7 @@
 #include "../support/fault_storage.h"
 #include "../support/one_edit.h"
 #include "image/image.h"
+#include "../support/copies.h"
 
 #define MAX_BITMAPS 65535
 
@@ -191,8 +192,7 @@ static void the_directory_has_at_most_64_mib(void **state)
 						     NAME + 23, &edit.err),
 				 QCOW2BM_OK);
 	}
-	assert_int_equal(qcow2bm_edit_plan(staged, 0, &plan, NULL, &edit.err),
-			 QCOW2BM_ELIMIT);
+	assert_int_equal(plan_copied(staged, 0, &plan, NULL, &edit.err), QCOW2BM_ELIMIT);
 	assert_non_null(strstr(edit.err.sentence, "would take 67108872 bytes"));
 	qcow2bm_edit_end(staged);
 	qcow2bm_image_close(image);
@@ -277,11 +277,10 @@ static enum qcow2bm_code read_one(struct qcow2bm_image *image, enum reading read
 				  struct qcow2bm_error *err)
 {
 	struct qcow2bm_measure measure;
-	struct qcow2bm_snapshot snapshot;
+	const struct qcow2bm_snapshot *snapshot;
 	unsigned never = 0;
 	if (reading == MEASURE)
-		return qcow2bm_bitmap_measure(image, 0, QCOW2BM_READ_COUNT, &measure,
-					      NULL, err);
+		return measure_copied(image, 0, QCOW2BM_READ_COUNT, &measure, NULL, err);
 	if (reading == EXTENTS)
 		return qcow2bm_bitmap_extents(image, 0, 0,
 					      (uint64_t)sizeof(some_bits) << 16, 0,
@@ -319,7 +318,7 @@ static void a_snapshot_that_is_not_there(void **state)
 	(void)state;
 	struct one_edit edit = {0};
 	struct fault_plan faults = {0};
-	struct qcow2bm_snapshot snapshot;
+	const struct qcow2bm_snapshot *snapshot;
 	build_one(&edit, 12);
 	struct qcow2bm_image *image = open_file(&edit, &faults, false);
 	assert_int_equal(qcow2bm_image_snapshot(image, 1, &snapshot, &edit.err),
@@ -344,24 +343,24 @@ static void snapshots_in_any_order(void **state)
 	char ids[3][16], names[3][64];
 	build_image(&build, &edit.file);
 	for (unsigned i = 0; i < 3; i++) {
-		struct qcow2bm_snapshot snapshot;
+		const struct qcow2bm_snapshot *snapshot;
 		struct qcow2bm_image *image = open_file(&edit, &faults, false);
 		assert_int_equal(qcow2bm_image_snapshot(image, i, &snapshot, &edit.err),
 				 QCOW2BM_OK);
-		snprintf(ids[i], sizeof(ids[i]), "%s", snapshot.id);
-		snprintf(names[i], sizeof(names[i]), "%s", snapshot.name);
+		snprintf(ids[i], sizeof(ids[i]), "%s", snapshot->id);
+		snprintf(names[i], sizeof(names[i]), "%s", snapshot->name);
 		qcow2bm_image_close(image);
 	}
 	assert_string_not_equal(ids[0], ids[1]);
 	assert_string_not_equal(ids[1], ids[2]);
 	struct qcow2bm_image *image = open_file(&edit, &faults, false);
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		struct qcow2bm_snapshot snapshot;
+		const struct qcow2bm_snapshot *snapshot;
 		assert_int_equal(
 			qcow2bm_image_snapshot(image, order[i], &snapshot, &edit.err),
 			QCOW2BM_OK);
-		assert_string_equal(snapshot.id, ids[order[i]]);
-		assert_string_equal(snapshot.name, names[order[i]]);
+		assert_string_equal(snapshot->id, ids[order[i]]);
+		assert_string_equal(snapshot->name, names[order[i]]);
 	}
 	qcow2bm_image_close(image);
 	one_edit_free(&edit);

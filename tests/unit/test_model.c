@@ -6,6 +6,7 @@
  */
 #include "../support/random_edit.h"
 #include "model_world.h"
+#include "../support/copies.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -50,17 +51,18 @@ static bool plan_and_commit(struct world *world, struct qcow2bm_edit *edit,
 {
 	struct qcow2bm_error err = {0};
 	struct qcow2bm_commit_options options = {
+		.size = sizeof(struct qcow2bm_commit_options),
 		.flags = (unsigned)random_below(&world->random, 4),
 	};
 	struct qcow2bm_watch watch = QCOW2BM_WATCH_INIT;
 	watch.interrupted = is_interrupted;
 	watch.opaque = world;
 	enum qcow2bm_code code =
-		qcow2bm_edit_plan(edit, options.flags, &outcome->plan, NULL, &err);
+		plan_copied(edit, options.flags, &outcome->plan, NULL, &err);
 	CHECK(world, outcome->first_op == world->log.count, "the plan wrote");
 	arrange_trouble(world, outcome);
-	outcome->code = qcow2bm_edit_commit(edit, &options, &outcome->result, &watch,
-					    &outcome->err);
+	outcome->code =
+		commit_copied(edit, &options, &outcome->result, &watch, &outcome->err);
 	memset(&world->faults, 0, sizeof(world->faults));
 	if (code != QCOW2BM_OK) {
 		CHECK(world, outcome->code == code || outcome->has_fault,

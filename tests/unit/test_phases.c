@@ -14,6 +14,7 @@
 #include "../support/edit_cases.h"
 #include "../support/strict_reader.h"
 #include "edit/states.h"
+#include "../support/copies.h"
 
 struct world {
 	struct memory_file file, before;
@@ -62,22 +63,22 @@ static void expect_bitmaps(struct world *world, size_t count)
 
 static enum qcow2bm_code prepare(struct world *world)
 {
-	return qcow2bm_edit_prepare(world->edit, NULL, &world->result, NULL, NULL);
+	return prepare_copied(world->edit, NULL, &world->result, NULL, NULL);
 }
 
 static enum qcow2bm_code switch_over(struct world *world)
 {
-	return qcow2bm_edit_switch(world->edit, &world->result, NULL);
+	return phase_copied(qcow2bm_edit_switch, world->edit, &world->result, NULL);
 }
 
 static enum qcow2bm_code finish(struct world *world)
 {
-	return qcow2bm_edit_finish(world->edit, &world->result, NULL);
+	return phase_copied(qcow2bm_edit_finish, world->edit, &world->result, NULL);
 }
 
 static enum qcow2bm_code roll_back(struct world *world)
 {
-	return qcow2bm_edit_roll_back(world->edit, &world->result, NULL);
+	return phase_copied(qcow2bm_edit_roll_back, world->edit, &world->result, NULL);
 }
 
 static void phases_come_in_their_order(void **state)
@@ -147,7 +148,7 @@ static void nothing_else_is_done_to_a_prepared_image(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(qcow2bm_edit_commit(other, NULL, NULL, NULL, NULL),
 				 QCOW2BM_EINVAL);
-		assert_int_equal(qcow2bm_edit_plan(other, 0, &plan, NULL, NULL),
+		assert_int_equal(plan_copied(other, 0, &plan, NULL, NULL),
 				 QCOW2BM_EINVAL);
 		assert_int_equal(qcow2bm_edit_delete(world.edit, "c", 1, NULL),
 				 QCOW2BM_EINVAL);

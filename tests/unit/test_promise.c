@@ -10,6 +10,7 @@
 
 #include "../support/memory_storage.h"
 #include "../support/one_edit.h"
+#include "../support/copies.h"
 
 #define BITMAPS 4
 #define GRANULARITY_BITS 12
@@ -24,14 +25,14 @@
 #define ALL (QMP | SIZE | COMMIT | OTHERS)
 
 /* What the next run stages, for `wanted`, the bitmap's name. */
-static struct qcow2bm_recover_options options;
+static struct qcow2bm_recover_options options = QCOW2BM_RECOVER_OPTIONS_INIT;
 static const char *wanted;
 static struct qcow2bm_promise promise;
 
 static enum qcow2bm_code recover(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_edit_recover(edit, wanted, strlen(wanted), &options, &promise,
-				    NULL, err);
+	return recover_copied(edit, wanted, strlen(wanted), &options, &promise, NULL,
+			      err);
 }
 
 struct image {
@@ -70,7 +71,8 @@ static enum qcow2bm_code run(struct image *image, const char *name,
 {
 	struct one_edit edit = {0};
 	build_image(&image->build, &edit.file);
-	options = (struct qcow2bm_recover_options){.method = method, .assumed = assumed};
+	options = (struct qcow2bm_recover_options){
+		.size = sizeof(options), .method = method, .assumed = assumed};
 	wanted = name;
 	memset(&promise, 0xff, sizeof(promise));
 	enum qcow2bm_code code = one_edit_run(&edit, recover, 0);

@@ -11,6 +11,7 @@
 #include "../support/memory_storage.h"
 #include "../support/one_edit.h"
 #include "image/image.h"
+#include "../support/copies.h"
 
 #define BITMAPS 4
 #define DISK_BYTES \
@@ -21,14 +22,14 @@ static const char *const names[BITMAPS] = {"a", "b", "backing", "backup-vda"};
 static const uint32_t flags[BITMAPS] = {BUILD_FLAG_AUTO, 0, 0, 0};
 
 /* What the next run stages, for `wanted`, the bitmap's name. */
-static struct qcow2bm_recover_options options;
+static struct qcow2bm_recover_options options = QCOW2BM_RECOVER_OPTIONS_INIT;
 static const char *wanted;
 static struct qcow2bm_promise promise;
 
 static enum qcow2bm_code recover(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	return qcow2bm_edit_recover(edit, wanted, strlen(wanted), &options, &promise,
-				    NULL, err);
+	return recover_copied(edit, wanted, strlen(wanted), &options, &promise, NULL,
+			      err);
 }
 
 struct image {
@@ -139,8 +140,8 @@ static void check_bits(const struct one_edit *edit, const struct image *image, s
 
 static void run(struct one_edit *edit, size_t idx, enum qcow2bm_recovery method)
 {
-	options =
-		(struct qcow2bm_recover_options){.method = method, .accept_unsafe = true};
+	options = (struct qcow2bm_recover_options){
+		.size = sizeof(options), .method = method, .accept_unsafe = true};
 	wanted = names[idx];
 	if (one_edit_run(edit, recover, 0) != QCOW2BM_OK)
 		fail_msg("%s", edit->err.sentence);
@@ -184,6 +185,7 @@ static void recording_is_as_it_is_asked_for(void **state)
 	build(&image, 51);
 	for (size_t i = 0; i < 2; i++) {
 		options = (struct qcow2bm_recover_options){
+			.size = sizeof(options),
 			.method = QCOW2BM_RECOVER_FULL,
 			.recording =
 				i == 0 ? QCOW2BM_RECORDING_OFF : QCOW2BM_RECORDING_ON,
@@ -204,7 +206,8 @@ static void snapshots_and_a_missing_backing_file_are_seen(void **state)
 	struct image image;
 	struct one_edit edit = {0};
 	build(&image, 52);
-	options = (struct qcow2bm_recover_options){.method = QCOW2BM_RECOVER_ALLOCATED};
+	options = (struct qcow2bm_recover_options){.size = sizeof(options),
+						   .method = QCOW2BM_RECOVER_ALLOCATED};
 	wanted = "b";
 	image.build.snapshots = 1;
 	build_image(&image.build, &edit.file);
@@ -246,6 +249,7 @@ static void a_table_that_does_not_fit_is_made_anew(void **state)
 			else
 				one_edit_store(&edit, 24, 8, known << 9);
 			options = (struct qcow2bm_recover_options){
+				.size = sizeof(options),
 				.method = (enum qcow2bm_recovery)method,
 				.accept_unsafe = true,
 			};
@@ -300,6 +304,7 @@ static void a_table_that_cannot_be_read_is_only_made_full(void **state)
 					       : first_entry_off(&edit),
 				       8, damages[i].value);
 			options = (struct qcow2bm_recover_options){
+				.size = sizeof(options),
 				.method = (enum qcow2bm_recovery)method,
 				.accept_unsafe = true,
 			};
@@ -338,8 +343,8 @@ static void what_is_not_in_use_is_refused(void **state)
 	image.bitmaps[3].flags = 1u << 9 | BUILD_FLAG_IN_USE; /* a reserved flag */
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		build_image(&image.build, &edit.file);
-		options =
-			(struct qcow2bm_recover_options){.method = QCOW2BM_RECOVER_FULL};
+		options = (struct qcow2bm_recover_options){
+			.size = sizeof(options), .method = QCOW2BM_RECOVER_FULL};
 		wanted = refused[i].name;
 		assert_int_equal(one_edit_run(&edit, recover, 0), refused[i].code);
 		assert_true(one_edit_is_untouched(&edit));
@@ -373,7 +378,9 @@ static void the_same_edit_can_go_on(void **state)
 	for (int method = 0; method <= QCOW2BM_RECOVER_FULL; method++) {
 		build_image(&image.build, &edit.file);
 		options = (struct qcow2bm_recover_options){
-			.method = (enum qcow2bm_recovery)method, .accept_unsafe = true};
+			.size = sizeof(options),
+			.method = (enum qcow2bm_recovery)method,
+			.accept_unsafe = true};
 		wanted = "a";
 		assert_int_equal(one_edit_run(&edit, recover_and_merge, 0), QCOW2BM_OK);
 		assert_true(edit.is_sound);
@@ -407,7 +414,9 @@ static void a_recovered_one_can_be_cleared(void **state)
 	for (int method = 0; method <= QCOW2BM_RECOVER_FULL; method++) {
 		build_image(&image.build, &edit.file);
 		options = (struct qcow2bm_recover_options){
-			.method = (enum qcow2bm_recovery)method, .accept_unsafe = true};
+			.size = sizeof(options),
+			.method = (enum qcow2bm_recovery)method,
+			.accept_unsafe = true};
 		wanted = "a";
 		assert_int_equal(one_edit_run(&edit, recover_and_clear, 0), QCOW2BM_OK);
 		for (uint64_t bit = 0; bit < edit.inspect.bitmaps[0].bits; bit++)
@@ -431,6 +440,7 @@ static void a_granularity_that_qemu_refuses_is_refused(void **state)
 			build_image(&image.build, &edit.file);
 			one_edit_store(&edit, first_entry_off(&edit) + 17, 1, refused[i]);
 			options = (struct qcow2bm_recover_options){
+				.size = sizeof(options),
 				.method = (enum qcow2bm_recovery)method,
 				.accept_unsafe = true,
 			};
@@ -456,7 +466,8 @@ static void a_live_image_is_refused(void **state)
 			 QCOW2BM_OK);
 	open->storage->writer = Q2_WRITER_LIVE;
 	assert_int_equal(qcow2bm_edit_begin(&staged, open, NULL), QCOW2BM_OK);
-	options = (struct qcow2bm_recover_options){.method = QCOW2BM_RECOVER_FULL};
+	options = (struct qcow2bm_recover_options){.size = sizeof(options),
+						   .method = QCOW2BM_RECOVER_FULL};
 	wanted = "a";
 	assert_int_equal(recover(staged, NULL), QCOW2BM_EBUSY);
 	open->storage->writer = Q2_WRITER_NONE;

@@ -10,6 +10,7 @@
 #include "../support/damaged_image.h"
 #include "../support/record_storage.h"
 #include "image/image.h"
+#include "../support/copies.h"
 
 #define B 1 /* the bitmap in the middle */
 #define RESERVED_L2_BIT 2
@@ -27,17 +28,20 @@ struct attempt {
 static void stage_and_commit(struct attempt *attempt, struct qcow2bm_image *image,
 			     const struct qcow2bm_report *report)
 {
-	const struct qcow2bm_commit_options commit = {.flags = attempt->commit_flags};
+	const struct qcow2bm_commit_options commit = {
+		.size = sizeof(struct qcow2bm_commit_options),
+		.flags = attempt->commit_flags};
 	struct qcow2bm_edit *edit;
+	attempt->options.size = sizeof(attempt->options);
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
 	attempt->code =
 		qcow2bm_edit_repair(edit, report, &attempt->options, &attempt->err);
 	if (attempt->code == QCOW2BM_OK)
-		attempt->code = qcow2bm_edit_plan(edit, attempt->commit_flags,
-						  &attempt->plan, NULL, &attempt->err);
+		attempt->code = plan_copied(edit, attempt->commit_flags, &attempt->plan,
+					    NULL, &attempt->err);
 	if (attempt->code == QCOW2BM_OK)
-		attempt->code = qcow2bm_edit_commit(edit, &commit, &attempt->result, NULL,
-						    &attempt->err);
+		attempt->code = commit_copied(edit, &commit, &attempt->result, NULL,
+					      &attempt->err);
 	qcow2bm_edit_end(edit);
 }
 
@@ -54,7 +58,9 @@ static struct qcow2bm_image *open_damaged(struct memory_file *file,
 
 static void try(struct attempt *attempt, struct damaged_image *damaged)
 {
-	const struct qcow2bm_check_options check = {.flags = attempt->check_flags};
+	const struct qcow2bm_check_options check = {
+		.size = sizeof(struct qcow2bm_check_options),
+		.flags = attempt->check_flags};
 	struct record_log log = {.count = 0};
 	struct qcow2bm_report *report;
 	struct qcow2bm_image *image = open_damaged(&damaged->file, &log);
@@ -227,7 +233,7 @@ static void a_damaged_image_is_not_edited(void **state)
 	struct qcow2bm_image *image = open_damaged(&damaged.file, &log);
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_delete(edit, "b1", 2, NULL), QCOW2BM_OK);
-	assert_int_equal(qcow2bm_edit_plan(edit, 0, &plan, NULL, NULL), QCOW2BM_EINVAL);
+	assert_int_equal(plan_copied(edit, 0, &plan, NULL, NULL), QCOW2BM_EINVAL);
 	assert_int_equal(qcow2bm_edit_commit(edit, NULL, NULL, NULL, NULL),
 			 QCOW2BM_EINVAL);
 	assert_int_equal(log.count, 0);
@@ -319,6 +325,7 @@ static void what_cannot_be_proven_stays_counted(void **state)
 	static const size_t drop = B;
 	struct attempt damaged = {.options = {.flags = QCOW2BM_REPAIR_TRUST_BITMAPS}};
 	const struct qcow2bm_repair_options options = {
+
 		.flags = QCOW2BM_REPAIR_TRUST_BITMAPS, .drop = &drop, .drop_count = 1};
 	struct attempt dropped = {.options = options};
 	struct attempt quick = {.check_flags = QCOW2BM_CHECK_QUICK, .options = options};

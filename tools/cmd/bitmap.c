@@ -84,7 +84,7 @@ static enum qcow2bm_code remove_all(const struct bitmap *bitmap,
 	for (size_t i = 0; i <= qcow2bm_bitmap_count(bitmap->session.image); i++) {
 		struct qcow2bm_bitmap entry = {.name = bitmap->name};
 		if (i < qcow2bm_bitmap_count(bitmap->session.image))
-			qcow2bm_bitmap_describe(bitmap->session.image, i, &entry);
+			entry = *qcow2bm_bitmap_describe(bitmap->session.image, i);
 		else if (bitmap->name != NULL)
 			entry.name_bytes = strlen(bitmap->name);
 		else
@@ -158,8 +158,7 @@ static int open_image(struct bitmap *bitmap, const char *filename)
 		return TOOL_EXIT_DONE;
 	if (bitmap->session.image == NULL)
 		return could_not_open(filename, &err);
-	struct qcow2bm_image_info info;
-	qcow2bm_image_describe(bitmap->session.image, &info);
+	struct qcow2bm_image_info info = *qcow2bm_image_describe(bitmap->session.image);
 	complain(bitmap, bitmap->actions,
 		 info.version == 2 ? "cannot store dirty bitmaps in qcow2 v2 files"
 				   : err.sentence);

@@ -41,8 +41,7 @@ static int open_image(const struct check *check, const char *filename,
 
 static int status_of(const struct qcow2bm_report *report)
 {
-	struct qcow2bm_totals totals;
-	qcow2bm_report_totals(report, &totals);
+	struct qcow2bm_totals totals = *qcow2bm_report_totals(report);
 	if (totals.errors + totals.warnings != 0)
 		return TOOL_EXIT_PROBLEMS;
 	return totals.leaked_clusters != 0 ? TOOL_EXIT_LEAKS : TOOL_EXIT_DONE;

@@ -43,8 +43,8 @@ static int mark_pattern(struct delete *delete, const char *pattern)
 {
 	bool found = false;
 	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->session.image); i++) {
-		struct qcow2bm_bitmap entry;
-		qcow2bm_bitmap_describe(delete->session.image, i, &entry);
+		struct qcow2bm_bitmap entry =
+			*qcow2bm_bitmap_describe(delete->session.image, i);
 		char *shown =
 			tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
 		if (fnmatch(pattern, shown, FNM_NOESCAPE) == 0)
@@ -78,8 +78,8 @@ static void mark_those(struct delete *delete, bool (*is)(const struct qcow2bm_bi
 {
 	bool found = false;
 	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->session.image); i++) {
-		struct qcow2bm_bitmap bitmap;
-		qcow2bm_bitmap_describe(delete->session.image, i, &bitmap);
+		struct qcow2bm_bitmap bitmap =
+			*qcow2bm_bitmap_describe(delete->session.image, i);
 		if (is(&bitmap))
 			found = delete->marked[i] = true;
 	}
@@ -116,7 +116,7 @@ static int stage(struct delete *delete)
 			continue;
 		struct qcow2bm_bitmap entry;
 		struct qcow2bm_error err = {0};
-		qcow2bm_bitmap_describe(delete->session.image, i, &entry);
+		entry = *qcow2bm_bitmap_describe(delete->session.image, i);
 		if (qcow2bm_edit_delete(delete->session.edit, entry.name,
 					entry.name_bytes, &err) != QCOW2BM_OK)
 			return tool_session_refuse(&delete->session, "delete", entry.name,

@@ -20,7 +20,7 @@ static bool is_deleted(const struct tool_session *session,
 	struct qcow2bm_change change;
 	if (*next >= changes)
 		return false;
-	qcow2bm_edit_change(session->edit, *next, &change);
+	change = *qcow2bm_edit_change(session->edit, *next);
 	if (change.old_name != entry->name)
 		return false;
 	++*next;
@@ -34,8 +34,7 @@ static void warn_of_damage(const struct tool_session *session, size_t changes)
 	size_t next = 0;
 	for (size_t i = 0;
 	     i < qcow2bm_bitmap_count(session->image) && !session->options.quiet; i++) {
-		struct qcow2bm_bitmap entry;
-		qcow2bm_bitmap_describe(session->image, i, &entry);
+		struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(session->image, i);
 		if (is_deleted(session, &entry, &next, changes) ||
 		    entry.state != QCOW2BM_STATE_CORRUPT)
 			continue;
@@ -67,8 +66,7 @@ static int print_plan(struct tool_session *session)
 	if (session->options.json)
 		return print_report(session, tool_summary_json(session->filename,
 							       session->edit, &plan));
-	struct qcow2bm_image_info info;
-	qcow2bm_image_describe(session->image, &info);
+	struct qcow2bm_image_info info = *qcow2bm_image_describe(session->image);
 	struct tool_text text = {0};
 	tool_summary_human(&text, session->filename, session->edit, &plan,
 			   info.cluster_bytes);
@@ -152,12 +150,12 @@ static enum qcow2bm_code describe_changes(const struct tool_session *session,
 	*changes = NULL;
 	if (!session->options.json)
 		return QCOW2BM_OK;
-	struct qcow2bm_plan plan;
+	const struct qcow2bm_plan *plan;
 	unsigned flags = session->options.commit_flags | QCOW2BM_COMMIT_TRUST_REFCOUNTS;
 	enum qcow2bm_code code =
 		qcow2bm_edit_plan(session->edit, flags, &plan, NULL, err);
 	if (code == QCOW2BM_OK)
-		*changes = tool_summary_changes(session->edit, plan.changes);
+		*changes = tool_summary_changes(session->edit, plan->changes);
 	return code;
 }
 
@@ -171,16 +169,17 @@ int tool_finish_run(struct tool_session *session)
 		return tool_message_fail(session->filename, &err);
 	struct tool_watch watch;
 	const struct qcow2bm_commit_options options = {
+		.size = sizeof(struct qcow2bm_commit_options),
 		.flags = session->options.commit_flags,
 	};
-	struct qcow2bm_result result = {0};
+	const struct qcow2bm_result *result;
 	tool_watch_begin(&watch, &session->options);
 	enum qcow2bm_code code =
 		qcow2bm_edit_commit(session->edit, &options, &result, &watch.watch, &err);
 	int signal_number = tool_watch_end(&watch);
-	set_ending(code, &result, signal_number);
+	set_ending(code, result, signal_number);
 	if (code == QCOW2BM_OK)
-		return report_success(session, &result, changes);
+		return report_success(session, result, changes);
 	json_decref(changes);
-	return report_failure(session, &err, &result, signal_number);
+	return report_failure(session, &err, result, signal_number);
 }

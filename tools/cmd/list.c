@@ -29,7 +29,7 @@ static void add_row(struct tool_table *table, const struct tool_inventory_bitmap
 	free(name);
 	add_size(table, entry->granularity_bits < 64,
 		 (uint64_t)1 << (entry->granularity_bits & 63));
-	tool_table_add(table, tool_inventory_state_word(bitmap->entry.state));
+	tool_table_add(table, qcow2bm_state_name(bitmap->entry.state));
 	if (bits_counted)
 		add_size(table, bitmap->measured, bitmap->measure.dirty_bytes);
 	add_size(table, bitmap->measured, bitmap->measure.stored_bytes);
@@ -118,8 +118,7 @@ static int list_image(const struct tool_options *options, const char *filename,
 	if (tool_inventory_take(&survey, image, count_bits, &err) != QCOW2BM_OK) {
 		status = tool_message_fail(filename, &err);
 	} else {
-		struct qcow2bm_image_info info;
-		qcow2bm_image_describe(image, &info);
+		struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
 		if (images != NULL)
 			json_array_append_new(images,
 					      image_json(filename, &info, &survey));

@@ -32,8 +32,8 @@ static unsigned choose_granularity(const struct merge *merge,
 	struct tool_operand operand;
 	tool_operand_resolve(&operand, source, name);
 	if (operand.idx != QCOW2BM_NOT_FOUND) {
-		struct qcow2bm_bitmap entry;
-		qcow2bm_bitmap_describe(source, operand.idx, &entry);
+		struct qcow2bm_bitmap entry =
+			*qcow2bm_bitmap_describe(source, operand.idx);
 		bits = entry.granularity_bits;
 	}
 	tool_operand_free(&operand);

@@ -63,16 +63,16 @@ static void say_ways_out(const struct recover *recover,
 static int stage(struct recover *recover, const char *name, size_t name_bytes)
 {
 	struct qcow2bm_error err = {0};
-	struct qcow2bm_promise promise = {0};
+	const struct qcow2bm_promise *promise;
 	if (qcow2bm_edit_recover(recover->session.edit, name, name_bytes,
 				 &recover->options, &promise, NULL, &err) == QCOW2BM_OK) {
-		add_to_report(recover, name, name_bytes, &promise);
+		add_to_report(recover, name, name_bytes, promise);
 		return TOOL_EXIT_DONE;
 	}
 	int status =
 		tool_session_refuse(&recover->session, "recover", name, name_bytes, &err);
 	if (err.code == QCOW2BM_EINUSE)
-		say_ways_out(recover, &promise);
+		say_ways_out(recover, promise);
 	return status;
 }
 
@@ -110,8 +110,8 @@ static int stage_all(struct recover *recover)
 	for (size_t i = 0;
 	     i < qcow2bm_bitmap_count(recover->session.image) && status == TOOL_EXIT_DONE;
 	     i++) {
-		struct qcow2bm_bitmap bitmap;
-		qcow2bm_bitmap_describe(recover->session.image, i, &bitmap);
+		struct qcow2bm_bitmap bitmap =
+			*qcow2bm_bitmap_describe(recover->session.image, i);
 		if (bitmap.in_use)
 			status = stage(recover, bitmap.name, bitmap.name_bytes);
 	}
@@ -259,7 +259,10 @@ static int run(int argc, char **argv)
 		{"disable", no_argument, NULL, DISABLE},
 		TOOL_OPTIONS_EDIT,
 	};
-	struct recover recover = {.session = {.options = {.command = &tool_cmd_recover}}};
+	struct recover recover = {
+		.session = {.options = {.command = &tool_cmd_recover}},
+		.options = {.size = sizeof(struct qcow2bm_recover_options)},
+	};
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
 	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,

@@ -81,6 +81,7 @@ int tool_carved_stage(struct tool_session *session, const struct tool_carved *ca
 	int status = tool_session_check(session, &report);
 	for (size_t i = 0; status == TOOL_EXIT_DONE && i < carved->count; i++) {
 		const struct qcow2bm_carved_options options = {
+			.size = sizeof(struct qcow2bm_carved_options),
 			.directory_offset = carved->all[i].directory_offset,
 			.idx = carved->all[i].idx,
 			.recording = recording,

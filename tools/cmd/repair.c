@@ -55,8 +55,7 @@ static int add_name(struct repair *repair, const char *name)
 	tool_operand_resolve(&operand, image, name);
 	size_t found = 0;
 	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
-		struct qcow2bm_bitmap entry;
-		qcow2bm_bitmap_describe(image, i, &entry);
+		struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(image, i);
 		found += entry.name_bytes == operand.count &&
 			 qcow2bm_bitmap_find(image, entry.name, entry.name_bytes) ==
 				 operand.idx;
@@ -83,8 +82,10 @@ static int add_name(struct repair *repair, const char *name)
 static int stage(struct repair *repair)
 {
 	struct qcow2bm_error err = {0};
-	struct qcow2bm_repair_options options = {.flags = repair->flags,
-						 .drop = repair->drop};
+	struct qcow2bm_repair_options options = {
+		.size = sizeof(struct qcow2bm_repair_options),
+		.flags = repair->flags,
+		.drop = repair->drop};
 	int status = TOOL_EXIT_DONE;
 	for (size_t i = 0; i < repair->name_count && status == TOOL_EXIT_DONE; i++)
 		status = add_name(repair, repair->names[i]);
@@ -105,8 +106,8 @@ static void describe_drops(struct repair *repair, const struct qcow2bm_plan *pla
 	for (size_t i = 0; i < qcow2bm_bitmap_count(image) && next < plan->changes; i++) {
 		struct qcow2bm_bitmap entry;
 		struct qcow2bm_change change;
-		qcow2bm_bitmap_describe(image, i, &entry);
-		qcow2bm_edit_change(repair->session.edit, next, &change);
+		entry = *qcow2bm_bitmap_describe(image, i);
+		change = *qcow2bm_edit_change(repair->session.edit, next);
 		if (change.old_name != entry.name)
 			continue;
 		next++;
@@ -148,8 +149,7 @@ static void describe_mended(struct repair *repair)
 /* What is kept by the user's word alone. */
 static void describe_trust(struct repair *repair)
 {
-	struct qcow2bm_image_info info;
-	qcow2bm_image_describe(repair->session.image, &info);
+	struct qcow2bm_image_info info = *qcow2bm_image_describe(repair->session.image);
 	if ((repair->flags & QCOW2BM_REPAIR_TRUST_BITMAPS) && info.bitmaps_extension &&
 	    !info.bitmaps_consistent && !(repair->flags & QCOW2BM_REPAIR_DROP_ALL))
 		tool_text_print(
@@ -194,11 +194,9 @@ static bool needs_place(const struct repair *repair)
 static int describe(struct repair *repair, bool *nothing)
 {
 	struct qcow2bm_plan *plan = &repair->plan;
-	struct qcow2bm_totals totals;
 	int status = tool_session_plan(&repair->session, plan);
 	if (status != TOOL_EXIT_DONE)
 		return status;
-	qcow2bm_report_totals(repair->report, &totals);
 	describe_drops(repair, plan);
 	describe_unfound(repair);
 	describe_mended(repair);
@@ -288,7 +286,7 @@ static int print_plan(const struct repair *repair)
 {
 	struct qcow2bm_image_info info;
 	struct tool_text text = {0};
-	qcow2bm_image_describe(repair->session.image, &info);
+	info = *qcow2bm_image_describe(repair->session.image);
 	tool_text_print(&text,
 			"%s: would be repaired (dry run: nothing is changed now)\n%s",
 			repair->session.filename, repair->done.bytes);

@@ -62,8 +62,11 @@ int tool_session_plan(struct tool_session *session, struct qcow2bm_plan *plan)
 	struct qcow2bm_error err = {0};
 	struct tool_watch watch;
 	tool_watch_begin(&watch, &session->options);
+	const struct qcow2bm_plan *told;
 	enum qcow2bm_code code = qcow2bm_edit_plan(
-		session->edit, session->options.commit_flags, plan, &watch.watch, &err);
+		session->edit, session->options.commit_flags, &told, &watch.watch, &err);
+	if (code == QCOW2BM_OK)
+		*plan = *told;
 	return end_of(session, code, tool_watch_leave(&watch), &err);
 }
 

@@ -97,18 +97,23 @@ static int print_human(const struct undo *undo, const struct qcow2bm_undo_result
 	return tool_output_text(&text);
 }
 
+static void copy(void *opaque, const struct qcow2bm_undo_result *result)
+{
+	*(struct qcow2bm_undo_result *)opaque = *result;
+}
+
 static int undo_edit(const struct undo *undo)
 {
 	unsigned flags = (undo->options.dry_run ? QCOW2BM_UNDO_DRY_RUN : 0u) |
 			 (undo->options.no_lock ? QCOW2BM_UNDO_NO_LOCK : 0u) |
 			 (undo->force ? QCOW2BM_UNDO_FORCE : 0u) |
 			 (undo->in_use ? QCOW2BM_UNDO_IN_USE : 0u);
-	struct qcow2bm_undo_result result;
+	struct qcow2bm_undo_result result = {.syncs = 0};
 	struct qcow2bm_error err = {0};
 	struct tool_signals signals;
 	tool_signals_block(&signals);
 	if (qcow2bm_undo_apply(undo->filename, undo->undo_filename, flags,
-			       undo->options.wait_seconds, &result, NULL,
+			       undo->options.wait_seconds, copy, &result, NULL,
 			       &err) != QCOW2BM_OK)
 		return tool_message_fail(undo->filename, &err);
 	int status = undo->options.json ? print_json(undo, &result)

@@ -83,7 +83,7 @@ static void forget_all(struct facts *facts)
 static void gather(struct facts *facts)
 {
 	size_t count = qcow2bm_bitmap_count(facts->image);
-	qcow2bm_image_describe(facts->image, &facts->info);
+	facts->info = *qcow2bm_image_describe(facts->image);
 	facts->is_dropped = tool_memory_zeroed(count + 1, sizeof(bool));
 	facts->is_gone = tool_memory_zeroed(count + 1, sizeof(bool));
 	facts->only_counts = true;
@@ -91,8 +91,7 @@ static void gather(struct facts *facts)
 	for (size_t i = 0; i < qcow2bm_report_count(facts->report); i++)
 		note_cure(facts, qcow2bm_report_problem(facts->report, i));
 	for (size_t i = 0; i < count; i++) {
-		struct qcow2bm_bitmap entry;
-		qcow2bm_bitmap_describe(facts->image, i, &entry);
+		struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(facts->image, i);
 		facts->has_valid |= !facts->is_dropped[i] &&
 				    entry.state != QCOW2BM_STATE_IN_USE_STALE &&
 				    entry.state != QCOW2BM_STATE_IN_USE_LIVE &&

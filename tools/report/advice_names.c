@@ -50,8 +50,7 @@ static enum qcow2bm_cure *choose_cures(const struct qcow2bm_image *image,
 
 static void add_name(struct tool_text *text, const struct names *names, size_t idx)
 {
-	struct qcow2bm_bitmap entry;
-	qcow2bm_bitmap_describe(names->image, idx, &entry);
+	struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(names->image, idx);
 	char *name = tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
 	tool_word_add(text, name);
 	free(name);
@@ -80,7 +79,7 @@ static char *choose_name(const struct names *names, size_t idx)
 {
 	struct qcow2bm_bitmap entry;
 	struct tool_text text = {0};
-	qcow2bm_bitmap_describe(names->image, idx, &entry);
+	entry = *qcow2bm_bitmap_describe(names->image, idx);
 	for (size_t at = 0; at < entry.name_bytes;) {
 		uint32_t character;
 		size_t length = tool_utf8_decode(entry.name + at, entry.name_bytes - at,

@@ -17,20 +17,18 @@ struct tool_trial tool_advice_try(struct qcow2bm_image *image,
 				  const struct qcow2bm_report *report, unsigned flags,
 				  const size_t *drop, size_t drop_count)
 {
-	const struct qcow2bm_repair_options options = {flags, drop, drop_count};
+	const struct qcow2bm_repair_options options = {sizeof(options), flags, drop,
+						       drop_count};
 	struct qcow2bm_edit *edit = NULL;
-	struct qcow2bm_plan plan = {0};
+	const struct qcow2bm_plan *plan = NULL;
 	bool works = qcow2bm_edit_begin(&edit, image, NULL) == QCOW2BM_OK &&
 		     qcow2bm_edit_repair(edit, report, &options, NULL) == QCOW2BM_OK &&
 		     qcow2bm_edit_plan(edit, 0, &plan, NULL, NULL) == QCOW2BM_OK;
-	qcow2bm_edit_end(edit);
 	/* Without the references nothing is known to be free; the repair itself counts them. */
-	struct qcow2bm_totals totals;
-	qcow2bm_report_totals(report, &totals);
-	return (struct tool_trial){
-		.works = works,
-		.leaks = totals.walked && (plan.leak_clusters != 0 || plan.leaks_more),
-	};
+	bool leaks = works && qcow2bm_report_totals(report)->walked &&
+		     (plan->leak_clusters != 0 || plan->leaks_more);
+	qcow2bm_edit_end(edit);
+	return (struct tool_trial){.works = works, .leaks = leaks};
 }
 
 /* The first of NAME.undo, NAME.undo.2, ... that is not in the folder one is in. */
@@ -111,7 +109,7 @@ static size_t *count_namesakes(const struct qcow2bm_image *image,
 		if (problem->cure != QCOW2BM_CURE_CHOOSE ||
 		    problem->idx == QCOW2BM_NOT_FOUND || is_dropped[problem->idx])
 			continue;
-		qcow2bm_bitmap_describe(image, problem->idx, &entry);
+		entry = *qcow2bm_bitmap_describe(image, problem->idx);
 		size_t leader = qcow2bm_bitmap_find(image, entry.name, entry.name_bytes);
 		(*leaders)[problem->idx] = leader;
 		left[leader]++;
@@ -206,7 +204,7 @@ static void explain_repair(struct tool_text *why, const struct qcow2bm_image *im
 	struct qcow2bm_totals totals;
 	size_t dropped = count_dropped(image, is_dropped),
 	       all = qcow2bm_bitmap_count(image);
-	qcow2bm_report_totals(report, &totals);
+	totals = *qcow2bm_report_totals(report);
 	if (all == 0)
 		tool_text_print(why, "%s",
 				totals.leaked_clusters != 0

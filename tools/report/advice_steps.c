@@ -62,7 +62,7 @@ char *tool_advice_qemu(const struct qcow2bm_image *image, const char *command,
 {
 	struct qcow2bm_image_info info;
 	struct tool_text text = {0};
-	qcow2bm_image_describe(image, &info);
+	info = *qcow2bm_image_describe(image);
 	tool_text_print(&text, "%s", command);
 	if (info.encryption == QCOW2BM_ENCRYPTION_NONE) {
 		tool_text_print(&text, " -f qcow2");

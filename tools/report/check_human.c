@@ -25,8 +25,7 @@ bool tool_check_is_guest(const struct qcow2bm_problem *problem)
 
 static char *name_of(const struct human *human, size_t idx)
 {
-	struct qcow2bm_bitmap entry;
-	qcow2bm_bitmap_describe(human->image, idx, &entry);
+	struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(human->image, idx);
 	return tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
 }
 
@@ -83,9 +82,8 @@ static bool has_trait(const struct human *human, enum qcow2bm_trait trait)
 
 static bool is_dirty(const struct human *human)
 {
-	struct qcow2bm_image_info info;
-	qcow2bm_image_describe(human->image, &info);
-	return info.dirty && !info.corrupt;
+	const struct qcow2bm_image_info *info = qcow2bm_image_describe(human->image);
+	return info->dirty && !info->corrupt;
 }
 
 /* After a crash refcounts are behind, by design, in an image that is marked dirty. */
@@ -196,7 +194,7 @@ void tool_check_human(struct tool_text *text, const char *filename,
 	struct human human = {
 		.text = text, .filename = filename, .image = image, .report = report};
 	size_t count = qcow2bm_bitmap_count(image);
-	qcow2bm_report_totals(report, &human.totals);
+	human.totals = *qcow2bm_report_totals(report);
 	char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
 	tool_text_print(text, "%s%s: %zu bitmap%s", text->used != 0 ? "\n" : "", shown,
 			count, count == 1 ? "" : "s");

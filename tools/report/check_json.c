@@ -7,27 +7,6 @@
 
 #include <string.h>
 
-static const char *const severities[] = {
-	[QCOW2BM_SEVERITY_NOTE] = "note",
-	[QCOW2BM_SEVERITY_LEAK] = "leak",
-	[QCOW2BM_SEVERITY_WARNING] = "warning",
-	[QCOW2BM_SEVERITY_ERROR] = "error",
-};
-
-static const char *const cures[] = {
-	[QCOW2BM_CURE_NONE] = "none",       [QCOW2BM_CURE_MEND] = "mend",
-	[QCOW2BM_CURE_DROP] = "drop",       [QCOW2BM_CURE_CHOOSE] = "choose",
-	[QCOW2BM_CURE_RECOVER] = "recover", [QCOW2BM_CURE_DELETE] = "delete",
-	[QCOW2BM_CURE_RENAME] = "rename",   [QCOW2BM_CURE_QEMU] = "qemu-img",
-	[QCOW2BM_CURE_COPY] = "copy",       [QCOW2BM_CURE_NOBODY] = "nobody",
-};
-
-static const char *const areas[] = {
-	[QCOW2BM_AREA_HEADER] = "header", [QCOW2BM_AREA_DIRECTORY] = "directory",
-	[QCOW2BM_AREA_BITMAP] = "bitmap", [QCOW2BM_AREA_IMAGE] = "image",
-	[QCOW2BM_AREA_GUEST] = "guest",
-};
-
 static bool has(const struct qcow2bm_problem *problem, enum qcow2bm_trait trait)
 {
 	return (problem->traits & trait) != 0;
@@ -39,8 +18,9 @@ static json_t *problem_json(const struct qcow2bm_image *image,
 	json_t *object = json_object();
 	json_object_set_new(object, "code", json_string(problem->code));
 	json_object_set_new(object, "severity",
-			    json_string(severities[problem->severity]));
-	json_object_set_new(object, "area", json_string(areas[problem->area]));
+			    json_string(qcow2bm_severity_name(problem->severity)));
+	json_object_set_new(object, "area",
+			    json_string(qcow2bm_area_name(problem->area)));
 	json_object_set_new(object, "keeps-qemu-out",
 			    json_boolean(has(problem, QCOW2BM_PROBLEM_KEEPS_QEMU_OUT)));
 	json_object_set_new(object, "risks-data",
@@ -48,15 +28,16 @@ static json_t *problem_json(const struct qcow2bm_image *image,
 	if (problem->offset != QCOW2BM_NO_OFFSET)
 		json_object_set_new(object, "offset", tool_json_number(problem->offset));
 	if (problem->idx != QCOW2BM_NOT_FOUND) {
-		struct qcow2bm_bitmap entry;
-		qcow2bm_bitmap_describe(image, problem->idx, &entry);
+		struct qcow2bm_bitmap entry =
+			*qcow2bm_bitmap_describe(image, problem->idx);
 		json_object_set_new(object, "bitmap",
 				    tool_json_name(entry.name, entry.name_bytes));
 		json_object_set_new(object, "bitmap-index",
 				    tool_json_number(problem->idx));
 	}
 	json_object_set_new(object, "sentence", tool_json_text(problem->sentence));
-	json_object_set_new(object, "cure", json_string(cures[problem->cure]));
+	json_object_set_new(object, "cure",
+			    json_string(qcow2bm_cure_name(problem->cure)));
 	return object;
 }
 
@@ -92,8 +73,7 @@ static void set_number(json_t *object, const char *key, uint64_t number)
 json_t *tool_check_json(const char *filename, struct qcow2bm_image *image,
 			const struct qcow2bm_report *report)
 {
-	struct qcow2bm_totals totals;
-	qcow2bm_report_totals(report, &totals);
+	struct qcow2bm_totals totals = *qcow2bm_report_totals(report);
 	json_t *object = json_object();
 	json_object_set_new(object, "filename", tool_json_text(filename));
 	json_object_set_new(object, "format", json_string("qcow2"));

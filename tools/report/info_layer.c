@@ -78,14 +78,14 @@ static int read_snapshots(struct tool_info_layer *layer)
 	layer->snapshots =
 		tool_memory_zeroed(layer->info.snapshots, sizeof(*layer->snapshots));
 	for (unsigned i = 0; i < layer->info.snapshots; i++) {
-		struct qcow2bm_snapshot snapshot;
+		const struct qcow2bm_snapshot *snapshot;
 		struct qcow2bm_error err = {0};
 		if (qcow2bm_image_snapshot(layer->image, i, &snapshot, &err) !=
 		    QCOW2BM_OK)
 			return tool_message_fail(layer->filename, &err);
-		snapshot.id = copy_text(snapshot.id);
-		snapshot.name = copy_text(snapshot.name);
-		layer->snapshots[i] = snapshot;
+		layer->snapshots[i] = *snapshot;
+		layer->snapshots[i].id = copy_text(snapshot->id);
+		layer->snapshots[i].name = copy_text(snapshot->name);
 	}
 	return TOOL_EXIT_DONE;
 }
@@ -96,7 +96,7 @@ static int read_qcow2(struct tool_info_layer *layer, const struct tool_options *
 	int status = tool_image_open(options, layer->filename, 0, &layer->image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
-	qcow2bm_image_describe(layer->image, &layer->info);
+	layer->info = *qcow2bm_image_describe(layer->image);
 	layer->virtual_bytes = layer->info.virtual_bytes;
 	layer->allocated_bytes = layer->info.allocated_bytes;
 	if (layer->info.backing_filename != NULL)

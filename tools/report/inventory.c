@@ -8,19 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *tool_inventory_state_word(enum qcow2bm_state state)
-{
-	static const char *const words[] = {
-		[QCOW2BM_STATE_VALID] = "valid",
-		[QCOW2BM_STATE_DISABLED] = "disabled",
-		[QCOW2BM_STATE_IN_USE_LIVE] = "in-use-live",
-		[QCOW2BM_STATE_IN_USE_STALE] = "in-use-stale",
-		[QCOW2BM_STATE_IN_USE_UNKNOWN] = "in-use-unknown",
-		[QCOW2BM_STATE_CORRUPT] = "corrupt",
-	};
-	return words[state];
-}
-
 static const char *state_problem(const struct qcow2bm_bitmap *entry)
 {
 	switch (entry->state) {
@@ -46,14 +33,17 @@ static enum qcow2bm_code survey_one(struct tool_inventory_bitmap *bitmap,
 	unsigned flags = QCOW2BM_READ_UNTRUSTED | (count_bits ? QCOW2BM_READ_COUNT : 0u);
 	enum qcow2bm_code code = qcow2bm_bitmap_judge(
 		image, count_bits ? idx : QCOW2BM_NOT_FOUND, NULL, err);
-	qcow2bm_bitmap_describe(image, idx, &bitmap->entry);
+	bitmap->entry = *qcow2bm_bitmap_describe(image, idx);
 	const char *problem = state_problem(&bitmap->entry);
 	if (problem != NULL)
 		bitmap->problem = tool_memory_copy(problem, strlen(problem));
 	if (code != QCOW2BM_OK)
 		return code;
-	code = qcow2bm_bitmap_measure(image, idx, flags, &bitmap->measure, NULL, &found);
+	const struct qcow2bm_measure *measure;
+	code = qcow2bm_bitmap_measure(image, idx, flags, &measure, NULL, &found);
 	bitmap->measured = code == QCOW2BM_OK;
+	if (code == QCOW2BM_OK)
+		bitmap->measure = *measure;
 	if (code != QCOW2BM_OK && code != QCOW2BM_EIMAGE) {
 		*err = found;
 		return code;

@@ -25,7 +25,4 @@ enum qcow2bm_code tool_inventory_take(struct tool_inventory *survey,
 				      struct qcow2bm_error *err);
 void tool_inventory_free(struct tool_inventory *survey);
 
-/* "valid", "in-use-stale" and so on. */
-const char *tool_inventory_state_word(enum qcow2bm_state state);
-
 #endif

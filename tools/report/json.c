@@ -85,7 +85,7 @@ json_t *tool_json_bitmap(const struct tool_inventory_bitmap *bitmap, bool bits_c
 			tool_json_number((uint64_t)1 << entry->granularity_bits));
 	json_object_set_new(object, "flags", flags);
 	json_object_set_new(object, "state",
-			    json_string(tool_inventory_state_word(bitmap->entry.state)));
+			    json_string(qcow2bm_state_name(bitmap->entry.state)));
 	if (bitmap->measured && bits_counted)
 		json_object_set_new(object, "dirty-bytes",
 				    tool_json_number(bitmap->measure.dirty_bytes));

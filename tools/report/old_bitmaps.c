@@ -20,26 +20,21 @@ struct carve {
 
 #define MAX_COUNT 65536 /* nobody reads more, and they are kept in memory */
 
-static const struct {
-	const char *word, *sentence;
-} states[] = {
-	[QCOW2BM_CARVED_INTACT] = {"intact", "table and data look whole"},
+/* What people read of each state. */
+static const char *const sentences[] = {
+	[QCOW2BM_CARVED_INTACT] = "table and data look whole",
 	[QCOW2BM_CARVED_BLANK] =
-		{"blank", "its table reads as zeros: no bit was set, or its room was "
-			  "given back"},
-	[QCOW2BM_CARVED_TABLE_PAST_END] = {"table-past-end", "its table is cut off"},
-	[QCOW2BM_CARVED_TABLE_REUSED] = {"table-reused",
-					 "something else has the room of its table now"},
-	[QCOW2BM_CARVED_TABLE_DAMAGED] = {"table-damaged", "its table is written over"},
-	[QCOW2BM_CARVED_DATA_PAST_END] = {"data-past-end", "its data is cut off"},
-	[QCOW2BM_CARVED_DATA_REUSED] = {"data-reused",
-					"something else has the room of its data now"},
-	[QCOW2BM_CARVED_DATA_DAMAGED] = {"data-damaged",
-					 "some of its data is written over"},
+		"its table reads as zeros: no bit was set, or its room was "
+		"given back",
+	[QCOW2BM_CARVED_TABLE_PAST_END] = "its table is cut off",
+	[QCOW2BM_CARVED_TABLE_REUSED] = "something else has the room of its table now",
+	[QCOW2BM_CARVED_TABLE_DAMAGED] = "its table is written over",
+	[QCOW2BM_CARVED_DATA_PAST_END] = "its data is cut off",
+	[QCOW2BM_CARVED_DATA_REUSED] = "something else has the room of its data now",
+	[QCOW2BM_CARVED_DATA_DAMAGED] = "some of its data is written over",
 	[QCOW2BM_CARVED_DATA_BLANK] =
-		{"data-blank",
-		 "some of its data reads as zeros: its room was given back"},
-	[QCOW2BM_CARVED_NOT_JUDGED] = {"not-judged", "not looked at: there is too much"},
+		"some of its data reads as zeros: its room was given back",
+	[QCOW2BM_CARVED_NOT_JUDGED] = "not looked at: there is too much",
 };
 
 static json_t *make_json(const struct qcow2bm_carved *carved)
@@ -58,7 +53,8 @@ static json_t *make_json(const struct qcow2bm_carved *carved)
 		"table-offset", tool_json_number(carved->table_offset), "table-entries",
 		tool_json_number(carved->table_entries), "data-clusters",
 		tool_json_number(carved->data_clusters), "fits-disk",
-		(int)carved->fits_disk, "state", states[carved->state].word);
+		(int)carved->fits_disk, "state",
+		qcow2bm_carved_state_name(carved->state));
 }
 
 static void print_human(struct carve *carve, const struct qcow2bm_carved *carved)
@@ -77,7 +73,7 @@ static void print_human(struct carve *carve, const struct qcow2bm_carved *carved
 			(uint64_t)1 << carved->granularity_bits,
 			(uint64_t)carved->table_entries * 8,
 			carved->data_clusters * carve->cluster_bytes,
-			states[carved->state].sentence,
+			sentences[carved->state],
 			carved->fits_disk ? "" : "; of a disk of another size");
 	free(name);
 }
@@ -129,13 +125,11 @@ enum qcow2bm_code tool_old_bitmaps_run(const char *filename, struct qcow2bm_imag
 				       struct tool_text *text, json_t *object,
 				       struct qcow2bm_error *err)
 {
-	struct qcow2bm_image_info info;
-	qcow2bm_image_describe(image, &info);
+	struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
 	struct carve carve = {.text = text, .cluster_bytes = info.cluster_bytes};
 	if (text == NULL)
 		json_object_set_new(object, "carved", carve.array = json_array());
-	struct qcow2bm_totals totals;
-	qcow2bm_report_totals(report, &totals);
+	struct qcow2bm_totals totals = *qcow2bm_report_totals(report);
 	struct qcow2bm_error why = {0};
 	enum qcow2bm_code code =
 		qcow2bm_image_carve(image, report, take, &carve, NULL, &why);

@@ -4,18 +4,6 @@
 
 #include <string.h>
 
-static const char *const methods[] = {
-	[QCOW2BM_RECOVER_STORED] = "stored",
-	[QCOW2BM_RECOVER_ALLOCATED] = "allocated",
-	[QCOW2BM_RECOVER_FULL] = "full",
-	[QCOW2BM_RECOVER_CARVED] = "carved",
-};
-static const char *const guarantees[] = {
-	[QCOW2BM_GUARANTEE_EXACT] = "exact",
-	[QCOW2BM_GUARANTEE_SUPERSET] = "superset",
-	[QCOW2BM_GUARANTEE_UNSAFE] = "unsafe",
-};
-
 static bool has(unsigned conditions, unsigned condition)
 {
 	return (conditions >> condition & 1) != 0;
@@ -106,7 +94,7 @@ static const char *question(unsigned condition)
 void tool_promise_add(struct tool_text *text, const struct qcow2bm_promise *promise)
 {
 	const char *before = "if";
-	tool_text_print(text, "%s: %s\n", guarantees[promise->guarantee],
+	tool_text_print(text, "%s: %s\n", qcow2bm_guarantee_name(promise->guarantee),
 			bits_of(promise));
 	for (unsigned i = 0; i < QCOW2BM_CONDITION_COUNT; i++) {
 		if (!has(promise->conditions, i))
@@ -124,7 +112,7 @@ void tool_promise_add(struct tool_text *text, const struct qcow2bm_promise *prom
 	else if (promise->guarantee == QCOW2BM_GUARANTEE_UNSAFE)
 		better = "a superset";
 	tool_text_print(text, "    --%s would be %s, if you can say ",
-			methods[promise->better], better);
+			qcow2bm_recovery_name(promise->better), better);
 	tool_promise_add_assume(text, promise->better_conditions);
 	tool_text_print(text, "\n");
 }
@@ -141,15 +129,17 @@ static json_t *codes_of(unsigned conditions)
 
 void tool_promise_json(json_t *object, const struct qcow2bm_promise *promise)
 {
-	json_object_set_new(object, "recovered", json_string(methods[promise->method]));
+	json_object_set_new(object, "recovered",
+			    json_string(qcow2bm_recovery_name(promise->method)));
 	json_object_set_new(object, "guarantee",
-			    json_string(guarantees[promise->guarantee]));
+			    json_string(qcow2bm_guarantee_name(promise->guarantee)));
 	json_object_set_new(object, "conditions", codes_of(promise->conditions));
 	json_object_set_new(object, "assumed", codes_of(promise->assumed));
 	json_object_set_new(object, "all-dirty", json_boolean(promise->all_dirty));
 	if (promise->better_conditions == 0)
 		return;
-	json_object_set_new(object, "better", json_string(methods[promise->better]));
+	json_object_set_new(object, "better",
+			    json_string(qcow2bm_recovery_name(promise->better)));
 	json_object_set_new(object, "better-conditions",
 			    codes_of(promise->better_conditions));
 }

@@ -19,14 +19,10 @@ static bool is_renamed(const struct qcow2bm_change *change)
 
 static json_t *change_json(const struct qcow2bm_change *change)
 {
-	static const char *const actions[] = {
-		[QCOW2BM_CHANGE_ADD] = "add",
-		[QCOW2BM_CHANGE_DELETE] = "delete",
-		[QCOW2BM_CHANGE_UPDATE] = "update",
-	};
 	bool added = change->kind == QCOW2BM_CHANGE_ADD;
 	json_t *object = json_object();
-	json_object_set_new(object, "action", json_string(actions[change->kind]));
+	json_object_set_new(object, "action",
+			    json_string(qcow2bm_change_name(change->kind)));
 	json_object_set_new(
 		object, "name",
 		added ? tool_json_name(change->new_name, change->new_name_bytes)
@@ -45,8 +41,8 @@ static json_t *change_json(const struct qcow2bm_change *change)
 	json_object_set_new(
 		object, "sources",
 		tool_json_number(change->content_changed ? change->sources : 0));
-	if (change->recovered)
-		tool_promise_json(object, &change->promise);
+	if (change->promise != NULL)
+		tool_promise_json(object, change->promise);
 	return object;
 }
 
@@ -54,8 +50,7 @@ json_t *tool_summary_changes(const struct qcow2bm_edit *edit, size_t changes)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < changes; i++) {
-		struct qcow2bm_change change;
-		qcow2bm_edit_change(edit, i, &change);
+		struct qcow2bm_change change = *qcow2bm_edit_change(edit, i);
 		json_array_append_new(array, change_json(&change));
 	}
 	return array;
@@ -101,11 +96,11 @@ json_t *tool_summary_result(const char *filename, json_t *changes,
 /* The rest of the line. */
 static void add_content(struct tool_text *text, const struct qcow2bm_change *change)
 {
-	if (change->recovered) {
+	if (change->promise != NULL) {
 		tool_text_print(text, "%s",
 				change->kind == QCOW2BM_CHANGE_ADD ? ", "
 								   : ", recover, ");
-		tool_promise_add(text, &change->promise);
+		tool_promise_add(text, change->promise);
 		return;
 	}
 	if (change->content_changed && change->sources != 0)
@@ -155,8 +150,7 @@ void tool_summary_human(struct tool_text *text, const char *filename,
 	if (plan->changes == 0)
 		tool_text_print(text, "  the image has this state already\n");
 	for (size_t i = 0; i < plan->changes; i++) {
-		struct qcow2bm_change change;
-		qcow2bm_edit_change(edit, i, &change);
+		struct qcow2bm_change change = *qcow2bm_edit_change(edit, i);
 		add_change(text, &change);
 	}
 	tool_summary_clusters(text, plan, cluster_bytes);

@@ -38,7 +38,8 @@ enum qcow2bm_code tool_image_check(const struct tool_options *options,
 				   struct qcow2bm_report **report, int *signal_number,
 				   struct qcow2bm_error *err)
 {
-	const struct qcow2bm_check_options check = {.flags = flags};
+	const struct qcow2bm_check_options check = {
+		.size = sizeof(struct qcow2bm_check_options), .flags = flags};
 	struct tool_watch watch;
 	tool_watch_begin(&watch, options);
 	enum qcow2bm_code code =
