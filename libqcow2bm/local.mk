@@ -124,7 +124,10 @@ q2_sources = \
 	libqcow2bm/clusters/soundness.c \
 	libqcow2bm/clusters/structures.c \
 	libqcow2bm/source/allocated.c \
+	libqcow2bm/source/bitmap.c \
+	libqcow2bm/source/carved.c \
 	libqcow2bm/source/convert.c \
+	libqcow2bm/source/everything.c \
 	libqcow2bm/source/source.c \
 	libqcow2bm/edit/alloc.c \
 	libqcow2bm/edit/apart.c \

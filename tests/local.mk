@@ -71,6 +71,7 @@ unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_salvage
 unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
+unit_tests += tests/unit/test_source
 unit_tests += tests/unit/test_switch
 unit_tests += tests/unit/test_table
 unit_tests += tests/unit/test_temporary

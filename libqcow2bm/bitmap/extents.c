@@ -72,7 +72,7 @@ static enum qcow2bm_code tell(struct qcow2bm_image *image, size_t idx, unsigned 
 	struct q2_source source;
 	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, true, err);
 	if (code == QCOW2BM_OK)
-		code = q2_source_open(&source, image, idx, err);
+		code = q2_source_open_bitmap(&source, image, idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	unsigned bits = source.bitmap->entry.granularity_bits;

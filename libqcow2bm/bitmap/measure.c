@@ -88,7 +88,7 @@ static enum qcow2bm_code measure_bitmap(struct qcow2bm_image *image, size_t idx,
 	if (code == QCOW2BM_OK && is_measured(image, idx, count_bits))
 		return QCOW2BM_OK;
 	if (code == QCOW2BM_OK)
-		code = q2_source_open(&source, image, idx, err);
+		code = q2_source_open_bitmap(&source, image, idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	measure = (struct qcow2bm_measure){.stored_bytes = stored_bytes(&source)};

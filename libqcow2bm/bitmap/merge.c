@@ -29,7 +29,7 @@ static enum qcow2bm_code add_source(struct qcow2bm_edit *edit, struct q2_staged 
 				    const struct q2_edit_source *source,
 				    struct qcow2bm_error *err)
 {
-	return source->kind != Q2_EDIT_BITMAP
+	return source->kind != Q2_SOURCE_BITMAP
 		       ? q2_edit_add_source(target, source, err)
 		       : q2_edit_add_bitmap(edit, target, source->image, source->idx,
 					    err);

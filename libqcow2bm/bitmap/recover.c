@@ -92,12 +92,12 @@ static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
 		&edit->image->directory.bitmaps[staged->committed_idx].entry;
 	const struct q2_edit_source own = {.image = edit->image,
 					   .idx = staged->committed_idx};
-	struct q2_edit_source more = {.image = edit->image, .kind = Q2_EDIT_ALLOCATED};
+	struct q2_edit_source more = {.image = edit->image, .kind = Q2_SOURCE_ALLOCATED};
 	bool fits = entry->table_entries == shape->entries;
 	if (method == QCOW2BM_RECOVER_STORED)
 		return QCOW2BM_OK;
 	if (method == QCOW2BM_RECOVER_FULL)
-		more.kind = Q2_EDIT_ALL;
+		more.kind = Q2_SOURCE_EVERYTHING;
 	enum qcow2bm_code code = q2_edit_add_source(staged, &more, err);
 	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_ALLOCATED && !fits)
 		code = q2_edit_add_source(staged, &own, err);

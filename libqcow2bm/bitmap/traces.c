@@ -64,12 +64,12 @@ static enum qcow2bm_code compare_window(struct comparison *c, uint64_t first,
 {
 	struct q2_source_range range =
 		q2_convert_range(&c->layer, c->stored.granularity_bits, first, bits);
-	bool is_clean = q2_source_classify(&c->stored, first, bits) == Q2_SOURCE_ZEROS;
+	bool is_clean = q2_source_classify(&c->stored, first, bits) == Q2_UNIFORM_ZEROS;
 	/* Nothing is learnt there any more: of many bitmaps each would read all L2 tables. */
 	if (is_clean && c->holds_any && !c->fills_disk)
 		return QCOW2BM_OK;
 	if (is_clean &&
-	    q2_source_classify(&c->layer, range.first, range.bits) == Q2_SOURCE_ZEROS) {
+	    q2_source_classify(&c->layer, range.first, range.bits) == Q2_UNIFORM_ZEROS) {
 		c->fills_disk = false;
 		return QCOW2BM_OK;
 	}
@@ -105,7 +105,7 @@ static enum qcow2bm_code judge_bitmap(struct qcow2bm_edit *edit, size_t idx,
 {
 	struct comparison c = {.has_bits = false};
 	struct qcow2bm_error why = {0};
-	enum qcow2bm_code code = q2_source_open(&c.stored, edit->image, idx, &why);
+	enum qcow2bm_code code = q2_source_open_bitmap(&c.stored, edit->image, idx, &why);
 	/* One that cannot be read tells nothing: it can be recovered as all dirty alone. */
 	if (code == QCOW2BM_EIMAGE)
 		return QCOW2BM_OK;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What is known of bits: all are alike, or they have to be looked at. */
 enum q2_uniform { Q2_UNIFORM_MIXED, Q2_UNIFORM_ZEROS, Q2_UNIFORM_ONES };
 
 /* Stops at the first word that decides. count is at least 1. */

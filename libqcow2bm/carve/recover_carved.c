@@ -98,7 +98,7 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit,
 {
 	const struct q2_edit_source source = {
 		.image = edit->image,
-		.kind = Q2_EDIT_CARVED,
+		.kind = Q2_SOURCE_CARVED,
 		.table_off = carved->table_offset,
 		.table_entries = carved->table_entries,
 		.granularity_bits = (uint8_t)carved->granularity_bits,

@@ -16,7 +16,7 @@ typedef enum qcow2bm_code believed_fn(void *opaque, const struct q2_bitmap *bitm
 
 static bool is_believed(const struct q2_source *source)
 {
-	return source->bitmap != NULL && !source->is_carved && source->table != NULL;
+	return q2_source_kind(source) == Q2_SOURCE_BITMAP && source->table != NULL;
 }
 
 static enum qcow2bm_code each_source(const struct q2_plan *plan,

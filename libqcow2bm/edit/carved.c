@@ -10,7 +10,7 @@ static enum qcow2bm_code collect_content(struct q2_plan *plan,
 {
 	for (size_t i = 0; i < content->source_count; i++) {
 		const struct q2_source *source = &content->sources[i];
-		if (!source->is_carved)
+		if (q2_source_kind(source) != Q2_SOURCE_CARVED)
 			continue;
 		enum qcow2bm_code code = q2_refs_add_bitmap(
 			&plan->carved, source->image, source->bitmap, source->table, err);
@@ -27,7 +27,7 @@ static enum qcow2bm_code collect_entries(struct q2_plan *plan,
 {
 	for (size_t i = 0; i < staged->source_count; i++) {
 		const struct q2_edit_source *source = &staged->sources[i];
-		if (source->kind != Q2_EDIT_CARVED)
+		if (source->kind != Q2_SOURCE_CARVED)
 			continue;
 		enum qcow2bm_code code = q2_refs_add_bytes(&plan->carved, source->image,
 							   source->directory_off,

@@ -30,8 +30,8 @@ static size_t count_bitmaps(const struct q2_staged *staged)
 {
 	size_t count = staged->keeps_bits;
 	for (size_t i = 0; i < staged->source_count; i++)
-		count += staged->sources[i].kind == Q2_EDIT_BITMAP ||
-			 staged->sources[i].kind == Q2_EDIT_CARVED;
+		count += staged->sources[i].kind == Q2_SOURCE_BITMAP ||
+			 staged->sources[i].kind == Q2_SOURCE_CARVED;
 	return count;
 }
 

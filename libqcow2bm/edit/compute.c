@@ -47,7 +47,7 @@ static bool is_needed(const struct batch *batch, const struct q2_source *source)
 	struct q2_source_range range =
 		q2_convert_range(source, batch->content->staged->granularity_bits,
 				 batch->first_bit, batch->bits);
-	return q2_source_classify(source, range.first, range.bits) != Q2_SOURCE_ZEROS;
+	return q2_source_classify(source, range.first, range.bits) != Q2_UNIFORM_ZEROS;
 }
 
 /* ORs all sources into commit->words. changed[i] says whether cluster i differs from what the

@@ -13,15 +13,15 @@ static enum qcow2bm_code open_source(struct q2_source *source,
 				     const struct q2_edit_source *staged,
 				     struct qcow2bm_error *err)
 {
-	if (staged->kind == Q2_EDIT_BITMAP)
-		return q2_source_open(source, staged->image, staged->idx, err);
-	if (staged->kind == Q2_EDIT_CARVED)
+	if (staged->kind == Q2_SOURCE_BITMAP)
+		return q2_source_open_bitmap(source, staged->image, staged->idx, err);
+	if (staged->kind == Q2_SOURCE_CARVED)
 		return q2_source_open_carved(source, staged->image, staged->table_off,
 					     staged->table_entries,
 					     staged->granularity_bits, err);
-	if (staged->kind == Q2_EDIT_ALLOCATED)
+	if (staged->kind == Q2_SOURCE_ALLOCATED)
 		return q2_source_open_allocated(source, staged->image, err);
-	q2_source_open_all(source, staged->image);
+	q2_source_open_everything(source, staged->image);
 	return QCOW2BM_OK;
 }
 
@@ -35,8 +35,8 @@ static enum qcow2bm_code open_sources(struct q2_content *content,
 		return q2_fail_memory(err, "an edit");
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (staged->keeps_bits) {
-		code = q2_source_open(&content->sources[0], edit->image,
-				      staged->committed_idx, err);
+		code = q2_source_open_bitmap(&content->sources[0], edit->image,
+					     staged->committed_idx, err);
 		content->source_count += code == QCOW2BM_OK;
 	}
 	for (size_t i = 0; code == QCOW2BM_OK && i < staged->source_count; i++) {
@@ -56,7 +56,7 @@ static bool is_partial(const struct q2_content *content, uint64_t idx)
 static bool is_same_layout(const struct q2_content *content,
 			   const struct q2_source *source)
 {
-	return source->origin == Q2_SOURCE_BITMAP &&
+	return source->bitmap != NULL &&
 	       source->granularity_bits == content->staged->granularity_bits &&
 	       source->shape.bits_per_cluster == content->shape.bits_per_cluster;
 }
@@ -77,8 +77,8 @@ uint64_t q2_content_read_bytes(const struct q2_content *content, uint64_t idx)
 		const struct q2_source *source = &content->sources[i];
 		struct q2_source_range range = range_of(content, source, idx);
 		if (q2_source_classify(source, range.first, range.bits) !=
-		    Q2_SOURCE_ZEROS)
-			bytes += q2_source_read_bytes(source, range.bits);
+		    Q2_UNIFORM_ZEROS)
+			bytes += q2_source_cost(source, range.bits);
 	}
 	return bytes;
 }
@@ -102,11 +102,11 @@ static uint64_t plan_entry(struct q2_content *content, uint64_t idx)
 	for (size_t i = 0; i < content->source_count; i++) {
 		const struct q2_source *source = &content->sources[i];
 		struct q2_source_range range = range_of(content, source, idx);
-		enum q2_source_kind kind =
+		enum q2_uniform uniform =
 			q2_source_classify(source, range.first, range.bits);
-		if (kind == Q2_SOURCE_ZEROS)
+		if (uniform == Q2_UNIFORM_ZEROS)
 			continue;
-		if (kind == Q2_SOURCE_ONES && !is_partial(content, idx))
+		if (uniform == Q2_UNIFORM_ONES && !is_partial(content, idx))
 			return Q2_TABLE_ONES;
 		others += only != NULL;
 		only = source;
@@ -147,7 +147,7 @@ enum qcow2bm_code q2_content_plan(struct q2_content *content, struct qcow2bm_edi
 static struct q2_staged *find_loser(struct qcow2bm_edit *edit,
 				    const struct q2_source *source)
 {
-	if (source->image != edit->image || source->is_carved)
+	if (source->image != edit->image || q2_source_kind(source) != Q2_SOURCE_BITMAP)
 		return NULL;
 	size_t idx = (size_t)(source->bitmap - edit->image->directory.bitmaps);
 	struct q2_staged *staged = &edit->staged[idx];
@@ -162,7 +162,7 @@ static const struct q2_source *find_copied(const struct q2_content *content, uin
 		const struct q2_source *source = &content->sources[i];
 		struct q2_source_range range = range_of(content, source, idx);
 		if (q2_source_classify(source, range.first, range.bits) ==
-		    Q2_SOURCE_ZEROS)
+		    Q2_UNIFORM_ZEROS)
 			continue;
 		if (only != NULL || !is_same_layout(content, source) ||
 		    !q2_table_is_data(source->table[idx]))

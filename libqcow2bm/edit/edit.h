@@ -6,15 +6,9 @@
 #include "../clusters/clusters.h"
 #include "../image/generation.h"
 #include "../image/image.h"
+#include "../source/source.h"
 
 #define Q2_EDIT_NOT_COMMITTED SIZE_MAX
-
-enum q2_edit_source_kind {
-	Q2_EDIT_BITMAP,    /* a committed bitmap */
-	Q2_EDIT_CARVED,    /* one whose table and data are in clusters that nobody uses */
-	Q2_EDIT_ALLOCATED, /* clusters that the image itself holds data or zeros for */
-	Q2_EDIT_ALL        /* the whole disk */
-};
 
 /* What is ORed into a staged bitmap. */
 struct q2_edit_source {
@@ -22,7 +16,7 @@ struct q2_edit_source {
 	struct q2_generation
 		*generation; /* of the image, when it became a source; owned */
 	size_t idx;          /* of a bitmap, in that image's directory; else 0 */
-	enum q2_edit_source_kind kind;
+	enum q2_source_kind kind;
 	/* Of a carved one, which has no entry; else 0. */
 	uint64_t table_off;
 	uint32_t table_entries;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which clusters or subclusters of the guest's disk the active layer holds, as bits. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "../base/checked.h"
 #include "../base/endian.h"
@@ -10,6 +11,14 @@
 #include "source.h"
 
 #define PART_BYTES (64u << 10) /* 4096 extended entries */
+
+struct allocated {
+	const uint64_t *l1; /* of the image: places of the L2 tables; 0: none */
+	unsigned l2_bits;   /* log2 of the bits that an L2 table stands for */
+	unsigned
+		entry_bits; /* and an L2 entry: 5 where clusters have subclusters, else 0 */
+	uint8_t *part;      /* of an L2 table */
+};
 
 /* Leaves out the holes of the file, however long the table is. */
 static enum qcow2bm_code read_l1(struct qcow2bm_image *image, struct q2_holes *holes,
@@ -99,58 +108,15 @@ static enum qcow2bm_code load_layer(struct qcow2bm_image *image, uint32_t entrie
 	return code;
 }
 
-/* The L2 tables that the disk has; those behind it map the state of a machine. Of many bitmaps that
- * are recovered each asks for them. */
-static enum qcow2bm_code load_l1(struct q2_source *source, struct qcow2bm_error *err)
+static enum q2_uniform classify(const struct q2_source *source, uint64_t first,
+				uint64_t end)
 {
-	const struct q2_header *header = &source->image->header;
-	uint64_t wanted = q2_shift_up(source->shape.bits, source->l2_bits);
-	if (header->l1_entries < wanted)
-		return q2_fail(
-			err, QCOW2BM_EIMAGE, header->l1_table_off,
-			"the L1 table has %u entries, too few for the disk" QCOW2BM_SEE_CHECK,
-			header->l1_entries);
-	enum qcow2bm_code code = QCOW2BM_OK;
-	if (source->image->layer_l1 == NULL)
-		code = load_layer(source->image, (uint32_t)wanted, err);
-	source->l1 = source->image->layer_l1;
-	source->l2_part = code == QCOW2BM_OK ? malloc(PART_BYTES) : NULL;
-	if (code == QCOW2BM_OK && source->l2_part == NULL)
-		return q2_fail_memory(err, "an L2 table");
-	return code;
-}
-
-enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
-					   struct qcow2bm_image *image,
-					   struct qcow2bm_error *err)
-{
-	const struct q2_header *header = &image->header;
-	bool extended = header->incompatible_features & Q2_INCOMPATIBLE_EXTENDED_L2;
-	q2_source_open_all(source, image);
-	if (header->incompatible_features & Q2_INCOMPATIBLE_DATA_FILE &&
-	    header->autoclear_features & Q2_AUTOCLEAR_RAW_DATA)
-		return QCOW2BM_OK;
-	source->origin = Q2_SOURCE_ALLOCATED;
-	source->entry_bits = extended ? Q2_MAPPING_SUBCLUSTER_BITS : 0;
-	source->l2_bits = header->cluster_bits - q2_mapping_entry_shift(extended) +
-			  source->entry_bits;
-	source->granularity_bits = header->cluster_bits - source->entry_bits;
-	source->shape = q2_table_shape(header->virtual_bytes, source->granularity_bits,
-				       header->cluster_bits);
-	enum qcow2bm_code code = load_l1(source, err);
-	if (code != QCOW2BM_OK)
-		q2_source_close(source);
-	return code;
-}
-
-enum q2_source_kind q2_allocated_classify(const struct q2_source *source, uint64_t first,
-					  uint64_t end)
-{
-	uint64_t last = (end - 1) >> source->l2_bits;
-	for (uint64_t i = first >> source->l2_bits; i <= last; i++)
-		if (source->l1[i] != 0)
-			return Q2_SOURCE_MIXED;
-	return Q2_SOURCE_ZEROS;
+	const struct allocated *own = source->own;
+	uint64_t last = (end - 1) >> own->l2_bits;
+	for (uint64_t i = first >> own->l2_bits; i <= last; i++)
+		if (own->l1[i] != 0)
+			return Q2_UNIFORM_MIXED;
+	return Q2_UNIFORM_ZEROS;
 }
 
 /* Sets bits from number `at` of words on for `count` entries. */
@@ -182,31 +148,35 @@ static enum qcow2bm_code read_entries(const struct q2_source *source, uint64_t o
 				      uint64_t at, uint64_t bits, uint64_t *words,
 				      uint64_t word_bit, struct qcow2bm_error *err)
 {
-	bool extended = source->entry_bits != 0;
+	const struct allocated *own = source->own;
+	bool extended = own->entry_bits != 0;
 	unsigned shift = q2_mapping_entry_shift(extended);
-	uint64_t count = q2_shift_up(bits, source->entry_bits);
+	uint64_t count = q2_shift_up(bits, own->entry_bits);
 	enum qcow2bm_code code = q2_storage_read(
-		source->image->storage, source->l2_part, (size_t)(count << shift),
-		off + (at >> source->entry_bits << shift), err);
+		source->image->storage, own->part, (size_t)(count << shift),
+		off + (at >> own->entry_bits << shift), err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (extended)
-		set_subclusters(words, word_bit, source->l2_part, count);
+		set_subclusters(words, word_bit, own->part, count);
 	else
-		set_clusters(words, word_bit, source->l2_part, count);
+		set_clusters(words, word_bit, own->part, count);
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_allocated_read(const struct q2_source *source, uint64_t first,
-				    uint64_t bits, uint64_t *words,
-				    struct qcow2bm_error *err)
+static enum qcow2bm_code read_bits(const struct q2_source *source, uint64_t first,
+				   uint64_t end, uint64_t *words,
+				   struct qcow2bm_error *err)
 {
-	uint64_t table_bits = (uint64_t)1 << source->l2_bits;
+	const struct allocated *own = source->own;
+	uint64_t bits = end - first;
+	memset(words, 0, (size_t)q2_shift_up(bits, 3));
+	uint64_t table_bits = (uint64_t)1 << own->l2_bits;
 	uint64_t most = (uint64_t)(PART_BYTES >> q2_mapping_entry_shift(true))
-			<< source->entry_bits;
+			<< own->entry_bits;
 	uint64_t done = 0;
 	while (done < bits) {
-		uint64_t off = source->l1[(first + done) >> source->l2_bits];
+		uint64_t off = own->l1[(first + done) >> own->l2_bits];
 		uint64_t at = (first + done) & (table_bits - 1);
 		uint64_t part = q2_min_u64(table_bits - at, bits - done);
 		if (off != 0) {
@@ -219,4 +189,86 @@ enum qcow2bm_code q2_allocated_read(const struct q2_source *source, uint64_t fir
 		done += part;
 	}
 	return QCOW2BM_OK;
+}
+
+static uint64_t cost(const struct q2_source *source, uint64_t bits)
+{
+	const struct allocated *own = source->own;
+	return q2_shift_up(bits, own->entry_bits)
+	       << q2_mapping_entry_shift(own->entry_bits != 0);
+}
+
+static void close_allocated(struct q2_source *source)
+{
+	struct allocated *own = source->own;
+	if (own != NULL)
+		free(own->part);
+	free(own);
+}
+
+static const struct q2_source_ops allocated_ops = {
+	.kind = Q2_SOURCE_ALLOCATED,
+	.classify = classify,
+	.read = read_bits,
+	.cost = cost,
+	.close = close_allocated,
+};
+
+/* The L2 tables that the disk has; those behind it map the state of a machine. Of many bitmaps that
+ * are recovered each asks for them. */
+static enum qcow2bm_code load_l1(const struct q2_source *source, struct allocated *own,
+				 struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &source->image->header;
+	uint64_t wanted = q2_shift_up(source->shape.bits, own->l2_bits);
+	if (header->l1_entries < wanted)
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, header->l1_table_off,
+			"the L1 table has %u entries, too few for the disk" QCOW2BM_SEE_CHECK,
+			header->l1_entries);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (source->image->layer_l1 == NULL)
+		code = load_layer(source->image, (uint32_t)wanted, err);
+	own->l1 = source->image->layer_l1;
+	return code;
+}
+
+static enum qcow2bm_code make_own(struct q2_source *source, bool extended,
+				  struct qcow2bm_error *err)
+{
+	struct allocated *own = calloc(1, sizeof(*own));
+	source->own = own;
+	if (own != NULL)
+		own->part = malloc(PART_BYTES);
+	if (own == NULL || own->part == NULL)
+		return q2_fail_memory(err, "an L2 table");
+	own->entry_bits = extended ? Q2_MAPPING_SUBCLUSTER_BITS : 0;
+	own->l2_bits = source->image->header.cluster_bits -
+		       q2_mapping_entry_shift(extended) + own->entry_bits;
+	return load_l1(source, own, err);
+}
+
+enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
+					   struct qcow2bm_image *image,
+					   struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &image->header;
+	if (header->incompatible_features & Q2_INCOMPATIBLE_DATA_FILE &&
+	    header->autoclear_features & Q2_AUTOCLEAR_RAW_DATA) {
+		q2_source_open_everything(source, image);
+		return QCOW2BM_OK;
+	}
+	bool extended = header->incompatible_features & Q2_INCOMPATIBLE_EXTENDED_L2;
+	*source = (struct q2_source){
+		.ops = &allocated_ops,
+		.image = image,
+		.granularity_bits = header->cluster_bits -
+				    (extended ? Q2_MAPPING_SUBCLUSTER_BITS : 0),
+	};
+	source->shape = q2_table_shape(header->virtual_bytes, source->granularity_bits,
+				       header->cluster_bits);
+	enum qcow2bm_code code = make_own(source, extended, err);
+	if (code != QCOW2BM_OK)
+		q2_source_close(source);
+	return code;
 }

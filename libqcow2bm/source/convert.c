@@ -38,7 +38,7 @@ static enum qcow2bm_code coarsen_many(const struct q2_source *source, unsigned s
 	for (uint64_t at = 0; at < bits; at += step) {
 		uint64_t part = q2_min_u64(step, bits - at);
 		uint64_t start = (first + at) << shift;
-		if (q2_source_classify(source, start, part << shift) == Q2_SOURCE_ZEROS)
+		if (q2_source_classify(source, start, part << shift) == Q2_UNIFORM_ZEROS)
 			continue;
 		enum qcow2bm_code code =
 			q2_source_read(source, start, part << shift, scratch, err);
@@ -57,7 +57,7 @@ static enum qcow2bm_code find_any(const struct q2_source *source, uint64_t first
 	*any = false;
 	for (uint64_t at = first; at < end; at += SCRATCH_BITS) {
 		uint64_t part = q2_min_u64(SCRATCH_BITS, end - at);
-		if (q2_source_classify(source, at, part) == Q2_SOURCE_ZEROS)
+		if (q2_source_classify(source, at, part) == Q2_UNIFORM_ZEROS)
 			continue;
 		enum qcow2bm_code code = q2_source_read(source, at, part, scratch, err);
 		if (code != QCOW2BM_OK)
@@ -105,7 +105,7 @@ static enum qcow2bm_code refine(const struct q2_source *source, unsigned shift,
 		uint64_t start = (first + at) >> shift;
 		uint64_t base = start - start % 64;
 		uint64_t end = ((first + at + part - 1) >> shift) + 1;
-		if (q2_source_classify(source, start, end - start) == Q2_SOURCE_ZEROS)
+		if (q2_source_classify(source, start, end - start) == Q2_UNIFORM_ZEROS)
 			continue;
 		enum qcow2bm_code code =
 			q2_source_read(source, base, end - base, scratch, err);

@@ -4,35 +4,56 @@
 #ifndef Q2_SOURCE_SOURCE_H
 #define Q2_SOURCE_SOURCE_H
 
+#include "../bits/uniform.h"
 #include "../format/table.h"
 #include "../image/image.h"
 
-enum q2_source_origin { Q2_SOURCE_BITMAP, Q2_SOURCE_ALLOCATED, Q2_SOURCE_ALL };
-
-struct q2_source {
-	enum q2_source_origin origin;
-	struct qcow2bm_image *image;
-	const struct q2_bitmap *bitmap; /* NULL unless the bits are a bitmap's */
-	bool is_carved; /* that bitmap is no entry of the directory, but the next member */
-	struct q2_bitmap carved;
-	unsigned granularity_bits;
-	struct q2_table_shape shape;
-	/* Q2_SOURCE_BITMAP: */
-	uint64_t *table;
-	uint32_t table_entries; /* entries behind these are all-zero */
-	/* Q2_SOURCE_ALLOCATED: */
-	const uint64_t *l1; /* of the image: places of the L2 tables; 0: none */
-	unsigned l2_bits;   /* log2 of the bits that an L2 table stands for */
-	unsigned
-		entry_bits; /* and an L2 entry: 5 where clusters have subclusters, else 0 */
-	uint8_t *l2_part;
+enum q2_source_kind {
+	Q2_SOURCE_BITMAP, /* a committed bitmap */
+	Q2_SOURCE_CARVED, /* one whose table and data are in clusters that nobody uses */
+	Q2_SOURCE_ALLOCATED, /* clusters that the image itself holds data or zeros for */
+	Q2_SOURCE_EVERYTHING /* the whole disk */
 };
 
-/* Loads the table. Errors: EIMAGE, ESYSTEM, ENOMEM. */
-enum qcow2bm_code q2_source_open(struct q2_source *source, struct qcow2bm_image *image,
-				 size_t idx, struct qcow2bm_error *err);
+struct q2_source;
 
-/* The same for a table and data that no entry names. *source must not be moved then. */
+/* What a kind of source can do; each is in a file of its own. The bits [first, end) are inside the
+ * shape. */
+struct q2_source_ops {
+	enum q2_source_kind kind;
+	/* What can be told of the bits [first, end), at least one, without reading them. */
+	enum q2_uniform (*classify)(const struct q2_source *source, uint64_t first,
+				    uint64_t end);
+	/* Fills whole bytes of `words` with the bits [first, end); `first` is a multiple of 64. Bits
+	 * behind the last one may be anything. Errors: EIMAGE, ESYSTEM. */
+	enum qcow2bm_code (*read)(const struct q2_source *source, uint64_t first,
+				  uint64_t end, uint64_t *words,
+				  struct qcow2bm_error *err);
+	/* The bytes of the image file that reading so many bits takes. */
+	uint64_t (*cost)(const struct q2_source *source, uint64_t bits);
+	/* Frees what the kind has in source->own. */
+	void (*close)(struct q2_source *source);
+};
+
+struct q2_source {
+	const struct q2_source_ops *ops;
+	struct qcow2bm_image *image;
+	unsigned granularity_bits;
+	struct q2_table_shape shape;
+	/* A bitmap, carved or not; else NULL. */
+	const struct q2_bitmap *bitmap;
+	uint64_t *table;
+	uint32_t table_entries; /* entries behind these are all-zero */
+	void *own;              /* what else its kind knows */
+};
+
+/* The bits of bitmap idx of the image's directory; loads its table. Errors: EIMAGE, ESYSTEM,
+ * ENOMEM. */
+enum qcow2bm_code q2_source_open_bitmap(struct q2_source *source,
+					struct qcow2bm_image *image, size_t idx,
+					struct qcow2bm_error *err);
+
+/* The same for a table and data that no entry names. */
 enum qcow2bm_code q2_source_open_carved(struct q2_source *source,
 					struct qcow2bm_image *image, uint64_t table_off,
 					uint32_t table_entries, uint8_t granularity_bits,
@@ -40,26 +61,30 @@ enum qcow2bm_code q2_source_open_carved(struct q2_source *source,
 
 /* One bit for each cluster of the guest's disk, or for each subcluster, set when the active layer
  * holds it: data, compressed data, or zeros. A cluster without subclusters counts as soon as its
- * L2 entry says anything; room that was only allocated ahead for subclusters does not. All are set
- * with a raw external data file, which is whole without L2 tables. Errors: EIMAGE, ESYSTEM,
- * ENOMEM. */
+ * L2 entry says anything; room that was only allocated ahead for subclusters does not. With a raw
+ * external data file, which is whole without L2 tables, it is a source of everything. Errors: EIMAGE,
+ * ESYSTEM, ENOMEM. */
 enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
 					   struct qcow2bm_image *image,
 					   struct qcow2bm_error *err);
 
 /* All bits are set. */
-void q2_source_open_all(struct q2_source *source, struct qcow2bm_image *image);
+void q2_source_open_everything(struct q2_source *source, struct qcow2bm_image *image);
 
 void q2_source_close(struct q2_source *source);
 
-enum q2_source_kind { Q2_SOURCE_ZEROS, Q2_SOURCE_ONES, Q2_SOURCE_MIXED };
+static inline enum q2_source_kind q2_source_kind(const struct q2_source *source)
+{
+	return source->ops->kind;
+}
 
-/* What the table alone tells of the bits [first, first+bits); bits past the end do not count. */
-enum q2_source_kind q2_source_classify(const struct q2_source *source, uint64_t first,
-				       uint64_t bits);
+/* What can be told of the bits [first, first+bits) without reading them; bits past the end do not
+ * count. */
+enum q2_uniform q2_source_classify(const struct q2_source *source, uint64_t first,
+				   uint64_t bits);
 
 /* Reads the bits [first, first+bits) into whole words; `first` is a multiple of 64. Bits past
- * the end of the bitmap, and of the last word, are 0. Errors: EIMAGE, ESYSTEM. */
+ * the end of the source, and of the last word, are 0. Errors: EIMAGE, ESYSTEM. */
 enum qcow2bm_code q2_source_read(const struct q2_source *source, uint64_t first,
 				 uint64_t bits, uint64_t *words,
 				 struct qcow2bm_error *err);
@@ -76,17 +101,22 @@ enum qcow2bm_code q2_source_visit(const struct q2_source *source, uint64_t first
 				  struct qcow2bm_error *err);
 
 /* The bytes of the image file that reading so many bits takes. */
-uint64_t q2_source_read_bytes(const struct q2_source *source, uint64_t bits);
+uint64_t q2_source_cost(const struct q2_source *source, uint64_t bits);
 
-/* ---- allocated.c ---- */
+/* ---- bitmap.c, for carved.c ---- */
 
-enum q2_source_kind q2_allocated_classify(const struct q2_source *source, uint64_t first,
-					  uint64_t end);
-
-/* Sets the bits [first, first+bits), all inside the shape, in words that are zero. */
-enum qcow2bm_code q2_allocated_read(const struct q2_source *source, uint64_t first,
-				    uint64_t bits, uint64_t *words,
-				    struct qcow2bm_error *err);
+/* Loads the table of `bitmap`, and gives *source, whose kind is set, its shape. Errors: EIMAGE,
+ * ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_source_load_table(struct q2_source *source,
+				       struct qcow2bm_image *image,
+				       const struct q2_bitmap *bitmap,
+				       struct qcow2bm_error *err);
+enum q2_uniform q2_source_classify_table(const struct q2_source *source, uint64_t first,
+					 uint64_t end);
+enum qcow2bm_code q2_source_read_table(const struct q2_source *source, uint64_t first,
+				       uint64_t end, uint64_t *words,
+				       struct qcow2bm_error *err);
+uint64_t q2_source_cost_table(const struct q2_source *source, uint64_t bits);
 
 /* ---- convert.c ---- */
 

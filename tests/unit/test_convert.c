@@ -60,7 +60,7 @@ static struct world *begin(uint64_t bit_count, unsigned granularity_bits,
 	struct q2_storage *storage =
 		fault_storage_open(memory_storage_open(&world->file), &world->faults);
 	assert_int_equal(q2_image_open(&world->image, storage, NULL), QCOW2BM_OK);
-	assert_int_equal(q2_source_open(&world->source, world->image, 0, NULL),
+	assert_int_equal(q2_source_open_bitmap(&world->source, world->image, 0, NULL),
 			 QCOW2BM_OK);
 	return world;
 }
@@ -149,7 +149,7 @@ static void nothing_is_behind_the_end(void **state)
 	check(world, 13, 139968, 2000);
 	check(world, 31, 0, 64);
 	check(world, 31, 64, 64);
-	assert_int_equal(q2_source_classify(&world->source, 70000, 5), Q2_SOURCE_ZEROS);
+	assert_int_equal(q2_source_classify(&world->source, 70000, 5), Q2_UNIFORM_ZEROS);
 	struct q2_source_range range = q2_convert_range(&world->source, 20, 64, 1 << 20);
 	assert_int_equal(range.first, 64 << 6);
 	assert_int_equal(range.bits, 70000 - (64 << 6));
@@ -164,11 +164,11 @@ static void the_table_tells_what_is_uniform(void **state)
 	const struct q2_source *source = &world->source;
 	static const uint64_t entries[] = {0, 0, 1, 1, 1u << 20};
 	memcpy(world->source.table, entries, sizeof(entries));
-	assert_int_equal(q2_source_classify(source, 0, 8192), Q2_SOURCE_ZEROS);
-	assert_int_equal(q2_source_classify(source, 8192, 8192), Q2_SOURCE_ONES);
-	assert_int_equal(q2_source_classify(source, 0, 8193), Q2_SOURCE_MIXED);
-	assert_int_equal(q2_source_classify(source, 16384, 1), Q2_SOURCE_MIXED);
-	assert_int_equal(q2_source_classify(source, 16383, 2), Q2_SOURCE_MIXED);
+	assert_int_equal(q2_source_classify(source, 0, 8192), Q2_UNIFORM_ZEROS);
+	assert_int_equal(q2_source_classify(source, 8192, 8192), Q2_UNIFORM_ONES);
+	assert_int_equal(q2_source_classify(source, 0, 8193), Q2_UNIFORM_MIXED);
+	assert_int_equal(q2_source_classify(source, 16384, 1), Q2_UNIFORM_MIXED);
+	assert_int_equal(q2_source_classify(source, 16383, 2), Q2_UNIFORM_MIXED);
 	end(world);
 }
 
