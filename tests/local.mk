@@ -132,6 +132,7 @@ house_tests += tests/layering
 house_tests += tests/circles
 house_tests += tests/complete
 house_tests += tests/symbols
+house_tests += tests/growth
 house_tests += tests/install
 
 cli_tests =
@@ -236,6 +237,17 @@ test_data += tests/hostile/recipes
 test_data += tests/hostile/repair-recipes.expected
 test_data += tests/oracle/advice.sh
 test_data += tests/oracle/twins.sh
+
+test_data += tests/support/growth_program.c
+test_data += tests/support/first_header/qcow2bm.h
+test_data += tests/support/first_header/qcow2bm/bitmap.h
+test_data += tests/support/first_header/qcow2bm/carve.h
+test_data += tests/support/first_header/qcow2bm/check.h
+test_data += tests/support/first_header/qcow2bm/edit.h
+test_data += tests/support/first_header/qcow2bm/error.h
+test_data += tests/support/first_header/qcow2bm/image.h
+test_data += tests/support/first_header/qcow2bm/undo.h
+test_data += tests/support/first_header/qcow2bm/watch.h
 
 script_tests = $(house_tests) $(cli_tests) $(oracle_tests) $(crash_tests) $(hostile_tests)
 TESTS += $(script_tests)

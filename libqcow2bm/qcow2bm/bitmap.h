@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The bitmaps of an image: what they are, and which ranges of the disk they call dirty. Included by qcow2bm.h. */
+/* The bitmaps of an image: what they are, and which ranges of the disk they call dirty.
+ * Included by qcow2bm.h. */
 #ifndef QCOW2BM_BITMAP_H
 #define QCOW2BM_BITMAP_H
 
@@ -41,27 +42,29 @@ struct qcow2bm_bitmap {
 size_t qcow2bm_bitmap_count(const struct qcow2bm_image *image);
 
 /*
- * Describes entry `idx` (0 .. qcow2bm_bitmap_count()-1): from the directory alone, until the
- * bitmaps have been judged (qcow2bm_bitmap_judge()). An index out of range describes a CORRUPT
- * bitmap with an empty name, whose problem says so. Lives, names included, until the image is
- * changed by a commit, of whichever edit, or closed; asked again for the same entry, it is brought
- * up to date.
+ * Describes entry `idx` (0 .. qcow2bm_bitmap_count()-1): from the directory alone, until
+ * the bitmaps have been judged (qcow2bm_bitmap_judge()). An index out of range describes
+ * a CORRUPT bitmap with an empty name, whose problem says so. Lives, names included,
+ * until the image is changed by a commit, of whichever edit, or closed; asked again for
+ * the same entry, it is brought up to date.
  */
 const struct qcow2bm_bitmap *qcow2bm_bitmap_describe(const struct qcow2bm_image *image,
 						     size_t idx);
 
 #define QCOW2BM_NOT_FOUND SIZE_MAX
 
-/* The index of the first entry whose name is exactly these bytes, or QCOW2BM_NOT_FOUND. */
+/* The index of the first entry whose name is exactly these bytes, or
+ * QCOW2BM_NOT_FOUND. */
 size_t qcow2bm_bitmap_find(const struct qcow2bm_image *image, const char *name,
 			   size_t name_bytes);
 
 /*
- * Judges the bitmaps of an image as qcow2bm_image_check() does, but for what only L2 tables and the L1
- * tables of snapshots tell: entries, places, refcounts, overlaps, traces of programs that know no
- * bitmaps; of bitmap `idx`, unless that is QCOW2BM_NOT_FOUND, also its bits behind the end of the
- * disk. qcow2bm_bitmap_describe() tells of it from then on. Reads each table and the refcounts of what
- * they name, once; whoever reads, measures or stages a bitmap has that done first.
+ * Judges the bitmaps of an image as qcow2bm_image_check() does, but for what only L2
+ * tables and the L1 tables of snapshots tell: entries, places, refcounts, overlaps,
+ * traces of programs that know no bitmaps; of bitmap `idx`, unless that is
+ * QCOW2BM_NOT_FOUND, also its bits behind the end of the disk. qcow2bm_bitmap_describe()
+ * tells of it from then on. Reads each table and the refcounts of what they name, once;
+ * whoever reads, measures or stages a bitmap has that done first.
  *
  * Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM. Crash: changes nothing.
  */
@@ -83,12 +86,13 @@ enum {
 };
 
 /*
- * Measures bitmap `idx`: reads its table and, with QCOW2BM_READ_COUNT, its data. The bits are
- * counted as they are stored; bits past the end of the disk do not count. *measure lives until
- * another bitmap of the image is measured, or the image is changed by a commit or closed.
+ * Measures bitmap `idx`: reads its table and, with QCOW2BM_READ_COUNT, its data. The bits
+ * are counted as they are stored; bits past the end of the disk do not count. *measure
+ * lives until another bitmap of the image is measured, or the image is changed by a
+ * commit or closed.
  *
- * Errors: EIMAGE for a corrupt bitmap, as qcow2bm_bitmap_judge() finds it: the sentence says why; EINVAL for an index out of range;
- * ESYSTEM, ENOMEM. Crash: changes nothing.
+ * Errors: EIMAGE for a corrupt bitmap, as qcow2bm_bitmap_judge() finds it: the sentence
+ * says why; EINVAL for an index out of range; ESYSTEM, ENOMEM. Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx, unsigned flags,
@@ -105,15 +109,17 @@ struct qcow2bm_extent {
 typedef int qcow2bm_extent_fn(void *opaque, const struct qcow2bm_extent *extent);
 
 /*
- * Calls `fn` for each extent of bitmap `idx` inside the guest bytes [start, start+length), in
- * order, clean and dirty in turn, without gaps; `length` is cut at the end of the disk. Memory
- * is bounded whatever the size of the disk. The bits are those that are stored: unless the state
- * is VALID or DISABLED, what is clean here may be dirty in truth, and a backup that leaves it out
- * may not restore. Of a corrupt one they are told with QCOW2BM_READ_UNTRUSTED in `flags` alone; of
- * one in use, ask qcow2bm_bitmap_describe() first.
+ * Calls `fn` for each extent of bitmap `idx` inside the guest bytes [start,
+ * start+length), in order, clean and dirty in turn, without gaps; `length` is cut at the
+ * end of the disk. Memory is bounded whatever the size of the disk. The bits are those
+ * that are stored: unless the state is VALID or DISABLED, what is clean here may be dirty
+ * in truth, and a backup that leaves it out may not restore. Of a corrupt one they are
+ * told with QCOW2BM_READ_UNTRUSTED in `flags` alone; of one in use, ask
+ * qcow2bm_bitmap_describe() first.
  *
- * Errors: EINVAL when start lies past the end of the disk; EINVAL, EIMAGE, ESYSTEM, ENOMEM as
- * qcow2bm_bitmap_measure(); ESTOPPED when fn returned non-zero. Crash: changes nothing.
+ * Errors: EINVAL when start lies past the end of the disk; EINVAL, EIMAGE, ESYSTEM,
+ * ENOMEM as qcow2bm_bitmap_measure(); ESTOPPED when fn returned non-zero. Crash: changes
+ * nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_bitmap_extents(struct qcow2bm_image *image, size_t idx, uint64_t start,

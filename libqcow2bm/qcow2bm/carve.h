@@ -22,7 +22,8 @@ enum qcow2bm_carved_state {
 	QCOW2BM_CARVED_NOT_JUDGED    /* too many entries were found to look at each */
 };
 
-/* "intact", "table-reused": as the JSON of qcow2bm check --carve has it. NULL for none. */
+/* "intact", "table-reused": as the JSON of qcow2bm check --carve has it. NULL for
+ * none. */
 const char *qcow2bm_carved_state_name(enum qcow2bm_carved_state state);
 
 /* An entry of an old bitmap directory. Pointers live until the function returns. */
@@ -46,12 +47,14 @@ struct qcow2bm_carved {
 typedef int qcow2bm_carve_fn(void *opaque, const struct qcow2bm_carved *carved);
 
 /*
- * Looks for old bitmap directories in the clusters that are free or leaked, as `report`, of a
- * whole qcow2bm_image_check() of this image, knows them, and calls `fn` for each entry. Bytes in use
- * are never looked at. What is found promises nothing: free clusters may hold anything.
+ * Looks for old bitmap directories in the clusters that are free or leaked, as `report`,
+ * of a whole qcow2bm_image_check() of this image, knows them, and calls `fn` for each
+ * entry. Bytes in use are never looked at. What is found promises nothing: free clusters
+ * may hold anything.
  *
- * Errors: EINVAL for a report without the reference walk; EUNSUPPORTED when refcounts outside
- * the bitmaps are wrong; ESYSTEM, ENOMEM, EIMAGE; ESTOPPED when fn returned non-zero.
+ * Errors: EINVAL for a report without the reference walk; EUNSUPPORTED when refcounts
+ * outside the bitmaps are wrong; ESYSTEM, ENOMEM, EIMAGE; ESTOPPED when fn returned
+ * non-zero.
  * Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
@@ -74,20 +77,22 @@ struct qcow2bm_carved_options {
 	}
 
 /*
- * Brings back, as the new bitmap `name`, one that qcow2bm_image_carve() finds: stages a bitmap with its
- * granularity and bits, which the commit reads and writes anew to other clusters. This is always
- * unsafe: while its clusters were nobody's, they may have been written and freed again, which
- * nobody can see, and what the guest wrote since it was deleted is not in its bits. `report` comes
- * of a whole qcow2bm_image_check() of the edit's image that found no error, and is not needed
- * afterwards; of an image that was edited since it is refused. Whether anything has these clusters is
- * looked at once more when the edit is planned and committed. What one edit brings back is all read
- * before any of it is written over; what is left of others may be written over by it.
+ * Brings back, as the new bitmap `name`, one that qcow2bm_image_carve() finds: stages a
+ * bitmap with its granularity and bits, which the commit reads and writes anew to other
+ * clusters. This is always unsafe: while its clusters were nobody's, they may have been
+ * written and freed again, which nobody can see, and what the guest wrote since it was
+ * deleted is not in its bits. `report` comes of a whole qcow2bm_image_check() of the
+ * edit's image that found no error, and is not needed afterwards; of an image that was
+ * edited since it is refused. Whether anything has these clusters is looked at once more
+ * when the edit is planned and committed. What one edit brings back is all read before
+ * any of it is written over; what is left of others may be written over by it.
  *
- * Errors: EINVAL for a report of another image or without the reference walk, and for a name as
- * qcow2bm_edit_add(); EEXIST; EBUSY for an image that a live program writes; EUNSUPPORTED when the
- * check found errors, and for an entry with extra data; ENOTFOUND when there is no such entry;
- * EIMAGE when its table or data is no longer whole, or is of a disk of another size; EINUSE when
- * unsafe is not accepted; ELIMIT for more than 65535 bitmaps; ESYSTEM, ENOMEM.
+ * Errors: EINVAL for a report of another image or without the reference walk, and for a
+ * name as qcow2bm_edit_add(); EEXIST; EBUSY for an image that a live program writes;
+ * EUNSUPPORTED when the check found errors, and for an entry with extra data; ENOTFOUND
+ * when there is no such entry; EIMAGE when its table or data is no longer whole, or is of
+ * a disk of another size; EINUSE when unsafe is not accepted; ELIMIT for more than 65535
+ * bitmaps; ESYSTEM, ENOMEM.
  * Crash: changes nothing (qcow2bm_edit_commit() does).
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_recover_carved(

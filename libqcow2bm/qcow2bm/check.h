@@ -20,10 +20,10 @@ enum qcow2bm_severity {
 const char *qcow2bm_severity_name(enum qcow2bm_severity severity);
 
 enum qcow2bm_cure {
-	QCOW2BM_CURE_NONE, /* nothing to do */
-	QCOW2BM_CURE_MEND, /* qcow2bm_edit_repair() mends it, the bits stay */
-	QCOW2BM_CURE_DROP, /* qcow2bm_edit_repair() drops the bitmap */
-	QCOW2BM_CURE_CHOOSE, /* qcow2bm_edit_repair() must be told: trust the bitmaps, or drop them */
+	QCOW2BM_CURE_NONE,    /* nothing to do */
+	QCOW2BM_CURE_MEND,    /* qcow2bm_edit_repair() mends it, the bits stay */
+	QCOW2BM_CURE_DROP,    /* qcow2bm_edit_repair() drops the bitmap */
+	QCOW2BM_CURE_CHOOSE,  /* it must be told: trust the bitmaps, or drop them */
 	QCOW2BM_CURE_RECOVER, /* recover or delete the bitmap */
 	QCOW2BM_CURE_DELETE,  /* delete the bitmap, if nobody needs it */
 	QCOW2BM_CURE_RENAME,  /* rename the bitmap */
@@ -102,9 +102,9 @@ struct qcow2bm_check_options {
 	}
 
 /*
- * Checks the bitmaps of an image, which may be open with QCOW2BM_OPEN_DAMAGED, and what refers to
- * which of its clusters. Reads only; memory is bounded. Every entry of the directory gets its
- * verdict: one that is bad never hides another. `options` may be NULL.
+ * Checks the bitmaps of an image, which may be open with QCOW2BM_OPEN_DAMAGED, and what
+ * refers to which of its clusters. Reads only; memory is bounded. Every entry of the
+ * directory gets its verdict: one that is bad never hides another. `options` may be NULL.
  *
  * Errors: ESYSTEM, ENOMEM, EINTERRUPTED. What is wrong with the image is in the report.
  * Crash: changes nothing.
@@ -116,8 +116,8 @@ qcow2bm_image_check(struct qcow2bm_image *image,
 		    struct qcow2bm_error *err);
 void qcow2bm_report_free(struct qcow2bm_report *report);
 
-/* Findings in the order of severity, the worst first, then of offsets. They and the totals live as
- * long as the report; an index out of range has NULL. */
+/* Findings in the order of severity, the worst first, then of offsets. They and the
+ * totals live as long as the report; an index out of range has NULL. */
 size_t qcow2bm_report_count(const struct qcow2bm_report *report);
 const struct qcow2bm_problem *qcow2bm_report_problem(const struct qcow2bm_report *report,
 						     size_t number);
@@ -143,16 +143,17 @@ struct qcow2bm_repair_options {
 
 /*
  * Stages, onto a fresh edit of the image that `report` is about, all that mends it: sound
- * bitmaps stay bit for bit, damaged ones are dropped or mended as their cures say, sizes and
- * counts are made right, refcounts of bitmap clusters are corrected. Leaked clusters are given
- * back when the report comes of a whole reference walk. The report must be of the image as it is
- * now; it is not needed afterwards.
+ * bitmaps stay bit for bit, damaged ones are dropped or mended as their cures say, sizes
+ * and counts are made right, refcounts of bitmap clusters are corrected. Leaked clusters
+ * are given back when the report comes of a whole reference walk. The report must be of
+ * the image as it is now; it is not needed afterwards.
  *
- * In an image that is marked dirty or corrupt the header alone can be changed, which drops all
- * bitmaps.
+ * In an image that is marked dirty or corrupt the header alone can be changed, which
+ * drops all bitmaps.
  *
- * Errors: EINVAL when a choice is needed that was not made, or an index is wrong; EUNSUPPORTED
- * for what it cannot mend; ENOMEM. Crash: changes nothing (qcow2bm_edit_commit() does).
+ * Errors: EINVAL when a choice is needed that was not made, or an index is wrong;
+ * EUNSUPPORTED for what it cannot mend; ENOMEM. Crash: changes nothing
+ * (qcow2bm_edit_commit() does).
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_edit_repair(struct qcow2bm_edit *edit, const struct qcow2bm_report *report,

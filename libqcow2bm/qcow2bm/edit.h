@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Editing: operations are staged onto an edit, and committed once. Included by qcow2bm.h. */
+/* Editing: operations are staged onto an edit, and committed once. Included by
+ * qcow2bm.h. */
 #ifndef QCOW2BM_EDIT_H
 #define QCOW2BM_EDIT_H
 
@@ -10,53 +11,55 @@ extern "C" {
 #endif
 
 /*
- * An edit is staged in memory, bitmap by bitmap, and committed once: after qcow2bm_edit_commit() the
- * image has all of it or none. What is staged sees what was staged before it; the bits that a
- * merge reads are those that are in the images when the edit is committed.
+ * An edit is staged in memory, bitmap by bitmap, and committed once: after
+ * qcow2bm_edit_commit() the image has all of it or none. What is staged sees what was
+ * staged before it; the bits that a merge reads are those that are in the images when the
+ * edit is committed.
  */
 struct qcow2bm_edit;
 
 /*
- * Begins an edit of `image`. There may be several, but once one of them is committed the others
- * are of no use any more, nor are those of an image that is closed: EINVAL. An image opened
- * without QCOW2BM_OPEN_WRITE can be staged and planned, not committed.
+ * Begins an edit of `image`. There may be several, but once one of them is committed the
+ * others are of no use any more, nor are those of an image that is closed: EINVAL. An
+ * image opened without QCOW2BM_OPEN_WRITE can be staged and planned, not committed.
  *
- * Errors: EUNSUPPORTED for a version 2 image; for a corrupt or dirty image; when the bitmaps
- * extension is there without its autoclear bit. ENOMEM; EINVAL when the last commit left open what
- * the image holds. Crash: changes nothing.
+ * Errors: EUNSUPPORTED for a version 2 image; for a corrupt or dirty image; when the
+ * bitmaps extension is there without its autoclear bit. ENOMEM; EINVAL when the last
+ * commit left open what the image holds. Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **edit,
 							struct qcow2bm_image *image,
 							struct qcow2bm_error *err);
 
-/* Forgets the edit, committed or not. One that is prepared is rolled back, one that is switched is
- * finished, while its image is open. NULL is allowed. Crash: as those. */
+/* Forgets the edit, committed or not. One that is prepared is rolled back, one that is
+ * switched is finished, while its image is open. NULL is allowed. Crash: as those. */
 void qcow2bm_edit_end(struct qcow2bm_edit *edit);
 
 /*
- * The staging functions. `name` is name_bytes bytes as they stand in the image. None of them
- * changes the image (Crash: changes nothing). Errors of all: ENOTFOUND; EIMAGE for a bitmap
- * that is corrupt (qcow2bm_bitmap_judge()); EINVAL for an edit that was staged before the last commit of
- * its image; EINUSE for a bitmap in use; EUNSUPPORTED for extra data that is not
- * marked compatible; ENOMEM. After a failure the edit is as it was before the call.
+ * The staging functions. `name` is name_bytes bytes as they stand in the image. None of
+ * them changes the image (Crash: changes nothing). Errors of all: ENOTFOUND; EIMAGE for a
+ * bitmap that is corrupt (qcow2bm_bitmap_judge()); EINVAL for an edit that was staged
+ * before the last commit of its image; EINUSE for a bitmap in use; EUNSUPPORTED for extra
+ * data that is not marked compatible; ENOMEM. After a failure the edit is as it was
+ * before the call.
  */
 
 /*
- * Adds an empty bitmap of 1 << granularity_bits bytes per bit (9 .. 31), recording (auto) when
- * `enabled`. Errors: also EEXIST; EINVAL for a name of 0 or more than 1023 bytes or with a NUL,
- * and for the granularity; ELIMIT for more than 65535 bitmaps or 512 MiB.
+ * Adds an empty bitmap of 1 << granularity_bits bytes per bit (9 .. 31), recording (auto)
+ * when `enabled`. Errors: also EEXIST; EINVAL for a name of 0 or more than 1023 bytes or
+ * with a NUL, and for the granularity; ELIMIT for more than 65535 bitmaps or 512 MiB.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_edit_add(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
 		 unsigned granularity_bits, bool enabled, struct qcow2bm_error *err);
 
-/* The granularity that QEMU takes when none is asked for: log2 of the cluster size in bytes,
- * between 4 KiB and 64 KiB. */
+/* The granularity that QEMU takes when none is asked for: log2 of the cluster size in
+ * bytes, between 4 KiB and 64 KiB. */
 unsigned qcow2bm_image_default_granularity_bits(const struct qcow2bm_image *image);
 
 /*
- * Deletes a bitmap. One in use or corrupt may be deleted; then what cannot be proven to be its
- * own is leaked. Errors: EINVAL when two entries have the name.
+ * Deletes a bitmap. One in use or corrupt may be deleted; then what cannot be proven to
+ * be its own is leaked. Errors: EINVAL when two entries have the name.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_delete(struct qcow2bm_edit *edit,
 							 const char *name,
@@ -86,10 +89,11 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_disable(struct qcow2bm_edit *e
 							  struct qcow2bm_error *err);
 
 /*
- * ORs the bits of `source` into `name`, whatever their granularities: where bits of different
- * size meet, every byte that is dirty in the source is dirty in the result. `source_image` NULL
- * means the image of the edit, and then sees what is staged; another image is read when the
- * edit is planned or committed: is it edited or closed before, that fails with EINVAL.
+ * ORs the bits of `source` into `name`, whatever their granularities: where bits of
+ * different size meet, every byte that is dirty in the source is dirty in the result.
+ * `source_image` NULL means the image of the edit, and then sees what is staged; another
+ * image is read when the edit is planned or committed: is it edited or closed before,
+ * that fails with EINVAL.
  * Errors: also EINVAL when the virtual sizes of the two images differ.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
@@ -133,7 +137,8 @@ enum qcow2bm_condition {
 	QCOW2BM_CONDITION_COUNT
 };
 
-/* The stable code of a condition, of small letters and dashes: "not-resized". NULL for none. */
+/* The stable code of a condition, of small letters and dashes: "not-resized". NULL for
+ * none. */
 const char *qcow2bm_condition_name(enum qcow2bm_condition condition);
 
 enum qcow2bm_recording {
@@ -170,26 +175,29 @@ struct qcow2bm_promise {
 };
 
 /*
- * Recovers a bitmap that is marked in-use: it gets bits by the method, of the size that the disk
- * has now, and the mark is taken off. *promise (NULL allowed) is what the
- * bits promise, also when that is refused for being unsafe; it lives until the edit is staged
+ * Recovers a bitmap that is marked in-use: it gets bits by the method, of the size that
+ * the disk has now, and the mark is taken off. *promise (NULL allowed) is what the bits
+ * promise, also when that is refused for being unsafe; it lives until the edit is staged
  * further, is committed or ends.
  *
  * STORED is exact for a bitmap that was not recording and has no temporary name, if
- * NOT_CHANGED_BY_QMP and NOT_RESIZED hold. ALLOCATED is a superset in an overlay if all conditions
- * hold. FULL is always a superset, and reads nothing of the old table and bits. AUTO is never
- * UNSAFE, and rests on nothing that is not assumed; with nothing assumed it is FULL.
+ * NOT_CHANGED_BY_QMP and NOT_RESIZED hold. ALLOCATED is a superset in an overlay if all
+ * conditions hold. FULL is always a superset, and reads nothing of the old table and
+ * bits. AUTO is never UNSAFE, and rests on nothing that is not assumed; with nothing
+ * assumed it is FULL.
  *
- * What the image disproves is UNSAFE whatever is assumed: ALLOCATED with internal snapshots, with a
- * bitmap whose table is that of a disk of another size, or in a layer that holds nothing although
- * bits of in-use bitmaps are set. What only looks like it is UNSAFE unless all conditions of the
- * method are assumed: ALLOCATED where the layer holds nothing for a bit that is set; STORED where a
- * bitmap CHILD^PARENT is there without its PARENT, or no bitmap is recording.
+ * What the image disproves is UNSAFE whatever is assumed: ALLOCATED with internal
+ * snapshots, with a bitmap whose table is that of a disk of another size, or in a layer
+ * that holds nothing although bits of in-use bitmaps are set. What only looks like it is
+ * UNSAFE unless all conditions of the method are assumed: ALLOCATED where the layer holds
+ * nothing for a bit that is set; STORED where a bitmap CHILD^PARENT is there without its
+ * PARENT, or no bitmap is recording.
  *
- * Errors: EINUSE when the result is unsafe and that is not accepted; EINVAL for a bitmap that is
- * not in-use, and for ALLOCATED without a backing file; EBUSY for one in use by a live program;
- * EIMAGE when the stored bits cannot be read, or, for STORED, are those of a disk of another
- * size; ELIMIT when the disk has outgrown the bitmap's granularity; ESYSTEM.
+ * Errors: EINUSE when the result is unsafe and that is not accepted; EINVAL for a bitmap
+ * that is not in-use, and for ALLOCATED without a backing file; EBUSY for one in use by a
+ * live program; EIMAGE when the stored bits cannot be read, or, for STORED, are those of
+ * a disk of another size; ELIMIT when the disk has outgrown the bitmap's granularity;
+ * ESYSTEM.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_edit_recover(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
@@ -242,8 +250,8 @@ enum {
 };
 
 /*
- * Decides what qcow2bm_edit_commit() with these flags would do. *plan lives until the edit is
- * planned or committed again, or ends. Errors: as qcow2bm_edit_commit() before
+ * Decides what qcow2bm_edit_commit() with these flags would do. *plan lives until the
+ * edit is planned or committed again, or ends. Errors: as qcow2bm_edit_commit() before
  * its first write. Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit,
@@ -252,10 +260,10 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit
 						       const struct qcow2bm_watch *watch,
 						       struct qcow2bm_error *err);
 
-/* Change `idx` (0 .. plan.changes-1) of the edit as it was last planned, against the image. The
- * kind is NONE, and all else 0, for an index out of range and for an edit that was staged before
- * the last commit of its image. Lives, names included, until the edit is staged further, is planned
- * or committed, or ends. */
+/* Change `idx` (0 .. plan.changes-1) of the edit as it was last planned, against the
+ * image. The kind is NONE, and all else 0, for an index out of range and for an edit that
+ * was staged before the last commit of its image. Lives, names included, until the edit
+ * is staged further, is planned or committed, or ends. */
 const struct qcow2bm_change *qcow2bm_edit_change(const struct qcow2bm_edit *edit,
 						 size_t idx);
 
@@ -282,19 +290,20 @@ struct qcow2bm_result {
 };
 
 /*
- * Commits what is staged: reserves and writes new clusters, SYNC, switches the image over with
- * the write of one sector, SYNC, releases what nothing refers to any more, SYNC, punches holes.
- * An edit that changes nothing writes nothing. `options` may be NULL. Afterwards the image
- * object describes the new state, and the edit is empty. *result (NULL allowed) is set in any case,
- * and lives until the edit is planned or committed again, or ends.
+ * Commits what is staged: reserves and writes new clusters, SYNC, switches the image over
+ * with the write of one sector, SYNC, releases what nothing refers to any more, SYNC,
+ * punches holes. An edit that changes nothing writes nothing. `options` may be NULL.
+ * Afterwards the image object describes the new state, and the edit is empty. *result
+ * (NULL allowed) is set in any case, and lives until the edit is planned or committed
+ * again, or ends.
  *
- * Errors: before the first write, EUNSUPPORTED, ELIMIT, EIMAGE (refcounts are wrong), ESYSTEM
- * (ENOSPC and others), ENOMEM, and EINVAL for an image that is not open for writing, and when the
- * edit or a source of it was staged before the last commit of its image; while new
- * clusters are written, ESYSTEM and EINTERRUPTED: the old state, the reserve taken back (what
- * could not be taken back is in leaked_clusters); at the switch, EUNKNOWN: both states are whole
- * on disk and nothing is freed. After the switch nothing is an error: what could not be
- * released is in leaked_clusters.
+ * Errors: before the first write, EUNSUPPORTED, ELIMIT, EIMAGE (refcounts are wrong),
+ * ESYSTEM (ENOSPC and others), ENOMEM, and EINVAL for an image that is not open for
+ * writing, and when the edit or a source of it was staged before the last commit of its
+ * image; while new clusters are written, ESYSTEM and EINTERRUPTED: the old state, the
+ * reserve taken back (what could not be taken back is in leaked_clusters); at the switch,
+ * EUNKNOWN: both states are whole on disk and nothing is freed. After the switch nothing
+ * is an error: what could not be released is in leaked_clusters.
  * Crash: the old state or the new, at most with leaked clusters.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
@@ -304,20 +313,22 @@ qcow2bm_edit_commit(struct qcow2bm_edit *edit,
 		    const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 /*
- * The same in four phases, so that several images can be prepared before the first is switched over:
- * prepare, switch, finish; or prepare, roll back. From the first to the last phase nothing else may be
- * staged on the image, planned or committed, nor an undo file begun or ended: EINVAL. The image object
- * describes the old state until the edit is finished. *result (NULL allowed) has all
- * figures so far, and lives as that of qcow2bm_edit_commit().
+ * The same in four phases, so that several images can be prepared before the first is
+ * switched over: prepare, switch, finish; or prepare, roll back. From the first to the
+ * last phase nothing else may be staged on the image, planned or committed, nor an undo
+ * file begun or ended: EINVAL. The image object describes the old state until the edit is
+ * finished. *result (NULL allowed) has all figures so far, and lives as that of
+ * qcow2bm_edit_commit().
  */
 
 /*
- * All of a commit that can fail: plans, reserves and writes new clusters, SYNC. What fails is rolled
- * back, and the edit is as it was. The watch is asked here, and told of
- * progress until the edit is finished or rolled back. A source in another image is read here,
- * once: that image may then be switched over, too. Errors: those of qcow2bm_edit_commit() but EUNKNOWN;
- * EINVAL also when another edit of the image is prepared, or a source's image is switched over and not
- * finished. Crash: the old state, at most with leaked clusters.
+ * All of a commit that can fail: plans, reserves and writes new clusters, SYNC. What
+ * fails is rolled back, and the edit is as it was. The watch is asked here, and told of
+ * progress until the edit is finished or rolled back. A source in another image is read
+ * here, once: that image may then be switched over, too. Errors: those of
+ * qcow2bm_edit_commit() but EUNKNOWN; EINVAL also when another edit of the image is
+ * prepared, or a source's image is switched over and not finished. Crash: the old state,
+ * at most with leaked clusters.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_edit_prepare(struct qcow2bm_edit *edit,
@@ -326,28 +337,30 @@ qcow2bm_edit_prepare(struct qcow2bm_edit *edit,
 		     const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 /*
- * Switches the image over with the write of one sector, SYNC. Errors: EINVAL when the edit is not
- * prepared, or its image is closed; EUNKNOWN: both states are whole on disk, the commit is over, and
- * the image must be opened anew. Crash: the old state or the new, at most with leaked clusters.
+ * Switches the image over with the write of one sector, SYNC. Errors: EINVAL when the
+ * edit is not prepared, or its image is closed; EUNKNOWN: both states are whole on disk,
+ * the commit is over, and the image must be opened anew. Crash: the old state or the new,
+ * at most with leaked clusters.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_edit_switch(struct qcow2bm_edit *edit, const struct qcow2bm_result **result,
 		    struct qcow2bm_error *err);
 
 /*
- * Releases what nothing refers to any more, SYNC, punches holes; what could not be released is in
- * leaked_clusters. Afterwards the image object describes the new state, and the edit is empty. Errors:
- * EINVAL when the edit is not switched, or its image is closed. Crash: the new state, at most with
- * leaked clusters.
+ * Releases what nothing refers to any more, SYNC, punches holes; what could not be
+ * released is in leaked_clusters. Afterwards the image object describes the new state,
+ * and the edit is empty. Errors: EINVAL when the edit is not switched, or its image is
+ * closed. Crash: the new state, at most with leaked clusters.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_edit_finish(struct qcow2bm_edit *edit, const struct qcow2bm_result **result,
 		    struct qcow2bm_error *err);
 
 /*
- * Takes back what was prepared; what could not be taken back is in leaked_clusters. The edit is as it
- * was before, and can be prepared again. Errors: EINVAL when the edit is not prepared, or is switched,
- * or its image is closed. Crash: the old state, at most with leaked clusters.
+ * Takes back what was prepared; what could not be taken back is in leaked_clusters. The
+ * edit is as it was before, and can be prepared again. Errors: EINVAL when the edit is
+ * not prepared, or is switched, or its image is closed. Crash: the old state, at most
+ * with leaked clusters.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_edit_roll_back(struct qcow2bm_edit *edit, const struct qcow2bm_result **result,

@@ -41,8 +41,8 @@ enum qcow2bm_code {
 
 #define QCOW2BM_NO_OFFSET UINT64_MAX
 
-/* The caller's. Zero it before the first use; the first failure wins until it is zeroed again. Its
- * size stays what it is. */
+/* The caller's. Zero it before the first use; the first failure wins until it is zeroed
+ * again. Its size stays what it is. */
 struct qcow2bm_error {
 	enum qcow2bm_code code;
 	int sys_errno;      /* 0 where no system call is to blame */
@@ -51,11 +51,12 @@ struct qcow2bm_error {
 	uint64_t reserved[4];
 };
 
-/* Stands in a sentence where the cure depends on what else is wrong with the image: a caller who
- * shows it to people may put its own way to qcow2bm_image_check() there. */
+/* Stands in a sentence where the cure depends on what else is wrong with the image: a
+ * caller who shows it to people may put its own way to qcow2bm_image_check() there. */
 #define QCOW2BM_SEE_CHECK "; check tells what to do"
 
-/* The version of this header. Functions and members are added within one soname; none goes away. */
+/* The version of this header. Functions and members are added within one soname; none
+ * goes away. */
 #define QCOW2BM_VERSION_MAJOR 0
 #define QCOW2BM_VERSION_MINOR 1
 #define QCOW2BM_VERSION_PATCH 0

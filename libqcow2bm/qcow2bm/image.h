@@ -21,15 +21,15 @@ enum {
 };
 
 /*
- * Opens the regular file or block device `filename` as a qcow2 image: takes QEMU's file locks,
- * reads the header, its extensions and the bitmap directory. Reads O_RDONLY unless
- * QCOW2BM_OPEN_WRITE is given; never opens another file. `wait_seconds` is how long to retry
- * while another process holds a lock that conflicts; 0 fails at once.
+ * Opens the regular file or block device `filename` as a qcow2 image: takes QEMU's file
+ * locks, reads the header, its extensions and the bitmap directory. Reads O_RDONLY unless
+ * QCOW2BM_OPEN_WRITE is given; never opens another file. `wait_seconds` is how long to
+ * retry while another process holds a lock that conflicts; 0 fails at once.
  *
- * Errors: ESYSTEM, ENOMEM; ENOTQCOW2; EBUSY, the sentence names the process where it is known;
- * EIMAGE when the header, an extension or the lengths inside the directory break the format (a
- * single bad entry is not an error: its bitmap's state is QCOW2BM_STATE_CORRUPT);
- * EUNSUPPORTED for unknown incompatible feature bits.
+ * Errors: ESYSTEM, ENOMEM; ENOTQCOW2; EBUSY, the sentence names the process where it is
+ * known; EIMAGE when the header, an extension or the lengths inside the directory break
+ * the format (a single bad entry is not an error: its bitmap's state is
+ * QCOW2BM_STATE_CORRUPT); EUNSUPPORTED for unknown incompatible feature bits.
  * Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
@@ -38,15 +38,17 @@ qcow2bm_image_open(struct qcow2bm_image **image, const char *filename, unsigned 
 		   struct qcow2bm_error *err);
 
 /*
- * The same for a regular file or block device that the caller has opened: for writing where
- * QCOW2BM_OPEN_WRITE is given, a block device with O_EXCL then, and never with O_APPEND, O_DIRECT
- * or O_PATH. Once the image is open the descriptor is the library's, and closed with it; after a
- * failure it is the caller's still. QEMU's locks are taken on the open file description, so they
- * hold against all who opened the file themselves, and not against a duplicate of the descriptor;
- * qcow2bm_image_close() gives them back although a duplicate stays open. Whether the file has been
- * replaced under its name meanwhile is for the caller to know.
+ * The same for a regular file or block device that the caller has opened: for writing
+ * where QCOW2BM_OPEN_WRITE is given, a block device with O_EXCL then, and never with
+ * O_APPEND, O_DIRECT or O_PATH. Once the image is open the descriptor is the library's,
+ * and closed with it; after a failure it is the caller's still. QEMU's locks are taken on
+ * the open file description, so they hold against all who opened the file themselves, and
+ * not against a duplicate of the descriptor; qcow2bm_image_close() gives them back
+ * although a duplicate stays open. Whether the file has been replaced under its name
+ * meanwhile is for the caller to know.
  *
- * Errors: as qcow2bm_image_open(); EINVAL for a descriptor that is not open in such a way.
+ * Errors: as qcow2bm_image_open(); EINVAL for a descriptor that is not open in such a
+ * way.
  * Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
@@ -90,8 +92,8 @@ struct qcow2bm_image_info {
 	unsigned snapshots;     /* internal snapshots */
 };
 
-/* Lives, strings included, until the image is changed by a commit or closed; asked again, it is
- * brought up to date. Errors: none. Crash: changes nothing. */
+/* Lives, strings included, until the image is changed by a commit or closed; asked again,
+ * it is brought up to date. Errors: none. Crash: changes nothing. */
 const struct qcow2bm_image_info *
 qcow2bm_image_describe(const struct qcow2bm_image *image);
 
@@ -108,9 +110,11 @@ struct qcow2bm_snapshot {
 };
 
 /*
- * Reads the snapshot at index `idx` (0 .. snapshots-1) of the image. *snapshot lives, strings
- * included, until the next one is read, or the image is changed by a commit or closed.
- * Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM, EIMAGE. Crash: changes nothing.
+ * Reads the snapshot at index `idx` (0 .. snapshots-1) of the image. *snapshot lives,
+ * strings included, until the next one is read, or the image is changed by a commit or
+ * closed.
+ * Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM, EIMAGE. Crash: changes
+ * nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_image_snapshot(struct qcow2bm_image *image, unsigned idx,
@@ -122,13 +126,14 @@ typedef int qcow2bm_metadata_fn(void *opaque, uint64_t offset, const void *bytes
 				size_t count);
 
 /*
- * Reads the metadata of an image, which may be open with QCOW2BM_OPEN_DAMAGED, and calls `fn` for
- * pieces of at most 1 MiB, in the order of the file: the whole clusters of the header, of the
- * refcount table and blocks, of the L1 and L2 tables of the disk and of internal snapshots, of the
- * snapshot table, the encryption header, the bitmap directory and the bitmap tables, each cluster
- * once, as far as the file goes. The guest's data and the bitmaps' bits are none of it, nor is
- * what cannot be located in a damaged image. Clusters in a hole of the file are left out, too: who
- * writes there fills it. Memory is bounded but for the place of each L2 table.
+ * Reads the metadata of an image, which may be open with QCOW2BM_OPEN_DAMAGED, and calls
+ * `fn` for pieces of at most 1 MiB, in the order of the file: the whole clusters of the
+ * header, of the refcount table and blocks, of the L1 and L2 tables of the disk and of
+ * internal snapshots, of the snapshot table, the encryption header, the bitmap directory
+ * and the bitmap tables, each cluster once, as far as the file goes. The guest's data and
+ * the bitmaps' bits are none of it, nor is what cannot be located in a damaged image.
+ * Clusters in a hole of the file are left out, too: who writes there fills it. Memory is
+ * bounded but for the place of each L2 table.
  *
  * Errors: ESYSTEM, ENOMEM; ESTOPPED when fn returned non-zero. Crash: changes nothing.
  */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Who looks on while a call works: it may stop it, and learns how far it is. Included by qcow2bm.h. */
+/* Who looks on while a call works: it may stop it, and learns how far it is. Included by
+ * qcow2bm.h. */
 #ifndef QCOW2BM_WATCH_H
 #define QCOW2BM_WATCH_H
 
@@ -10,9 +11,9 @@ extern "C" {
 #endif
 
 /*
- * Every call that may take long takes a watch, which may be NULL, and asks it from the thread that
- * made the call: the first time at once, then ten times a second. The functions call nothing of
- * this image.
+ * Every call that may take long takes a watch, which may be NULL, and asks it from the
+ * thread that made the call: the first time at once, then ten times a second. The
+ * functions call nothing of this image.
  */
 struct qcow2bm_watch {
 	size_t size; /* of this struct, as the caller knows it: QCOW2BM_WATCH_INIT sets it */
