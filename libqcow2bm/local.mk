@@ -148,6 +148,7 @@ q2_sources = \
 	libqcow2bm/edit/journal.c \
 	libqcow2bm/edit/new_state.c \
 	libqcow2bm/edit/phases.c \
+	libqcow2bm/edit/together.c \
 	libqcow2bm/edit/plan.c \
 	libqcow2bm/edit/prove.c \
 	libqcow2bm/edit/release.c \
@@ -220,6 +221,7 @@ section_HEADERS = \
 	libqcow2bm/qcow2bm/image.h \
 	libqcow2bm/qcow2bm/bitmap.h \
 	libqcow2bm/qcow2bm/edit.h \
+	libqcow2bm/qcow2bm/together.h \
 	libqcow2bm/qcow2bm/check.h \
 	libqcow2bm/qcow2bm/undo.h \
 	libqcow2bm/qcow2bm/watch.h \

@@ -56,6 +56,12 @@ void q2_commit_finish(struct q2_commit *commit);
 /* Instead of the switch: gives back what was reserved. Crash: the old state, leaks. */
 void q2_commit_roll_back(struct q2_commit *commit);
 
+/* ---- phases.c ---- */
+
+/* Leaves a prepared or switched edit as a crash would: what it holds is neither given back nor released,
+ * and the image must be opened anew. Does nothing to another edit. */
+void q2_phases_abandon(struct qcow2bm_edit *edit);
+
 /* ---- gate.c ---- */
 
 /* Step 1, before the first write of any other step: the refcount structures grow, unknown

@@ -180,6 +180,14 @@ enum qcow2bm_code qcow2bm_edit_commit(struct qcow2bm_edit *edit,
 	return code == QCOW2BM_OK ? qcow2bm_edit_finish(edit, result, err) : code;
 }
 
+void q2_phases_abandon(struct qcow2bm_edit *edit)
+{
+	if (edit->commit == NULL)
+		return;
+	edit->image->must_reopen = true;
+	leave(edit, edit->commit, NULL);
+}
+
 void qcow2bm_edit_end(struct qcow2bm_edit *edit)
 {
 	if (edit == NULL)
