@@ -229,4 +229,36 @@ section_HEADERS = \
 sectiondir = $(includedir)/qcow2bm
 pkgconfig_DATA += libqcow2bm/libqcow2bm.pc
 dist_man_MANS += libqcow2bm/libqcow2bm.3
+
+# A page for each section, from its header.
+section_pages = \
+	libqcow2bm/qcow2bm_error.3 \
+	libqcow2bm/qcow2bm_watch.3 \
+	libqcow2bm/qcow2bm_image.3 \
+	libqcow2bm/qcow2bm_bitmap.3 \
+	libqcow2bm/qcow2bm_edit.3 \
+	libqcow2bm/qcow2bm_check.3 \
+	libqcow2bm/qcow2bm_carve.3 \
+	libqcow2bm/qcow2bm_undo.3
+dist_man_MANS += $(section_pages)
+CLEANFILES += $(section_pages)
+EXTRA_DIST += libqcow2bm/man.awk
+make_page = $(AM_V_GEN)$(MKDIR_P) libqcow2bm && \
+	$(AWK) -v version=$(PACKAGE_VERSION) -f $(srcdir)/libqcow2bm/man.awk
+libqcow2bm/qcow2bm_error.3: libqcow2bm/qcow2bm/error.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/error.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_watch.3: libqcow2bm/qcow2bm/watch.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/watch.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_image.3: libqcow2bm/qcow2bm/image.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/image.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_bitmap.3: libqcow2bm/qcow2bm/bitmap.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/bitmap.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_edit.3: libqcow2bm/qcow2bm/edit.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/edit.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_check.3: libqcow2bm/qcow2bm/check.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/check.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_carve.3: libqcow2bm/qcow2bm/carve.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/carve.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_undo.3: libqcow2bm/qcow2bm/undo.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/undo.h >$@.new && mv $@.new $@
 EXTRA_DIST += libqcow2bm/libqcow2bm.map

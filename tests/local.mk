@@ -134,6 +134,7 @@ house_tests += tests/circles
 house_tests += tests/complete
 house_tests += tests/symbols
 house_tests += tests/growth
+house_tests += tests/man
 house_tests += tests/install
 
 cli_tests =

@@ -28,8 +28,10 @@ enum qcow2bm_cure {
 	QCOW2BM_CURE_DELETE,  /* delete the bitmap, if nobody needs it */
 	QCOW2BM_CURE_RENAME,  /* rename the bitmap */
 	QCOW2BM_CURE_QEMU,    /* not the bitmaps' matter: QEMU mends it */
-	QCOW2BM_CURE_COPY, /* nothing mends it, but QEMU can copy the disk to a new image */
-	QCOW2BM_CURE_NOBODY /* nothing mends it: what is lost can only come from a backup */
+	/* nothing mends it, but QEMU can copy the disk to a new image */
+	QCOW2BM_CURE_COPY,
+	/* nothing mends it: what is lost can only come from a backup */
+	QCOW2BM_CURE_NOBODY
 };
 
 /* "mend", "drop": as the JSON of qcow2bm check has it. NULL for none. */
@@ -38,7 +40,8 @@ const char *qcow2bm_cure_name(enum qcow2bm_cure cure);
 /* What a problem is in. More may come. */
 enum qcow2bm_area {
 	QCOW2BM_AREA_HEADER, /* the image's header and its extensions */
-	QCOW2BM_AREA_DIRECTORY, /* the bitmap directory, and what the extension tells of it */
+	/* the bitmap directory, and what the extension tells of it */
+	QCOW2BM_AREA_DIRECTORY,
 	QCOW2BM_AREA_BITMAP, /* one bitmap: its entry, its table, its data */
 	QCOW2BM_AREA_IMAGE,  /* the image as a whole: who wrote to it, leaked clusters */
 	QCOW2BM_AREA_GUEST   /* the guest's structures: not the bitmaps' */
@@ -49,11 +52,13 @@ const char *qcow2bm_area_name(enum qcow2bm_area area);
 
 /* What else is known of a problem; bits of qcow2bm_problem.traits. More may come. */
 enum qcow2bm_trait {
-	/* QEMU refuses to open the image, but for a few that it reads as something else */
+	/* QEMU refuses to open the image, but for a few that it reads as something
+	 * else */
 	QCOW2BM_PROBLEM_KEEPS_QEMU_OUT = 1u << 0,
 	/* the guest's data may be lost already, or be written over by the next writer */
 	QCOW2BM_PROBLEM_RISKS_DATA = 1u << 1,
-	/* a count of all references makes it right, as QEMU's when it opens a dirty image */
+	/* a count of all references makes it right, as QEMU's when it opens a dirty
+	 * image */
 	QCOW2BM_PROBLEM_RECOUNTED = 1u << 2,
 	/* QEMU cannot store bitmaps as long as it is there */
 	QCOW2BM_PROBLEM_STOPS_STORING = 1u << 3,
@@ -69,7 +74,8 @@ struct qcow2bm_problem {
 	enum qcow2bm_cure cure;
 	unsigned traits; /* of enum qcow2bm_trait */
 	uint64_t offset; /* byte in the image file, or QCOW2BM_NO_OFFSET */
-	size_t idx; /* of the bitmap, as for qcow2bm_bitmap_describe(), or QCOW2BM_NOT_FOUND */
+	/* of the bitmap, as for qcow2bm_bitmap_describe(), or QCOW2BM_NOT_FOUND */
+	size_t idx;
 	const char *sentence;
 };
 

@@ -104,10 +104,13 @@ qcow2bm_edit_merge(struct qcow2bm_edit *edit, const char *name, size_t name_byte
 /* What a bitmap that a crash left in-use gets for its bits. */
 enum qcow2bm_recovery {
 	QCOW2BM_RECOVER_STORED, /* its own, as they are stored */
-	QCOW2BM_RECOVER_ALLOCATED, /* its own, and all that this layer holds data or zeros for */
+	/* its own, and all that this layer holds data or zeros for */
+	QCOW2BM_RECOVER_ALLOCATED,
 	QCOW2BM_RECOVER_FULL, /* all dirty */
-	QCOW2BM_RECOVER_CARVED, /* qcow2bm_edit_recover_carved() alone: those of a deleted one */
-	QCOW2BM_RECOVER_AUTO /* the best of the first three whose conditions are all assumed */
+	/* qcow2bm_edit_recover_carved() alone: those of a deleted one */
+	QCOW2BM_RECOVER_CARVED,
+	/* the best of the first three whose conditions are all assumed */
+	QCOW2BM_RECOVER_AUTO
 };
 
 /* "stored", "allocated", "full", "carved", "auto". NULL for none. */
@@ -115,7 +118,8 @@ const char *qcow2bm_recovery_name(enum qcow2bm_recovery method);
 
 enum qcow2bm_guarantee {
 	QCOW2BM_GUARANTEE_EXACT, /* the bits are right */
-	QCOW2BM_GUARANTEE_SUPERSET, /* no change is missing; more than changed may be dirty */
+	/* no change is missing; more than changed may be dirty */
+	QCOW2BM_GUARANTEE_SUPERSET,
 	QCOW2BM_GUARANTEE_UNSAFE /* changes may be missing */
 };
 
@@ -125,14 +129,14 @@ const char *qcow2bm_guarantee_name(enum qcow2bm_guarantee guarantee);
 /* What no image can prove, and a guarantee may rest on. Sets of them are made of the bits
  * 1u << condition. */
 enum qcow2bm_condition {
-	/* No bitmap was enabled, merged into, cleared or deleted through QMP in the session that
-	 * crashed: QEMU stores that only when it closes the image. */
+	/* No bitmap was enabled, merged into, cleared or deleted through QMP in the
+	 * session that crashed: QEMU stores that only when it closes the image. */
 	QCOW2BM_CONDITION_NOT_CHANGED_BY_QMP,
 	QCOW2BM_CONDITION_NOT_RESIZED, /* the disk was not resized in that session */
 	/* The layer was not emptied into its backing file in that session, or since. */
 	QCOW2BM_CONDITION_NOT_COMMITTED,
-	/* No program but QEMU, which keeps a cluster that the guest discards as one of zeros, has
-	 * written to the image since that session began. */
+	/* No program but QEMU, which keeps a cluster that the guest discards as one of
+	 * zeros, has written to the image since that session began. */
 	QCOW2BM_CONDITION_NOT_WRITTEN_BY_OTHERS,
 	QCOW2BM_CONDITION_COUNT
 };
@@ -168,8 +172,8 @@ struct qcow2bm_promise {
 	unsigned conditions; /* under which it holds; 0 for UNSAFE, and for FULL */
 	unsigned assumed;    /* those of them that the user vouches for */
 	bool all_dirty;      /* the whole disk is, whatever the method */
-	/* Unless better_conditions is 0: if these were assumed, too, this method would promise more
-	 * or mark less. */
+	/* Unless better_conditions is 0: if these were assumed, too, this method would
+	 * promise more or mark less. */
 	enum qcow2bm_recovery better;
 	unsigned better_conditions;
 };
@@ -284,8 +288,9 @@ struct qcow2bm_result {
 	uint64_t leaked_clusters; /* not released: leaked, or in use by something else */
 	uint64_t data_bytes_read; /* bitmap data, and L2 tables as a source of bits */
 	unsigned syncs;
-	/* Why clusters were leaked; "" when none were. With leaked_clusters 0: the table of a
-	 * deleted or recovered bitmap could not be read: what it occupied cannot be counted. */
+	/* Why clusters were leaked; "" when none were. With leaked_clusters 0: the
+	 * table of a deleted or recovered bitmap could not be read: what it occupied
+	 * cannot be counted. */
 	char leak_reason[256];
 };
 

@@ -27,8 +27,9 @@ enum qcow2bm_code {
 	QCOW2BM_ENOMEM,    /* memory could not be allocated */
 	QCOW2BM_ENOTQCOW2, /* the file does not start as a qcow2 image */
 	QCOW2BM_EIMAGE,    /* the image breaks the rules of the format */
-	QCOW2BM_EUNSUPPORTED, /* well-formed, but must not be read or edited by this library */
-	QCOW2BM_EBUSY,        /* another process has the image open */
+	/* well-formed, but must not be read or edited by this library */
+	QCOW2BM_EUNSUPPORTED,
+	QCOW2BM_EBUSY,     /* another process has the image open */
 	QCOW2BM_ENOTFOUND, /* no bitmap of that name */
 	QCOW2BM_EEXIST,    /* a bitmap of that name is there already */
 	QCOW2BM_EINUSE,    /* the bitmap is marked in-use: its bits cannot be trusted */

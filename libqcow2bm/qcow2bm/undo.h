@@ -39,11 +39,11 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_undo_end(struct qcow2bm_image *imag
 enum {
 	QCOW2BM_UNDO_DRY_RUN = 1u << 0, /* look, write nothing */
 	QCOW2BM_UNDO_NO_LOCK = 1u << 1, /* take no locks: the caller vouches for it */
-	/* After an interrupted edit, and only then: also when a sector is neither as it was nor as
-	 * it was to become. */
+	/* After an interrupted edit, and only then: also when a sector is neither as
+	 * it was nor as it was to become. */
 	QCOW2BM_UNDO_FORCE = 1u << 2,
-	/* Put the bitmaps back marked as in use: nobody trusts them. For an image that the guest may
-	 * have written to since. */
+	/* Put the bitmaps back marked as in use: nobody trusts them. For an image that
+	 * the guest may have written to since. */
 	QCOW2BM_UNDO_IN_USE = 1u << 3
 };
 

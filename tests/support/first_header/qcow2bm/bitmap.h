@@ -80,8 +80,8 @@ struct qcow2bm_measure {
 enum {
 	QCOW2BM_READ_COUNT =
 		1u << 0, /* qcow2bm_bitmap_measure(): read the data, and count the bits */
-	/* Of a corrupt bitmap, too, as far as it can be read: its bits are as they are stored, and
-	 * no source for anything. */
+	/* Of a corrupt bitmap, too, as far as it can be read: its bits are as they are
+	 * stored, and no source for anything. */
 	QCOW2BM_READ_UNTRUSTED = 1u << 1
 };
 

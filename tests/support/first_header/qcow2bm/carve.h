@@ -11,9 +11,11 @@ extern "C" {
 
 enum qcow2bm_carved_state {
 	QCOW2BM_CARVED_INTACT, /* table and data look whole, and nothing uses them */
-	QCOW2BM_CARVED_BLANK, /* the table reads as zeros: clean, or its room was given back */
+	/* the table reads as zeros: clean, or its room was given back */
+	QCOW2BM_CARVED_BLANK,
 	QCOW2BM_CARVED_TABLE_PAST_END, /* of the file */
-	QCOW2BM_CARVED_TABLE_REUSED, /* something else has the clusters of the table now */
+	/* something else has the clusters of the table now */
+	QCOW2BM_CARVED_TABLE_REUSED,
 	QCOW2BM_CARVED_TABLE_DAMAGED, /* its entries are none */
 	QCOW2BM_CARVED_DATA_PAST_END,
 	QCOW2BM_CARVED_DATA_REUSED,

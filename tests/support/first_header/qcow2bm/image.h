@@ -15,8 +15,9 @@ enum {
 	QCOW2BM_OPEN_WRITE = 1u << 0,       /* needed by qcow2bm_edit_commit() */
 	QCOW2BM_OPEN_FORCE_SHARE = 1u << 1, /* read although another process may write */
 	QCOW2BM_OPEN_NO_LOCK = 1u << 2,     /* take no locks: the caller vouches for it */
-	/* Open also when the bitmaps extension or directory is damaged: for qcow2bm_image_check(). What
-	 * can be located of the directory is there; an edit can only hold a repair. */
+	/* Open also when the bitmaps extension or directory is damaged: for
+	 * qcow2bm_image_check(). What can be located of the directory is there; an
+	 * edit can only hold a repair. */
 	QCOW2BM_OPEN_DAMAGED = 1u << 3
 };
 

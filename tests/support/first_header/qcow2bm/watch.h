@@ -16,17 +16,15 @@ extern "C" {
  * functions call nothing of this image.
  */
 struct qcow2bm_watch {
-	size_t size; /* of this struct, as the caller knows it: QCOW2BM_WATCH_INIT sets it */
-	/*
-	 * True: stop. The call fails with EINTERRUPTED, and has changed nothing, or taken back what
-	 * it did; once said, it is not asked again. Never asked from the switch of a commit on, nor
-	 * once an undo writes. May be NULL.
-	 */
+	/* of this struct, as the caller knows it: QCOW2BM_WATCH_INIT sets it */
+	size_t size;
+	/* True: stop. The call fails with EINTERRUPTED, and has changed nothing, or
+	 * taken back what it did; once said, it is not asked again. Never asked from
+	 * the switch of a commit on, nor once an undo writes. May be NULL. */
 	bool (*interrupted)(void *opaque);
-	/*
-	 * How many bytes of the work are done, and how many there are in all, which may grow on the
-	 * way. Called where that is known: check, plan, commit, carve, metadata. May be NULL.
-	 */
+	/* How many bytes of the work are done, and how many there are in all, which
+	 * may grow on the way. Called where that is known: check, plan, commit, carve,
+	 * metadata. May be NULL. */
 	void (*progress)(void *opaque, uint64_t done_bytes, uint64_t total_bytes);
 	void *opaque; /* what the functions are given */
 };
