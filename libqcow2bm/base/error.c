@@ -71,3 +71,11 @@ enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error 
 		*err = *why;
 	return why->code;
 }
+
+void q2_drop_advice(struct qcow2bm_error *err)
+{
+	size_t length = strlen(err->sentence), advice = strlen(QCOW2BM_SEE_CHECK);
+	if (length >= advice &&
+	    strcmp(err->sentence + length - advice, QCOW2BM_SEE_CHECK) == 0)
+		err->sentence[length - advice] = '\0';
+}

@@ -23,6 +23,9 @@ enum qcow2bm_code q2_fail_for(struct qcow2bm_error *err, enum qcow2bm_code code,
 /* Passes on a failure that was caught in *why, as it is, and returns its code. */
 enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error *why);
 
+/* Takes QCOW2BM_SEE_CHECK off the end of the sentence, where it would be about another image. */
+void q2_drop_advice(struct qcow2bm_error *err);
+
 /* Out of memory for `what`. Here, so that a tool that reads one file at a time sees that its
  * result is never QCOW2BM_OK. */
 static inline enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err,

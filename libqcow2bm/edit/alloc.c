@@ -91,8 +91,10 @@ void q2_alloc_close(struct q2_alloc *alloc)
 	q2_clusters_free(&alloc->wrongly_free);
 }
 
-static enum qcow2bm_code no_space(uint64_t count, struct qcow2bm_error *err)
+static enum qcow2bm_code no_space(struct q2_alloc *alloc, uint64_t count,
+				  struct qcow2bm_error *err)
 {
+	alloc->lacking = count;
 	return q2_fail_errno(err, ENOSPC, QCOW2BM_NO_OFFSET,
 			     "no room for %llu more clusters in the image",
 			     (unsigned long long)count);
@@ -102,7 +104,7 @@ enum qcow2bm_code q2_alloc_take(struct q2_alloc *alloc, uint64_t count, uint64_t
 				struct qcow2bm_error *err)
 {
 	if (!q2_clusters_take(&alloc->free_clusters, count, first))
-		return no_space(count, err);
+		return no_space(alloc, count, err);
 	return q2_clusters_add(&alloc->taken, *first, count, err);
 }
 
@@ -113,7 +115,7 @@ enum qcow2bm_code q2_alloc_take_any(struct q2_alloc *alloc, uint64_t count,
 		uint64_t part = count, first;
 		while (!q2_clusters_take(&alloc->free_clusters, part, &first)) {
 			if (part == 1)
-				return no_space(count, err);
+				return no_space(alloc, count, err);
 			part = part / 2;
 		}
 		enum qcow2bm_code code = q2_clusters_add(&alloc->taken, first, part, err);

@@ -10,6 +10,8 @@ struct q2_alloc {
 	struct q2_clusters
 		free_clusters;    /* in ascending order; shrinks as they are taken */
 	struct q2_clusters taken; /* handed out, in that order */
+	uint64_t
+		lacking; /* so many were asked for last, and there is no room; 0: there was */
 	struct q2_clusters wrongly_free; /* found in use though their refcount is 0 */
 };
 

@@ -7,10 +7,11 @@
 
 #include "../base/error.h"
 
-static enum qcow2bm_code refuse(const struct q2_plan *plan, uint64_t cluster,
-				const char *what, struct qcow2bm_error *err)
+static enum qcow2bm_code refuse(struct q2_plan *plan, uint64_t cluster, const char *what,
+				struct qcow2bm_error *err)
 {
 	uint64_t off = cluster << plan->edit->image->header.cluster_bits;
+	plan->is_header_shared |= cluster == 0;
 	return q2_fail(
 		err, QCOW2BM_EIMAGE, off,
 		"the cluster at %llu would be written as part of the header or the "
@@ -19,7 +20,7 @@ static enum qcow2bm_code refuse(const struct q2_plan *plan, uint64_t cluster,
 }
 
 /* Fails when a cluster of `set` is written in place. */
-static enum qcow2bm_code check_set(const struct q2_plan *plan,
+static enum qcow2bm_code check_set(struct q2_plan *plan,
 				   const struct q2_clusters *in_place,
 				   const struct q2_clusters *set, const char *what,
 				   struct qcow2bm_error *err)
@@ -35,7 +36,7 @@ static enum qcow2bm_code check_set(const struct q2_plan *plan,
 
 /* Bits that are read must not be changed before, nor stay in their place when they turn out to be
  * the new content. */
-static enum qcow2bm_code check_source(const struct q2_plan *plan,
+static enum qcow2bm_code check_source(struct q2_plan *plan,
 				      const struct q2_clusters *in_place,
 				      const struct q2_source *source,
 				      struct qcow2bm_error *err)
@@ -50,7 +51,7 @@ static enum qcow2bm_code check_source(const struct q2_plan *plan,
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code check_sources(const struct q2_plan *plan,
+static enum qcow2bm_code check_sources(struct q2_plan *plan,
 				       const struct q2_clusters *in_place,
 				       struct qcow2bm_error *err)
 {
@@ -84,8 +85,7 @@ enum qcow2bm_code q2_apart_collect(const struct q2_plan *plan,
 	return code == QCOW2BM_OK ? q2_clusters_sort(in_place, NULL, err) : code;
 }
 
-enum qcow2bm_code q2_apart_check(const struct q2_plan *plan,
-				 const struct q2_clusters *in_place,
+enum qcow2bm_code q2_apart_check(struct q2_plan *plan, const struct q2_clusters *in_place,
 				 const struct q2_clusters *directory,
 				 const struct q2_clusters *named,
 				 struct qcow2bm_error *err)

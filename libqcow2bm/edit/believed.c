@@ -6,7 +6,6 @@
 #include "believed.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "../base/error.h"
 #include "../image/tables.h"
@@ -209,9 +208,7 @@ static enum qcow2bm_code check_other(const struct q2_plan *plan,
 	q2_clusters_free(&set);
 	if (code != QCOW2BM_EIMAGE)
 		return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
-	char *advice = strstr(cause.sentence, QCOW2BM_SEE_CHECK);
-	if (advice != NULL)
-		*advice = '\0';
+	q2_drop_advice(&cause);
 	return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
 		       "in the image of a source: %.300s", cause.sentence);
 }

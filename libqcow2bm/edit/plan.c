@@ -115,50 +115,51 @@ static enum qcow2bm_code reserve_new(struct q2_plan *plan, struct qcow2bm_error 
 
 /* The last bitmap of the directory can always be deleted, see in_place.h, and all of them: that makes
  * room for the others. */
-static enum qcow2bm_code tell_ways_out(const struct q2_plan *plan,
-				       const struct qcow2bm_error *full,
+static enum qcow2bm_code tell_ways_out(const struct q2_plan *plan, const char *full,
 				       struct qcow2bm_error *err)
 {
-	const struct qcow2bm_image *image = plan->edit->image;
-	const struct q2_directory *directory = &image->directory;
+	const struct q2_directory *directory = &plan->edit->image->directory;
 	const char *grow = "make the device larger (lvextend, for a logical volume)";
-	if (image->storage->can_grow) {
-		if (err != NULL)
-			*err = *full;
-		return full->code;
-	}
 	if (directory->count == 0)
-		return q2_fail_errno(err, ENOSPC, QCOW2BM_NO_OFFSET, "%.*s; %s",
-				     (int)strcspn(full->sentence, ":"), full->sentence,
+		return q2_fail_errno(err, ENOSPC, QCOW2BM_NO_OFFSET, "%s; %s", full,
 				     grow);
 	const struct q2_directory_entry *last =
 		&directory->bitmaps[directory->count - 1].entry;
 	return q2_fail_errno(
 		err, ENOSPC, QCOW2BM_NO_OFFSET,
-		"%.*s; %s, or delete a bitmap first: no room is needed to delete the last "
+		"%s; %s, or delete a bitmap first: no room is needed to delete the last "
 		"one of the directory ('%.*s') or all of them (delete --all, repair "
 		"--drop-all)",
-		(int)strcspn(full->sentence, ":"), full->sentence, grow,
-		last->name_bytes > 200 ? 200 : (int)last->name_bytes,
+		full, grow, last->name_bytes > 200 ? 200 : (int)last->name_bytes,
 		(const char *)last->name);
+}
+
+static enum qcow2bm_code refuse_full(const struct q2_plan *plan,
+				     struct qcow2bm_error *err)
+{
+	char full[64] = "no room in the image";
+	if (plan->alloc.lacking != 0)
+		snprintf(full, sizeof(full),
+			 "no room for %llu more clusters in the image",
+			 (unsigned long long)plan->alloc.lacking);
+	return plan->edit->image->storage->can_grow
+		       ? q2_fail_errno(err, ENOSPC, QCOW2BM_NO_OFFSET, "%s", full)
+		       : tell_ways_out(plan, full, err);
 }
 
 static enum qcow2bm_code reserve(struct q2_plan *plan, struct qcow2bm_error *err)
 {
-	struct qcow2bm_error full = {0};
-	bool is_asked = plan->flags & Q2_PLAN_IN_PLACE;
-	enum qcow2bm_code code = is_asked
-					 ? q2_fail_errno(&full, ENOSPC, QCOW2BM_NO_OFFSET,
-							 "no room in the image")
-					 : reserve_new(plan, &full);
-	if (code != QCOW2BM_ESYSTEM || full.sys_errno != ENOSPC) {
-		if (code != QCOW2BM_OK && err != NULL)
-			*err = full;
-		return code;
+	if (!(plan->flags & Q2_PLAN_IN_PLACE)) {
+		struct qcow2bm_error why = {0};
+		enum qcow2bm_code code = reserve_new(plan, &why);
+		if (code == QCOW2BM_OK)
+			return QCOW2BM_OK;
+		if (plan->alloc.lacking == 0)
+			return q2_pass(err, &why);
 	}
-	code = q2_in_place_plan(plan, err);
+	enum qcow2bm_code code = q2_in_place_plan(plan, err);
 	if (code == QCOW2BM_OK && plan->in_place.bytes == NULL)
-		code = tell_ways_out(plan, &full, err);
+		code = refuse_full(plan, err);
 	return code;
 }
 

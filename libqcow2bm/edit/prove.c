@@ -334,7 +334,6 @@ static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 	if (code == QCOW2BM_OK)
 		code = q2_apart_check(plan, &proof->in_place, &proof->directory,
 				      &proof->named, err);
-	plan->is_header_shared = code == QCOW2BM_EIMAGE && err->offset == 0;
 	if (code == QCOW2BM_OK)
 		code = q2_believed_check(plan, &proof->guest, err);
 	if (code == QCOW2BM_OK)

@@ -41,7 +41,7 @@ static enum qcow2bm_code open_window(struct undoing *undoing, const struct q2_un
 		return QCOW2BM_OK;
 	*image = NULL;
 	if (code == QCOW2BM_ENOMEM || code == QCOW2BM_ESYSTEM)
-		return q2_fail(err, code, cause.offset, "%s", cause.sentence);
+		return q2_pass(err, &cause);
 	if (undoing->unreadable.code == QCOW2BM_OK)
 		undoing->unreadable = cause;
 	return QCOW2BM_OK;
@@ -141,10 +141,10 @@ static bool revives_bitmaps(const struct undoing *undoing)
 static enum qcow2bm_code check_room(struct undoing *undoing, struct qcow2bm_error *err)
 {
 	if (undoing->images.before == NULL || undoing->images.now == NULL)
-		return q2_fail(err, QCOW2BM_EINVAL, undoing->unreadable.offset,
-			       "cannot prove that what the old bitmaps occupied is still "
-			       "free: %.300s",
-			       undoing->unreadable.sentence);
+		return q2_fail_for(
+			err, QCOW2BM_EINVAL, &undoing->unreadable,
+			"cannot prove that what the old bitmaps occupied is still free: %.300s",
+			undoing->unreadable.sentence);
 	return q2_undo_check_room(&undoing->images, err);
 }
 

@@ -159,12 +159,12 @@ enum qcow2bm_code q2_undo_check_room(const struct q2_undo_images *images,
 	struct qcow2bm_error cause = {.code = QCOW2BM_OK};
 	enum qcow2bm_code code = load(&room, &cause);
 	if (code == QCOW2BM_EIMAGE)
-		code = q2_fail(err, QCOW2BM_EINVAL, cause.offset,
-			       "cannot prove that what the old bitmaps occupied is still "
-			       "free: %.300s",
-			       cause.sentence);
-	else if (code != QCOW2BM_OK && err != NULL)
-		*err = cause;
+		code = q2_fail_for(
+			err, QCOW2BM_EINVAL, &cause,
+			"cannot prove that what the old bitmaps occupied is still free: %.300s",
+			cause.sentence);
+	else if (code != QCOW2BM_OK)
+		code = q2_pass(err, &cause);
 	if (code == QCOW2BM_OK)
 		code = collect(&room, err);
 	if (code == QCOW2BM_OK)

@@ -56,6 +56,16 @@ static void test_unknown_errno(void **state)
 	assert_non_null(strstr(err.sentence, "error 12345"));
 }
 
+static void test_advice_is_taken_off_the_end(void **state)
+{
+	(void)state;
+	struct qcow2bm_error err = {.sentence = "it is bad" QCOW2BM_SEE_CHECK};
+	q2_drop_advice(&err);
+	assert_string_equal(err.sentence, "it is bad");
+	q2_drop_advice(&err);
+	assert_string_equal(err.sentence, "it is bad");
+}
+
 static void test_long_sentences_are_cut(void **state)
 {
 	(void)state;
@@ -79,6 +89,7 @@ int main(void)
 		cmocka_unit_test(test_nobody_asks),
 		cmocka_unit_test(test_text_of_errno),
 		cmocka_unit_test(test_unknown_errno),
+		cmocka_unit_test(test_advice_is_taken_off_the_end),
 		cmocka_unit_test(test_long_sentences_are_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -403,6 +403,7 @@ static void a_second_try_tells_how_it_ended(void **state)
 	assert_int_equal(run_on_full_disk(&edit, disable_wanted, NULL, ENOSPC, true),
 			 QCOW2BM_EUNKNOWN);
 	assert_non_null(strstr(edit.err.sentence, "outcome unknown"));
+	assert_int_equal(edit.err.sys_errno, ENOSPC);
 	one_edit_free(&edit);
 	build_full(&edit, 3);
 	assert_int_equal(run_on_full_disk(&edit, delete_wanted, NULL, ENOSPC, true),
