@@ -47,6 +47,7 @@ q2_headers = \
 	libqcow2bm/image/tables.h \
 	libqcow2bm/image/unknown.h \
 	libqcow2bm/clusters/clusters.h \
+	libqcow2bm/clusters/evidence.h \
 	libqcow2bm/clusters/refcounts.h \
 	libqcow2bm/clusters/refs.h \
 	libqcow2bm/clusters/soundness.h \
@@ -68,13 +69,17 @@ q2_headers = \
 	libqcow2bm/edit/states.h \
 	libqcow2bm/edit/switch.h \
 	libqcow2bm/edit/undo.h \
+	libqcow2bm/bitmap/extents.h \
 	libqcow2bm/bitmap/promise.h \
 	libqcow2bm/bitmap/traces.h \
 	libqcow2bm/check/check.h \
 	libqcow2bm/check/entries.h \
 	libqcow2bm/check/problems.h \
 	libqcow2bm/check/references.h \
-	libqcow2bm/carve/carve.h
+	libqcow2bm/carve/carve.h \
+	libqcow2bm/chain/layers.h \
+	libqcow2bm/chain/order.h \
+	libqcow2bm/chain/union.h
 
 q2_sources = \
 	libqcow2bm/base/error.c \
@@ -118,6 +123,7 @@ q2_sources = \
 	libqcow2bm/image/tables.c \
 	libqcow2bm/image/unknown.c \
 	libqcow2bm/clusters/clusters.c \
+	libqcow2bm/clusters/evidence.c \
 	libqcow2bm/clusters/refcounts.c \
 	libqcow2bm/clusters/refs.c \
 	libqcow2bm/clusters/search.c \
@@ -185,7 +191,15 @@ q2_sources = \
 	libqcow2bm/carve/carve.c \
 	libqcow2bm/carve/metadata.c \
 	libqcow2bm/carve/recover_carved.c \
-	libqcow2bm/carve/remains.c
+	libqcow2bm/carve/remains.c \
+	libqcow2bm/chain/checkpoints.c \
+	libqcow2bm/chain/layers.c \
+	libqcow2bm/chain/nesting.c \
+	libqcow2bm/chain/order.c \
+	libqcow2bm/chain/scheme.c \
+	libqcow2bm/chain/since.c \
+	libqcow2bm/chain/union.c \
+	libqcow2bm/chain/verdict.c
 
 q2_bits_sources = \
 	libqcow2bm/bits/count.c \
@@ -225,7 +239,8 @@ section_HEADERS = \
 	libqcow2bm/qcow2bm/check.h \
 	libqcow2bm/qcow2bm/undo.h \
 	libqcow2bm/qcow2bm/watch.h \
-	libqcow2bm/qcow2bm/carve.h
+	libqcow2bm/qcow2bm/carve.h \
+	libqcow2bm/qcow2bm/chain.h
 sectiondir = $(includedir)/qcow2bm
 pkgconfig_DATA += libqcow2bm/libqcow2bm.pc
 dist_man_MANS += libqcow2bm/libqcow2bm.3

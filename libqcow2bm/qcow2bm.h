@@ -35,6 +35,7 @@
 
 #include "qcow2bm/bitmap.h"
 #include "qcow2bm/carve.h"
+#include "qcow2bm/chain.h"
 #include "qcow2bm/check.h"
 #include "qcow2bm/edit.h"
 #include "qcow2bm/error.h"

@@ -5,13 +5,21 @@
 tools_sources = \
 	tools/cmd/add.c \
 	tools/cmd/bitmap.c \
+	tools/cmd/chain.c \
+	tools/cmd/chain.h \
+	tools/cmd/chain_show.c \
+	tools/cmd/chain_since.c \
 	tools/cmd/check.c \
 	tools/cmd/clear.c \
 	tools/cmd/delete.c \
+	tools/cmd/disks.c \
+	tools/cmd/disks.h \
 	tools/cmd/enable.c \
 	tools/cmd/finish.c \
 	tools/cmd/finish.h \
 	tools/cmd/info.c \
+	tools/cmd/layers.c \
+	tools/cmd/layers.h \
 	tools/cmd/list.c \
 	tools/cmd/map.c \
 	tools/cmd/merge.c \
@@ -29,11 +37,17 @@ tools_sources = \
 	tools/report/advice_names.c \
 	tools/report/advice_repair.c \
 	tools/report/advice_steps.c \
+	tools/report/chain.c \
+	tools/report/chain.h \
+	tools/report/chain_human.c \
+	tools/report/chain_json.c \
 	tools/report/check.h \
 	tools/report/check_human.c \
 	tools/report/check_json.c \
 	tools/report/digest.c \
 	tools/report/digest.h \
+	tools/report/extents.c \
+	tools/report/extents.h \
 	tools/report/info.h \
 	tools/report/info_human.c \
 	tools/report/info_json.c \

@@ -13,10 +13,59 @@ _qcow2bm_bitmaps() {
 	fi
 }
 
-# Prints the options of command $1, from its own help.
+# Prints the options of a command, from its own help.
 _qcow2bm_options() {
-	qcow2bm "$1" --help 2>/dev/null |
+	qcow2bm "$@" --help 2>/dev/null |
 		sed -n -e 's/^  \(-[a-zA-Z]\), \(--[a-z-]*\).*/\1 \2/p' -e 's/^      \(--[a-z-]*\).*/\1/p'
+}
+
+# Prints the checkpoints of the images among the words of the command line.
+_qcow2bm_checkpoints() {
+	local word
+	for word in "${COMP_WORDS[@]:3}"; do
+		if [[ $word != -* && -f $word ]]; then
+			qcow2bm chain show -q -U --output=json -- "$word" 2>/dev/null |
+				jq -r '.verdicts[].checkpoint | select(test("[\u0000-\u001f]") | not)'
+		fi
+	done
+}
+
+_qcow2bm_chain() {
+	local current=$1 previous=$2 word
+	local -a names
+	if [ "$COMP_CWORD" -eq 2 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(qcow2bm chain --help |
+			sed -n 's/^  \([a-z]*\)  .*/\1/p') --help" -- "$current")
+		return
+	fi
+	case $previous in
+	--output)
+		mapfile -t COMPREPLY < <(compgen -W "human json" -- "$current")
+		return
+		;;
+	--scheme)
+		mapfile -t COMPREPLY < <(compgen -W "nested delta" -- "$current")
+		return
+		;;
+	-c | --checkpoint)
+		mapfile -t names < <(_qcow2bm_checkpoints)
+		for word in "${names[@]}"; do
+			if [[ $word == "$current"* ]]; then
+				COMPREPLY+=("$(printf '%q' "$word")")
+			fi
+		done
+		return
+		;;
+	--order | --start | --length | --wait)
+		return
+		;;
+	esac
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_qcow2bm_options chain "${COMP_WORDS[2]}")" -- "$current")
+		return
+	fi
+	compopt -o filenames
+	mapfile -t COMPREPLY < <(compgen -f -- "$current")
 }
 
 _qcow2bm() {
@@ -25,9 +74,13 @@ _qcow2bm() {
 	local -a names
 	local IFS=$' \t\n'
 	COMPREPLY=()
+	if [[ $command == chain ]]; then
+		_qcow2bm_chain "$current" "$previous"
+		return
+	fi
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "list info map add delete rename clear enable \
-			disable merge bitmap check repair undo recover --help --version" -- "$current")
+			disable merge bitmap check repair undo recover chain --help --version" -- "$current")
 		return
 	fi
 	case $previous in

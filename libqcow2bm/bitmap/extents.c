@@ -1,24 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The dirty and clean extents of a bitmap. */
+#include "extents.h"
+
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../bits/run.h"
 #include "../clusters/soundness.h"
 #include "../source/source.h"
 
-/* The extent that is growing: [start, ...) with one value, until a bit of the other comes. */
-struct extents {
-	qcow2bm_extent_fn *fn;
-	void *opaque;
-	unsigned granularity_bits;
-	uint64_t first_bit; /* of the range asked for */
-	uint64_t end;       /* guest byte where the range ends */
-	uint64_t start;     /* guest byte where the growing extent starts */
-	bool value;
-	bool has_value;
-};
-
-static enum qcow2bm_code emit(struct extents *extents, uint64_t end,
+static enum qcow2bm_code emit(struct q2_extents *extents, uint64_t end,
 			      struct qcow2bm_error *err)
 {
 	struct qcow2bm_extent extent = {extents->start, end - extents->start,
@@ -30,7 +20,7 @@ static enum qcow2bm_code emit(struct extents *extents, uint64_t end,
 }
 
 /* From bit number `bit` on the value is `value`. */
-static enum qcow2bm_code turn(struct extents *extents, uint64_t bit, bool value,
+static enum qcow2bm_code turn(struct q2_extents *extents, uint64_t bit, bool value,
 			      struct qcow2bm_error *err)
 {
 	if (extents->has_value && extents->value == value)
@@ -46,11 +36,11 @@ static enum qcow2bm_code turn(struct extents *extents, uint64_t bit, bool value,
 	return code;
 }
 
-static enum qcow2bm_code add_piece(void *opaque, uint64_t first, uint64_t bits,
-				   const uint64_t *words, bool value,
-				   struct qcow2bm_error *err)
+enum qcow2bm_code q2_extents_add(void *opaque, uint64_t first, uint64_t bits,
+				 const uint64_t *words, bool value,
+				 struct qcow2bm_error *err)
 {
-	struct extents *extents = opaque;
+	struct q2_extents *extents = opaque;
 	if (words == NULL)
 		return turn(extents, first, value, err);
 	uint64_t at = extents->first_bit > first ? extents->first_bit - first : 0;
@@ -65,9 +55,28 @@ static enum qcow2bm_code add_piece(void *opaque, uint64_t first, uint64_t bits,
 	return QCOW2BM_OK;
 }
 
+struct q2_extents q2_extents_begin(uint64_t start, uint64_t end,
+				   unsigned granularity_bits, qcow2bm_extent_fn *fn,
+				   void *opaque)
+{
+	return (struct q2_extents){
+		.fn = fn,
+		.opaque = opaque,
+		.granularity_bits = granularity_bits,
+		.first_bit = start >> granularity_bits,
+		.end = end,
+		.start = start,
+	};
+}
+
+enum qcow2bm_code q2_extents_end(struct q2_extents *extents, struct qcow2bm_error *err)
+{
+	return emit(extents, extents->end, err);
+}
+
 /* Tells those from `start` on, which lies inside the disk. */
 static enum qcow2bm_code tell(struct qcow2bm_image *image, size_t idx, unsigned flags,
-			      struct extents *extents, struct qcow2bm_error *err)
+			      struct q2_extents *extents, struct qcow2bm_error *err)
 {
 	struct q2_source source;
 	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, true, err);
@@ -80,10 +89,10 @@ static enum qcow2bm_code tell(struct qcow2bm_image *image, size_t idx, unsigned 
 	extents->first_bit = extents->start >> bits;
 	if (extents->end != extents->start) {
 		code = q2_source_visit(&source, extents->first_bit,
-				       q2_shift_up(extents->end, bits), add_piece,
+				       q2_shift_up(extents->end, bits), q2_extents_add,
 				       extents, err);
 		if (code == QCOW2BM_OK)
-			code = emit(extents, extents->end, err);
+			code = q2_extents_end(extents, err);
 	}
 	q2_source_close(&source);
 	return code;
@@ -101,7 +110,7 @@ enum qcow2bm_code qcow2bm_bitmap_extents(struct qcow2bm_image *image, size_t idx
 			       "start %llu lies past the end of the disk (%llu bytes)",
 			       (unsigned long long)start,
 			       (unsigned long long)virtual_bytes);
-	struct extents extents = {
+	struct q2_extents extents = {
 		.fn = fn,
 		.opaque = opaque,
 		.end = start + q2_min_u64(length, virtual_bytes - start),

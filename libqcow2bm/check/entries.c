@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../base/checked.h"
+#include "../clusters/evidence.h"
 #include "../format/name.h"
 #include "../format/table.h"
 #include "../image/directory.h"
@@ -161,16 +162,11 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 				bitmap->off + Q2_DIRECTORY_FLAGS_OFF,
 				"it has no extra data, but a flag that says what to do "
 				"with them, and QEMU refuses the image");
-	uint64_t end = name_off(bitmap) + entry->name_bytes;
-	size_t padding = (size_t)(q2_round_up(end, 8) - end);
-	for (size_t i = 0; i < padding && !bitmap->has_bad_length; i++)
-		if (entry->name[entry->name_bytes + i] != 0) {
-			q2_problems_add(
-				report, Q2_PROBLEM_PADDING, idx, end + i,
+	uint64_t off = q2_directory_find_padding(bitmap);
+	if (off != QCOW2BM_NO_OFFSET)
+		q2_problems_add(report, Q2_PROBLEM_PADDING, idx, off,
 				"the bytes that fill its entry up are not zero: its "
 				"name may be longer than its entry says");
-			break;
-		}
 }
 
 static void check_in_use(struct qcow2bm_report *report, size_t idx,
@@ -230,13 +226,7 @@ static void check_table_field(struct qcow2bm_report *report, size_t idx,
 		header->virtual_bytes, entry->granularity_bits, header->cluster_bits);
 	if (entry->table_entries == shape.entries)
 		return;
-	/* For a disk of another size it would be right. */
-	report->unfit_tables +=
-		!bitmap->has_bad_length && entry->type == Q2_DIRECTORY_TYPE_DIRTY &&
-		entry->name_bytes != 0 &&
-		entry->granularity_bits >= Q2_DIRECTORY_MIN_GRANULARITY_BITS &&
-		entry->granularity_bits <= Q2_DIRECTORY_MAX_GRANULARITY_BITS &&
-		shape.entries != 0;
+	report->unfit_tables += q2_evidence_has_other_size(report->image, bitmap);
 	q2_problems_add(report, Q2_PROBLEM_TABLE_SIZE, idx, off,
 			"its table has %" PRIu32 " entries, but this disk needs %" PRIu64
 			" at its granularity",

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "../base/checked.h"
+#include "../clusters/evidence.h"
 #include "references.h"
 
 static void add_overlaps(struct q2_walk *walk, size_t idx)
@@ -119,8 +120,9 @@ static void add_guest(struct q2_walk *walk)
 		if (id == Q2_PROBLEM_GUEST_REFCOUNT_HIGH)
 			continue;
 		report->guest_is_sound = false;
-		/* Those were counted one by one. */
-		if (id != Q2_PROBLEM_GUEST_REFCOUNT_LOW)
+		/* Those were counted one by one; of overlaps q2_problems_finish() knows. */
+		if (id != Q2_PROBLEM_GUEST_REFCOUNT_LOW &&
+		    q2_problem_table_find(id)->corruption == Q2_CORRUPTION_NONE)
 			report->totals.corruptions += tally->count;
 	}
 }
@@ -152,15 +154,15 @@ static void add_leaks(struct q2_walk *walk)
 			: "");
 }
 
-/* Clusters of bitmaps that are free by their refcounts, those of a dirty image aside, which are
- * expected to be wrong. */
+/* Clusters of bitmaps that are free by their refcounts. */
 static uint64_t count_free(const struct q2_walk *walk)
 {
-	uint64_t count = walk->directory.low.count;
-	if (walk->image->header.incompatible_features & Q2_INCOMPATIBLE_DIRTY)
-		return 0;
-	for (size_t i = 0; i < walk->image->directory.count; i++)
-		if (!walk->image->directory.bitmaps[i].is_surplus)
+	const struct qcow2bm_image *image = walk->image;
+	uint64_t count = 0;
+	if (q2_evidence_counts_free(image, NULL))
+		count = walk->directory.low.count;
+	for (size_t i = 0; i < image->directory.count; i++)
+		if (q2_evidence_counts_free(image, &image->directory.bitmaps[i]))
 			count += walk->bitmaps[i].low.count;
 	return count;
 }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Judging the bitmaps of an image before anybody believes them. */
-#define _POSIX_C_SOURCE 200809L /* strdup() */
 #include "soundness.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "../base/checked.h"
 #include "../base/endian.h"
@@ -14,22 +12,25 @@
 #include "../format/table.h"
 #include "../image/directory.h"
 #include "../image/tables.h"
+#include "evidence.h"
 #include "refs.h"
 #include "structures.h"
 
+struct place {
+	uint64_t off, end;
+	size_t idx;
+};
+
 struct judgement {
 	struct qcow2bm_image *image;
-	bool *is_read;           /* for each bitmap: its table has a place of its own */
+	bool *is_read;        /* for each bitmap: its table has a place of its own */
+	struct place *places; /* of tables that have one, in the order of the file */
+	size_t place_count;
 	struct q2_clusters used; /* the directory, tables and data of all bitmaps */
 	/* The parts of it that are wrong: */
 	struct q2_clusters shared;    /* named more than once */
 	struct q2_clusters metadata;  /* another structure of the image, too */
 	struct q2_clusters uncounted; /* counted as free, and nobody else's */
-};
-
-struct place {
-	uint64_t off, end;
-	size_t idx;
 };
 
 /* An entry without a name is no bitmap, and has no claim on anything. */
@@ -44,18 +45,6 @@ static uint64_t table_bytes(const struct q2_bitmap *bitmap)
 }
 
 /* ---- Entries ---- */
-
-/* A name may have been longer. */
-static bool has_padding(const struct q2_bitmap *bitmap)
-{
-	const struct q2_directory_entry *entry = &bitmap->entry;
-	uint64_t end = Q2_DIRECTORY_ENTRY_MIN_BYTES + (uint64_t)entry->extra_bytes +
-		       entry->name_bytes;
-	size_t padding = (size_t)(q2_round_up(end, 8) - end), at = 0;
-	while (at < padding && entry->name[entry->name_bytes + at] == 0)
-		at++;
-	return at < padding;
-}
 
 /* What q2_directory_entry_check() lets pass, but QEMU does not, or salvage.c has found. */
 static enum qcow2bm_code judge_entry(struct q2_bitmap *bitmap, struct qcow2bm_error *err)
@@ -81,7 +70,7 @@ static enum qcow2bm_code judge_entry(struct q2_bitmap *bitmap, struct qcow2bm_er
 			bitmap,
 			"a flag says what to do with its extra data, but it has none",
 			err);
-	bitmap->is_padded = has_padding(bitmap);
+	bitmap->is_padded = q2_directory_find_padding(bitmap) != QCOW2BM_NO_OFFSET;
 	if (bitmap->is_padded)
 		return q2_directory_note_problem(
 			bitmap, "the bytes that fill its entry up are not zero", err);
@@ -112,12 +101,12 @@ static enum qcow2bm_code note_shared(struct judgement *judgement, size_t idx,
 }
 
 /* Tables that overlap are not read: together the others are no longer than the file. */
-static enum qcow2bm_code separate(struct judgement *judgement, const struct place *places,
-				  size_t count, struct qcow2bm_error *err)
+static enum qcow2bm_code separate(struct judgement *judgement, struct qcow2bm_error *err)
 {
+	const struct place *places = judgement->places;
 	size_t longest = 0; /* of the tables so far, the one that reaches furthest */
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t i = 1; code == QCOW2BM_OK && i < count; i++) {
+	for (size_t i = 1; code == QCOW2BM_OK && i < judgement->place_count; i++) {
 		if (places[i].off < places[longest].end) {
 			code = note_shared(judgement, places[longest].idx, err);
 			if (code == QCOW2BM_OK)
@@ -146,13 +135,24 @@ static enum qcow2bm_code note_unreadable(struct qcow2bm_image *image,
 	return q2_pass(err, &why);
 }
 
-static enum qcow2bm_code judge_places(struct judgement *judgement, struct place *places,
+static void add_place(struct judgement *judgement, size_t idx, bool *is_sorted)
+{
+	const struct qcow2bm_image *image = judgement->image;
+	const struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
+	uint64_t off = bitmap->entry.table_off, bytes = table_bytes(bitmap);
+	struct place *place = &judgement->places[judgement->place_count++];
+	bytes = q2_round_up(bytes, q2_header_cluster_bytes(&image->header));
+	*place = (struct place){off, off + bytes, idx};
+	*is_sorted &= judgement->place_count == 1 || by_off(place - 1, place) < 0;
+	judgement->is_read[idx] = true;
+}
+
+static enum qcow2bm_code judge_places(struct judgement *judgement,
 				      struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = judgement->image;
-	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
 	enum qcow2bm_code code = QCOW2BM_OK;
-	size_t count = 0;
+	bool is_sorted = true;
 	for (size_t i = 0; code == QCOW2BM_OK && i < image->directory.count; i++) {
 		struct q2_bitmap *bitmap = &image->directory.bitmaps[i];
 		uint64_t off = bitmap->entry.table_off;
@@ -160,17 +160,15 @@ static enum qcow2bm_code judge_places(struct judgement *judgement, struct place 
 		if (code != QCOW2BM_OK || !is_claimant(bitmap))
 			continue;
 		if (off == 0 || !q2_tables_has_place(image, &bitmap->entry) ||
-		    !q2_checked_within(off, table_bytes(bitmap), image->file_bytes)) {
+		    !q2_checked_within(off, table_bytes(bitmap), image->file_bytes))
 			code = note_unreadable(image, bitmap, err);
-			continue;
-		}
-		judgement->is_read[i] = true;
-		uint64_t end = off + q2_round_up(table_bytes(bitmap), cluster_bytes);
-		places[count++] = (struct place){off, end, i};
+		else
+			add_place(judgement, i, &is_sorted);
 	}
-	if (code == QCOW2BM_OK && count > 1)
-		qsort(places, count, sizeof(*places), by_off);
-	return code == QCOW2BM_OK ? separate(judgement, places, count, err) : code;
+	if (!is_sorted)
+		qsort(judgement->places, judgement->place_count,
+		      sizeof(*judgement->places), by_off);
+	return code == QCOW2BM_OK ? separate(judgement, err) : code;
 }
 
 /* ---- What tables name ---- */
@@ -186,34 +184,43 @@ static enum qcow2bm_code collect_entry(void *opaque, uint32_t idx, uint64_t entr
 {
 	struct look *look = opaque;
 	const struct qcow2bm_image *image = look->judgement->image;
-	if (q2_tables_judge_entry(image, look->bitmap, idx, entry) != Q2_TABLE_FAULT_NONE)
-		look->is_faulty = true;
-	if (!q2_tables_names_data(image, entry))
+	bool is_faulty = q2_tables_judge_entry(image, look->bitmap, idx, entry) !=
+			 Q2_TABLE_FAULT_NONE;
+	look->is_faulty |= is_faulty;
+	if (entry == Q2_TABLE_ONES || (is_faulty && !q2_tables_names_data(image, entry)))
 		return QCOW2BM_OK;
 	return q2_clusters_add(&look->judgement->used,
 			       entry >> image->header.cluster_bits, 1, err);
+}
+
+static enum qcow2bm_code collect_table(struct judgement *judgement, size_t idx,
+				       struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = judgement->image;
+	struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
+	struct look look = {judgement, bitmap, false};
+	enum qcow2bm_code code =
+		q2_refs_add_bytes(&judgement->used, image, bitmap->entry.table_off,
+				  table_bytes(bitmap), err);
+	if (code == QCOW2BM_OK)
+		code = q2_tables_keep(image, idx, err);
+	if (code == QCOW2BM_OK)
+		code = q2_tables_visit(image, bitmap, collect_entry, &look, err);
+	if (code == QCOW2BM_OK && look.is_faulty)
+		code = note_unreadable(image, bitmap, err);
+	return code;
 }
 
 static enum qcow2bm_code collect_used(struct judgement *judgement,
 				      struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = judgement->image;
-	struct q2_directory *directory = &image->directory;
 	struct q2_clusters *used = &judgement->used;
-	enum qcow2bm_code code =
-		q2_refs_add_bytes(used, image, directory->off, directory->size, err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < directory->count; i++) {
-		struct q2_bitmap *bitmap = &directory->bitmaps[i];
-		struct look look = {judgement, bitmap, false};
-		if (!judgement->is_read[i])
-			continue;
-		code = q2_refs_add_bytes(used, image, bitmap->entry.table_off,
-					 table_bytes(bitmap), err);
-		if (code == QCOW2BM_OK)
-			code = q2_tables_visit(image, bitmap, collect_entry, &look, err);
-		if (code == QCOW2BM_OK && look.is_faulty)
-			code = note_unreadable(image, bitmap, err);
-	}
+	enum qcow2bm_code code = q2_refs_add_bytes(used, image, image->directory.off,
+						   image->directory.size, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < judgement->place_count; i++)
+		if (judgement->is_read[judgement->places[i].idx])
+			code = collect_table(judgement, judgement->places[i].idx, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(used, &judgement->shared, err)
 				  : code;
 }
@@ -349,96 +356,22 @@ static enum qcow2bm_code blame(struct judgement *judgement, struct qcow2bm_error
 	return code;
 }
 
-/* ---- Evidence of a program that knows no bitmaps ---- */
-
-/* Whether the table would be right for a disk of another size. */
-static bool has_other_size(const struct qcow2bm_image *image,
-			   const struct q2_bitmap *bitmap)
-{
-	const struct q2_directory_entry *entry = &bitmap->entry;
-	if (bitmap->has_bad_length || (entry->flags & Q2_DIRECTORY_FLAG_IN_USE) ||
-	    entry->type != Q2_DIRECTORY_TYPE_DIRTY || !is_claimant(bitmap) ||
-	    entry->granularity_bits < Q2_DIRECTORY_MIN_GRANULARITY_BITS ||
-	    entry->granularity_bits > Q2_DIRECTORY_MAX_GRANULARITY_BITS ||
-	    entry->table_entries == 0 ||
-	    entry->table_entries > Q2_TABLE_MAX_BITMAP_BYTES >>
-		    image->header.cluster_bits)
-		return false;
-	uint64_t entries =
-		q2_table_shape(image->header.virtual_bytes, entry->granularity_bits,
-			       image->header.cluster_bits)
-			.entries;
-	return entries != 0 && entry->table_entries != entries;
-}
-
-static enum qcow2bm_code set_evidence(struct q2_directory *directory,
-				      const struct q2_bitmap *bitmap, const char *what,
-				      struct qcow2bm_error *err)
-{
-	char sentence[400];
-	int shown = 0;
-	if (directory->evidence != NULL)
-		return QCOW2BM_OK;
-	if (bitmap != NULL)
-		shown = bitmap->entry.name_bytes > 100 ? 100 : bitmap->entry.name_bytes;
-	snprintf(sentence, sizeof(sentence),
-		 "%s%.*s%s: a program that knows no bitmaps may have written to the "
-		 "disk",
-		 bitmap != NULL ? "bitmap '" : "", shown,
-		 bitmap != NULL ? (const char *)bitmap->entry.name : "", what);
-	directory->evidence = strdup(sentence);
-	return directory->evidence == NULL ? q2_fail_memory(err, "a problem")
-					   : QCOW2BM_OK;
-}
-
-static enum qcow2bm_code find_evidence_in(struct judgement *judgement,
-					  struct q2_bitmap *bitmap, bool is_free,
-					  struct qcow2bm_error *err)
-{
-	bitmap->is_evidence = is_free || has_other_size(judgement->image, bitmap);
-	if (!bitmap->is_evidence)
-		return QCOW2BM_OK;
-	return set_evidence(&judgement->image->directory, bitmap,
-			    is_free ? "' has clusters that are counted as free"
-				    : "' does not fit the disk's size",
-			    err);
-}
-
-/* Nobody who knows bitmaps leaves one counted as free, or, unless it is in use, with another disk's
- * size. In a dirty image refcounts are expected to be wrong. */
 static enum qcow2bm_code find_evidence(struct judgement *judgement,
 				       struct qcow2bm_error *err)
 {
-	struct qcow2bm_image *image = judgement->image;
-	struct q2_directory *directory = &image->directory;
-	bool is_dirty = image->header.incompatible_features & Q2_INCOMPATIBLE_DIRTY;
-	enum qcow2bm_code code = QCOW2BM_OK;
-	uint64_t first = directory->off >> image->header.cluster_bits;
-	uint64_t end =
-		q2_shift_up(directory->off + directory->size, image->header.cluster_bits);
-	directory->is_evidence =
-		!is_dirty &&
+	const struct qcow2bm_image *image = judgement->image;
+	const struct q2_directory *directory = &image->directory;
+	unsigned cluster_bits = image->header.cluster_bits;
+	uint64_t first = directory->off >> cluster_bits;
+	uint64_t end = q2_shift_up(directory->off + directory->size, cluster_bits);
+	bool is_free =
 		q2_clusters_overlap(&judgement->uncounted, first, end - first, NULL);
-	if (directory->is_evidence)
-		code = set_evidence(directory, NULL,
-				    "the bitmap directory is counted as free", err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < directory->count; i++) {
-		struct q2_bitmap *bitmap = &directory->bitmaps[i];
-		bool is_free = bitmap->is_evidence && !is_dirty && !bitmap->is_surplus;
-		code = find_evidence_in(judgement, bitmap, is_free, err);
-	}
-	for (size_t i = 0;
-	     code == QCOW2BM_OK && directory->evidence != NULL && i < directory->count;
-	     i++)
-		code = q2_directory_note_problem(&directory->bitmaps[i],
-						 directory->evidence, err);
-	return code;
+	return q2_evidence_judge(judgement->image, is_free, err);
 }
 
-static enum qcow2bm_code judge(struct judgement *judgement, struct place *places,
-			       struct qcow2bm_error *err)
+static enum qcow2bm_code judge(struct judgement *judgement, struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = judge_places(judgement, places, err);
+	enum qcow2bm_code code = judge_places(judgement, err);
 	if (code == QCOW2BM_OK)
 		code = collect_used(judgement, err);
 	if (code == QCOW2BM_OK)
@@ -457,14 +390,14 @@ enum qcow2bm_code q2_soundness_judge(struct qcow2bm_image *image,
 	struct judgement judgement = {
 		.image = image,
 		.is_read = calloc(directory->count, sizeof(*judgement.is_read)),
+		.places = calloc(directory->count, sizeof(*judgement.places)),
 	};
-	struct place *places = calloc(directory->count, sizeof(*places));
 	enum qcow2bm_code code =
-		judgement.is_read == NULL || places == NULL
+		judgement.is_read == NULL || judgement.places == NULL
 			? q2_fail_memory(err, "the places of bitmap tables")
-			: judge(&judgement, places, err);
+			: judge(&judgement, err);
 	free(judgement.is_read);
-	free(places);
+	free(judgement.places);
 	q2_clusters_free(&judgement.used);
 	q2_clusters_free(&judgement.shared);
 	q2_clusters_free(&judgement.metadata);
@@ -477,18 +410,13 @@ enum qcow2bm_code q2_soundness_judge_bits(struct qcow2bm_image *image, size_t id
 					  struct qcow2bm_error *err)
 {
 	struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
-	const struct q2_directory_entry *entry = &bitmap->entry;
 	enum qcow2bm_code code = q2_soundness_judge(image, err);
 	if (code != QCOW2BM_OK || bitmap->problem != NULL || bitmap->is_tail_judged)
 		return code;
-	uint8_t last[Q2_TABLE_ENTRY_BYTES];
-	uint64_t off;
-	code = q2_storage_read(image->storage, last, sizeof(last),
-			       entry->table_off + table_bytes(bitmap) - sizeof(last),
-			       err);
+	uint64_t last, off;
+	code = q2_tables_load_last(image, bitmap, &last, err);
 	if (code == QCOW2BM_OK)
-		code = q2_tables_find_tail_bit(image, entry, q2_be64_load(last), &off,
-					       err);
+		code = q2_tables_find_tail_bit(image, &bitmap->entry, last, &off, err);
 	if (code == QCOW2BM_OK && off != QCOW2BM_NO_OFFSET)
 		code = q2_directory_note_problem(
 			bitmap, "bits behind the end of the disk are set", err);

@@ -3,6 +3,7 @@
 #include "doubt.h"
 
 #include "../base/error.h"
+#include "../clusters/soundness.h"
 
 /* That all bitmaps are in doubt shows in some of them, or in the directory, which every edit writes
  * anew. Without these the others would look sound. */
@@ -11,7 +12,7 @@ static enum qcow2bm_code check_evidence(const struct qcow2bm_edit *edit,
 {
 	const struct q2_directory *directory = &edit->image->directory;
 	size_t shown = 0, doubtful = 0;
-	if (directory->evidence == NULL || edit->repair.is_wanted)
+	if (directory->evidence == NULL)
 		return QCOW2BM_OK;
 	for (size_t i = 0; i < directory->count; i++) {
 		const struct q2_staged *staged = &edit->staged[i];
@@ -37,8 +38,6 @@ static enum qcow2bm_code check_traces(const struct qcow2bm_edit *edit,
 	const struct q2_directory *directory = &edit->image->directory;
 	bool lets_go = directory->is_contested;
 	const struct q2_bitmap *contested = NULL, *padded = NULL;
-	if (edit->repair.is_wanted)
-		return QCOW2BM_OK;
 	for (size_t i = 0; i < directory->count; i++) {
 		const struct q2_staged *staged = &edit->staged[i];
 		const struct q2_bitmap *bitmap = &directory->bitmaps[i];
@@ -64,6 +63,11 @@ static enum qcow2bm_code check_traces(const struct qcow2bm_edit *edit,
 enum qcow2bm_code q2_doubt_check(const struct qcow2bm_edit *edit,
 				 struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = check_evidence(edit, err);
+	/* A repair has been told what to believe. */
+	if (edit->repair.is_wanted)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_soundness_judge(edit->image, err);
+	if (code == QCOW2BM_OK)
+		code = check_evidence(edit, err);
 	return code == QCOW2BM_OK ? check_traces(edit, err) : code;
 }

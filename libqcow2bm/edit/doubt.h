@@ -6,7 +6,7 @@
 #include "edit.h"
 
 /* Refuses an edit, unless it is a repair, after which nothing would show any more why a bitmap that
- * it leaves is corrupt. The image has been judged (soundness.h). Errors: EIMAGE. */
+ * it leaves is corrupt. Judges the image, if nothing has yet. Errors: EIMAGE, ESYSTEM, ENOMEM. */
 enum qcow2bm_code q2_doubt_check(const struct qcow2bm_edit *edit,
 				 struct qcow2bm_error *err);
 

@@ -17,6 +17,7 @@ void q2_directory_free(struct q2_directory *directory)
 	free(directory->bitmaps);
 	free(directory->by_name);
 	free(directory->bytes);
+	free(directory->tables);
 	free(directory->evidence);
 	memset(directory, 0, sizeof(*directory));
 }
@@ -31,6 +32,18 @@ enum qcow2bm_code q2_directory_note_problem(struct q2_bitmap *bitmap,
 	return bitmap->problem == NULL ? q2_fail_memory(err, "a problem") : QCOW2BM_OK;
 }
 
+uint64_t q2_directory_find_padding(const struct q2_bitmap *bitmap)
+{
+	const struct q2_directory_entry *entry = &bitmap->entry;
+	uint64_t end = Q2_DIRECTORY_ENTRY_MIN_BYTES + (uint64_t)entry->extra_bytes +
+		       entry->name_bytes;
+	size_t padding = (size_t)(q2_round_up(end, 8) - end);
+	for (size_t i = 0; i < padding && !bitmap->has_bad_length; i++)
+		if (entry->name[entry->name_bytes + i] != 0)
+			return bitmap->off + end + i;
+	return QCOW2BM_NO_OFFSET;
+}
+
 static int compare_names(const struct q2_directory_entry *entry, const void *name,
 			 size_t name_bytes)
 {
@@ -41,52 +54,30 @@ static int compare_names(const struct q2_directory_entry *entry, const void *nam
 				    (entry->name_bytes < name_bytes);
 }
 
-static int order_of(const struct q2_directory *directory, size_t a, size_t b)
+static int by_name(const void *a, const void *b)
 {
-	const struct q2_directory_entry *other = &directory->bitmaps[b].entry;
-	int order = compare_names(&directory->bitmaps[a].entry, other->name,
-				  other->name_bytes);
-	return order != 0 ? order : (a > b) - (a < b);
+	const struct q2_bitmap *x = *(const struct q2_bitmap *const *)a;
+	const struct q2_bitmap *y = *(const struct q2_bitmap *const *)b;
+	int order = compare_names(&x->entry, y->entry.name, y->entry.name_bytes);
+	return order != 0 ? order : (x > y) - (x < y);
 }
 
-static void sift_down(const struct q2_directory *directory, size_t root, size_t count)
-{
-	size_t *heap = directory->by_name;
-	for (;;) {
-		size_t child = 2 * root + 1;
-		if (child >= count)
-			return;
-		if (child + 1 < count &&
-		    order_of(directory, heap[child], heap[child + 1]) < 0)
-			child++;
-		if (order_of(directory, heap[root], heap[child]) >= 0)
-			return;
-		size_t held = heap[root];
-		heap[root] = heap[child];
-		heap[child] = held;
-		root = child;
-	}
-}
-
-/* A heap sort: qsort() has no context argument in C11. */
 static enum qcow2bm_code sort_names(struct q2_directory *directory,
 				    struct qcow2bm_error *err)
 {
-	size_t count = directory->count;
-	directory->by_name =
-		malloc((count == 0 ? 1 : count) * sizeof(*directory->by_name));
-	if (directory->by_name == NULL)
+	size_t count = directory->count, room = count == 0 ? 1 : count;
+	const struct q2_bitmap **sorted = malloc(room * sizeof(*sorted));
+	directory->by_name = malloc(room * sizeof(*directory->by_name));
+	if (directory->by_name == NULL || sorted == NULL) {
+		free(sorted);
 		return q2_fail_memory(err, "the bitmap directory");
-	for (size_t i = 0; i < count; i++)
-		directory->by_name[i] = i;
-	for (size_t i = count / 2; i-- > 0;)
-		sift_down(directory, i, count);
-	for (size_t end = count; end > 1; end--) {
-		size_t held = directory->by_name[0];
-		directory->by_name[0] = directory->by_name[end - 1];
-		directory->by_name[end - 1] = held;
-		sift_down(directory, 0, end - 1);
 	}
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = &directory->bitmaps[i];
+	qsort(sorted, count, sizeof(*sorted), by_name);
+	for (size_t i = 0; i < count; i++)
+		directory->by_name[i] = (size_t)(sorted[i] - directory->bitmaps);
+	free(sorted);
 	return QCOW2BM_OK;
 }
 

@@ -33,6 +33,10 @@ enum qcow2bm_code q2_directory_note_problem(struct q2_bitmap *bitmap,
 					    const char *sentence,
 					    struct qcow2bm_error *err);
 
+/* Where in the image the first byte is that fills the entry up and is not zero: the name may have been
+ * longer. QCOW2BM_NO_OFFSET when all are, or the entry's end is not known. */
+uint64_t q2_directory_find_padding(const struct q2_bitmap *bitmap);
+
 /* The first index with this name, or QCOW2BM_NOT_FOUND; how many have it in *same. */
 size_t q2_directory_find(const struct q2_directory *directory, const void *name,
 			 size_t name_bytes, size_t *same);

@@ -13,8 +13,10 @@
 /* A committed bitmap. The entry's name and extra data point into the directory's bytes. */
 struct q2_bitmap {
 	struct q2_directory_entry entry;
-	uint64_t off;  /* of the entry in the image file */
-	char *problem; /* why the bitmap is corrupt, or NULL */
+	uint64_t off;          /* of the entry in the image file */
+	char *problem;         /* why the bitmap is corrupt, or NULL */
+	const uint8_t *table;  /* its entries, where they were kept (tables.c), or NULL */
+	uint32_t kept_entries; /* so many of them: those behind are 0 */
 	/* Of a salvaged directory: */
 	bool has_bad_length; /* the entry's end is not where its lengths say */
 	bool is_surplus;     /* behind the nb_bitmaps that the extension counts */
@@ -41,6 +43,8 @@ struct q2_directory {
 	struct q2_bitmap *bitmaps;
 	size_t count;    /* nb_bitmaps */
 	size_t *by_name; /* indexes in the order of names, then of places */
+	uint8_t *tables; /* room for those that are kept */
+	size_t tables_bytes, tables_room;
 	/* soundness.c: */
 	bool is_judged;    /* each bitmap's problem is known, as far as tables tell */
 	char *evidence;    /* why none of the bitmaps can be trusted, or NULL */

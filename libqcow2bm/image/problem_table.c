@@ -94,7 +94,7 @@ static const struct q2_problem_kind kinds[Q2_PROBLEMS] = {
 	/* The guest's structures. */
 	ROW(GUEST_L1_PLACE, "guest-l1-table", ERROR, GUEST, NOBODY, NONE, NONE, RISKS),
 	ROW(GUEST_L1_ENTRY, "guest-l1-entry", ERROR, GUEST, NOBODY, NONE, NONE, RISKS),
-	ROW(GUEST_L2_PLACE, "guest-l2-table", ERROR, GUEST, NOBODY, NONE, NONE, RISKS),
+	ROW(GUEST_L2_PLACE, "guest-l2-table", ERROR, GUEST, NOBODY, NONE, OVERLAP, RISKS),
 	ROW(GUEST_L2_ENTRY, "guest-l2-entry", ERROR, GUEST, NOBODY, NONE, NONE, RISKS),
 	ROW(GUEST_DATA_PAST_END, "guest-data-past-end", ERROR, GUEST, NOBODY, NONE, NONE, RISKS),
 	ROW(GUEST_COPIED, "guest-copied-flag", ERROR, GUEST, QEMU, NONE, NONE, RISKS | RECOUNTED),

@@ -3,6 +3,7 @@
 #include "tables.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "../base/checked.h"
 #include "../base/endian.h"
@@ -10,6 +11,14 @@
 #include "../format/table.h"
 
 #define VISIT_BYTES (64u << 10)
+/* Of all the tables of an image, those that are kept; as long as this room is enough for them, each is
+ * read once, however many bitmaps and readers there are. */
+#define KEPT_BYTES (4u << 20)
+
+static uint64_t table_bytes(const struct q2_bitmap *bitmap)
+{
+	return (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
+}
 
 uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
 				const struct q2_bitmap *bitmap, uint32_t idx)
@@ -64,15 +73,24 @@ enum qcow2bm_code q2_tables_find_tail_bit(struct qcow2bm_image *image,
 	return code;
 }
 
+/* Whether the file has the data that entry idx of the table names, as far as the bitmap has bits. */
+static bool is_inside(const struct qcow2bm_image *image, const struct q2_bitmap *bitmap,
+		      uint32_t idx, uint64_t entry)
+{
+	/* Nearly all of them have the whole cluster. */
+	return q2_checked_within(entry, q2_header_cluster_bytes(&image->header),
+				 image->file_bytes) ||
+	       q2_checked_within(entry, q2_tables_needed_bytes(image, bitmap, idx),
+				 image->file_bytes);
+}
+
 static enum qcow2bm_code check_places(const struct qcow2bm_image *image,
 				      const struct q2_bitmap *bitmap,
 				      const uint64_t *entries, struct qcow2bm_error *err)
 {
 	for (uint32_t i = 0; i < bitmap->entry.table_entries; i++)
 		if (q2_table_is_data(entries[i]) &&
-		    !q2_checked_within(entries[i],
-				       q2_tables_needed_bytes(image, bitmap, i),
-				       image->file_bytes))
+		    !is_inside(image, bitmap, i, entries[i]))
 			return q2_fail(err, QCOW2BM_EIMAGE,
 				       bitmap->entry.table_off +
 					       (uint64_t)i * Q2_TABLE_ENTRY_BYTES,
@@ -91,18 +109,89 @@ bool q2_tables_has_place(const struct qcow2bm_image *image,
 		       image->header.cluster_bits;
 }
 
+/* ---- Keeping ---- */
+
+static enum qcow2bm_code make_room(struct q2_directory *directory,
+				   struct qcow2bm_error *err)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < directory->count && bytes < KEPT_BYTES; i++)
+		bytes += table_bytes(&directory->bitmaps[i]);
+	directory->tables_room = (size_t)q2_min_u64(bytes, KEPT_BYTES);
+	directory->tables = malloc(directory->tables_room);
+	return directory->tables == NULL ? q2_fail_memory(err, "bitmap tables")
+					 : QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_tables_keep(struct qcow2bm_image *image, size_t idx,
+				 struct qcow2bm_error *err)
+{
+	struct q2_directory *directory = &image->directory;
+	struct q2_bitmap *bitmap = &directory->bitmaps[idx];
+	uint64_t bytes = table_bytes(bitmap);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (directory->tables == NULL)
+		code = make_room(directory, err);
+	if (code != QCOW2BM_OK || bitmap->table != NULL || bytes > VISIT_BYTES ||
+	    bytes > directory->tables_room - directory->tables_bytes)
+		return code;
+	uint8_t *table = directory->tables + directory->tables_bytes;
+	code = q2_storage_read(image->storage, table, (size_t)bytes,
+			       bitmap->entry.table_off, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	uint32_t entries = bitmap->entry.table_entries;
+	while (entries > 0 &&
+	       q2_be64_load(table + (entries - 1) * Q2_TABLE_ENTRY_BYTES) == 0)
+		entries--;
+	bitmap->table = table;
+	bitmap->kept_entries = entries;
+	directory->tables_bytes += entries * Q2_TABLE_ENTRY_BYTES;
+	return QCOW2BM_OK;
+}
+
+/* Part of a table that lies inside the file. */
+static enum qcow2bm_code read_part(const struct qcow2bm_image *image,
+				   const struct q2_bitmap *bitmap, void *buf,
+				   size_t bytes, uint64_t at, struct qcow2bm_error *err)
+{
+	if (bitmap->table == NULL)
+		return q2_storage_read(image->storage, buf, bytes,
+				       bitmap->entry.table_off + at, err);
+	uint64_t kept = (uint64_t)bitmap->kept_entries * Q2_TABLE_ENTRY_BYTES;
+	size_t there = at < kept ? (size_t)q2_min_u64(bytes, kept - at) : 0;
+	if (there != 0)
+		memcpy(buf, bitmap->table + at, there);
+	memset((uint8_t *)buf + there, 0, bytes - there);
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_tables_load_last(const struct qcow2bm_image *image,
+				      const struct q2_bitmap *bitmap, uint64_t *last,
+				      struct qcow2bm_error *err)
+{
+	uint8_t bytes[Q2_TABLE_ENTRY_BYTES];
+	enum qcow2bm_code code = read_part(image, bitmap, bytes, sizeof(bytes),
+					   table_bytes(bitmap) - sizeof(bytes), err);
+	if (code == QCOW2BM_OK)
+		*last = q2_be64_load(bytes);
+	return code;
+}
+
+/* ---- Loading ---- */
+
 /* Reads and decodes a table that is inside the file. */
 static enum qcow2bm_code read_table(struct qcow2bm_image *image,
-				    const struct q2_directory_entry *entry,
-				    uint64_t **entries, struct qcow2bm_error *err)
+				    const struct q2_bitmap *bitmap, uint64_t **entries,
+				    struct qcow2bm_error *err)
 {
-	size_t bytes = (size_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
+	const struct q2_directory_entry *entry = &bitmap->entry;
+	size_t bytes = (size_t)table_bytes(bitmap);
 	uint64_t *table = malloc(bytes);
 	if (table == NULL)
 		return q2_fail_memory(err, "a bitmap table");
 	/* Read and decoded in place: entry i is read from where it is stored to. */
-	enum qcow2bm_code code =
-		q2_storage_read(image->storage, table, bytes, entry->table_off, err);
+	enum qcow2bm_code code = read_part(image, bitmap, table, bytes, 0, err);
 	if (code == QCOW2BM_OK)
 		code = q2_table_decode(table, (const uint8_t *)table,
 				       entry->table_entries, image->header.cluster_bits,
@@ -125,15 +214,13 @@ enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
 			err, QCOW2BM_EIMAGE, bitmap->off,
 			"its bitmap table (%u entries at %llu) is not in a valid place",
 			entry->table_entries, (unsigned long long)entry->table_off);
-	if (!q2_checked_within(entry->table_off,
-			       (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES,
-			       image->file_bytes))
+	if (!q2_checked_within(entry->table_off, table_bytes(bitmap), image->file_bytes))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
 			"its bitmap table (%u entries at %llu) lies past the end of the "
 			"file",
 			entry->table_entries, (unsigned long long)entry->table_off);
-	enum qcow2bm_code code = read_table(image, entry, entries, err);
+	enum qcow2bm_code code = read_table(image, bitmap, entries, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = check_places(image, bitmap, *entries, err);
@@ -152,10 +239,8 @@ enum q2_table_fault q2_tables_judge_entry(const struct qcow2bm_image *image,
 		return Q2_TABLE_FAULT_RESERVED;
 	if (!q2_is_aligned(entry, q2_header_cluster_bytes(&image->header)))
 		return Q2_TABLE_FAULT_MISALIGNED;
-	return q2_checked_within(entry, q2_tables_needed_bytes(image, bitmap, idx),
-				 image->file_bytes)
-		       ? Q2_TABLE_FAULT_NONE
-		       : Q2_TABLE_FAULT_PAST_END;
+	return is_inside(image, bitmap, idx, entry) ? Q2_TABLE_FAULT_NONE
+						    : Q2_TABLE_FAULT_PAST_END;
 }
 
 bool q2_tables_names_data(const struct qcow2bm_image *image, uint64_t entry)
@@ -165,15 +250,34 @@ bool q2_tables_names_data(const struct qcow2bm_image *image, uint64_t entry)
 	       q2_is_aligned(entry, cluster_bytes) && entry < image->file_bytes;
 }
 
+typedef enum qcow2bm_code visit_fn(void *opaque, uint32_t idx, uint64_t entry,
+				   struct qcow2bm_error *err);
+
+/* Entries `idx` and on, as many as are in `bytes`. */
+static enum qcow2bm_code visit_entries(const uint8_t *buf, size_t bytes, uint64_t idx,
+				       visit_fn *fn, void *opaque,
+				       struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
+	     at += Q2_TABLE_ENTRY_BYTES, idx++) {
+		uint64_t entry = q2_be64_load(buf + at);
+		if (entry != Q2_TABLE_ZEROS)
+			code = fn(opaque, (uint32_t)idx, entry, err);
+	}
+	return code;
+}
+
 enum qcow2bm_code q2_tables_visit(const struct qcow2bm_image *image,
-				  const struct q2_bitmap *bitmap,
-				  enum qcow2bm_code (*fn)(void *, uint32_t, uint64_t,
-							  struct qcow2bm_error *),
+				  const struct q2_bitmap *bitmap, visit_fn *fn,
 				  void *opaque, struct qcow2bm_error *err)
 {
 	uint64_t start = bitmap->entry.table_off, off = start;
-	uint64_t end =
-		start + (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
+	uint64_t end = start + table_bytes(bitmap);
+	if (bitmap->table != NULL)
+		return visit_entries(bitmap->table,
+				     bitmap->kept_entries * Q2_TABLE_ENTRY_BYTES, 0, fn,
+				     opaque, err);
 	uint8_t *buf = malloc((size_t)q2_min_u64(end - start, VISIT_BYTES));
 	if (buf == NULL)
 		return q2_fail_memory(err, "a bitmap table");
@@ -190,13 +294,10 @@ enum qcow2bm_code q2_tables_visit(const struct qcow2bm_image *image,
 			continue;
 		}
 		code = q2_storage_read(image->storage, buf, bytes, off, err);
-		for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
-		     at += Q2_TABLE_ENTRY_BYTES) {
-			uint64_t entry = q2_be64_load(buf + at);
-			uint64_t idx = (off + at - start) / Q2_TABLE_ENTRY_BYTES;
-			if (entry != Q2_TABLE_ZEROS)
-				code = fn(opaque, (uint32_t)idx, entry, err);
-		}
+		if (code == QCOW2BM_OK)
+			code = visit_entries(buf, bytes,
+					     (off - start) / Q2_TABLE_ENTRY_BYTES, fn,
+					     opaque, err);
 		off += bytes;
 	}
 	free(buf);

@@ -11,6 +11,12 @@ enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
 				 const struct q2_bitmap *bitmap, uint64_t **entries,
 				 struct qcow2bm_error *err);
 
+/* Reads the table of bitmap idx, which lies inside the file, unless it is long, for those who read it
+ * after this, as long as the directory stays: no commit changes a table in its place. Errors: ESYSTEM,
+ * EIMAGE, ENOMEM. */
+enum qcow2bm_code q2_tables_keep(struct qcow2bm_image *image, size_t idx,
+				 struct qcow2bm_error *err);
+
 /* Whether the table may be where the entry says, the end of the file aside. */
 bool q2_tables_has_place(const struct qcow2bm_image *image,
 			 const struct q2_directory_entry *entry);
@@ -40,6 +46,11 @@ q2_tables_visit(const struct qcow2bm_image *image, const struct q2_bitmap *bitma
 /* How many bytes of its data cluster entry idx of the table needs. */
 uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,
 				const struct q2_bitmap *bitmap, uint32_t idx);
+
+/* The last entry of a table that lies inside the file. Errors: ESYSTEM, EIMAGE. */
+enum qcow2bm_code q2_tables_load_last(const struct qcow2bm_image *image,
+				      const struct q2_bitmap *bitmap, uint64_t *last,
+				      struct qcow2bm_error *err);
 
 /*
  * Whether the data cluster that the table's last entry names has bits set past the end of the

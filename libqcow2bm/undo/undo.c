@@ -219,15 +219,27 @@ static enum qcow2bm_code restore(struct run *run, const struct q2_undo_position 
 	return QCOW2BM_EUNKNOWN;
 }
 
+/* NULL when there is no memory. */
+static struct run *begin(const struct q2_undo *undo, struct q2_storage *image,
+			 struct qcow2bm_error *err)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	if (run == NULL) {
+		q2_fail_memory(err, "an undo file");
+		return NULL;
+	}
+	run->undo = undo;
+	run->image = image;
+	return run;
+}
+
 enum qcow2bm_code q2_undo_look(const struct q2_undo *undo, struct q2_storage *image,
 			       unsigned flags, struct q2_undo_position *position,
 			       struct qcow2bm_error *err)
 {
-	struct run *run = calloc(1, sizeof(*run));
+	struct run *run = begin(undo, image, err);
 	if (run == NULL)
-		return q2_fail_memory(err, "an undo file");
-	run->undo = undo;
-	run->image = image;
+		return QCOW2BM_ENOMEM;
 	run->flags = flags;
 	enum qcow2bm_code code = q2_storage_length(image, &run->length, err);
 	if (code == QCOW2BM_OK)
@@ -245,11 +257,9 @@ enum qcow2bm_code q2_undo_restore(const struct q2_undo *undo, struct q2_storage 
 				  struct qcow2bm_undo_result *result,
 				  struct qcow2bm_error *err)
 {
-	struct run *run = calloc(1, sizeof(*run));
+	struct run *run = begin(undo, image, err);
 	if (run == NULL)
-		return q2_fail_memory(err, "an undo file");
-	run->undo = undo;
-	run->image = image;
+		return QCOW2BM_ENOMEM;
 	run->result = result;
 	run->rewrites = position->is_original;
 	enum qcow2bm_code code = restore(run, position, err);

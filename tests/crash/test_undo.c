@@ -117,6 +117,48 @@ static void try_torn_records(struct trial *trial)
 	memory_file_free(&image);
 }
 
+/* The sync after which the image leads to the new bitmaps: the edit's operations up to it, or 0. */
+static size_t find_switch(const struct undone_edit *edit)
+{
+	struct memory_file image = {0}, old = {0};
+	size_t end = 0;
+	bool is_switched = false;
+	memory_file_fill(&old, edit->log.before.bytes, edit->log.before.length);
+	while (!is_switched && end < edit->log.count) {
+		end = record_log_find(&edit->log, end, RECORD_SYNC) + 1;
+		if (end > edit->log.count)
+			break;
+		record_log_replay(&edit->log, end, &image);
+		is_switched = !undone_edit_same_directory(&image, &old);
+	}
+	memory_file_free(&image);
+	memory_file_free(&old);
+	return is_switched ? end : 0;
+}
+
+/* Cut off right behind its switch the edit is undone with marks, and that is cut off, too. Of the
+ * release the undo file knows nothing then: nothing but the marks stands before the switch back. */
+static void try_undo_behind_switch(struct trial *trial, const struct crash_limits *limits)
+{
+	struct record_log log = {0};
+	struct memory_file image = {0};
+	struct qcow2bm_error err = {0};
+	size_t end = find_switch(&trial->edit);
+	if (end == 0)
+		return;
+	record_log_replay(&trial->edit.log, end, &image);
+	record_log_replay(&trial->edit.undo_log, trial->edit.undo_counts[end - 1],
+			  &trial->undo);
+	trial->is_marking = true;
+	if (undone_edit_undo(&image, &trial->undo, QCOW2BM_UNDO_IN_USE, NULL, &log,
+			     &err) != QCOW2BM_OK)
+		complain(trial, "cut off behind its switch", err.sentence);
+	else
+		crash_states_visit(&log, limits, judge_undo, trial);
+	record_log_free(&log);
+	memory_file_free(&image);
+}
+
 static void try_case(struct trial *trial, const struct crash_limits *limits)
 {
 	struct record_log log = {0};
@@ -130,6 +172,7 @@ static void try_case(struct trial *trial, const struct crash_limits *limits)
 	trial->stretch = SIZE_MAX;
 	crash_states_visit(&trial->edit.log, limits, judge_edit, trial);
 	try_torn_records(trial);
+	try_undo_behind_switch(trial, limits);
 	memory_file_fill(&trial->undo, trial->edit.undo.bytes, trial->edit.undo.length);
 	/* With its times it is proven that nothing has written since; without them it is not. */
 	for (unsigned flags = 0; flags <= QCOW2BM_UNDO_IN_USE;

@@ -10,18 +10,21 @@ struct random {
 	uint64_t state;
 };
 
-static inline void random_seed(struct random *random, uint64_t seed)
-{
-	random->state = seed * 0x9e3779b97f4a7c15u + 0x632be59bd9b4e019u;
-}
-
-/* The splitmix64 generator: neighbouring seeds give sequences that have nothing in common. */
+/* The splitmix64 generator. */
 static inline uint64_t random_word(struct random *random)
 {
 	uint64_t word = random->state += 0x9e3779b97f4a7c15u;
 	word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9u;
 	word = (word ^ word >> 27) * 0x94d049bb133111ebu;
 	return word ^ word >> 31;
+}
+
+/* The seed's own word is where its sequence begins. All sequences are parts of one, which steps by a
+ * constant: seeds that began a step apart would give the same words, one place further. */
+static inline void random_seed(struct random *random, uint64_t seed)
+{
+	random->state = seed;
+	random->state = random_word(random);
 }
 
 /* 0 .. below-1; below is at least 1. */

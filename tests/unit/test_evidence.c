@@ -142,6 +142,23 @@ static void clusters_that_are_free_by_their_refcounts(void **state)
 	one_edit_free(&edit);
 }
 
+/* Of an entry that the extension does not count nobody need have counted the clusters. */
+static void an_entry_that_is_not_counted(void **state)
+{
+	(void)state;
+	struct one_edit edit;
+	struct inspect inspect;
+	build_two(&edit, NULL, 112);
+	uint64_t free_data = data_of(&edit, 1, 2) >> CLUSTER_BITS;
+	assert_true(inspect_load(&inspect, edit.file.bytes, edit.file.length));
+	one_edit_store(&edit, inspect.payload_off, 4, 1);
+	inspect_free(&inspect);
+	one_edit_count(&edit, free_data, 0);
+	assert_int_not_equal(cure_of(&edit, "bitmap-count"), -1);
+	assert_int_equal(cure_of(&edit, "foreign-writer"), -1);
+	one_edit_free(&edit);
+}
+
 /* An extension, a field behind the known ones, a compatible bit, an autoclear bit. */
 static void an_owner_that_nobody_knows(void **state)
 {
@@ -270,6 +287,28 @@ static void what_an_unknown_owner_may_have(void **state)
 	one_edit_free(&edit);
 }
 
+/* Whoever writes must clear an autoclear bit that it does not know. Its owner's extension stays, and
+ * tells the next repair of it; where there is none, nothing does. */
+static void what_the_owner_of_a_cleared_bit_may_have(void **state)
+{
+	(void)state;
+	static const struct build_extension extension = {0x6f776e72, 16};
+	for (unsigned i = 0; i < 2; i++) {
+		struct one_edit edit;
+		build_two(&edit, i == 0 ? &extension : NULL, 112);
+		uint64_t leak = one_edit_find(&edit, INSPECT_FREE);
+		one_edit_count(&edit, leak, 1);
+		one_edit_store(&edit, AUTOCLEAR_OFF, 8, 1 << 9 | 1);
+		break_b(&edit);
+		repair(&edit, QCOW2BM_REPAIR_TRUST_BITMAPS);
+		assert_int_equal(one_edit_load(&edit, AUTOCLEAR_OFF, 8), 1);
+		assert_int_equal(one_edit_refcount(&edit, leak), 1);
+		repair(&edit, QCOW2BM_REPAIR_TRUST_BITMAPS);
+		assert_int_equal(one_edit_refcount(&edit, leak), i == 0);
+		one_edit_free(&edit);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,11 +316,13 @@ int main(void)
 		cmocka_unit_test(a_place_that_another_had),
 		cmocka_unit_test(a_table_that_nothing_leads_to),
 		cmocka_unit_test(clusters_that_are_free_by_their_refcounts),
+		cmocka_unit_test(an_entry_that_is_not_counted),
 		cmocka_unit_test(an_owner_that_nobody_knows),
 		cmocka_unit_test(an_entry_without_a_name),
 		cmocka_unit_test(what_is_left_of_a_damaged_bitmap),
 		cmocka_unit_test(what_may_be_left_of_others),
 		cmocka_unit_test(what_an_unknown_owner_may_have),
+		cmocka_unit_test(what_the_owner_of_a_cleared_bit_may_have),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

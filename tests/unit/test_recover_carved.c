@@ -336,6 +336,14 @@ static void let_mapping_take_data(void)
 	one_edit_store(&carve_world.edit, l1, 8, victim_data() | (uint64_t)1 << 63);
 }
 
+/* Which a new directory would leave to it. */
+static void let_bitmap_take_directory(void)
+{
+	uint64_t off = one_edit_entry_off(&carve_world.edit, 0, 0);
+	one_edit_store(&carve_world.edit, off, 8,
+		       one_edit_find(&carve_world.edit, INSPECT_DIRECTORY) << 9);
+}
+
 static enum qcow2bm_code bring_back_and_delete(struct qcow2bm_edit *edit,
 					       struct qcow2bm_error *err)
 {
@@ -356,6 +364,7 @@ static void the_commit_looks_once_more(void **state)
 		{let_bitmap_take_data, bring_back, "by the guest or a bitmap now"},
 		{let_mapping_take_data, bring_back, "by the image's metadata now"},
 		{let_bitmap_take_data, bring_back_and_delete, "would look sound"},
+		{let_bitmap_take_directory, bring_back, "would look sound"},
 	};
 	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
 		delete_victim();

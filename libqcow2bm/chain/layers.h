@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The layers of a disk, and the checkpoints whose bitmaps stand in them. */
+#ifndef Q2_CHAIN_LAYERS_H
+#define Q2_CHAIN_LAYERS_H
+
+#include "../image/image.h"
+
+struct q2_layer {
+	char *filename;
+	struct q2_storage *raw;      /* of a raw layer, else NULL */
+	struct qcow2bm_image *image; /* of a qcow2 layer, else NULL */
+	uint64_t virtual_bytes;
+	uint64_t device, inode; /* to see a loop; 0: not known */
+	bool is_writable;
+};
+
+/* A checkpoint is all bitmaps of one name, its own: `B` in `B^A`. */
+struct q2_checkpoint {
+	uint8_t *name;
+	size_t name_bytes;
+	uint8_t *parent; /* NULL when no layer's name tells one */
+	size_t parent_bytes;
+	size_t *bitmaps; /* by layer: indexes, or QCOW2BM_NOT_FOUND */
+	bool is_tie;
+};
+
+struct qcow2bm_chain {
+	struct qcow2bm_chain_options options;
+	struct q2_layer *layers; /* the top first */
+	size_t layer_count;
+	struct q2_checkpoint *checkpoints; /* in their order, once it was looked for */
+	size_t checkpoint_count;
+	struct qcow2bm_order order;
+	char gap[256];
+	char reason[512]; /* of the last verdict */
+};
+
+/* The qcow2 layers are 0 .. layer_count-1, and a raw one at the bottom. */
+static inline const struct q2_bitmap *
+q2_layers_bitmap(const struct qcow2bm_chain *chain,
+		 const struct q2_checkpoint *checkpoint, size_t layer)
+{
+	size_t idx = checkpoint->bitmaps[layer];
+	return idx == QCOW2BM_NOT_FOUND
+		       ? NULL
+		       : &chain->layers[layer].image->directory.bitmaps[idx];
+}
+
+static inline bool q2_layers_is_recording(const struct q2_bitmap *bitmap)
+{
+	return (bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO) != 0;
+}
+
+/* ---- checkpoints.c ---- */
+
+/* What the name of a bitmap says: its own part and, behind a `^`, its parent's, or NULL. */
+struct q2_checkpoint_name {
+	const uint8_t *own;
+	size_t own_bytes;
+	const uint8_t *parent;
+	size_t parent_bytes;
+};
+struct q2_checkpoint_name q2_checkpoints_split(const uint8_t *name, size_t name_bytes);
+
+/* Makes the list of checkpoints from the bitmaps of all layers, temporary names aside. Errors:
+ * ENOMEM. */
+enum qcow2bm_code q2_checkpoints_collect(struct qcow2bm_chain *chain,
+					 struct qcow2bm_error *err);
+void q2_checkpoints_free(struct qcow2bm_chain *chain);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What bitmaps of several layers say of the disk, as extents: what changed since a checkpoint. */
+#include "../base/checked.h"
+#include "../base/error.h"
+#include "../bitmap/extents.h"
+#include "union.h"
+
+/* A part of the disk, and who is told of it. */
+struct request {
+	uint64_t start, end;
+	qcow2bm_extent_fn *fn;
+	void *opaque;
+};
+
+static enum qcow2bm_code check_range(const struct qcow2bm_chain *chain, uint64_t length,
+				     struct request *request, struct qcow2bm_error *err)
+{
+	uint64_t disk = chain->layers[0].virtual_bytes;
+	if (request->start > disk)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "start %llu lies past the end of the disk (%llu bytes)",
+			       (unsigned long long)request->start,
+			       (unsigned long long)disk);
+	request->end = request->start + q2_min_u64(length, disk - request->start);
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code tell(struct q2_union *u, const struct request *request,
+			      struct qcow2bm_error *err)
+{
+	if (request->start == request->end)
+		return QCOW2BM_OK;
+	unsigned bits = u->granularity_bits;
+	struct q2_extents extents = q2_extents_begin(request->start, request->end, bits,
+						     request->fn, request->opaque);
+	enum qcow2bm_code code =
+		q2_union_visit(u, request->start >> bits, q2_shift_up(request->end, bits),
+			       q2_extents_add, &extents, err);
+	return code == QCOW2BM_OK ? q2_extents_end(&extents, err) : code;
+}
+
+enum qcow2bm_code qcow2bm_chain_extents(struct qcow2bm_chain *chain,
+					const struct qcow2bm_layer_bitmap *bitmaps,
+					size_t count, uint64_t start, uint64_t length,
+					unsigned flags, qcow2bm_extent_fn *fn,
+					void *opaque, const struct qcow2bm_watch *watch,
+					struct qcow2bm_error *err)
+{
+	struct request request = {.start = start, .fn = fn, .opaque = opaque};
+	struct q2_watch own;
+	struct q2_union u;
+	enum qcow2bm_code code = check_range(chain, length, &request, err);
+	if (code == QCOW2BM_OK)
+		code = q2_watch_begin(&own, watch, "nothing was changed", err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = q2_union_open(&u, chain, bitmaps, count,
+			     flags & QCOW2BM_READ_UNTRUSTED ? Q2_UNION_UNTRUSTED : 0u,
+			     err);
+	u.watch = &own;
+	if (code == QCOW2BM_OK)
+		code = tell(&u, &request, err);
+	q2_union_close(&u);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_chain_since(struct qcow2bm_chain *chain, size_t idx,
+				      uint64_t start, uint64_t length,
+				      qcow2bm_extent_fn *fn, void *opaque,
+				      const struct qcow2bm_watch *watch,
+				      struct qcow2bm_error *err)
+{
+	struct request request = {.start = start, .fn = fn, .opaque = opaque};
+	struct qcow2bm_since since;
+	struct q2_watch own;
+	struct q2_union u;
+	enum qcow2bm_code code = qcow2bm_chain_explain(chain, idx, &since, err);
+	if (code == QCOW2BM_OK)
+		code = check_range(chain, length, &request, err);
+	if (code == QCOW2BM_OK)
+		code = q2_watch_begin(&own, watch, "nothing was changed", err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = q2_union_open_checkpoints(&u, chain, since.first, since.count, 0, err);
+	u.watch = &own;
+	if (code == QCOW2BM_OK)
+		code = tell(&u, &request, err);
+	q2_union_close(&u);
+	return code;
+}

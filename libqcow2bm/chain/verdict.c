@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which bitmaps tell what changed since a checkpoint, and whether they tell all of it. */
+#include "../base/error.h"
+#include "../clusters/soundness.h"
+#include "order.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool is_recording_in(const struct qcow2bm_chain *chain, size_t idx, size_t layer)
+{
+	const struct q2_bitmap *bitmap =
+		q2_layers_bitmap(chain, &chain->checkpoints[idx], layer);
+	return bitmap != NULL && q2_layers_is_recording(bitmap);
+}
+
+/* Which checkpoints' bitmaps are ORed for what changed since number `idx`. */
+static void choose(const struct qcow2bm_chain *chain, size_t idx,
+		   struct qcow2bm_since *since)
+{
+	size_t top = q2_scheme_layer(chain);
+	*since = (struct qcow2bm_since){.first = idx, .count = 1};
+	if (chain->checkpoint_count <= 1 ||
+	    chain->order.scheme == QCOW2BM_SCHEME_NESTED ||
+	    (chain->order.scheme == QCOW2BM_SCHEME_DELTA &&
+	     is_recording_in(chain, idx, top)))
+		return;
+	since->count = chain->checkpoint_count - idx;
+	if (chain->order.gap == NULL)
+		return;
+	since->first = 0;
+	since->count = chain->checkpoint_count;
+	since->is_superset = true;
+}
+
+/* The worst reason is told, of equal ones the first. */
+static void blame(struct qcow2bm_chain *chain, struct qcow2bm_since *since,
+		  enum qcow2bm_verdict verdict, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+static void blame(struct qcow2bm_chain *chain, struct qcow2bm_since *since,
+		  enum qcow2bm_verdict verdict, const char *fmt, ...)
+{
+	if (verdict <= since->verdict)
+		return;
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(chain->reason, sizeof(chain->reason), fmt, args);
+	va_end(args);
+	since->verdict = verdict;
+	since->reason = chain->reason;
+}
+
+static int shown(size_t bytes)
+{
+	return bytes > 80 ? 80 : (int)bytes;
+}
+
+/* Whether the bits of a bitmap can be trusted. */
+static enum qcow2bm_code judge_bitmap(struct qcow2bm_chain *chain,
+				      struct qcow2bm_since *since, size_t idx,
+				      size_t layer, struct qcow2bm_error *err)
+{
+	const struct q2_checkpoint *checkpoint = &chain->checkpoints[idx];
+	struct qcow2bm_image *image = chain->layers[layer].image;
+	const char *filename = chain->layers[layer].filename;
+	enum qcow2bm_code code =
+		q2_soundness_judge_bits(image, checkpoint->bitmaps[layer], err);
+	if (code != QCOW2BM_OK)
+		return code;
+	const struct q2_bitmap *bitmap = q2_layers_bitmap(chain, checkpoint, layer);
+	if (bitmap->problem != NULL)
+		blame(chain, since, QCOW2BM_VERDICT_FULL,
+		      "'%.*s' is corrupt in '%.100s': %.200s",
+		      shown(checkpoint->name_bytes), checkpoint->name, filename,
+		      bitmap->problem);
+	else if (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE)
+		blame(chain, since, QCOW2BM_VERDICT_REPAIR,
+		      "'%.*s' is in-use in '%.200s'%s", shown(checkpoint->name_bytes),
+		      checkpoint->name, filename,
+		      image->storage->writer == Q2_WRITER_LIVE
+			      ? ": a running program has it open"
+			      : ": changes may be missing");
+	return QCOW2BM_OK;
+}
+
+/* Whether a layer tells what changed while it was the top. */
+static enum qcow2bm_code judge_layer(struct qcow2bm_chain *chain,
+				     struct qcow2bm_since *since, size_t layer,
+				     struct qcow2bm_error *err)
+{
+	bool has_any = false, is_recording = false;
+	for (size_t i = since->first; i < since->first + since->count; i++) {
+		if (chain->checkpoints[i].bitmaps[layer] == QCOW2BM_NOT_FOUND)
+			continue;
+		has_any = true;
+		is_recording |= is_recording_in(chain, i, layer);
+		enum qcow2bm_code code = judge_bitmap(chain, since, i, layer, err);
+		if (code != QCOW2BM_OK)
+			return code;
+	}
+	if (!has_any)
+		blame(chain, since, QCOW2BM_VERDICT_REPAIR,
+		      "%s '%.200s' has no bitmap that tells what was written to it",
+		      layer == 0 ? "the top layer" : "layer",
+		      chain->layers[layer].filename);
+	else if (layer == 0 && !is_recording)
+		blame(chain, since, QCOW2BM_VERDICT_FULL,
+		      "no bitmap of it records in the top layer: what was written since one "
+		      "did is not known");
+	return QCOW2BM_OK;
+}
+
+/* Whether a checkpoint between two others is missing: what changed between them is lost then. */
+static void judge_path(struct qcow2bm_chain *chain, struct qcow2bm_since *since)
+{
+	if (chain->order.witness != QCOW2BM_WITNESS_NAMES)
+		return;
+	for (size_t i = since->first + 1; i < since->first + since->count; i++) {
+		const struct q2_checkpoint *before = &chain->checkpoints[i - 1];
+		const struct q2_checkpoint *it = &chain->checkpoints[i];
+		if (it->parent != NULL && it->parent_bytes == before->name_bytes &&
+		    memcmp(it->parent, before->name, before->name_bytes) == 0)
+			continue;
+		blame(chain, since, QCOW2BM_VERDICT_FULL,
+		      "the checkpoint between '%.*s' and '%.*s' is missing",
+		      shown(before->name_bytes), before->name, shown(it->name_bytes),
+		      it->name);
+	}
+}
+
+/* The lowest layer that has a bitmap of one of them. */
+static size_t find_lowest(const struct qcow2bm_chain *chain,
+			  const struct qcow2bm_since *since)
+{
+	size_t lowest = 0;
+	for (size_t i = since->first; i < since->first + since->count; i++)
+		for (size_t layer = 0; layer < chain->layer_count; layer++)
+			if (chain->checkpoints[i].bitmaps[layer] != QCOW2BM_NOT_FOUND &&
+			    layer > lowest)
+				lowest = layer;
+	return lowest;
+}
+
+enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
+					struct qcow2bm_since *since,
+					struct qcow2bm_error *err)
+{
+	if (idx >= chain->checkpoint_count)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "there is no checkpoint of this number");
+	choose(chain, idx, since);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	size_t lowest = find_lowest(chain, since);
+	for (size_t layer = 0; code == QCOW2BM_OK && layer <= lowest; layer++)
+		code = judge_layer(chain, since, layer, err);
+	judge_path(chain, since);
+	return code;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Checkpoints over the layers of a disk. Included by qcow2bm.h. */
+#ifndef QCOW2BM_CHAIN_H
+#define QCOW2BM_CHAIN_H
+
+#include "edit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * A disk is named by its top layer, below which its backing files stand. A checkpoint is a point in
+ * time: bitmaps of the layers bear its name, or begin with it (`B^A`: checkpoint B, child of A).
+ * What a backup must copy that has a copy of checkpoint X is told by the bitmaps of X and, in the
+ * delta scheme, of all checkpoints that are newer.
+ */
+struct qcow2bm_chain;
+
+/* Which file a backing file's name means. */
+struct qcow2bm_backing {
+	char path
+		[4096]; /* relative to the folder of the image that names it, or absolute */
+	char format[32]; /* "qcow2", "raw"; "": as the image has it stored */
+};
+
+/*
+ * Finds out which local file the name of a backing file means that the library does not read
+ * itself, as "json:{...}". Returns false when it means none, with the reason in `why`.
+ */
+typedef bool qcow2bm_resolve_fn(void *opaque, const char *name,
+				struct qcow2bm_backing *backing, char why[256]);
+
+struct qcow2bm_chain_options {
+	unsigned flags;              /* QCOW2BM_OPEN_..., for all layers */
+	unsigned wait_seconds;       /* as for qcow2bm_image_open() */
+	bool top_only;               /* open no backing file */
+	qcow2bm_resolve_fn *resolve; /* may be NULL */
+	void *opaque;
+};
+
+/*
+ * Opens `filename`, a qcow2 image, and the layers below it as QEMU finds them: a name is relative to
+ * the folder of the image that holds it, and may begin with "file:". A layer without a stored
+ * format is what its first bytes say, as for QEMU. Nothing else is opened. Layers are opened for
+ * reading only: qcow2bm_chain_open_for_editing() opens those anew that are to be edited.
+ *
+ * Errors: as qcow2bm_image_open(), the sentence names the layer; EIMAGE for a loop and for more than
+ * 1000 layers; EUNSUPPORTED for a name that is no local file and for a format that is neither qcow2
+ * nor raw. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_chain_open(struct qcow2bm_chain **chain, const char *filename,
+				     const struct qcow2bm_chain_options *options,
+				     struct qcow2bm_error *err);
+
+/* Closes all layers. NULL is allowed. Crash: changes nothing. */
+void qcow2bm_chain_close(struct qcow2bm_chain *chain);
+
+/* One layer; 0 is the top. Pointers live until the chain is closed. */
+struct qcow2bm_layer {
+	const char *filename;
+	struct qcow2bm_image *image; /* NULL for a raw layer, which can hold no bitmaps */
+	uint64_t virtual_bytes;
+};
+
+size_t qcow2bm_chain_layer_count(const struct qcow2bm_chain *chain);
+/* An index out of range describes a layer without a name, a size or an image. */
+void qcow2bm_chain_layer(const struct qcow2bm_chain *chain, size_t layer_idx,
+			 struct qcow2bm_layer *layer);
+
+/*
+ * Opens a layer anew for writing, unless it is. Bitmaps of it are described anew; checkpoints stay as
+ * they are. Errors: as qcow2bm_image_open(); EBUSY when its bitmaps are no longer those that were
+ * read before; EINVAL for a raw layer. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_chain_open_for_editing(struct qcow2bm_chain *chain,
+						 size_t layer_idx,
+						 struct qcow2bm_error *err);
+
+/* How checkpoints are kept. May grow. */
+enum qcow2bm_scheme {
+	QCOW2BM_SCHEME_NONE,   /* there are no checkpoints */
+	QCOW2BM_SCHEME_ANY,    /* there is one checkpoint: both schemes are the same */
+	QCOW2BM_SCHEME_NESTED, /* each goes on recording: since X is bitmap X */
+	QCOW2BM_SCHEME_DELTA, /* only the newest records: since X is X and all newer ones */
+	QCOW2BM_SCHEME_UNKNOWN /* none records */
+};
+
+/* What tells in which order checkpoints were made. May grow. */
+enum qcow2bm_witness {
+	QCOW2BM_WITNESS_NONE,  /* nothing does */
+	QCOW2BM_WITNESS_GIVEN, /* the caller said it */
+	QCOW2BM_WITNESS_NAMES, /* `B^A` */
+	QCOW2BM_WITNESS_FLAGS, /* one records, the other one does not */
+	QCOW2BM_WITNESS_BITS, /* what changed since the older one has all of the newer one */
+	QCOW2BM_WITNESS_ONE /* there is one checkpoint, or none */
+};
+
+/* One checkpoint of a disk. Pointers live until the chain is closed. */
+struct qcow2bm_checkpoint {
+	const char *name; /* name_bytes bytes of any value */
+	size_t name_bytes;
+	const char *parent; /* of `B^A`; NULL when the name tells none */
+	size_t parent_bytes;
+	bool is_tie; /* the bits do not tell it from the one before it */
+};
+
+struct qcow2bm_order {
+	enum qcow2bm_scheme scheme;
+	bool scheme_is_given;
+	enum qcow2bm_witness witness;
+	const char *gap; /* why there is no order, or NULL */
+};
+
+/* What the caller knows better than the images. */
+struct qcow2bm_order_options {
+	enum qcow2bm_scheme scheme; /* NESTED or DELTA; anything else: found out */
+	const char *const *names; /* of checkpoints, the oldest first; NULL: found out */
+	size_t name_count;
+	const struct qcow2bm_watch *watch; /* may be NULL */
+};
+
+/*
+ * Finds out the scheme and the order of the checkpoints, which are numbered from then on by it, the
+ * oldest first. Where the order rests on bits, reads those of all checkpoints. `options` may be
+ * NULL. Without an order the checkpoints are numbered as they are found, and since() answers with
+ * what is a superset in any order.
+ * Errors: EINVAL for names that are not those of the checkpoints; EIMAGE, ESYSTEM, ENOMEM,
+ * EINTERRUPTED. Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
+					   const struct qcow2bm_order_options *options,
+					   struct qcow2bm_order *order,
+					   struct qcow2bm_error *err);
+
+size_t qcow2bm_chain_count(const struct qcow2bm_chain *chain);
+/* An index out of range describes a checkpoint with an empty name. */
+void qcow2bm_chain_checkpoint(const struct qcow2bm_chain *chain, size_t idx,
+			      struct qcow2bm_checkpoint *checkpoint);
+/* The checkpoint of this name, its own or with its parent's, or QCOW2BM_NOT_FOUND. */
+size_t qcow2bm_chain_find(const struct qcow2bm_chain *chain, const char *name,
+			  size_t name_bytes);
+/* The bitmap of a checkpoint in a layer, as for qcow2bm_bitmap_describe(), or QCOW2BM_NOT_FOUND. */
+size_t qcow2bm_chain_bitmap(const struct qcow2bm_chain *chain, size_t idx,
+			    size_t layer_idx);
+
+/* What a scheduler of backups can do with a checkpoint. May grow. */
+enum qcow2bm_verdict {
+	QCOW2BM_VERDICT_INCREMENTAL, /* copy what changed since */
+	QCOW2BM_VERDICT_REPAIR, /* a repair makes it whole, with more dirty at most */
+	QCOW2BM_VERDICT_FULL    /* changes are lost: copy everything */
+};
+
+/* What the ranges that changed since a checkpoint rest on. Pointers live until the next call for the
+ * same chain. */
+struct qcow2bm_since {
+	size_t first, count; /* the checkpoints whose bitmaps are ORed */
+	bool is_superset;    /* the order is not known: these are all that may be meant */
+	enum qcow2bm_verdict verdict;
+	const char *reason; /* why it is not INCREMENTAL, or NULL */
+};
+
+/*
+ * Calls `fn` for each extent of the disk inside [start, start+length), clean and dirty in turn: dirty
+ * is what may have changed since checkpoint `idx`, over all layers. Layers may differ in size and
+ * granularity: the disk ends where the top does, and what lies behind the end of a layer that a
+ * bitmap is from counts as changed. Reads each bitmap once; memory is bounded.
+ *
+ * Errors: EINVAL for an index out of range; EINUSE or EIMAGE for a bitmap that cannot be
+ * trusted; ESTOPPED when fn returned non-zero; ESYSTEM, ENOMEM, EINTERRUPTED.
+ * Crash: changes nothing.
+ */
+enum qcow2bm_code qcow2bm_chain_since(struct qcow2bm_chain *chain, size_t idx,
+				      uint64_t start, uint64_t length,
+				      qcow2bm_extent_fn *fn, void *opaque,
+				      const struct qcow2bm_watch *watch,
+				      struct qcow2bm_error *err);
+
+/* A bitmap of a layer. */
+struct qcow2bm_layer_bitmap {
+	size_t layer_idx;
+	size_t idx; /* as for qcow2bm_bitmap_describe() of that layer's image */
+};
+
+/*
+ * The same for the union of any bitmaps of the layers, whatever they stand for: what lies behind the
+ * end of a layer between the top and the lowest of them counts as dirty. Bitmaps that are in-use or
+ * corrupt are taken with QCOW2BM_READ_UNTRUSTED in `flags` alone. Errors: as qcow2bm_chain_since().
+ */
+enum qcow2bm_code qcow2bm_chain_extents(struct qcow2bm_chain *chain,
+					const struct qcow2bm_layer_bitmap *bitmaps,
+					size_t count, uint64_t start, uint64_t length,
+					unsigned flags, qcow2bm_extent_fn *fn,
+					void *opaque, const struct qcow2bm_watch *watch,
+					struct qcow2bm_error *err);
+
+/* Which checkpoints qcow2bm_chain_since() reads, and whether that is all that changed: each layer from
+ * the top down to the lowest that has one of them must have one that can be trusted, one must record
+ * in the top, and in the delta scheme none between them may be missing. Errors: EINVAL for an index
+ * out of range; ESYSTEM, ENOMEM. Crash: changes nothing. */
+enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
+					struct qcow2bm_since *since,
+					struct qcow2bm_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

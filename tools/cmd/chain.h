@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The commands behind `qcow2bm chain`. */
+#ifndef TOOLS_CMD_CHAIN_H
+#define TOOLS_CMD_CHAIN_H
+
+#include "../term/command.h"
+
+extern const struct tool_command tool_chain_show;
+extern const struct tool_command tool_chain_since;
+
+#endif

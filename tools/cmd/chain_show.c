@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm chain show: the checkpoints of disks, and what a backup can do with each. */
+#include "../report/chain.h"
+#include "../report/json.h"
+#include "../term/message.h"
+#include "../term/output.h"
+#include "chain.h"
+#include "disks.h"
+
+struct show {
+	struct tool_disks disks;
+	json_t *verdicts, *list; /* JSON */
+	struct tool_text text;   /* else */
+};
+
+static int add_disk(struct show *show, const struct tool_disk *disk)
+{
+	struct tool_chain_report report;
+	struct qcow2bm_error err = {0};
+	int status = TOOL_EXIT_DONE;
+	if (tool_chain_report_take(&report, disk->filename, disk->chain, &disk->order,
+				   &err) != QCOW2BM_OK) {
+		status = tool_message_fail(disk->filename, &err);
+	} else if (show->disks.options.json) {
+		tool_chain_json_verdicts(show->verdicts, &report);
+		json_array_append_new(show->list, tool_chain_json_disk(&report));
+	} else {
+		tool_chain_human(&show->text, &report);
+	}
+	tool_chain_report_free(&report);
+	return status;
+}
+
+static int print(struct show *show)
+{
+	if (!show->disks.options.json) {
+		tool_text_print(
+			&show->text,
+			"\nLayers: R records, o does not, ! left in-use by a crash, L in use "
+			"by a running\nprogram, ? in use, X corrupt, . none; the top first.\n");
+		return tool_output_text(&show->text);
+	}
+	json_t *object = json_object();
+	json_object_set(object, "verdicts", show->verdicts);
+	json_object_set(object, "disks", show->list);
+	return tool_output_json(object);
+}
+
+static int show_disks(struct show *show, int count, char **filenames)
+{
+	int status = tool_disks_open(&show->disks, count, filenames);
+	show->verdicts = json_array();
+	show->list = json_array();
+	for (size_t i = 0; status == TOOL_EXIT_DONE && i < show->disks.count; i++)
+		status = add_disk(show, &show->disks.list[i]);
+	if (status == TOOL_EXIT_DONE)
+		status = print(show);
+	tool_text_free(&show->text);
+	json_decref(show->verdicts);
+	json_decref(show->list);
+	return status;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		TOOL_DISKS_OPTIONS,
+		TOOL_OPTIONS_READ,
+	};
+	struct show show = {.disks = {.options = {.command = &tool_chain_show}}};
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv,
+				  TOOL_OPTIONS_READ_LETTERS TOOL_DISKS_LETTERS,
+				  long_options, NULL)) != -1)
+		status = tool_disks_take(&show.disks, opt, argv);
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = show_disks(&show, argc - optind, argv + optind);
+	tool_disks_close(&show.disks);
+	return status;
+}
+
+const struct tool_command tool_chain_show = {
+	.name = "chain show",
+	.synopsis = "[OPTION]... IMAGE...",
+	.summary = "Show the checkpoints of disks, and what a backup can do with each",
+	.help = "For each disk its layers, the scheme that its checkpoints are kept in, their order\n"
+		"and what tells it; for each checkpoint the bytes that changed since, over all\n"
+		"layers, and what a backup that has a copy of it can do:\n"
+		"  incremental      copy what changed since\n"
+		"  repair           not yet: `qcow2bm chain repair` or `recover` makes it whole\n"
+		"  full             changes are lost: copy everything\n"
+		"The JSON begins with a list of these verdicts.\n"
+		"\n"
+		"Options:\n" TOOL_HELP_DISKS
+		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
+		"Examples:\n"
+		"  qcow2bm chain show disk.qcow2\n"
+		"  qcow2bm chain show --output=json *.qcow2 | jq -c '.verdicts[]'\n"
+		"\n" TOOL_HELP_READ_EXITS,
+	.run = run,
+};

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm chain since: what changed since a checkpoint, over all layers. */
+#include "../report/extents.h"
+#include "../term/message.h"
+#include "../term/size.h"
+#include "chain.h"
+#include "disks.h"
+
+struct since {
+	struct tool_disks disks;
+	bool totals;
+	uint64_t start, length;
+	size_t idx;
+};
+
+static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
+				      void *fn_opaque, struct qcow2bm_error *err)
+{
+	const struct since *since = opaque;
+	return qcow2bm_chain_since(since->disks.list[0].chain, since->idx, since->start,
+				   since->length, fn, fn_opaque, NULL, err);
+}
+
+/* Ranges that are called clean and are not lose data in a backup: refused. */
+static int judge(const struct since *since, const struct tool_disk *disk)
+{
+	struct qcow2bm_since explained;
+	struct qcow2bm_error err = {0};
+	if (qcow2bm_chain_explain(disk->chain, since->idx, &explained, &err) !=
+	    QCOW2BM_OK)
+		return tool_message_fail(disk->filename, &err);
+	const char *name = since->disks.names[0];
+	if (explained.verdict != QCOW2BM_VERDICT_INCREMENTAL) {
+		tool_message(
+			disk->filename,
+			"what changed since '%s' is not known: %s; `qcow2bm chain show` "
+			"tells what can be done",
+			name, explained.reason);
+		return TOOL_EXIT_FAILED;
+	}
+	if (explained.is_superset && !since->disks.options.quiet)
+		tool_message(
+			disk->filename,
+			"warning: the order of the checkpoints is not known (%s): this is "
+			"what changed since the oldest of them; --order tells it",
+			disk->order.gap);
+	return TOOL_EXIT_DONE;
+}
+
+static int print(struct since *since)
+{
+	const struct tool_disk *disk = &since->disks.list[0];
+	int status = tool_disks_find(disk, since->disks.names[0], &since->idx);
+	if (status == TOOL_EXIT_DONE)
+		status = judge(since, disk);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_extents_print(read_extents, since, disk->filename,
+					    since->disks.options.json, since->totals);
+	return status;
+}
+
+static int take_size(const struct since *since, const char *option, uint64_t *bytes)
+{
+	if (tool_size_parse(optarg, bytes))
+		return TOOL_OPTIONS_GO_ON;
+	return tool_message_usage(since->disks.options.command,
+				  "option %s: '%s' is not a size", option, optarg);
+}
+
+enum { START = TOOL_DISKS_OWN, LENGTH, TOTALS };
+
+static int take_option(struct since *since, int opt, char **argv)
+{
+	if (opt == START)
+		return take_size(since, "--start", &since->start);
+	if (opt == LENGTH)
+		return take_size(since, "--length", &since->length);
+	if (opt != TOTALS)
+		return tool_disks_take(&since->disks, opt, argv);
+	since->totals = true;
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"start", required_argument, NULL, START},
+		{"length", required_argument, NULL, LENGTH},
+		{"totals", no_argument, NULL, TOTALS},
+		TOOL_DISKS_OPTIONS,
+		TOOL_OPTIONS_READ,
+	};
+	struct since since = {.disks = {.options = {.command = &tool_chain_since}},
+			      .length = UINT64_MAX};
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv,
+				  TOOL_OPTIONS_READ_LETTERS TOOL_DISKS_LETTERS,
+				  long_options, NULL)) != -1)
+		status = take_option(&since, opt, argv);
+	if (status == TOOL_OPTIONS_GO_ON && since.disks.name_count != 1)
+		status = tool_message_usage(&tool_chain_since,
+					    "one checkpoint is wanted: -c NAME");
+	if (status == TOOL_OPTIONS_GO_ON && argc - optind != 1)
+		status = tool_message_usage(&tool_chain_since,
+					    "one operand IMAGE is wanted");
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = tool_disks_open(&since.disks, 1, argv + optind);
+	if (status == TOOL_EXIT_DONE)
+		status = print(&since);
+	tool_disks_close(&since.disks);
+	return status;
+}
+
+const struct tool_command tool_chain_since = {
+	.name = "chain since",
+	.synopsis = "[OPTION]... -c NAME IMAGE",
+	.summary = "Print what changed since a checkpoint, over all layers",
+	.help = "What a backup must copy that has a copy of checkpoint NAME: in the nested scheme\n"
+		"the bitmaps of NAME in all layers, in the delta scheme those of all newer ones,\n"
+		"too. Layers may differ in size and granularity; what lies behind the end of a\n"
+		"smaller layer below counts as changed. Refused where changes may be missing.\n"
+		"For a human: the dirty extents, in bytes. As JSON: all extents, as nbdinfo has them.\n"
+		"\n"
+		"Options:\n" TOOL_HELP_DISKS
+		"      --start SIZE       begin at this byte of the disk (512, 64k, 1.5G)\n"
+		"      --length SIZE      look at so many bytes only\n"
+		"      --totals           print how much is clean and dirty, as nbdinfo --totals\n"
+		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
+		"Examples:\n"
+		"  qcow2bm chain since -c chk-2026-11-08 disk.qcow2\n"
+		"  qcow2bm chain since -c chk-2026-11-08 --totals --output=json disk.qcow2\n"
+		"\n" TOOL_HELP_READ_EXITS,
+	.run = run,
+};

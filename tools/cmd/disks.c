@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The disks that a chain command is about: their layers and the order of their checkpoints. */
+#include "disks.h"
+
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/name.h"
+#include "layers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int take_scheme(struct tool_disks *disks)
+{
+	bool is_delta = strcmp(optarg, "delta") == 0;
+	if (!is_delta && strcmp(optarg, "nested") != 0)
+		return tool_message_usage(disks->options.command,
+					  "option --scheme: '%s' is not nested or delta",
+					  optarg);
+	disks->scheme = is_delta ? QCOW2BM_SCHEME_DELTA : QCOW2BM_SCHEME_NESTED;
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static void take_order(struct tool_disks *disks)
+{
+	char *rest = tool_memory_copy(optarg, strlen(optarg));
+	disks->given =
+		tool_memory_resize(disks->given, strlen(optarg) + 1, sizeof(char *));
+	disks->given_count = 0;
+	/* The first holds the memory of all. */
+	for (char *name = rest; name != NULL; name = rest) {
+		rest = strchr(name, ',');
+		if (rest != NULL)
+			*rest++ = '\0';
+		disks->given[disks->given_count++] = name;
+	}
+}
+
+int tool_disks_take(struct tool_disks *disks, int opt, char **argv)
+{
+	switch (opt) {
+	case 'c':
+		disks->names = tool_memory_resize(disks->names, disks->name_count + 1,
+						  sizeof(char *));
+		disks->names[disks->name_count++] = optarg;
+		break;
+	case TOOL_DISKS_SCHEME:
+		return take_scheme(disks);
+	case TOOL_DISKS_ORDER:
+		take_order(disks);
+		break;
+	default:
+		return tool_options_take(&disks->options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int open_disk(struct tool_disks *disks, struct tool_disk *disk)
+{
+	struct qcow2bm_error err = {0};
+	const struct qcow2bm_order_options order_options = {
+		.scheme = disks->scheme,
+		.names = (const char *const *)disks->given,
+		.name_count = disks->given_count,
+	};
+	int status =
+		tool_layers_open(&disk->chain, &disks->options, disk->filename, false);
+	if (status == TOOL_EXIT_DONE &&
+	    qcow2bm_chain_find_order(disk->chain, &order_options, &disk->order, &err) !=
+		    QCOW2BM_OK)
+		status = tool_message_fail(disk->filename, &err);
+	return status;
+}
+
+int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
+{
+	if (count == 0)
+		return tool_message_usage(disks->options.command,
+					  "operand IMAGE is missing");
+	disks->list = tool_memory_zeroed((size_t)count, sizeof(*disks->list));
+	int status = TOOL_EXIT_DONE;
+	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++) {
+		struct tool_disk *disk = &disks->list[disks->count++];
+		disk->filename = filenames[i];
+		status = open_disk(disks, disk);
+	}
+	return status;
+}
+
+int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
+{
+	char *bytes = tool_memory_copy(name, strlen(name));
+	*idx = qcow2bm_chain_find(disk->chain, bytes, tool_name_unescape(name, bytes));
+	free(bytes);
+	if (*idx == QCOW2BM_NOT_FOUND)
+		*idx = qcow2bm_chain_find(disk->chain, name, strlen(name));
+	if (*idx != QCOW2BM_NOT_FOUND)
+		return TOOL_EXIT_DONE;
+	tool_message(disk->filename, "checkpoint '%s' not found", name);
+	return TOOL_EXIT_FAILED;
+}
+
+void tool_disks_close(struct tool_disks *disks)
+{
+	for (size_t i = 0; i < disks->count; i++)
+		qcow2bm_chain_close(disks->list[i].chain);
+	free(disks->list);
+	free(disks->names);
+	if (disks->given != NULL)
+		free(disks->given[0]);
+	free(disks->given);
+}

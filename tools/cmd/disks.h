@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The disks that a chain command is about: their layers and the order of their checkpoints. */
+#ifndef TOOLS_CMD_DISKS_H
+#define TOOLS_CMD_DISKS_H
+
+#include "../term/options.h"
+
+struct tool_disk {
+	const char *filename;
+	struct qcow2bm_chain *chain;
+	struct qcow2bm_order order;
+};
+
+struct tool_disks {
+	struct tool_options options;
+	const char **names; /* -c, as they were typed */
+	size_t name_count;
+	enum qcow2bm_scheme scheme; /* --scheme; NONE: found out */
+	char **given;               /* --order, the oldest first */
+	size_t given_count;
+	struct tool_disk *list;
+	size_t count;
+};
+
+enum { TOOL_DISKS_SCHEME = TOOL_OPT_OWN, TOOL_DISKS_ORDER, TOOL_DISKS_OWN };
+
+/* The options that all chain commands have besides those of reading or editing ones. */
+#define TOOL_DISKS_LETTERS "c:"
+#define TOOL_DISKS_OPTIONS                                              \
+	{"checkpoint", required_argument, NULL, 'c'},                   \
+		{"scheme", required_argument, NULL, TOOL_DISKS_SCHEME}, \
+	{                                                               \
+		"order", required_argument, NULL, TOOL_DISKS_ORDER      \
+	}
+
+#define TOOL_HELP_DISKS                                                                \
+	"  -c, --checkpoint NAME  this checkpoint; repeated: these\n"                  \
+	"      --scheme SCHEME    nested or delta, where the images tell it wrongly\n" \
+	"      --order A,B,C      the checkpoints from the oldest on, where nothing tells\n"
+
+/* Takes what getopt_long() returned; as tool_options_take(). */
+int tool_disks_take(struct tool_disks *disks, int opt, char **argv);
+
+/* Opens the disks with all their layers and finds the order of their checkpoints. Prints what fails;
+ * returns an exit status. */
+int tool_disks_open(struct tool_disks *disks, int count, char **filenames);
+
+/* The checkpoint of this name in a disk, with a message when it is not there. */
+int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx);
+
+void tool_disks_close(struct tool_disks *disks);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Opening a disk with the layers below it. */
+#include "layers.h"
+
+#include "../term/message.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "json:{...}" of a backing file: the value of a key, which may also stand as "OUTER.KEY". */
+static const char *find_text(json_t *object, const char *outer, const char *key)
+{
+	char dotted[64];
+	snprintf(dotted, sizeof(dotted), "%s.%s", outer, key);
+	const char *text = json_string_value(json_object_get(object, dotted));
+	json_t *inner = json_object_get(object, outer);
+	return text != NULL ? text : json_string_value(json_object_get(inner, key));
+}
+
+static bool take_backing(json_t *object, struct qcow2bm_backing *backing, char why[256])
+{
+	const char *driver = json_string_value(json_object_get(object, "driver"));
+	const char *path = find_text(object, "file", "filename");
+	const char *protocol = find_text(object, "file", "driver");
+	if (driver == NULL ||
+	    (strcmp(driver, "qcow2") != 0 && strcmp(driver, "raw") != 0)) {
+		snprintf(why, 256, "its driver is neither qcow2 nor raw");
+	} else if (path == NULL || strlen(path) >= sizeof(backing->path) ||
+		   (protocol != NULL && strcmp(protocol, "file") != 0 &&
+		    strcmp(protocol, "host_device") != 0)) {
+		snprintf(why, 256, "it is no local file");
+	} else {
+		strcpy(backing->path, path);
+		strcpy(backing->format, driver);
+		return true;
+	}
+	return false;
+}
+
+static bool resolve(void *opaque, const char *name, struct qcow2bm_backing *backing,
+		    char why[256])
+{
+	json_error_t error;
+	(void)opaque;
+	if (strncmp(name, "json:", 5) != 0)
+		return false;
+	json_t *object = json_loads(name + 5, JSON_REJECT_DUPLICATES, &error);
+	if (object == NULL)
+		snprintf(why, 256, "it is no JSON: %.200s", error.text);
+	bool is_taken = object != NULL && take_backing(object, backing, why);
+	json_decref(object);
+	return is_taken;
+}
+
+int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *options,
+		     const char *filename, bool top_only)
+{
+	const struct qcow2bm_chain_options chain_options = {
+		.flags = (options->no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u) |
+			 (options->force_share ? QCOW2BM_OPEN_FORCE_SHARE : 0u),
+		.wait_seconds = options->wait_seconds,
+		.top_only = top_only,
+		.resolve = resolve,
+	};
+	struct qcow2bm_error err = {0};
+	if (qcow2bm_chain_open(chain, filename, &chain_options, &err) != QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	if (options->force_share && !options->quiet)
+		tool_message(filename,
+			     "warning: read without a lock, the image may be changing");
+	return TOOL_EXIT_DONE;
+}

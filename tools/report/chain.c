@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The checkpoints of a disk: what changed since each, and what a backup can do with it. */
+#include "chain.h"
+
+#include "../term/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int add_dirty(void *opaque, const struct qcow2bm_extent *extent)
+{
+	uint64_t *dirty_bytes = opaque;
+	*dirty_bytes += extent->dirty ? extent->length : 0;
+	return 0;
+}
+
+static enum qcow2bm_code take_checkpoint(struct tool_chain_report *report, size_t idx,
+					 struct qcow2bm_error *err)
+{
+	struct tool_chain_checkpoint *checkpoint = &report->checkpoints[idx];
+	qcow2bm_chain_checkpoint(report->chain, idx, &checkpoint->entry);
+	enum qcow2bm_code code =
+		qcow2bm_chain_explain(report->chain, idx, &checkpoint->since, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (checkpoint->since.verdict == QCOW2BM_VERDICT_INCREMENTAL)
+		return qcow2bm_chain_since(report->chain, idx, 0, UINT64_MAX, add_dirty,
+					   &checkpoint->dirty_bytes, NULL, err);
+	checkpoint->reason = tool_memory_copy(checkpoint->since.reason,
+					      strlen(checkpoint->since.reason));
+	checkpoint->dirty_bytes = report->virtual_bytes;
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code tool_chain_report_take(struct tool_chain_report *report,
+					 const char *filename,
+					 struct qcow2bm_chain *chain,
+					 const struct qcow2bm_order *order,
+					 struct qcow2bm_error *err)
+{
+	struct qcow2bm_layer top;
+	qcow2bm_chain_layer(chain, 0, &top);
+	*report = (struct tool_chain_report){
+		.filename = filename,
+		.chain = chain,
+		.order = *order,
+		.virtual_bytes = top.virtual_bytes,
+		.count = qcow2bm_chain_count(chain),
+	};
+	report->checkpoints =
+		tool_memory_zeroed(report->count + 1, sizeof(*report->checkpoints));
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < report->count; i++)
+		code = take_checkpoint(report, i, err);
+	return code;
+}
+
+void tool_chain_report_free(struct tool_chain_report *report)
+{
+	for (size_t i = 0; i < report->count; i++)
+		free(report->checkpoints[i].reason);
+	free(report->checkpoints);
+}
+
+const char *tool_chain_verdict_word(enum qcow2bm_verdict verdict)
+{
+	static const char *const words[] = {"incremental", "repair", "full"};
+	return words[verdict];
+}
+
+const char *tool_chain_scheme_word(enum qcow2bm_scheme scheme)
+{
+	static const char *const words[] = {"none", "any", "nested", "delta", "unknown"};
+	return words[scheme];
+}
