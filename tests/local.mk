@@ -234,7 +234,6 @@ test_data += tests/cli/repair-choices.expected
 test_data += tests/cli/usage.expected
 test_data += tests/hostile/README
 test_data += tests/hostile/commands
-test_data += tests/hostile/commands-on-recipes.expected
 test_data += tests/hostile/judge-edit
 test_data += tests/hostile/make-image-words-bytes.expected
 test_data += tests/hostile/make-image-words-messages.expected
