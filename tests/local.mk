@@ -348,3 +348,10 @@ check-crash: all
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/qemu-img-states || test $$? -eq 77
 
 .PHONY: check-crash
+
+# What is measured, into EVIDENCE: a part of it, or with EVIDENCE_FULL=1 all.
+EXTRA_DIST += tests/evidence tests/sizes
+evidence: all
+	$(MAKE) test-programs
+	./run tests/evidence
+.PHONY: evidence

@@ -208,6 +208,31 @@ static void visit(struct trial *trial, uint64_t all)
 	memory_file_free(&file);
 }
 
+static void print_counts(const char *layout, const char *damage,
+			 const struct trial *counts)
+{
+	printf("%-32s %-34s %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64
+	       " %7" PRIu64 " %5" PRIu64 "\n",
+	       layout, damage, counts->states, counts->mended, counts->faults,
+	       counts->done, counts->failed, counts->unknown, counts->wrong);
+}
+
+/* The counts of all trials, and how many there were. */
+static struct trial sum;
+static unsigned trials;
+
+static void add_counts(const struct trial *trial)
+{
+	sum.states += trial->states;
+	sum.mended += trial->mended;
+	sum.faults += trial->faults;
+	sum.done += trial->done;
+	sum.failed += trial->failed;
+	sum.unknown += trial->unknown;
+	sum.wrong += trial->wrong;
+	trials++;
+}
+
 static uint64_t try_case(const struct damaged_layout *layout,
 			 const struct damaged_case *damaged, uint64_t all,
 			 bool with_faults)
@@ -219,10 +244,8 @@ static uint64_t try_case(const struct damaged_layout *layout,
 	visit(&trial, all);
 	if (with_faults)
 		run_faults(&trial);
-	printf("%-32s %-34s %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64
-	       " %7" PRIu64 " %5" PRIu64 "\n",
-	       layout->name, damaged->name, trial.states, trial.mended, trial.faults,
-	       trial.done, trial.failed, trial.unknown, trial.wrong);
+	print_counts(layout->name, damaged->name, &trial);
+	add_counts(&trial);
 	fflush(stdout);
 	strict_free(&trial.sound);
 	damaged_image_free(&trial.image);
@@ -247,6 +270,9 @@ static void every_state_of_every_repair(void **state)
 				wrong += try_case(layout, &damaged_cases[i], all,
 						  asked != NULL || i % 3 == 0);
 		}
+	char images[64];
+	snprintf(images, sizeof(images), "%u damaged images", trials);
+	print_counts("all", images, &sum);
 	assert_int_equal(wrong, 0);
 }
 
