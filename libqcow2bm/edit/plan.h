@@ -23,6 +23,36 @@ struct q2_in_place {
 	bool is_switch; /* writing that is the switch; the header stays as it is */
 };
 
+/*
+ * The sets of clusters that an edit is decided with. Of the image as it is committed:
+ *
+ *   metadata      header, refcount table and blocks, L1 and L2 tables, snapshots   refs.metadata
+ *   l2_tables     the part of it that the search in L1/L2 reads                    refs.l2_tables
+ *   bitmaps       directory, tables and data of all bitmaps                        proof.bitmaps
+ *   guest         what L2 entries name                                             proof.guest
+ *
+ * What is asked, and what the answer is:
+ *
+ *   wanted        clusters whose owner the edit must know                          proof.wanted
+ *   named         of these, the ones that somebody else names                      proof.named
+ *
+ * What becomes of them:
+ *
+ *    bitmaps before the edit                 free by refcount (0)
+ *   +------------+-------------------+      +---------------+----------------+
+ *   | they stay  | given_up          |      | free_clusters | wrongly_free   |
+ *   |            |  +------------+   |      |               | somebody names |
+ *   |            |  | provable   |   |      |  +---------+  | them: refused, |
+ *   |            |  | refcount 1,|   |      |  | taken   |  | or left alone  |
+ *   |            |  | nobody's   |   |      |  | the new |  +----------------+
+ *   |            |  | else       |   |      |  | state   |  |
+ *   |            |  +------------+   |      |  +---------+  |
+ *   +------------+-------------------+      +---------------+
+ *                  released | leaked           carved: read by a recovery, never handed out
+ *
+ * given_up without provable is leaked, and said. Step 2 writes to `taken` alone, step 4 lowers
+ * refcounts of `provable` alone: so the old state is whole until the switch, the new one after it.
+ */
 struct q2_plan {
 	struct qcow2bm_edit *edit;
 	unsigned flags;
@@ -47,7 +77,7 @@ struct q2_plan {
 	struct q2_clusters old_table;
 	uint64_t old_table_unproven;
 	bool has_unread;       /* a bitmap that stays cannot be read */
-	char leak_reason[256]; /* why owned is less than old */
+	char leak_reason[256]; /* why provable is less than given_up */
 	/* The first byte past the end of the file that a bitmap which stays has lost there;
 	 * UINT64_MAX: none. */
 	uint64_t cut_off;
