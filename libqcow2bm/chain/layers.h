@@ -32,7 +32,8 @@ struct qcow2bm_chain {
 	size_t checkpoint_count;
 	struct qcow2bm_order order;
 	char gap[256];
-	char reason[512]; /* of the last verdict */
+	char reason[512];       /* of the last verdict */
+	unsigned coarsest_bits; /* granularity of all checkpoints; 0: nobody asked yet */
 };
 
 /* The qcow2 layers are 0 .. layer_count-1, and a raw one at the bottom. */

@@ -28,10 +28,12 @@ static enum qcow2bm_code count_piece(void *opaque, uint64_t first, uint64_t bits
 	return QCOW2BM_OK;
 }
 
-/* The coarsest granularity of all checkpoints. */
-static unsigned find_granularity(const struct qcow2bm_chain *chain)
+/* The coarsest granularity of all checkpoints, found once: each of 65535 asks for it. */
+static unsigned find_granularity(struct qcow2bm_chain *chain)
 {
-	unsigned bits = 0;
+	unsigned bits = chain->coarsest_bits;
+	if (bits != 0)
+		return bits;
 	for (size_t i = 0; i < chain->checkpoint_count; i++)
 		for (size_t layer = 0; layer < chain->layer_count; layer++) {
 			const struct q2_bitmap *bitmap =
@@ -39,6 +41,7 @@ static unsigned find_granularity(const struct qcow2bm_chain *chain)
 			if (bitmap != NULL && bitmap->entry.granularity_bits > bits)
 				bits = bitmap->entry.granularity_bits;
 		}
+	chain->coarsest_bits = bits;
 	return bits;
 }
 
