@@ -250,6 +250,7 @@ test_data += tests/support/first_header/qcow2bm/check.h
 test_data += tests/support/first_header/qcow2bm/edit.h
 test_data += tests/support/first_header/qcow2bm/error.h
 test_data += tests/support/first_header/qcow2bm/image.h
+test_data += tests/support/first_header/qcow2bm/together.h
 test_data += tests/support/first_header/qcow2bm/undo.h
 test_data += tests/support/first_header/qcow2bm/watch.h
 
