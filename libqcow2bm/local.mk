@@ -48,8 +48,12 @@ q2_headers = \
 	libqcow2bm/image/unknown.h \
 	libqcow2bm/clusters/clusters.h \
 	libqcow2bm/clusters/evidence.h \
+	libqcow2bm/clusters/faults.h \
+	libqcow2bm/clusters/l1.h \
+	libqcow2bm/clusters/l2.h \
 	libqcow2bm/clusters/refcounts.h \
 	libqcow2bm/clusters/refs.h \
+	libqcow2bm/clusters/search.h \
 	libqcow2bm/clusters/soundness.h \
 	libqcow2bm/clusters/structures.h \
 	libqcow2bm/source/source.h \
@@ -124,6 +128,8 @@ q2_sources = \
 	libqcow2bm/image/unknown.c \
 	libqcow2bm/clusters/clusters.c \
 	libqcow2bm/clusters/evidence.c \
+	libqcow2bm/clusters/l1.c \
+	libqcow2bm/clusters/l2.c \
 	libqcow2bm/clusters/refcounts.c \
 	libqcow2bm/clusters/refs.c \
 	libqcow2bm/clusters/search.c \

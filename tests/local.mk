@@ -48,6 +48,7 @@ unit_tests += tests/unit/test_holder
 unit_tests += tests/unit/test_image_opts
 unit_tests += tests/unit/test_in_place
 unit_tests += tests/unit/test_interrupted
+unit_tests += tests/unit/test_l1
 unit_tests += tests/unit/test_limits
 unit_tests += tests/unit/test_lock
 unit_tests += tests/unit/test_mapping
@@ -283,6 +284,8 @@ tests_unit_test_recover_carved_SOURCES = tests/unit/test_recover_carved.c \
 tests_unit_test_file_SOURCES = tests/unit/test_file.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
 tests_unit_test_file_open_SOURCES = tests/unit/test_file_open.c \
+	tests/unit/file_fixture.c tests/unit/file_fixture.h
+tests_unit_test_l1_SOURCES = tests/unit/test_l1.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
 tests_unit_test_readers_SOURCES = tests/unit/test_readers.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h

@@ -35,12 +35,6 @@ static enum qcow2bm_code collect(const struct q2_walk *walk, size_t idx,
 	return code == QCOW2BM_OK ? q2_clusters_sort(&used->clusters, NULL, err) : code;
 }
 
-static bool has_block(const struct q2_walk *walk, uint64_t cluster)
-{
-	uint64_t block = cluster >> walk->block_shift;
-	return block < walk->block_count && walk->blocks[block] != 0;
-}
-
 /* What nothing but dropped bitmaps refers to is free once they are gone. */
 static enum qcow2bm_code free_used(struct q2_walk *walk, struct q2_clusters *used,
 				   struct qcow2bm_error *err)
@@ -56,7 +50,8 @@ static enum qcow2bm_code free_used(struct q2_walk *walk, struct q2_clusters *use
 	q2_clusters_free(&own);
 	for (size_t i = 0; code == QCOW2BM_OK && i < used->count; i++)
 		for (uint64_t c = 0; c < used->runs[i].count; c++)
-			if (has_block(walk, used->runs[i].first + c))
+			if (q2_refcounts_covers(&walk->refcounts,
+						used->runs[i].first + c))
 				q2_stored_keep(walk, &walk->report->dropped,
 					       used->runs[i].first + c);
 	return code;

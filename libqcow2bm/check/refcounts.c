@@ -6,7 +6,7 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
-#include "../format/mapping.h"
+#include "../clusters/l2.h"
 #include "../format/refcount.h"
 #include "references.h"
 
@@ -17,44 +17,17 @@
 
 enum qcow2bm_code q2_stored_load(struct q2_walk *walk, struct qcow2bm_error *err)
 {
-	const struct q2_header *header = &walk->image->header;
-	struct q2_tally *bad = q2_references_guest(walk, Q2_PROBLEM_GUEST_REFCOUNT_TABLE);
-	uint64_t bytes = (uint64_t)header->refcount_table_clusters << walk->cluster_bits;
-	uint64_t cluster_bytes = (uint64_t)1 << walk->cluster_bits;
-	walk->block_shift =
-		q2_refcount_block_shift(walk->cluster_bits, header->refcount_order);
-	if (!q2_checked_within(header->refcount_table_off, bytes,
-			       q2_image_end(walk->image))) {
-		q2_tally_add(bad, Q2_HEADER_REFTABLE_OFF);
-		return QCOW2BM_OK;
-	}
-	walk->blocks = malloc(bytes == 0 ? 1 : (size_t)bytes);
-	if (walk->blocks == NULL)
-		return q2_fail_memory(err, "the refcount table");
-	enum qcow2bm_code code = q2_references_read(walk, walk->blocks, (size_t)bytes,
-						    header->refcount_table_off, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	walk->block_count = bytes / Q2_REFCOUNT_TABLE_ENTRY_BYTES;
-	for (uint64_t i = 0; i < walk->block_count; i++) {
-		uint64_t entry = q2_be64_load((const uint8_t *)&walk->blocks[i]);
-		walk->blocks[i] = entry;
-		if (q2_is_aligned(entry, cluster_bytes) &&
-		    q2_checked_within(entry, cluster_bytes, q2_image_end(walk->image)))
-			continue;
-		walk->blocks[i] = 0;
-		q2_tally_add(bad, header->refcount_table_off +
-					  i * Q2_REFCOUNT_TABLE_ENTRY_BYTES);
-	}
-	return QCOW2BM_OK;
+	const struct q2_faults faults = q2_references_faults(walk);
+	return q2_refcounts_open_damaged(&walk->refcounts, walk->image, &faults, err);
 }
 
 bool q2_stored_has_window(const struct q2_walk *walk, uint64_t first)
 {
 	uint64_t end = first + ((uint64_t)1 << walk->window_shift);
-	for (uint64_t i = first >> walk->block_shift;
-	     i < walk->block_count && i << walk->block_shift < end; i++)
-		if (walk->blocks[i] != 0)
+	const struct q2_refcounts *refcounts = &walk->refcounts;
+	for (uint64_t i = first >> refcounts->block_shift;
+	     i < refcounts->table_entries && i << refcounts->block_shift < end; i++)
+		if (q2_refcounts_has_block(refcounts, i))
 			return true;
 	return false;
 }
@@ -184,15 +157,15 @@ static void compare(struct q2_walk *walk, uint64_t first, uint64_t count,
 /* Nothing else may be where a refcount block is, whatever its own refcount says. */
 void q2_stored_check_blocks(struct q2_walk *walk)
 {
-	for (uint64_t i = 0; i < walk->block_count; i++) {
-		uint64_t at = (walk->blocks[i] >> walk->cluster_bits) - walk->first;
-		if (walk->blocks[i] == 0 || at >= walk->window_clusters ||
-		    walk->counts[at] == 1)
+	for (uint64_t i = 0; i < walk->refcounts.table_entries; i++) {
+		uint64_t off = walk->refcounts.table[i];
+		uint64_t at = (off >> walk->cluster_bits) - walk->first;
+		if (off == 0 || at >= walk->window_clusters || walk->counts[at] == 1)
 			continue;
 		if (walk->counts[at] < Q2_REFERENCES_ONE_BITMAP)
 			q2_tally_add(q2_references_guest(walk,
 							 Q2_PROBLEM_GUEST_REFCOUNT_TABLE),
-				     walk->blocks[i]);
+				     off);
 		else
 			walk->report->totals.corruptions++;
 	}
@@ -200,31 +173,23 @@ void q2_stored_check_blocks(struct q2_walk *walk)
 
 enum qcow2bm_code q2_stored_compare(struct q2_walk *walk, struct qcow2bm_error *err)
 {
-	uint64_t end = walk->first + walk->window_clusters;
-	uint64_t most = Q2_REFERENCES_READ_BYTES >> walk->cluster_bits;
-	uint64_t first = walk->first;
+	const struct q2_refcounts *refcounts = &walk->refcounts;
+	unsigned shift = refcounts->block_shift;
+	uint64_t end = walk->first + walk->window_clusters, first = walk->first;
 	while (first < end) {
-		uint64_t i = first >> walk->block_shift, n = 1;
-		uint64_t off = i < walk->block_count ? walk->blocks[i] : 0;
-		if (off == 0) {
-			n = 0;
-		} else {
-			while (n < most && i + n < walk->block_count &&
-			       (i + n) << walk->block_shift < end &&
-			       walk->blocks[i + n] == off + (n << walk->cluster_bits))
-				n++;
-			enum qcow2bm_code code = q2_references_ask(walk, err);
-			if (code == QCOW2BM_OK)
-				code = q2_references_read(
-					walk, walk->buf,
-					(size_t)(n << walk->cluster_bits), off, err);
-			if (code != QCOW2BM_OK)
-				return code;
-		}
-		uint64_t part_end = (i + (n == 0 ? 1 : n)) << walk->block_shift;
-		part_end = q2_min_u64(part_end, end);
+		uint64_t i = first >> shift, most = Q2_REFERENCES_READ_BYTES;
+		most = q2_min_u64(most >> walk->cluster_bits,
+				  q2_shift_up(end, shift) - i);
+		uint64_t n = q2_refcounts_adjacent(refcounts, i, most);
+		enum qcow2bm_code code =
+			n == 0 ? QCOW2BM_OK : q2_references_ask(walk, err);
+		if (code == QCOW2BM_OK && n != 0)
+			code = q2_refcounts_load_blocks(refcounts, i, n, walk->buf, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		uint64_t part_end = q2_min_u64((i + q2_max_u64(n, 1)) << shift, end);
 		compare(walk, first, part_end - first, n == 0 ? NULL : walk->buf,
-			first - (i << walk->block_shift));
+			first - (i << shift));
 		walk->done_bytes += n << walk->cluster_bits;
 		first = part_end;
 	}
@@ -236,16 +201,14 @@ static enum qcow2bm_code find_in_block(struct q2_walk *walk, uint64_t block,
 				       struct qcow2bm_error *err)
 {
 	unsigned order = walk->image->header.refcount_order;
-	uint64_t base = block << walk->block_shift;
-	uint64_t end =
-		q2_min_u64((uint64_t)1 << walk->block_shift,
-			   (Q2_MAPPING_L1_OFFSET_MASK >> walk->cluster_bits) - base);
+	uint64_t base = block << walk->refcounts.block_shift;
+	uint64_t end = q2_min_u64((uint64_t)1 << walk->refcounts.block_shift,
+				  q2_mapping_cluster_limit(walk->cluster_bits) - base);
 	uint64_t at = walk->clusters > base ? walk->clusters - base : 0;
 	enum qcow2bm_code code = q2_references_ask(walk, err);
 	if (code == QCOW2BM_OK)
-		code = q2_references_read(walk, walk->buf,
-					  (size_t)1 << walk->cluster_bits,
-					  walk->blocks[block], err);
+		code = q2_refcounts_load_blocks(&walk->refcounts, block, 1, walk->buf,
+						err);
 	while (code == QCOW2BM_OK && at < end) {
 		at = q2_refcount_find_nonzero(walk->buf, order, at, end);
 		uint64_t none = q2_refcount_find_zero(walk->buf, order, at, end);
@@ -258,18 +221,18 @@ static enum qcow2bm_code find_in_block(struct q2_walk *walk, uint64_t block,
 
 enum qcow2bm_code q2_stored_find_behind(struct q2_walk *walk, struct qcow2bm_error *err)
 {
-	uint64_t limit = Q2_MAPPING_L1_OFFSET_MASK >> walk->cluster_bits;
+	uint64_t limit = q2_mapping_cluster_limit(walk->cluster_bits);
 	struct q2_clusters *behind = &walk->report->counted_past_end;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	/* Of a sound image the blocks are apart, so that they are no more than the file has
 	 * clusters. */
 	if (!walk->report->guest_is_sound)
 		return QCOW2BM_OK;
-	for (uint64_t i = walk->clusters >> walk->block_shift;
-	     code == QCOW2BM_OK && i < walk->block_count &&
-	     i << walk->block_shift < limit && behind->count < MAX_RUNS;
+	for (uint64_t i = walk->clusters >> walk->refcounts.block_shift;
+	     code == QCOW2BM_OK && i < walk->refcounts.table_entries &&
+	     i << walk->refcounts.block_shift < limit && behind->count < MAX_RUNS;
 	     i++)
-		if (walk->blocks[i] != 0)
+		if (q2_refcounts_has_block(&walk->refcounts, i))
 			code = find_in_block(walk, i, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(behind, NULL, err) : code;
 }

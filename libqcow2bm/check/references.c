@@ -28,6 +28,24 @@ enum qcow2bm_code q2_references_ask(struct q2_walk *walk, struct qcow2bm_error *
 	return q2_watch_look(walk->watch, err);
 }
 
+static void tell(void *opaque, enum q2_fault fault, uint64_t off)
+{
+	static const enum q2_problem_id problems[] = {
+		[Q2_FAULT_REFCOUNT_TABLE] = Q2_PROBLEM_GUEST_REFCOUNT_TABLE,
+		[Q2_FAULT_SNAPSHOTS] = Q2_PROBLEM_GUEST_SNAPSHOTS,
+		[Q2_FAULT_ENCRYPTION] = Q2_PROBLEM_GUEST_ENCRYPTION,
+		[Q2_FAULT_L1_PLACE] = Q2_PROBLEM_GUEST_L1_PLACE,
+		[Q2_FAULT_L1_RESERVED] = Q2_PROBLEM_GUEST_L1_ENTRY,
+		[Q2_FAULT_L2_PLACE] = Q2_PROBLEM_GUEST_L1_ENTRY,
+	};
+	q2_tally_add(q2_references_guest(opaque, problems[fault]), off);
+}
+
+struct q2_faults q2_references_faults(struct q2_walk *walk)
+{
+	return (struct q2_faults){tell, walk};
+}
+
 static enum qcow2bm_code walk_window(struct q2_walk *walk, struct qcow2bm_error *err)
 {
 	memset(walk->counts, 0, (size_t)walk->window_clusters * sizeof(*walk->counts));
@@ -56,7 +74,8 @@ static enum qcow2bm_code walk_window(struct q2_walk *walk, struct qcow2bm_error 
 static enum qcow2bm_code find_windows(struct q2_walk *walk, struct qcow2bm_error *err)
 {
 	uint64_t counted =
-		q2_min_u64(walk->clusters, walk->block_count << walk->block_shift);
+		q2_min_u64(walk->clusters,
+			   walk->refcounts.table_entries << walk->refcounts.block_shift);
 	walk->window_count = q2_max_u64(q2_shift_up(counted, walk->window_shift), 1);
 	walk->has_window = calloc((size_t)walk->window_count, 1);
 	if (walk->has_window == NULL)
@@ -66,8 +85,8 @@ static enum qcow2bm_code find_windows(struct q2_walk *walk, struct qcow2bm_error
 			i == 0 || q2_stored_has_window(walk, i << walk->window_shift);
 	}
 	walk->total_bytes = walk->l2_count << walk->cluster_bits;
-	for (uint64_t i = 0; i < walk->block_count; i++)
-		walk->total_bytes += (uint64_t)(walk->blocks[i] != 0)
+	for (uint64_t i = 0; i < walk->refcounts.table_entries; i++)
+		walk->total_bytes += (uint64_t)q2_refcounts_has_block(&walk->refcounts, i)
 				     << walk->cluster_bits;
 	return QCOW2BM_OK;
 }
@@ -118,10 +137,10 @@ static enum qcow2bm_code run(struct q2_walk *walk, struct qcow2bm_error *err)
 static void forget(struct q2_walk *walk)
 {
 	free(walk->counts);
-	free(walk->l1_tables);
+	q2_l1_free(&walk->l1);
 	free(walk->l2_tables);
 	free(walk->bitmaps);
-	free(walk->blocks);
+	q2_refcounts_close(&walk->refcounts);
 	free(walk->has_window);
 	free(walk->buf);
 	q2_clusters_free(&walk->metadata);
@@ -137,7 +156,6 @@ enum qcow2bm_code q2_references_collect(struct qcow2bm_image *image,
 	struct q2_walk walk = {
 		.image = image,
 		.report = &report,
-		.holes = {.storage = image->storage, .length = image->file_bytes},
 		.cluster_bits = image->header.cluster_bits,
 		.clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits),
 		.window_shift = Q2_REFERENCES_WINDOW_SHIFT,
@@ -170,7 +188,6 @@ enum qcow2bm_code q2_references_run(struct qcow2bm_report *report,
 		.image = image,
 		.report = report,
 		.watch = watch,
-		.holes = {.storage = image->storage, .length = image->file_bytes},
 		.layouts = layouts,
 		.is_quick = options->flags & QCOW2BM_CHECK_QUICK,
 		.cluster_bits = image->header.cluster_bits,

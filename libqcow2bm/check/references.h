@@ -8,7 +8,8 @@
 #define Q2_CHECK_REFERENCES_H
 
 #include "../base/watch.h"
-#include "../storage/holes.h"
+#include "../clusters/l1.h"
+#include "../clusters/refcounts.h"
 #include "entries.h"
 #include "problems.h"
 
@@ -34,13 +35,6 @@ struct q2_walk_l2 {
 	bool is_copied;           /* ... and has its flag set: refcount is 1 */
 };
 
-struct q2_walk_l1 {
-	uint64_t off;
-	uint32_t entries;
-	uint32_t times; /* snapshots that share it */
-	bool is_active;
-};
-
 /* What is seen of a bitmap, cluster by cluster. */
 struct q2_walk_bitmap {
 	struct q2_tally metadata, guest, bitmaps, low, high;
@@ -52,7 +46,6 @@ struct q2_walk {
 	struct qcow2bm_image *image;
 	struct qcow2bm_report *report;
 	struct q2_watch *watch; /* NULL: nobody looks on */
-	struct q2_holes holes;
 	const struct q2_layout *layouts;
 	bool is_quick;
 	unsigned cluster_bits;
@@ -68,8 +61,7 @@ struct q2_walk {
 	uint8_t *has_window; /* whether a refcount block counts some of it */
 
 	/* What refers. */
-	struct q2_walk_l1 *l1_tables;
-	size_t l1_count;
+	struct q2_l1_list l1;
 	struct q2_walk_l2 *l2_tables; /* sorted by place */
 	size_t l2_count, l2_room;
 	bool has_ranges;             /* of all L2 tables: the first pass is done */
@@ -79,9 +71,7 @@ struct q2_walk {
 	struct q2_walk_bitmap directory;
 
 	/* Refcounts as they are stored. */
-	uint64_t *blocks; /* offsets of refcount blocks; 0: none */
-	uint64_t block_count;
-	unsigned block_shift;
+	struct q2_refcounts refcounts;
 
 	struct q2_tally guest[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST];
 	struct q2_tally leaked;
@@ -144,6 +134,9 @@ enum qcow2bm_code q2_references_collect(struct qcow2bm_image *image,
 /* Reads a range of which the end of the file may cut something off: that reads as zeros. */
 enum qcow2bm_code q2_references_read(struct q2_walk *walk, void *buf, size_t bytes,
 				     uint64_t off, struct qcow2bm_error *err);
+
+/* A struct q2_faults for readers of structures: what they tell becomes findings. */
+struct q2_faults q2_references_faults(struct q2_walk *walk);
 
 /* To be called in every turn of a loop that reads. Errors: EINTERRUPTED. */
 enum qcow2bm_code q2_references_ask(struct q2_walk *walk, struct qcow2bm_error *err);

@@ -4,6 +4,7 @@
 
 #include "../base/error.h"
 #include "../base/options.h"
+#include "../clusters/refcounts.h"
 #include "../clusters/refs.h"
 #include "../edit/edit.h"
 #include "../image/directory.h"

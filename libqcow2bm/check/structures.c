@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Owners of clusters besides the L2 tables: the image's structures, and the bitmaps. */
 #include "../base/checked.h"
-#include "../format/extension.h"
+#include "../clusters/structures.h"
 #include "../format/table.h"
-#include "../image/extensions.h"
 #include "../image/tables.h"
 #include "references.h"
 
 /* Counts a structure, and remembers in the first pass that its clusters are metadata. */
-static enum qcow2bm_code count_structure(struct q2_walk *walk, uint64_t off,
-					 uint64_t bytes, unsigned times,
+static enum qcow2bm_code count_structure(void *opaque,
+					 const struct q2_structure *structure,
 					 struct qcow2bm_error *err)
 {
-	uint64_t first = off >> walk->cluster_bits;
-	if (bytes == 0 || first >= walk->clusters)
+	struct q2_walk *walk = opaque;
+	uint64_t off = structure->off, first = off >> walk->cluster_bits;
+	if (structure->bytes == 0 || first >= walk->clusters)
 		return QCOW2BM_OK;
-	uint64_t end =
-		q2_min_u64(q2_shift_up(off + bytes, walk->cluster_bits), walk->clusters);
+	uint64_t end = q2_min_u64(q2_shift_up(off + structure->bytes, walk->cluster_bits),
+				  walk->clusters);
 	uint64_t from = q2_max_u64(first, walk->first);
 	for (uint64_t cluster = from;
 	     cluster < end && cluster < walk->first + walk->window_clusters; cluster++)
-		q2_references_count(walk, cluster, times);
+		q2_references_count(walk, cluster, structure->times);
 	q2_references_expect(walk, first, first << walk->cluster_bits);
 	q2_references_expect(walk, end - 1, (end - 1) << walk->cluster_bits);
 	if (walk->has_ranges)
@@ -28,52 +28,16 @@ static enum qcow2bm_code count_structure(struct q2_walk *walk, uint64_t off,
 	return q2_clusters_add(&walk->metadata, first, end - first, err);
 }
 
-static enum qcow2bm_code count_encryption(struct q2_walk *walk, struct qcow2bm_error *err)
-{
-	const struct q2_extension *extension =
-		q2_extensions_find(walk->image, Q2_EXTENSION_ENCRYPTION);
-	if (extension == NULL)
-		return QCOW2BM_OK;
-	struct q2_encryption_extension place;
-	struct q2_tally *bad = q2_references_guest(walk, Q2_PROBLEM_GUEST_ENCRYPTION);
-	if (q2_encryption_extension_decode(
-		    &place, q2_extensions_data(walk->image, extension), extension->bytes,
-		    extension->head_off, NULL) != QCOW2BM_OK ||
-	    !q2_checked_within(place.header_off, place.header_bytes,
-			       walk->clusters << walk->cluster_bits)) {
-		if (!walk->has_ranges)
-			q2_tally_add(bad, extension->head_off);
-		return QCOW2BM_OK;
-	}
-	return count_structure(walk, place.header_off, place.header_bytes, 1, err);
-}
-
 enum qcow2bm_code q2_owners_count_structures(struct q2_walk *walk,
 					     struct qcow2bm_error *err)
 {
-	const struct q2_header *header = &walk->image->header;
-	enum qcow2bm_code code = count_structure(walk, 0, 1, 1, err);
+	static const struct q2_structure header = {.bytes = 1, .times = 1};
+	const struct q2_faults said = {0}, faults = q2_references_faults(walk);
 	if (walk->is_quick)
-		return code;
-	if (code == QCOW2BM_OK)
-		code = count_structure(walk, header->refcount_table_off,
-				       (uint64_t)header->refcount_table_clusters
-					       << walk->cluster_bits,
-				       1, err);
-	if (code == QCOW2BM_OK)
-		code = count_structure(walk, header->snapshots_off,
-				       walk->image->snapshot_table_bytes, 1, err);
-	if (code == QCOW2BM_OK)
-		code = count_encryption(walk, err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < walk->l1_count; i++)
-		code = count_structure(walk, walk->l1_tables[i].off,
-				       (uint64_t)walk->l1_tables[i].entries * 8,
-				       walk->l1_tables[i].times, err);
-	for (uint64_t i = 0; code == QCOW2BM_OK && i < walk->block_count; i++)
-		if (walk->blocks[i] != 0)
-			code = count_structure(walk, walk->blocks[i],
-					       (uint64_t)1 << walk->cluster_bits, 1, err);
-	return code;
+		return count_structure(walk, &header, err);
+	return q2_structures_each(walk->image, &walk->refcounts, &walk->l1,
+				  walk->has_ranges ? &said : &faults, count_structure,
+				  walk, err);
 }
 
 /* Calls fn for each cluster of the window that the bitmap refers to. */

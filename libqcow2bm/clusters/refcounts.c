@@ -33,14 +33,19 @@ static enum qcow2bm_code decode_table(struct q2_refcounts *refcounts,
 }
 
 /* Entries that name no place for a block are taken out. */
-static void decode_damaged_table(struct q2_refcounts *refcounts)
+static void decode_damaged_table(struct q2_refcounts *refcounts,
+				 const struct q2_faults *faults)
 {
+	uint64_t table_off = refcounts->image->header.refcount_table_off;
 	for (uint64_t i = 0; i < refcounts->table_entries; i++) {
 		uint64_t entry = q2_be64_load((const uint8_t *)&refcounts->table[i]);
 		bool has_place = q2_is_aligned(entry, cluster_bytes(refcounts)) &&
 				 q2_checked_within(entry, cluster_bytes(refcounts),
 						   q2_image_end(refcounts->image));
 		refcounts->table[i] = has_place ? entry : 0;
+		if (!has_place)
+			q2_faults_tell(faults, Q2_FAULT_REFCOUNT_TABLE,
+				       table_off + i * Q2_REFCOUNT_TABLE_ENTRY_BYTES);
 	}
 }
 
@@ -91,15 +96,18 @@ enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
 
 enum qcow2bm_code q2_refcounts_open_damaged(struct q2_refcounts *refcounts,
 					    struct qcow2bm_image *image,
+					    const struct q2_faults *faults,
 					    struct qcow2bm_error *err)
 {
 	const struct q2_header *header = &image->header;
 	bool is_inside = q2_checked_within(header->refcount_table_off,
 					   table_bytes(header), q2_image_end(image));
+	if (!is_inside)
+		q2_faults_tell(faults, Q2_FAULT_REFCOUNT_TABLE, Q2_HEADER_REFTABLE_OFF);
 	enum qcow2bm_code code =
 		open_table(refcounts, image, is_inside ? table_bytes(header) : 0, err);
 	if (code == QCOW2BM_OK)
-		decode_damaged_table(refcounts);
+		decode_damaged_table(refcounts, faults);
 	else
 		q2_refcounts_close(refcounts);
 	return code;
@@ -135,6 +143,27 @@ enum qcow2bm_code q2_refcounts_load_block(struct q2_refcounts *refcounts,
 	if (code == QCOW2BM_OK)
 		refcounts->block_idx = block_idx;
 	return code;
+}
+
+uint64_t q2_refcounts_adjacent(const struct q2_refcounts *refcounts, uint64_t block_idx,
+			       uint64_t most)
+{
+	uint64_t count = 0;
+	while (count < most && q2_refcounts_has_block(refcounts, block_idx + count) &&
+	       refcounts->table[block_idx + count] ==
+		       refcounts->table[block_idx] + count * cluster_bytes(refcounts))
+		count++;
+	return count;
+}
+
+enum qcow2bm_code q2_refcounts_load_blocks(const struct q2_refcounts *refcounts,
+					   uint64_t block_idx, uint64_t count,
+					   uint8_t *buf, struct qcow2bm_error *err)
+{
+	return q2_storage_read_padded(refcounts->image->storage, buf,
+				      (size_t)(count * cluster_bytes(refcounts)),
+				      refcounts->table[block_idx],
+				      cluster_bytes(refcounts), err);
 }
 
 enum qcow2bm_code q2_refcounts_read(struct q2_refcounts *refcounts, uint64_t cluster,

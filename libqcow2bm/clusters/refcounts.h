@@ -5,6 +5,7 @@
 
 #include "../image/image.h"
 #include "clusters.h"
+#include "faults.h"
 
 struct q2_refcounts {
 	struct qcow2bm_image *image;
@@ -22,14 +23,26 @@ enum qcow2bm_code q2_refcounts_open(struct q2_refcounts *refcounts,
 				    struct qcow2bm_error *err);
 
 /* The same for any image: where the table names no place where a block can be, or is not there,
- * nothing is counted. Not for an edit. Errors: ESYSTEM, ENOMEM. */
+ * nothing is counted, and the faults are told (NULL: to nobody). Not for an edit. Errors: ESYSTEM,
+ * ENOMEM. */
 enum qcow2bm_code q2_refcounts_open_damaged(struct q2_refcounts *refcounts,
 					    struct qcow2bm_image *image,
+					    const struct q2_faults *faults,
 					    struct qcow2bm_error *err);
 void q2_refcounts_close(struct q2_refcounts *refcounts);
 
 /* Whether a refcount block exists that counts this cluster. */
 bool q2_refcounts_covers(const struct q2_refcounts *refcounts, uint64_t cluster);
+
+/* How many blocks, from this one on and at most so many, lie side by side in the file; 0 where there
+ * is none. */
+uint64_t q2_refcounts_adjacent(const struct q2_refcounts *refcounts, uint64_t block_idx,
+			       uint64_t most);
+
+/* Reads blocks that lie side by side into `buf`. Errors: EIMAGE, ESYSTEM. */
+enum qcow2bm_code q2_refcounts_load_blocks(const struct q2_refcounts *refcounts,
+					   uint64_t block_idx, uint64_t count,
+					   uint8_t *buf, struct qcow2bm_error *err);
 
 /* The refcount of one cluster; 0 where no block counts it. Errors: EIMAGE, ESYSTEM. */
 enum qcow2bm_code q2_refcounts_read(struct q2_refcounts *refcounts, uint64_t cluster,

@@ -2,17 +2,15 @@
 /* The L2 walk: which of some clusters belong to the guest. */
 #define _POSIX_C_SOURCE 200809L
 
+#include "search.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "../base/checked.h"
-#include "../base/endian.h"
 #include "../base/error.h"
-#include "../bits/entries.h"
-#include "../format/mapping.h"
-#include "../storage/holes.h"
-#include "refs.h"
+#include "l2.h"
 
 #define READ_BYTES (256u << 10)
 #define MAX_READERS 8u
@@ -21,7 +19,7 @@
 
 /* A last run of so many clusters is what lies behind the file. */
 #define OPEN_RUN_CLUSTERS ((uint64_t)1 << 32)
-#define PART_BYTES 512 /* the smallest L2 table */
+#define STRETCH_BYTES 512 /* the smallest L2 table */
 
 /*
  * Nearly every L2 entry names a cluster that nobody asks for. A filter says so with one look:
@@ -37,19 +35,14 @@ struct filter {
 
 struct walk {
 	struct qcow2bm_image *image;
-	const struct q2_clusters *l2_tables;
 	const struct q2_clusters *wanted;
 	struct filter filter;
 	unsigned cluster_bits;
-	size_t stride;        /* bytes of an L2 entry */
 	uint64_t begun_bytes; /* done when it began */
 
 	/* What the readers share: how far they are, and the first failure. */
 	pthread_mutex_t lock;
-	size_t run;
-	uint64_t at; /* byte in the file, in this run or before it */
-	struct q2_holes holes;
-	uint64_t done_bytes;
+	struct q2_l2_way way;
 	enum qcow2bm_code code;
 	struct qcow2bm_error err;
 };
@@ -120,18 +113,17 @@ static enum qcow2bm_code note_range(struct reader *reader, struct q2_mapping_ran
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code look_closely(struct reader *reader, const uint8_t *l2,
-				      size_t bytes, struct qcow2bm_error *err)
+static enum qcow2bm_code look_closely(struct reader *reader,
+				      const struct q2_l2_part *part,
+				      struct qcow2bm_error *err)
 {
 	const struct walk *walk = reader->walk;
-	for (size_t at = 0; at < bytes; at += walk->stride) {
-		uint64_t entry = q2_be64_load(l2 + at);
-		if (entry == 0)
-			continue;
-		uint64_t cluster =
-			(entry & Q2_MAPPING_L2_OFFSET_MASK) >> walk->cluster_bits;
-		if (!(entry & Q2_MAPPING_COMPRESSED) &&
-		    !may_be_wanted(&walk->filter, cluster))
+	for (size_t i = 0; i < part->count; i++) {
+		uint64_t entry = q2_l2_entry(part, i);
+		if (entry == 0 ||
+		    (!q2_l2_is_compressed(entry) &&
+		     !may_be_wanted(&walk->filter,
+				    q2_l2_place(entry) >> walk->cluster_bits)))
 			continue;
 		struct q2_mapping_range range =
 			q2_mapping_l2_range(entry, walk->cluster_bits);
@@ -142,47 +134,32 @@ static enum qcow2bm_code look_closely(struct reader *reader, const uint8_t *l2,
 	return QCOW2BM_OK;
 }
 
-/* Most parts of most tables name nothing between the lowest and the highest wanted cluster: the
- * range of the filter, tested many entries at a time. Of extended entries it tests the
- * subclusters' bits too, and looks closely once too often. */
-static enum qcow2bm_code look_through(struct reader *reader, size_t bytes,
+/* Most stretches of most tables name nothing between the lowest and the highest wanted cluster: the
+ * range of the filter, tested many entries at a time. */
+static enum qcow2bm_code look_through(struct reader *reader,
+				      const struct q2_l2_part *part,
 				      struct qcow2bm_error *err)
 {
 	const struct walk *walk = reader->walk;
-	const uint8_t *l2 = reader->buf;
 	uint64_t lowest_off = walk->filter.lowest << walk->cluster_bits;
 	uint64_t span_bytes = walk->filter.span << walk->cluster_bits;
+	size_t most = STRETCH_BYTES >> part->form->entry_shift;
 	if (walk->filter.open_first != UINT64_MAX)
 		span_bytes = UINT64_MAX - lowest_off;
-	for (size_t at = 0; at < bytes; at += PART_BYTES) {
-		size_t part = (size_t)q2_min_u64(PART_BYTES, bytes - at);
-		if (!q2_entries_any(l2 + at, part / 8, Q2_MAPPING_L2_OFFSET_MASK,
-				    lowest_off, span_bytes, Q2_MAPPING_COMPRESSED))
+	for (size_t at = 0; at < part->count; at += most) {
+		struct q2_l2_part stretch = {
+			.form = part->form,
+			.bytes = part->bytes + (at << part->form->entry_shift),
+			.count = (size_t)q2_min_u64(most, part->count - at),
+			.off = q2_l2_entry_off(part, at),
+		};
+		if (!q2_l2_may_name(&stretch, lowest_off, span_bytes))
 			continue;
-		enum qcow2bm_code code = look_closely(reader, l2 + at, part, err);
+		enum qcow2bm_code code = look_closely(reader, &stretch, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
 	return QCOW2BM_OK;
-}
-
-/* The next part to read; false when there is none, or a reader has failed. */
-static bool take_part(struct walk *walk, uint64_t *off, size_t *bytes)
-{
-	while (walk->code == QCOW2BM_OK && walk->run < walk->l2_tables->count) {
-		const struct q2_run *run = &walk->l2_tables->runs[walk->run];
-		uint64_t end = (run->first + run->count) << walk->cluster_bits;
-		uint64_t at = q2_max_u64(walk->at, run->first << walk->cluster_bits);
-		uint64_t stop;
-		*off = q2_holes_skip(&walk->holes, at, end, &stop);
-		*bytes = (size_t)q2_min_u64(stop - *off, READ_BYTES);
-		walk->at = *off + *bytes;
-		walk->done_bytes += walk->at - at;
-		if (*bytes != 0)
-			return true;
-		walk->run++;
-	}
-	return false;
 }
 
 /* One of those who read: takes part after part until nothing is left. Only the caller's own
@@ -192,21 +169,18 @@ static void read_parts(struct reader *reader, struct q2_watch *watch)
 	struct walk *walk = reader->walk;
 	struct qcow2bm_error err = {0};
 	enum qcow2bm_code code = QCOW2BM_OK;
-	uint64_t off;
-	size_t bytes;
+	struct q2_l2_part part;
 	pthread_mutex_lock(&walk->lock);
-	while (take_part(walk, &off, &bytes)) {
-		uint64_t done_bytes = walk->done_bytes;
+	while (walk->code == QCOW2BM_OK && q2_l2_next(&walk->way, &part)) {
+		uint64_t done_bytes = walk->way.done_bytes;
 		pthread_mutex_unlock(&walk->lock);
 		if (watch != NULL)
 			watch->done = walk->begun_bytes + done_bytes;
 		code = q2_watch_look(watch, &err);
 		if (code == QCOW2BM_OK)
-			code = q2_storage_read_padded(
-				walk->image->storage, reader->buf, bytes, off,
-				q2_header_cluster_bytes(&walk->image->header), &err);
+			code = q2_l2_read(walk->image, &part, reader->buf, &err);
 		if (code == QCOW2BM_OK)
-			code = look_through(reader, bytes, &err);
+			code = look_through(reader, &part, &err);
 		pthread_mutex_lock(&walk->lock);
 		/* The first failure stops all of them. */
 		if (code != QCOW2BM_OK && walk->code == QCOW2BM_OK) {
@@ -227,7 +201,7 @@ static void *help(void *opaque)
  * not for several threads. */
 static unsigned count_readers(const struct walk *walk)
 {
-	uint64_t parts = (q2_clusters_total(walk->l2_tables) << walk->cluster_bits) /
+	uint64_t parts = (q2_clusters_total(walk->way.tables) << walk->cluster_bits) /
 			 LEAST_BYTES_PER_READER;
 	if (!walk->image->storage->is_parallel || parts < 1)
 		return 1;
@@ -271,7 +245,7 @@ static enum qcow2bm_code run_readers(struct walk *walk, struct q2_clusters *name
 			pthread_join(readers[i].thread, NULL);
 	free(bufs);
 	if (watch != NULL)
-		watch->done = walk->begun_bytes + walk->done_bytes;
+		watch->done = walk->begun_bytes + walk->way.done_bytes;
 	code = walk->code;
 	if (code != QCOW2BM_OK && err != NULL)
 		*err = walk->err;
@@ -289,20 +263,15 @@ enum qcow2bm_code q2_search_find(struct qcow2bm_image *image,
 				 struct q2_clusters *named, struct q2_watch *watch,
 				 struct qcow2bm_error *err)
 {
-	uint64_t features = image->header.incompatible_features;
-	/* The guest's clusters are in another file. */
-	if (wanted->count == 0 || features & Q2_INCOMPATIBLE_DATA_FILE)
-		return QCOW2BM_OK;
 	struct walk walk = {
 		.image = image,
-		.l2_tables = l2_tables,
 		.wanted = wanted,
 		.cluster_bits = image->header.cluster_bits,
-		.stride = (size_t)1 << q2_mapping_entry_shift(
-				  features & Q2_INCOMPATIBLE_EXTENDED_L2),
-		.holes = {.storage = image->storage, .length = image->file_bytes},
+		.way = q2_l2_way(image, l2_tables, READ_BYTES),
 		.begun_bytes = watch == NULL ? 0 : watch->done,
 	};
+	if (wanted->count == 0 || walk.way.form.has_data_file)
+		return QCOW2BM_OK;
 	enum qcow2bm_code code = make_filter(&walk.filter, wanted, err);
 	if (code == QCOW2BM_OK && pthread_mutex_init(&walk.lock, NULL) != 0)
 		code = q2_fail_memory(err, "the L2 walk");

@@ -265,7 +265,7 @@ static enum qcow2bm_code compare(struct judgement *judgement, struct qcow2bm_err
 {
 	struct q2_refcounts refcounts;
 	enum qcow2bm_code code =
-		q2_refcounts_open_damaged(&refcounts, judgement->image, err);
+		q2_refcounts_open_damaged(&refcounts, judgement->image, NULL, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = q2_structures_visit(judgement->image, &refcounts, meet_structure,

@@ -1,20 +1,172 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Visiting the image's own structures, of a damaged image too. */
+/* The image's own structures: where they are, and which clusters they occupy. */
 #include "structures.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 #include "../base/checked.h"
-#include "../base/endian.h"
 #include "../base/error.h"
-#include "../format/mapping.h"
 #include "../image/extensions.h"
-#include "../image/snapshots.h"
 
-#define L1_READ_BYTES ((size_t)64 << 10)
+struct each {
+	const struct qcow2bm_image *image;
+	const struct q2_faults *faults;
+	q2_structure_fn *fn;
+	void *opaque;
+};
+
+static enum qcow2bm_code show(const struct each *each, const char *what, uint64_t off,
+			      uint64_t bytes, unsigned times, struct qcow2bm_error *err)
+{
+	struct q2_structure structure = {what, off, bytes, times};
+	return each->fn(each->opaque, &structure, err);
+}
+
+static enum qcow2bm_code show_encryption(const struct each *each,
+					 struct qcow2bm_error *err)
+{
+	const struct q2_extension *extension =
+		q2_extensions_find(each->image, Q2_EXTENSION_ENCRYPTION);
+	if (extension == NULL)
+		return QCOW2BM_OK;
+	struct q2_encryption_extension place;
+	enum qcow2bm_code code = q2_encryption_extension_decode(
+		&place, q2_extensions_data(each->image, extension), extension->bytes,
+		extension->head_off, each->faults == NULL ? err : NULL);
+	if (code == QCOW2BM_OK && (each->faults == NULL ||
+				   q2_checked_within(place.header_off, place.header_bytes,
+						     q2_image_end(each->image))))
+		return show(each, "the encryption header", place.header_off,
+			    place.header_bytes, 1, err);
+	if (each->faults == NULL)
+		return code;
+	q2_faults_tell(each->faults, Q2_FAULT_ENCRYPTION, extension->head_off);
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code show_blocks(const struct each *each,
+				     const struct q2_refcounts *refcounts,
+				     struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (uint64_t i = 0; code == QCOW2BM_OK && i < refcounts->table_entries; i++)
+		if (q2_refcounts_has_block(refcounts, i))
+			code = show(each, "a refcount block", refcounts->table[i],
+				    q2_header_cluster_bytes(&each->image->header), 1,
+				    err);
+	return code;
+}
+
+enum qcow2bm_code q2_structures_each(const struct qcow2bm_image *image,
+				     const struct q2_refcounts *refcounts,
+				     const struct q2_l1_list *l1,
+				     const struct q2_faults *faults, q2_structure_fn *fn,
+				     void *opaque, struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &image->header;
+	const struct each each = {image, faults, fn, opaque};
+	enum qcow2bm_code code = show(&each, "the header", 0, 1, 1, err);
+	if (code == QCOW2BM_OK)
+		code = show(&each, "the refcount table", header->refcount_table_off,
+			    (uint64_t)header->refcount_table_clusters
+				    << header->cluster_bits,
+			    1, err);
+	if (code == QCOW2BM_OK && image->snapshot_table != NULL)
+		code = show(&each, "the snapshot table", header->snapshots_off,
+			    image->snapshot_table_bytes, 1, err);
+	if (code == QCOW2BM_OK)
+		code = show_encryption(&each, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < l1->count; i++)
+		code = show(&each, "an L1 table", l1->tables[i].off,
+			    (uint64_t)l1->tables[i].entries * Q2_L1_ENTRY_BYTES,
+			    l1->tables[i].times, err);
+	return code == QCOW2BM_OK ? show_blocks(&each, refcounts, err) : code;
+}
+
+/* ---- For those who free and give out clusters ---- */
+
+void q2_structures_free(struct q2_structures *structures)
+{
+	q2_clusters_free(&structures->metadata);
+	q2_clusters_free(&structures->l2_tables);
+	q2_clusters_free(&structures->twice);
+}
+
+struct loading {
+	struct q2_structures *structures;
+	const struct qcow2bm_image *image;
+};
+
+static enum qcow2bm_code add_structure(void *opaque, const struct q2_structure *structure,
+				       struct qcow2bm_error *err)
+{
+	struct loading *loading = opaque;
+	unsigned bits = loading->image->header.cluster_bits;
+	uint64_t off = structure->off, bytes = structure->bytes;
+	/* The header is there, however short the file. */
+	if (off != 0 && !q2_checked_within(off, bytes, q2_image_end(loading->image)))
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, off,
+			"%s (%llu bytes at %llu) lies past the end of the file" QCOW2BM_SEE_CHECK,
+			structure->what, (unsigned long long)bytes,
+			(unsigned long long)off);
+	return q2_clusters_add(&loading->structures->metadata, off >> bits,
+			       q2_shift_up(off + bytes, bits) - (off >> bits), err);
+}
+
+static enum qcow2bm_code add_l2_table(void *opaque, const struct q2_l1_table *table,
+				      const struct q2_l1_entry *entry,
+				      struct qcow2bm_error *err)
+{
+	struct loading *loading = opaque;
+	(void)table;
+	return q2_clusters_note(&loading->structures->l2_tables,
+				entry->l2_off >> loading->image->header.cluster_bits, 1,
+				err);
+}
+
+static enum qcow2bm_code load(struct loading *loading, struct qcow2bm_image *image,
+			      const struct q2_refcounts *refcounts,
+			      struct q2_watch *watch, struct qcow2bm_error *err)
+{
+	struct q2_l1_list l1 = {0};
+	enum qcow2bm_code code = q2_l1_collect(&l1, image, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_l1_sift(&l1, image, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_structures_each(image, refcounts, &l1, NULL, add_structure,
+					  loading, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < l1.count; i++)
+		code = q2_l1_read(image, &l1.tables[i], watch, NULL, add_l2_table,
+				  loading, err);
+	q2_l1_free(&l1);
+	return code;
+}
+
+enum qcow2bm_code q2_structures_load(struct q2_structures *structures,
+				     struct qcow2bm_image *image,
+				     const struct q2_refcounts *refcounts,
+				     struct q2_watch *watch, struct qcow2bm_error *err)
+{
+	struct loading loading = {structures, image};
+	memset(structures, 0, sizeof(*structures));
+	enum qcow2bm_code code = load(&loading, image, refcounts, watch, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&structures->l2_tables, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_append(&structures->metadata, &structures->l2_tables,
+					  err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_sort(&structures->metadata, &structures->twice, err);
+	if (code != QCOW2BM_OK)
+		q2_structures_free(structures);
+	return code;
+}
+
+/* ---- For those who look at any image ---- */
 
 struct visit {
-	struct qcow2bm_image *image;
+	const struct qcow2bm_image *image;
 	q2_structures_fn *fn;
 	void *opaque;
 };
@@ -33,96 +185,30 @@ static enum qcow2bm_code visit_bytes(const struct visit *visit, uint64_t off,
 			 err);
 }
 
-static enum qcow2bm_code visit_l2_tables(const struct visit *visit, const uint8_t *l1,
-					 size_t bytes, struct qcow2bm_error *err)
-{
-	uint64_t cluster_bytes = q2_header_cluster_bytes(&visit->image->header);
-	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t at = 0; code == QCOW2BM_OK && at < bytes; at += 8) {
-		uint64_t off = q2_be64_load(l1 + at) & Q2_MAPPING_L1_OFFSET_MASK;
-		if (off != 0 && q2_is_aligned(off, cluster_bytes))
-			code = visit_bytes(visit, off, cluster_bytes, err);
-	}
-	return code;
-}
-
-static enum qcow2bm_code visit_disk(const struct visit *visit, struct qcow2bm_error *err)
-{
-	const struct q2_header *header = &visit->image->header;
-	uint64_t off = header->l1_table_off, bytes = (uint64_t)header->l1_entries * 8;
-	enum qcow2bm_code code = visit_bytes(visit, off, bytes, err);
-	if (code != QCOW2BM_OK || bytes == 0 || !q2_is_aligned(off, 8) ||
-	    !q2_checked_within(off, bytes, visit->image->file_bytes))
-		return code;
-	uint8_t *part = malloc(L1_READ_BYTES);
-	if (part == NULL)
-		return q2_fail_memory(err, "an L1 table");
-	uint64_t end = off + bytes;
-	while (code == QCOW2BM_OK && off < end) {
-		size_t part_bytes = (size_t)q2_min_u64(L1_READ_BYTES, end - off);
-		uint64_t data_off = off, data_end;
-		if (bytes > L1_READ_BYTES)
-			q2_storage_find_data(visit->image->storage, off, end, &data_off,
-					     &data_end);
-		if (data_off - off >= part_bytes) {
-			off = data_off - data_off % 8;
-			continue;
-		}
-		code = q2_storage_read(visit->image->storage, part, part_bytes, off, err);
-		if (code == QCOW2BM_OK)
-			code = visit_l2_tables(visit, part, part_bytes, err);
-		off += part_bytes;
-	}
-	free(part);
-	return code;
-}
-
-static enum qcow2bm_code visit_l1(void *opaque, uint64_t off, uint32_t entries,
-				  struct qcow2bm_error *err)
-{
-	return visit_bytes(opaque, off, (uint64_t)entries * 8, err);
-}
-
-static enum qcow2bm_code visit_snapshots(struct visit *visit, struct qcow2bm_error *err)
-{
-	struct qcow2bm_image *image = visit->image;
-	struct qcow2bm_error why = {0};
-	enum qcow2bm_code code = q2_snapshots_each_l1(image, visit_l1, visit, &why);
-	if (code == QCOW2BM_OK && image->snapshot_table != NULL)
-		return visit_bytes(visit, image->header.snapshots_off,
-				   image->snapshot_table_bytes, err);
-	if (code == QCOW2BM_OK || code == QCOW2BM_EIMAGE)
-		return QCOW2BM_OK;
-	return q2_pass(err, &why);
-}
-
-static enum qcow2bm_code visit_encryption(const struct visit *visit,
-					  struct qcow2bm_error *err)
-{
-	const struct q2_extension *extension =
-		q2_extensions_find(visit->image, Q2_EXTENSION_ENCRYPTION);
-	struct q2_encryption_extension place;
-	if (extension == NULL ||
-	    q2_encryption_extension_decode(
-		    &place, q2_extensions_data(visit->image, extension), extension->bytes,
-		    extension->head_off, NULL) != QCOW2BM_OK)
-		return QCOW2BM_OK;
-	return visit_bytes(visit, place.header_off, place.header_bytes, err);
-}
-
-static enum qcow2bm_code visit_refcounts(const struct visit *visit,
-					 const struct q2_refcounts *refcounts,
+static enum qcow2bm_code visit_structure(void *opaque,
+					 const struct q2_structure *structure,
 					 struct qcow2bm_error *err)
 {
-	const struct q2_header *header = &visit->image->header;
-	enum qcow2bm_code code = visit_bytes(
-		visit, header->refcount_table_off,
-		(uint64_t)header->refcount_table_clusters << header->cluster_bits, err);
-	for (uint64_t i = 0; code == QCOW2BM_OK && i < refcounts->table_entries; i++)
-		if (refcounts->table[i] != 0)
-			code = visit_bytes(visit, refcounts->table[i],
-					   q2_header_cluster_bytes(header), err);
-	return code;
+	return visit_bytes(opaque, structure->off, structure->bytes, err);
+}
+
+static enum qcow2bm_code visit_l2_table(void *opaque, const struct q2_l1_table *table,
+					const struct q2_l1_entry *entry,
+					struct qcow2bm_error *err)
+{
+	const struct visit *visit = opaque;
+	(void)table;
+	return visit_bytes(visit, entry->l2_off,
+			   q2_header_cluster_bytes(&visit->image->header), err);
+}
+
+/* Of a table that is not inside the file nobody knows what it would name. */
+static bool is_readable(const struct qcow2bm_image *image,
+			const struct q2_l1_table *table)
+{
+	return q2_is_aligned(table->off, Q2_L1_ENTRY_BYTES) &&
+	       q2_checked_within(table->off, (uint64_t)table->entries * Q2_L1_ENTRY_BYTES,
+				 image->file_bytes);
 }
 
 enum qcow2bm_code q2_structures_visit(struct qcow2bm_image *image,
@@ -130,13 +216,16 @@ enum qcow2bm_code q2_structures_visit(struct qcow2bm_image *image,
 				      q2_structures_fn *fn, void *opaque,
 				      struct qcow2bm_error *err)
 {
-	struct visit visit = {.image = image, .fn = fn, .opaque = opaque};
-	enum qcow2bm_code code = visit_bytes(&visit, 0, 1, err);
+	static const struct q2_faults leave_out = {0};
+	struct visit visit = {image, fn, opaque};
+	struct q2_l1_list l1 = {0};
+	enum qcow2bm_code code = q2_l1_collect(&l1, image, &leave_out, err);
 	if (code == QCOW2BM_OK)
-		code = visit_refcounts(&visit, refcounts, err);
-	if (code == QCOW2BM_OK)
-		code = visit_disk(&visit, err);
-	if (code == QCOW2BM_OK)
-		code = visit_snapshots(&visit, err);
-	return code == QCOW2BM_OK ? visit_encryption(&visit, err) : code;
+		code = q2_structures_each(image, refcounts, &l1, &leave_out,
+					  visit_structure, &visit, err);
+	if (code == QCOW2BM_OK && is_readable(image, &l1.tables[0]))
+		code = q2_l1_read(image, &l1.tables[0], NULL, &leave_out, visit_l2_table,
+				  &visit, err);
+	q2_l1_free(&l1);
+	return code;
 }

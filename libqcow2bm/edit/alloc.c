@@ -45,8 +45,7 @@ static enum qcow2bm_code find_behind(struct q2_alloc *alloc,
 	while (blocks > 0 && refcounts->table[blocks - 1] == 0)
 		blocks--;
 	uint64_t counted_end = blocks << refcounts->block_shift;
-	uint64_t limit =
-		(Q2_MAPPING_L1_OFFSET_MASK >> refcounts->image->header.cluster_bits);
+	uint64_t limit = q2_mapping_cluster_limit(refcounts->image->header.cluster_bits);
 	if (counted_end > end) {
 		uint64_t stopped;
 		enum qcow2bm_code code =

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "../base/error.h"
+#include "../clusters/search.h"
+#include "../clusters/structures.h"
 #include "../image/tables.h"
 
 typedef enum qcow2bm_code believed_fn(void *opaque, const struct q2_bitmap *bitmap,
@@ -155,13 +157,13 @@ static enum qcow2bm_code walk_other(const struct q2_plan *plan,
 				    struct qcow2bm_error *err)
 {
 	struct q2_refcounts refcounts;
-	struct q2_refs refs = {0};
+	struct q2_structures refs = {0};
 	struct q2_clusters guest = {0};
 	struct search search = {image, &guest, &refs.metadata};
 	enum qcow2bm_code code = q2_refcounts_open(&refcounts, image, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = q2_refs_load(&refs, image, &refcounts, plan->watch, err);
+	code = q2_structures_load(&refs, image, &refcounts, plan->watch, err);
 	if (code == QCOW2BM_OK && plan->watch != NULL)
 		plan->watch->total += q2_clusters_total(&refs.l2_tables)
 				      << image->header.cluster_bits;
@@ -173,7 +175,7 @@ static enum qcow2bm_code walk_other(const struct q2_plan *plan,
 	if (code == QCOW2BM_OK)
 		code = each(plan, image, check_bitmap, &search, err);
 	q2_clusters_free(&guest);
-	q2_refs_free(&refs);
+	q2_structures_free(&refs);
 	q2_refcounts_close(&refcounts);
 	return code;
 }

@@ -8,6 +8,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../base/options.h"
+#include "../clusters/structures.h"
 #include "commit.h"
 #include "doubt.h"
 #include "in_place.h"
@@ -195,8 +196,8 @@ static enum qcow2bm_code plan_clusters(struct q2_plan *plan, struct qcow2bm_erro
 	struct qcow2bm_edit *edit = plan->edit;
 	enum qcow2bm_code code = q2_refcounts_open(&plan->refcounts, edit->image, err);
 	if (code == QCOW2BM_OK)
-		code = q2_refs_load(&plan->refs, edit->image, &plan->refcounts,
-				    plan->watch, err);
+		code = q2_structures_load(&plan->refs, edit->image, &plan->refcounts,
+					  plan->watch, err);
 	if (code == QCOW2BM_OK)
 		code = plan_contents(plan, err);
 	if (code == QCOW2BM_OK)
@@ -288,7 +289,7 @@ void q2_plan_free(struct q2_plan *plan)
 	free(plan->in_place.bytes);
 	q2_grow_refcounts_free(&plan->growth);
 	q2_alloc_close(&plan->alloc);
-	q2_refs_free(&plan->refs);
+	q2_structures_free(&plan->refs);
 	q2_refcounts_close(&plan->refcounts);
 	q2_clusters_free(&plan->given_up);
 	q2_clusters_free(&plan->carved);

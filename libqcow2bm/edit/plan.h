@@ -4,6 +4,7 @@
 #define Q2_EDIT_PLAN_H
 
 #include "../clusters/refs.h"
+#include "../clusters/structures.h"
 #include "alloc.h"
 #include "content.h"
 #include "edit.h"
@@ -58,7 +59,7 @@ struct q2_plan {
 	unsigned flags;
 	struct q2_watch *watch; /* NULL: nobody looks on */
 	struct q2_refcounts refcounts;
-	struct q2_refs refs;
+	struct q2_structures refs;
 	struct q2_alloc alloc;
 	struct q2_growth growth;
 	struct q2_content *contents; /* one per staged bitmap whose content changes */

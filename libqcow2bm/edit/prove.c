@@ -9,6 +9,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "../clusters/search.h"
 #include "../image/tables.h"
 #include "apart.h"
 #include "believed.h"

@@ -4,6 +4,8 @@
 #include "../base/error.h"
 #include "../clusters/refcounts.h"
 #include "../clusters/refs.h"
+#include "../clusters/search.h"
+#include "../clusters/structures.h"
 #include "../format/table.h"
 #include "../image/snapshots.h"
 #include "../image/tables.h"
@@ -15,7 +17,7 @@ struct room {
 	const struct q2_undo_images *images;
 	unsigned cluster_bits;
 	struct q2_refcounts before, now;
-	struct q2_refs refs;
+	struct q2_structures refs;
 	struct q2_clusters wanted; /* what the old bitmaps occupied */
 	struct q2_clusters named;
 };
@@ -146,8 +148,8 @@ static enum qcow2bm_code load(struct room *room, struct qcow2bm_error *err)
 	if (code == QCOW2BM_OK)
 		code = q2_snapshots_load(room->images->now, err);
 	if (code == QCOW2BM_OK)
-		code = q2_refs_load(&room->refs, room->images->now, &room->now, NULL,
-				    err);
+		code = q2_structures_load(&room->refs, room->images->now, &room->now,
+					  NULL, err);
 	return code;
 }
 
@@ -173,7 +175,7 @@ enum qcow2bm_code q2_undo_check_room(const struct q2_undo_images *images,
 		code = check_altered(&room, err);
 	if (code == QCOW2BM_OK)
 		code = check_unnamed(&room, err);
-	q2_refs_free(&room.refs);
+	q2_structures_free(&room.refs);
 	q2_refcounts_close(&room.before);
 	q2_refcounts_close(&room.now);
 	q2_clusters_free(&room.wanted);

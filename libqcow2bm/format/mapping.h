@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* L1 and L2 tables, as far as they name clusters of the image file. */
+/* Entries of L1 and L2 tables, as far as they name clusters of the image file. Tables are read by
+ * clusters/l1.c and l2.c alone. */
 #ifndef Q2_FORMAT_MAPPING_H
 #define Q2_FORMAT_MAPPING_H
 
 #include "../qcow2bm.h"
 
 #define Q2_MAPPING_L1_OFFSET_MASK 0x00fffffffffffe00ull /* bits 9 .. 55 */
+#define Q2_MAPPING_L1_RESERVED 0x7f000000000001ffull
 #define Q2_MAPPING_L2_OFFSET_MASK 0x00fffffffffffe00ull
+#define Q2_MAPPING_L2_RESERVED 0x3f000000000001feull          /* of entries of 8 bytes */
+#define Q2_MAPPING_L2_EXTENDED_RESERVED 0x3f000000000001ffull /* of entries of 16 bytes */
 #define Q2_MAPPING_COMPRESSED (1ull << 62)
 #define Q2_MAPPING_COPIED (1ull << 63)
 #define Q2_MAPPING_ZERO (1ull << 0) /* standard entries without extended L2 */
@@ -15,6 +19,12 @@
  * and for each that reads as zeros, in its upper one. */
 #define Q2_MAPPING_SUBCLUSTERS 32
 #define Q2_MAPPING_SUBCLUSTER_BITS 5
+
+/* The first number of a cluster that no entry can name. */
+static inline uint64_t q2_mapping_cluster_limit(unsigned cluster_bits)
+{
+	return Q2_MAPPING_L1_OFFSET_MASK >> cluster_bits;
+}
 
 /* The host range that an L2 entry names: a whole cluster, or, compressed, the sectors of its
  * data. bytes is 0 when it names none. */

@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "../base/checked.h"
-#include "../base/endian.h"
 #include "../base/error.h"
-#include "../format/mapping.h"
+#include "../clusters/l1.h"
+#include "../clusters/l2.h"
 #include "../storage/holes.h"
 #include "source.h"
 
-#define PART_BYTES (64u << 10) /* 4096 extended entries */
+#define PART_BYTES (64u << 10) /* 4096 entries, of the longer kind */
 
 struct allocated {
 	const uint64_t *l1; /* of the image: places of the L2 tables; 0: none */
@@ -20,26 +20,14 @@ struct allocated {
 	uint8_t *part;      /* of an L2 table */
 };
 
-/* Leaves out the holes of the file, however long the table is. */
-static enum qcow2bm_code read_l1(struct qcow2bm_image *image, struct q2_holes *holes,
-				 uint64_t *l1, uint32_t entries,
+static enum qcow2bm_code note_l2(void *opaque, const struct q2_l1_table *table,
+				 const struct q2_l1_entry *entry,
 				 struct qcow2bm_error *err)
 {
-	uint64_t start = image->header.l1_table_off, off = start, stop;
-	uint64_t end = start + (uint64_t)entries * sizeof(*l1);
-	while ((off = q2_holes_skip(holes, off, end, &stop)) < end) {
-		/* Read and decoded in place. */
-		uint64_t *part = l1 + (off - start) / sizeof(*l1);
-		size_t count = (size_t)((stop - off) / sizeof(*l1));
-		enum qcow2bm_code code = q2_storage_read(image->storage, part,
-							 count * sizeof(*l1), off, err);
-		if (code != QCOW2BM_OK)
-			return code;
-		for (size_t i = 0; i < count; i++)
-			part[i] = q2_be64_load((const uint8_t *)&part[i]) &
-				  Q2_MAPPING_L1_OFFSET_MASK;
-		off = stop;
-	}
+	uint64_t *l1 = opaque;
+	(void)table;
+	(void)err;
+	l1[entry->idx] = entry->l2_off;
 	return QCOW2BM_OK;
 }
 
@@ -96,7 +84,9 @@ static enum qcow2bm_code load_layer(struct qcow2bm_image *image, uint32_t entrie
 	uint64_t *l1 = calloc((size_t)entries + 1, sizeof(*l1));
 	if (l1 == NULL)
 		return q2_fail_memory(err, "an L1 table");
-	enum qcow2bm_code code = read_l1(image, &holes, l1, entries, err);
+	const struct q2_l1_table table = {
+		.off = image->header.l1_table_off, .entries = entries, .is_active = true};
+	enum qcow2bm_code code = q2_l1_read(image, &table, NULL, NULL, note_l2, l1, err);
 	if (code == QCOW2BM_OK) {
 		size_t named = drop_empty(image, &holes, l1, entries);
 		code = check_named_once(image, l1, entries, named, err);
@@ -119,49 +109,30 @@ static enum q2_uniform classify(const struct q2_source *source, uint64_t first,
 	return Q2_UNIFORM_ZEROS;
 }
 
-/* Sets bits from number `at` of words on for `count` entries. */
-static void set_clusters(uint64_t *words, uint64_t at, const uint8_t *entries,
-			 uint64_t count)
-{
-	uint8_t *bits = (uint8_t *)words;
-	for (uint64_t i = 0; i < count; i++)
-		if (q2_be64_load(entries + i * 8) != 0)
-			bits[(at + i) / 8] |= (uint8_t)(1u << ((at + i) % 8));
-}
-
-/* The same for extended entries; `at` is a multiple of 32. */
-static void set_subclusters(uint64_t *words, uint64_t at, const uint8_t *entries,
-			    uint64_t count)
-{
-	uint8_t *bits = (uint8_t *)words + at / 8;
-	for (uint64_t i = 0; i < count; i++, bits += 4) {
-		uint32_t held =
-			q2_mapping_subclusters(q2_be64_load(entries + i * 16),
-					       q2_be64_load(entries + i * 16 + 8));
-		for (unsigned byte = 0; byte < 4; byte++)
-			bits[byte] = (uint8_t)(held >> (8 * byte));
-	}
-}
-
 /* Reads `bits` bits, which one L2 table has from its bit `at` on. */
 static enum qcow2bm_code read_entries(const struct q2_source *source, uint64_t off,
 				      uint64_t at, uint64_t bits, uint64_t *words,
 				      uint64_t word_bit, struct qcow2bm_error *err)
 {
 	const struct allocated *own = source->own;
-	bool extended = own->entry_bits != 0;
-	unsigned shift = q2_mapping_entry_shift(extended);
-	uint64_t count = q2_shift_up(bits, own->entry_bits);
-	enum qcow2bm_code code = q2_storage_read(
-		source->image->storage, own->part, (size_t)(count << shift),
-		off + (at >> own->entry_bits << shift), err);
-	if (code != QCOW2BM_OK)
-		return code;
-	if (extended)
-		set_subclusters(words, word_bit, own->part, count);
-	else
-		set_clusters(words, word_bit, own->part, count);
-	return QCOW2BM_OK;
+	const struct q2_l2_form form = q2_l2_form(&source->image->header);
+	uint64_t first = at >> own->entry_bits;
+	struct q2_l2_part part = {
+		.form = &form,
+		.count = (size_t)q2_shift_up(bits, own->entry_bits),
+		.off = off + (first << form.entry_shift),
+	};
+	/* What the end of the file cuts off reads as zeros for others: here nobody knows what was
+	 * there. */
+	if (!q2_checked_within(part.off, (uint64_t)part.count << form.entry_shift,
+			       source->image->file_bytes))
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, part.off,
+			"an L2 table reaches past the end of the file" QCOW2BM_SEE_CHECK);
+	enum qcow2bm_code code = q2_l2_read(source->image, &part, own->part, err);
+	if (code == QCOW2BM_OK)
+		q2_l2_find_held(&part, words, word_bit);
+	return code;
 }
 
 static enum qcow2bm_code read_bits(const struct q2_source *source, uint64_t first,
@@ -172,8 +143,7 @@ static enum qcow2bm_code read_bits(const struct q2_source *source, uint64_t firs
 	uint64_t bits = end - first;
 	memset(words, 0, (size_t)q2_shift_up(bits, 3));
 	uint64_t table_bits = (uint64_t)1 << own->l2_bits;
-	uint64_t most = (uint64_t)(PART_BYTES >> q2_mapping_entry_shift(true))
-			<< own->entry_bits;
+	uint64_t most = (uint64_t)(PART_BYTES / Q2_L2_ENTRY_MAX_BYTES) << own->entry_bits;
 	uint64_t done = 0;
 	while (done < bits) {
 		uint64_t off = own->l1[(first + done) >> own->l2_bits];
@@ -195,7 +165,7 @@ static uint64_t cost(const struct q2_source *source, uint64_t bits)
 {
 	const struct allocated *own = source->own;
 	return q2_shift_up(bits, own->entry_bits)
-	       << q2_mapping_entry_shift(own->entry_bits != 0);
+	       << q2_l2_form(&source->image->header).entry_shift;
 }
 
 static void close_allocated(struct q2_source *source)
@@ -233,7 +203,7 @@ static enum qcow2bm_code load_l1(const struct q2_source *source, struct allocate
 	return code;
 }
 
-static enum qcow2bm_code make_own(struct q2_source *source, bool extended,
+static enum qcow2bm_code make_own(struct q2_source *source, const struct q2_l2_form *form,
 				  struct qcow2bm_error *err)
 {
 	struct allocated *own = calloc(1, sizeof(*own));
@@ -242,9 +212,8 @@ static enum qcow2bm_code make_own(struct q2_source *source, bool extended,
 		own->part = malloc(PART_BYTES);
 	if (own == NULL || own->part == NULL)
 		return q2_fail_memory(err, "an L2 table");
-	own->entry_bits = extended ? Q2_MAPPING_SUBCLUSTER_BITS : 0;
-	own->l2_bits = source->image->header.cluster_bits -
-		       q2_mapping_entry_shift(extended) + own->entry_bits;
+	own->entry_bits = q2_l2_bits_shift(form);
+	own->l2_bits = q2_l2_table_shift(form) + own->entry_bits;
 	return load_l1(source, own, err);
 }
 
@@ -258,16 +227,15 @@ enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
 		q2_source_open_everything(source, image);
 		return QCOW2BM_OK;
 	}
-	bool extended = header->incompatible_features & Q2_INCOMPATIBLE_EXTENDED_L2;
+	const struct q2_l2_form form = q2_l2_form(header);
 	*source = (struct q2_source){
 		.ops = &allocated_ops,
 		.image = image,
-		.granularity_bits = header->cluster_bits -
-				    (extended ? Q2_MAPPING_SUBCLUSTER_BITS : 0),
+		.granularity_bits = header->cluster_bits - q2_l2_bits_shift(&form),
 	};
 	source->shape = q2_table_shape(header->virtual_bytes, source->granularity_bits,
 				       header->cluster_bits);
-	enum qcow2bm_code code = make_own(source, extended, err);
+	enum qcow2bm_code code = make_own(source, &form, err);
 	if (code != QCOW2BM_OK)
 		q2_source_close(source);
 	return code;

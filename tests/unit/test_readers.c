@@ -13,6 +13,7 @@
 #include "base/endian.h"
 #include "base/error.h"
 #include "clusters/refs.h"
+#include "clusters/search.h"
 #include "file_fixture.h"
 
 #define CLUSTER_BITS 16
