@@ -76,10 +76,20 @@ q2_headers = \
 	libqcow2bm/bitmap/extents.h \
 	libqcow2bm/bitmap/promise.h \
 	libqcow2bm/bitmap/traces.h \
+	libqcow2bm/check/bitmaps.h \
 	libqcow2bm/check/check.h \
+	libqcow2bm/check/drops.h \
 	libqcow2bm/check/entries.h \
+	libqcow2bm/check/findings.h \
+	libqcow2bm/check/lost.h \
+	libqcow2bm/check/mapping.h \
 	libqcow2bm/check/problems.h \
+	libqcow2bm/check/refcounts.h \
 	libqcow2bm/check/references.h \
+	libqcow2bm/check/structures.h \
+	libqcow2bm/check/survey.h \
+	libqcow2bm/check/tables.h \
+	libqcow2bm/check/window.h \
 	libqcow2bm/carve/carve.h \
 	libqcow2bm/chain/layers.h \
 	libqcow2bm/chain/order.h \
@@ -182,14 +192,17 @@ q2_sources = \
 	libqcow2bm/bitmap/recover.c \
 	libqcow2bm/bitmap/rename.c \
 	libqcow2bm/bitmap/traces.c \
+	libqcow2bm/check/bitmaps.c \
 	libqcow2bm/check/check.c \
 	libqcow2bm/check/drops.c \
 	libqcow2bm/check/entries.c \
 	libqcow2bm/check/findings.c \
 	libqcow2bm/check/mapping.c \
 	libqcow2bm/check/tables.c \
+	libqcow2bm/check/window.c \
 	libqcow2bm/check/lost.c \
 	libqcow2bm/check/structures.c \
+	libqcow2bm/check/survey.c \
 	libqcow2bm/check/problems.c \
 	libqcow2bm/check/references.c \
 	libqcow2bm/check/repair.c \

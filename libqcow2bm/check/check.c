@@ -9,7 +9,10 @@
 #include "../base/options.h"
 #include "../image/backing.h"
 #include "../image/unknown.h"
+#include "entries.h"
+#include "problems.h"
 #include "references.h"
+#include "window.h"
 
 /* Earlier versions of this program put the name at the end of the first cluster. What QEMU wrote
  * stands right behind the extensions, and cannot stand better. */
@@ -77,7 +80,7 @@ static enum qcow2bm_code run(struct qcow2bm_report *report,
 	}
 	check_image(report);
 	q2_entries_check(report);
-	enum qcow2bm_code code = q2_layout_check(report, layouts, err);
+	enum qcow2bm_code code = q2_check_tables(report, layouts, err);
 	if (code == QCOW2BM_OK)
 		code = q2_references_run(report, layouts, options, window_shift, watch,
 					 err);
@@ -135,6 +138,5 @@ enum qcow2bm_code qcow2bm_image_check(struct qcow2bm_image *image,
 				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err)
 {
-	return q2_check_run(image, options, Q2_REFERENCES_WINDOW_SHIFT, report, watch,
-			    err);
+	return q2_check_run(image, options, Q2_WINDOW_SHIFT, report, watch, err);
 }

@@ -8,19 +8,4 @@
 /* Adds the findings that the directory alone shows. */
 void q2_entries_check(struct qcow2bm_report *report);
 
-/* ---- layout.c ---- */
-
-/* What is known of the table of a bitmap. */
-struct q2_layout {
-	bool is_read; /* the table has a place of its own: what it names counts */
-	uint64_t lowest,
-		highest; /* offsets of the data that it names; none: lowest is higher */
-	bool has_zeros;  /* an entry says that all bits of a cluster are zero */
-};
-
-/* Adds the findings of tables, their entries and bits past the end of the disk; layouts has one
- * element for each bitmap. Errors: ESYSTEM, ENOMEM. */
-enum qcow2bm_code q2_layout_check(struct qcow2bm_report *report,
-				  struct q2_layout *layouts, struct qcow2bm_error *err);
-
 #endif

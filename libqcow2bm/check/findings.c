@@ -4,31 +4,31 @@
 
 #include "../base/checked.h"
 #include "../clusters/evidence.h"
-#include "references.h"
+#include "findings.h"
 
-static void add_overlaps(struct q2_walk *walk, size_t idx)
+static void add_overlaps(const struct q2_check_bitmaps *bitmaps, size_t idx)
 {
-	const struct q2_walk_bitmap *bitmap = &walk->bitmaps[idx];
+	const struct q2_check_bitmap *bitmap = &bitmaps->bitmaps[idx];
 	if (bitmap->metadata.count != 0)
-		q2_problems_add(walk->report, Q2_PROBLEM_OVERLAP_METADATA, idx,
+		q2_problems_add(bitmaps->survey->report, Q2_PROBLEM_OVERLAP_METADATA, idx,
 				bitmap->metadata.first_off,
 				"%" PRIu64 " of its clusters belong to the image's own "
 				"structures, too",
 				bitmap->metadata.count);
 	if (bitmap->guest.count != 0)
-		q2_problems_add(walk->report, Q2_PROBLEM_OVERLAP_GUEST, idx,
+		q2_problems_add(bitmaps->survey->report, Q2_PROBLEM_OVERLAP_GUEST, idx,
 				bitmap->guest.first_off,
 				"%" PRIu64 " of its clusters hold the guest's data, too",
 				bitmap->guest.count);
 	if (bitmap->bitmaps.count != 0 && bitmap->shared_hits > 1)
 		q2_problems_add(
-			walk->report, Q2_PROBLEM_OVERLAP_ITSELF, idx,
+			bitmaps->survey->report, Q2_PROBLEM_OVERLAP_ITSELF, idx,
 			bitmap->bitmaps.first_off,
 			"it names a cluster of its own more than once (in %" PRIu64
 			" places)",
 			bitmap->bitmaps.count);
 	else if (bitmap->bitmaps.count != 0)
-		q2_problems_add(walk->report, Q2_PROBLEM_OVERLAP_BITMAP, idx,
+		q2_problems_add(bitmaps->survey->report, Q2_PROBLEM_OVERLAP_BITMAP, idx,
 				bitmap->bitmaps.first_off,
 				"%" PRIu64
 				" of its clusters belong to another bitmap or to "
@@ -36,12 +36,12 @@ static void add_overlaps(struct q2_walk *walk, size_t idx)
 				bitmap->bitmaps.count);
 }
 
-static void add_refcounts(struct q2_walk *walk, size_t idx)
+static void add_refcounts(const struct q2_check_bitmaps *bitmaps, size_t idx)
 {
-	const struct q2_walk_bitmap *bitmap = &walk->bitmaps[idx];
-	bool is_surplus = walk->image->directory.bitmaps[idx].is_surplus;
+	const struct q2_check_bitmap *bitmap = &bitmaps->bitmaps[idx];
+	bool is_surplus = bitmaps->survey->image->directory.bitmaps[idx].is_surplus;
 	if (bitmap->low.count != 0)
-		q2_problems_add(walk->report,
+		q2_problems_add(bitmaps->survey->report,
 				is_surplus ? Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS
 					   : Q2_PROBLEM_REFCOUNT_ZERO,
 				idx, bitmap->low.first_off,
@@ -50,41 +50,44 @@ static void add_refcounts(struct q2_walk *walk, size_t idx)
 				"write may go over them",
 				bitmap->low.count);
 	if (bitmap->high.count != 0)
-		q2_problems_add(
-			walk->report,
-			walk->report->has_unknown_owner ? Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED
-							: Q2_PROBLEM_REFCOUNT_HIGH,
-			idx, bitmap->high.first_off,
-			"%" PRIu64 " of its clusters have a refcount over 1: they "
-			"would never be freed",
-			bitmap->high.count);
+		q2_problems_add(bitmaps->survey->report,
+				bitmaps->survey->report->has_unknown_owner
+					? Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED
+					: Q2_PROBLEM_REFCOUNT_HIGH,
+				idx, bitmap->high.first_off,
+				"%" PRIu64
+				" of its clusters have a refcount over 1: they "
+				"would never be freed",
+				bitmap->high.count);
 }
 
-static void add_directory(struct q2_walk *walk)
+static void add_directory(const struct q2_check_bitmaps *bitmaps)
 {
-	const struct q2_walk_bitmap *directory = &walk->directory;
+	const struct q2_check_bitmap *directory = &bitmaps->directory;
 	struct q2_tally overlap =
 		directory->metadata.count != 0 ? directory->metadata : directory->guest;
 	if (overlap.count != 0)
-		q2_problems_add(walk->report, Q2_PROBLEM_DIRECTORY_OVERLAP,
+		q2_problems_add(bitmaps->survey->report, Q2_PROBLEM_DIRECTORY_OVERLAP,
 				QCOW2BM_NOT_FOUND, overlap.first_off,
 				"the bitmap directory lies where %s",
 				directory->metadata.count != 0
 					? "another structure of the image is"
 					: "data of the guest is");
 	else if (directory->bitmaps.count != 0)
-		q2_problems_add(walk->report, Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP,
-				QCOW2BM_NOT_FOUND, directory->bitmaps.first_off,
+		q2_problems_add(bitmaps->survey->report,
+				Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP, QCOW2BM_NOT_FOUND,
+				directory->bitmaps.first_off,
 				"the bitmap directory lies where the table or data of a "
 				"bitmap is");
 	if (directory->low.count != 0)
-		q2_problems_add(walk->report, Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO,
-				QCOW2BM_NOT_FOUND, directory->low.first_off,
+		q2_problems_add(bitmaps->survey->report,
+				Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO, QCOW2BM_NOT_FOUND,
+				directory->low.first_off,
 				"the bitmap directory is counted as free: the next write "
 				"may go over it");
 	if (directory->high.count != 0)
 		q2_problems_add(
-			walk->report, Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH,
+			bitmaps->survey->report, Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH,
 			QCOW2BM_NOT_FOUND, directory->high.first_off,
 			"the bitmap directory has a refcount over 1: it would never "
 			"be freed");
@@ -107,12 +110,12 @@ static const char *const guest_sentences[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST] =
 #undef SENTENCE
 };
 
-static void add_guest(struct q2_walk *walk)
+static void add_guest(const struct q2_survey *survey)
 {
-	struct qcow2bm_report *report = walk->report;
+	struct qcow2bm_report *report = survey->report;
 	for (size_t i = 0; i < Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST; i++) {
 		enum q2_problem_id id = (enum q2_problem_id)(Q2_PROBLEM_FIRST_GUEST + i);
-		const struct q2_tally *tally = &walk->guest[i];
+		const struct q2_tally *tally = &survey->guest[i];
 		if (tally->count == 0)
 			continue;
 		q2_problems_add(report, id, QCOW2BM_NOT_FOUND, tally->first_off,
@@ -127,54 +130,54 @@ static void add_guest(struct q2_walk *walk)
 	}
 }
 
-static void add_leaks(struct q2_walk *walk)
+static void add_leaks(const struct q2_survey *survey, const struct q2_tally *leaked,
+		      bool has_lost_data)
 {
-	struct qcow2bm_report *report = walk->report;
-	uint64_t clusters = walk->leaked.count;
+	struct qcow2bm_report *report = survey->report;
+	uint64_t clusters = leaked->count;
 	enum q2_problem_id id = Q2_PROBLEM_LEAKED;
 	if (clusters == 0)
 		return;
 	if (report->has_unknown_owner)
-		id = walk->has_lost_data ? Q2_PROBLEM_LEAKED_UNOWNED_SUSPECT
-					 : Q2_PROBLEM_LEAKED_UNOWNED;
-	else if (walk->has_lost_data)
+		id = has_lost_data ? Q2_PROBLEM_LEAKED_UNOWNED_SUSPECT
+				   : Q2_PROBLEM_LEAKED_UNOWNED;
+	else if (has_lost_data)
 		id = Q2_PROBLEM_LEAKED_SUSPECT;
 	else if (!report->guest_is_sound)
 		id = Q2_PROBLEM_LEAKED_UNSURE;
 	q2_problems_add(
-		report, id, QCOW2BM_NOT_FOUND, walk->leaked.first_off,
+		report, id, QCOW2BM_NOT_FOUND, leaked->first_off,
 		"clusters are counted as used, but nothing refers to them: "
 		"%" PRIu64 " (%" PRIu64 " bytes)%s%s",
-		clusters, clusters << walk->cluster_bits,
+		clusters, clusters << survey->cluster_bits,
 		report->has_unknown_owner
 			? "; what the header carries and nobody here knows may own them"
 			: "",
-		walk->has_lost_data
-			? "; they may be data that the table of a bitmap has lost"
-			: "");
+		has_lost_data ? "; they may be data that the table of a bitmap has lost"
+			      : "");
 }
 
 /* Clusters of bitmaps that are free by their refcounts. */
-static uint64_t count_free(const struct q2_walk *walk)
+static uint64_t count_free(const struct q2_check_bitmaps *bitmaps)
 {
-	const struct qcow2bm_image *image = walk->image;
+	const struct qcow2bm_image *image = bitmaps->survey->image;
 	uint64_t count = 0;
 	if (q2_evidence_counts_free(image, NULL))
-		count = walk->directory.low.count;
+		count = bitmaps->directory.low.count;
 	for (size_t i = 0; i < image->directory.count; i++)
 		if (q2_evidence_counts_free(image, &image->directory.bitmaps[i]))
-			count += walk->bitmaps[i].low.count;
+			count += bitmaps->bitmaps[i].low.count;
 	return count;
 }
 
 /* A program that knows no bitmaps counts refcounts from the guest's tables alone, and makes the disk
  * larger or smaller: its writes are in no bitmap of the image. */
-static void add_foreign_writer(struct q2_walk *walk)
+static void add_foreign_writer(const struct q2_check_bitmaps *bitmaps)
 {
-	struct qcow2bm_report *report = walk->report;
-	uint64_t free_clusters = count_free(walk);
+	struct qcow2bm_report *report = bitmaps->survey->report;
+	uint64_t free_clusters = count_free(bitmaps);
 	bool has_more = false;
-	for (size_t i = 0; i < walk->image->directory.count; i++)
+	for (size_t i = 0; i < bitmaps->survey->image->directory.count; i++)
 		has_more |= report->verdicts[i] != Q2_VERDICT_DROP;
 	if (!has_more || (free_clusters == 0 && report->unfit_tables == 0))
 		return;
@@ -187,33 +190,35 @@ static void add_foreign_writer(struct q2_walk *walk)
 		free_clusters, report->unfit_tables);
 }
 
-static void finish_totals(struct q2_walk *walk)
+static void finish_totals(const struct q2_survey *survey, uint64_t last_used)
 {
-	struct qcow2bm_totals *totals = &walk->report->totals;
-	const struct q2_header *header = &walk->image->header;
-	totals->clusters = q2_shift_up(header->virtual_bytes, walk->cluster_bits);
-	if (!walk->is_quick)
-		totals->image_end_bytes = (walk->last_used + 1) << walk->cluster_bits;
-	totals->walked = !walk->is_quick;
+	struct qcow2bm_totals *totals = &survey->report->totals;
+	const struct q2_header *header = &survey->image->header;
+	totals->clusters = q2_shift_up(header->virtual_bytes, survey->cluster_bits);
+	if (!survey->is_quick)
+		totals->image_end_bytes = (last_used + 1) << survey->cluster_bits;
+	totals->walked = !survey->is_quick;
 }
 
-void q2_findings_add(struct q2_walk *walk)
+void q2_findings_add(const struct q2_check_bitmaps *bitmaps, uint64_t last_used)
 {
-	for (size_t i = 0; i < walk->image->directory.count; i++) {
-		add_overlaps(walk, i);
-		add_refcounts(walk, i);
+	const struct q2_survey *survey = bitmaps->survey;
+	for (size_t i = 0; i < survey->image->directory.count; i++) {
+		add_overlaps(bitmaps, i);
+		add_refcounts(bitmaps, i);
 	}
-	add_directory(walk);
-	add_foreign_writer(walk);
-	add_guest(walk);
-	finish_totals(walk);
+	add_directory(bitmaps);
+	add_foreign_writer(bitmaps);
+	add_guest(survey);
+	finish_totals(survey, last_used);
 }
 
-void q2_findings_add_leaks(struct q2_walk *walk)
+void q2_findings_add_leaks(const struct q2_survey *survey, const struct q2_tally *leaked,
+			   bool has_lost_data)
 {
-	add_leaks(walk);
+	add_leaks(survey, leaked, has_lost_data);
 	/* Then the extension was there. */
-	if (walk->leaked.count != 0)
-		q2_problems_change(walk->report, Q2_PROBLEM_AUTOCLEAR_ALONE,
+	if (leaked->count != 0)
+		q2_problems_change(survey->report, Q2_PROBLEM_AUTOCLEAR_ALONE,
 				   Q2_PROBLEM_AUTOCLEAR_ALONE_LEAKS);
 }

@@ -5,6 +5,8 @@
  * place elsewhere is but one byte away from it, or a leaked table names it, too. An edit that was cut off leaves leaked
  * clusters, too, but then the directory that leads to them is leaked as well.
  */
+#include "lost.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,17 +16,18 @@
 #include "../clusters/refs.h"
 #include "../format/table.h"
 #include "../image/tables.h"
-#include "references.h"
 
 #define TABLE_MAX_BYTES ((uint64_t)1 << 20) /* of a leaked one that is followed */
 
 struct lost {
-	struct q2_walk *walk;
+	struct q2_survey *survey;
+	const struct q2_check_bitmaps *bitmaps;
 	struct q2_clusters unexplained; /* leaked, and no leaked directory leads there */
 	size_t cluster_bytes;
 	struct q2_clusters claimed; /* what bitmaps name that are to stay */
 	bool has_foreign;           /* a bitmap may name what is another's */
 	bool lacks_data;            /* a bitmap has room for a cluster of data */
+	bool has_lost_data;         /* one of the leaked clusters may be its data */
 };
 
 /* Whether one damaged byte makes the one number of the other. */
@@ -37,11 +40,11 @@ static bool is_near(uint64_t a, uint64_t b)
 }
 
 /* What stands in a table that lies where something else is was never its. */
-static bool may_be_foreign(const struct q2_walk *walk, uint64_t off)
+static bool may_be_foreign(const struct q2_check_bitmaps *bitmaps, uint64_t off)
 {
-	for (size_t i = 0; i < walk->report->broken_count; i++) {
-		const struct q2_broken *broken = &walk->report->broken[i];
-		const struct q2_walk_bitmap *bitmap = &walk->bitmaps[broken->idx];
+	for (size_t i = 0; i < bitmaps->survey->report->broken_count; i++) {
+		const struct q2_broken *broken = &bitmaps->survey->report->broken[i];
+		const struct q2_check_bitmap *bitmap = &bitmaps->bitmaps[broken->idx];
 		if (is_near(broken->place, off) && bitmap->metadata.count == 0 &&
 		    bitmap->guest.count == 0)
 			return true;
@@ -56,38 +59,42 @@ static enum qcow2bm_code find_foreign(void *opaque, uint32_t idx, uint64_t entry
 	(void)idx;
 	if (entry <= Q2_TABLE_ONES)
 		return QCOW2BM_OK;
-	lost->has_foreign |= may_be_foreign(lost->walk, entry);
-	return q2_clusters_add(&lost->claimed, entry >> lost->walk->cluster_bits, 1, err);
+	lost->has_foreign |= may_be_foreign(lost->bitmaps, entry);
+	return q2_clusters_add(&lost->claimed, entry >> lost->survey->cluster_bits, 1,
+			       err);
 }
 
-static bool is_claimed(const struct q2_walk *walk, size_t idx)
+static bool is_claimed(const struct q2_check_bitmaps *bitmaps, size_t idx)
 {
-	const struct q2_bitmap *bitmap = &walk->image->directory.bitmaps[idx];
-	return walk->layouts[idx].is_read &&
-	       walk->report->verdicts[idx] != Q2_VERDICT_DROP &&
+	const struct q2_bitmap *bitmap = &bitmaps->survey->image->directory.bitmaps[idx];
+	return bitmaps->layouts[idx].is_read &&
+	       bitmaps->survey->report->verdicts[idx] != Q2_VERDICT_DROP &&
 	       (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE) == 0;
 }
 
 /* Collects what bitmaps name, and whether a damaged place may have named it before. */
 static enum qcow2bm_code look_for_foreign(struct lost *lost, struct qcow2bm_error *err)
 {
-	const struct q2_walk *walk = lost->walk;
+	const struct q2_check_bitmaps *bitmaps = lost->bitmaps;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t i = 0; code == QCOW2BM_OK && i < walk->image->directory.count; i++) {
-		const struct q2_bitmap *bitmap = &walk->image->directory.bitmaps[i];
-		if (!is_claimed(walk, i))
+	for (size_t i = 0;
+	     code == QCOW2BM_OK && i < bitmaps->survey->image->directory.count; i++) {
+		const struct q2_bitmap *bitmap =
+			&bitmaps->survey->image->directory.bitmaps[i];
+		if (!is_claimed(bitmaps, i))
 			continue;
-		lost->has_foreign |= may_be_foreign(walk, bitmap->entry.table_off);
-		code = q2_tables_visit(walk->image, bitmap, find_foreign, lost, err);
+		lost->has_foreign |= may_be_foreign(bitmaps, bitmap->entry.table_off);
+		code = q2_tables_visit(bitmaps->survey->image, bitmap, find_foreign, lost,
+				       err);
 	}
 	return code == QCOW2BM_OK ? q2_clusters_sort(&lost->claimed, NULL, err) : code;
 }
 
 /* Whether its table says somewhere that all is clean. How much of the last cluster the disk uses is
  * no help: the granularity may be damaged, too. */
-static bool lacks_data(const struct q2_walk *walk, size_t idx)
+static bool lacks_data(const struct q2_check_bitmaps *bitmaps, size_t idx)
 {
-	return is_claimed(walk, idx) && walk->layouts[idx].has_zeros;
+	return is_claimed(bitmaps, idx) && bitmaps->layouts[idx].has_zeros;
 }
 
 static enum qcow2bm_code explain(struct lost *lost, uint64_t off, uint64_t bytes,
@@ -95,7 +102,7 @@ static enum qcow2bm_code explain(struct lost *lost, uint64_t off, uint64_t bytes
 {
 	struct q2_clusters known = {0};
 	enum qcow2bm_code code =
-		q2_refs_add_bytes(&known, lost->walk->image, off, bytes, err);
+		q2_refs_add_bytes(&known, lost->survey->image, off, bytes, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&known, NULL, err);
 	if (code == QCOW2BM_OK)
@@ -109,24 +116,25 @@ static enum qcow2bm_code explain_table(struct lost *lost,
 				       const struct q2_directory_entry *entry,
 				       struct qcow2bm_error *err)
 {
-	const struct q2_walk *walk = lost->walk;
+	const struct q2_check_bitmaps *bitmaps = lost->bitmaps;
 	uint64_t bytes = (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
-	uint64_t first = entry->table_off >> walk->cluster_bits;
+	uint64_t first = entry->table_off >> bitmaps->survey->cluster_bits;
 	if (bytes > TABLE_MAX_BYTES ||
-	    !q2_checked_within(entry->table_off, bytes, walk->image->file_bytes) ||
+	    !q2_checked_within(entry->table_off, bytes,
+			       bitmaps->survey->image->file_bytes) ||
 	    !q2_clusters_overlap(&lost->unexplained, first, 1, NULL))
 		return QCOW2BM_OK;
 	uint8_t *table = malloc((size_t)bytes);
 	if (table == NULL)
 		return q2_fail_memory(err, "a bitmap table");
-	enum qcow2bm_code code = q2_storage_read(walk->image->storage, table,
+	enum qcow2bm_code code = q2_storage_read(bitmaps->survey->image->storage, table,
 						 (size_t)bytes, entry->table_off, err);
 	if (code == QCOW2BM_OK)
 		code = explain(lost, entry->table_off, bytes, err);
 	for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
 	     at += Q2_TABLE_ENTRY_BYTES) {
 		uint64_t data = q2_be64_load(table + at);
-		if (q2_tables_names_data(walk->image, data))
+		if (q2_tables_names_data(bitmaps->survey->image, data))
 			code = explain(lost, data, 1, err);
 	}
 	free(table);
@@ -138,33 +146,35 @@ static enum qcow2bm_code explain_directory(struct lost *lost, uint64_t cluster,
 					   const uint8_t *bytes,
 					   struct qcow2bm_error *err)
 {
-	const struct q2_walk *walk = lost->walk;
+	const struct q2_check_bitmaps *bitmaps = lost->bitmaps;
 	struct q2_directory_entry entry;
 	size_t at = 0, entry_bytes;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	while (code == QCOW2BM_OK && at < lost->cluster_bytes &&
 	       q2_directory_entry_is_likely(&entry, bytes + at, lost->cluster_bytes - at,
-					    walk->cluster_bits, &entry_bytes)) {
+					    bitmaps->survey->cluster_bits,
+					    &entry_bytes)) {
 		code = explain_table(lost, &entry, err);
 		at += entry_bytes;
 	}
 	if (code == QCOW2BM_OK && at != 0)
-		code = explain(lost, cluster << walk->cluster_bits, 1, err);
+		code = explain(lost, cluster << bitmaps->survey->cluster_bits, 1, err);
 	return code;
 }
 
 /* Whether it reads as a table, and names a cluster that a bitmap has. */
 static bool names_claimed(const struct lost *lost, const uint8_t *bytes)
 {
-	const struct qcow2bm_image *image = lost->walk->image;
+	const struct qcow2bm_image *image = lost->survey->image;
 	bool found = false;
 	for (size_t at = 0; at < lost->cluster_bytes; at += Q2_TABLE_ENTRY_BYTES) {
 		uint64_t entry = q2_be64_load(bytes + at);
 		if (entry > Q2_TABLE_ONES && !q2_tables_names_data(image, entry))
 			return false;
-		found |= entry > Q2_TABLE_ONES &&
-			 q2_clusters_overlap(&lost->claimed,
-					     entry >> lost->walk->cluster_bits, 1, NULL);
+		found |=
+			entry > Q2_TABLE_ONES &&
+			q2_clusters_overlap(&lost->claimed,
+					    entry >> lost->survey->cluster_bits, 1, NULL);
 	}
 	return found;
 }
@@ -185,20 +195,22 @@ visit(struct lost *lost, const struct q2_clusters *set,
 			      struct qcow2bm_error *err),
       struct qcow2bm_error *err)
 {
-	struct q2_walk *walk = lost->walk;
+	struct q2_survey *survey = lost->survey;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < set->count; i++)
 		for (uint64_t c = 0;
-		     code == QCOW2BM_OK && c < set->runs[i].count && !walk->has_lost_data;
+		     code == QCOW2BM_OK && c < set->runs[i].count && !lost->has_lost_data;
 		     c++) {
 			uint64_t cluster = set->runs[i].first + c;
-			code = q2_references_ask(walk, err);
+			code = q2_survey_ask(survey, err);
 			if (code == QCOW2BM_OK)
-				code = q2_references_read(
-					walk, walk->buf, lost->cluster_bytes,
-					cluster << walk->cluster_bits, err);
+				code = q2_storage_read_padded(
+					survey->image->storage, survey->buf,
+					lost->cluster_bytes,
+					cluster << survey->cluster_bits,
+					lost->cluster_bytes, err);
 			if (code == QCOW2BM_OK)
-				code = fn(lost, cluster, walk->buf, err);
+				code = fn(lost, cluster, survey->buf, err);
 		}
 	return code;
 }
@@ -208,21 +220,24 @@ static enum qcow2bm_code look(struct lost *lost, uint64_t cluster, const uint8_t
 {
 	(void)cluster;
 	(void)err;
-	lost->walk->has_lost_data =
-		can_be_data(lost, bytes) || names_claimed(lost, bytes);
+	lost->has_lost_data = can_be_data(lost, bytes) || names_claimed(lost, bytes);
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_lost_look(struct q2_walk *walk, struct qcow2bm_error *err)
+enum qcow2bm_code q2_lost_look(const struct q2_check_bitmaps *bitmaps,
+			       bool *has_lost_data, struct qcow2bm_error *err)
 {
-	struct lost lost = {.walk = walk,
-			    .cluster_bytes = (size_t)1 << walk->cluster_bits};
-	struct q2_clusters *leaked = &walk->report->leaked;
+	*has_lost_data = false;
+	struct q2_survey *survey = bitmaps->survey;
+	struct lost lost = {.survey = survey,
+			    .bitmaps = bitmaps,
+			    .cluster_bytes = (size_t)1 << survey->cluster_bits};
+	struct q2_clusters *leaked = &survey->report->leaked;
 	enum qcow2bm_code code = q2_clusters_sort(leaked, NULL, err);
 	if (code != QCOW2BM_OK || leaked->count == 0)
 		return code;
-	for (size_t i = 0; i < walk->image->directory.count; i++)
-		lost.lacks_data |= lacks_data(walk, i);
+	for (size_t i = 0; i < survey->image->directory.count; i++)
+		lost.lacks_data |= lacks_data(bitmaps, i);
 	if (code == QCOW2BM_OK)
 		code = look_for_foreign(&lost, err);
 	lost.lacks_data |= lost.has_foreign;
@@ -235,6 +250,7 @@ enum qcow2bm_code q2_lost_look(struct q2_walk *walk, struct qcow2bm_error *err)
 		code = visit(&lost, leaked, explain_directory, err);
 	if (code == QCOW2BM_OK)
 		code = visit(&lost, &lost.unexplained, look, err);
+	*has_lost_data = lost.has_lost_data;
 	q2_clusters_free(&lost.unexplained);
 	q2_clusters_free(&lost.claimed);
 	return code;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Tables of bitmaps: where they are, what their entries say, and the bits past the disk's end. */
+#include "tables.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -7,7 +9,7 @@
 #include "../base/error.h"
 #include "../format/table.h"
 #include "../image/tables.h"
-#include "entries.h"
+
 #include "problems.h"
 
 struct place {
@@ -216,7 +218,7 @@ static enum qcow2bm_code check_tail(struct qcow2bm_report *report, size_t idx,
 	return code;
 }
 
-enum qcow2bm_code q2_layout_check(struct qcow2bm_report *report,
+enum qcow2bm_code q2_check_tables(struct qcow2bm_report *report,
 				  struct q2_layout *layouts, struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = report->image;

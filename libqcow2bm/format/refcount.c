@@ -32,6 +32,20 @@ uint64_t q2_refcount_decode(const uint8_t *block, unsigned order, uint64_t idx)
 	}
 }
 
+void q2_refcount_decode_many(uint16_t *values, const uint8_t *block, unsigned order,
+			     uint64_t idx, size_t count)
+{
+	if (order == 4) {
+		for (size_t i = 0; i < count; i++)
+			values[i] = q2_be16_load(block + (idx + i) * 2);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		uint64_t value = q2_refcount_decode(block, order, idx + i);
+		values[i] = value < UINT16_MAX ? (uint16_t)value : UINT16_MAX;
+	}
+}
+
 static void encode_bits(uint8_t *block, unsigned order, uint64_t idx, uint64_t value)
 {
 	uint64_t bit = idx << order;

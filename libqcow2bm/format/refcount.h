@@ -22,6 +22,10 @@ static inline uint64_t q2_refcount_max(unsigned order)
 
 /* Refcount number `idx` of a block. Widths under 8 bits start at the lowest bit of a byte. */
 uint64_t q2_refcount_decode(const uint8_t *block, unsigned order, uint64_t idx);
+
+/* `count` of them, from number `idx` on; values over UINT16_MAX as UINT16_MAX. */
+void q2_refcount_decode_many(uint16_t *values, const uint8_t *block, unsigned order,
+			     uint64_t idx, size_t count);
 void q2_refcount_encode(uint8_t *block, unsigned order, uint64_t idx, uint64_t value);
 
 /* The first index in [from, to) whose refcount is zero (nonzero), or `to`. Fast on long runs. */
