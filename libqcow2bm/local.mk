@@ -6,6 +6,7 @@ q2_headers = \
 	libqcow2bm/base/checked.h \
 	libqcow2bm/base/endian.h \
 	libqcow2bm/base/error.h \
+	libqcow2bm/base/sort.h \
 	libqcow2bm/base/options.h \
 	libqcow2bm/base/watch.h \
 	libqcow2bm/storage/holder.h \
@@ -97,6 +98,8 @@ q2_headers = \
 
 q2_sources = \
 	libqcow2bm/base/error.c \
+	libqcow2bm/base/sort.c \
+	libqcow2bm/base/utf8.c \
 	libqcow2bm/base/version.c \
 	libqcow2bm/base/names.c \
 	libqcow2bm/base/options.c \

@@ -74,6 +74,7 @@ unit_tests += tests/unit/test_run
 unit_tests += tests/unit/test_salvage
 unit_tests += tests/unit/test_size
 unit_tests += tests/unit/test_snapshot
+unit_tests += tests/unit/test_sort
 unit_tests += tests/unit/test_soundness
 unit_tests += tests/unit/test_source
 unit_tests += tests/unit/test_switch
@@ -301,7 +302,7 @@ tests_unit_test_image_opts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_image_opts_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS)
 tests_unit_test_name_SOURCES = tests/unit/test_name.c \
 	tools/term/memory.c tools/term/name.c tools/term/utf8.c
-tests_unit_test_name_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_name_LDADD = libqcow2bm/libq2.la $(CMOCKA_LIBS)
 tests_unit_test_size_SOURCES = tests/unit/test_size.c tools/term/size.c
 tests_unit_test_size_LDADD = $(CMOCKA_LIBS)
 

@@ -53,32 +53,13 @@ static void check_numbers(struct qcow2bm_report *report, size_t idx,
 				Q2_DIRECTORY_MAX_GRANULARITY_BITS);
 }
 
-/* The length of the UTF-8 character at `p`; 0 when it is none. */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	size_t length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (length > left)
-		return 0;
-	uint32_t value = p[0] & (0x7fu >> length);
-	for (size_t i = 1; i < length; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		value = value << 6 | (p[i] & 0x3fu);
-	}
-	bool is_surrogate = value >= 0xd800 && value <= 0xdfff;
-	return value < smallest[length] || value > 0x10ffff || is_surrogate ? 0 : length;
-}
-
 static size_t find_bad_utf8(const uint8_t *name, size_t bytes)
 {
 	size_t at = 0;
 	while (at < bytes) {
-		size_t length = utf8_length(name + at, bytes - at);
+		uint32_t character;
+		size_t length = qcow2bm_utf8_decode((const char *)name + at, bytes - at,
+						    &character);
 		if (length == 0)
 			break;
 		at += length;

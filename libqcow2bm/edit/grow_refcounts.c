@@ -244,7 +244,8 @@ static enum qcow2bm_code switch_over(const struct q2_growth *growth,
 			err);
 	}
 	q2_be64_store(bytes, growth->table_first << header->cluster_bits);
-	q2_be32_store(bytes + 8, (uint32_t)growth->table_clusters);
+	q2_be32_store(bytes + (Q2_HEADER_REFTABLE_CLUSTERS_OFF - Q2_HEADER_REFTABLE_OFF),
+		      (uint32_t)growth->table_clusters);
 	return q2_storage_write(refcounts->image->storage, bytes, sizeof(bytes),
 				Q2_HEADER_REFTABLE_OFF, err);
 }

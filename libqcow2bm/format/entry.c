@@ -130,28 +130,34 @@ enum qcow2bm_code q2_directory_entry_check(const struct q2_directory_entry *entr
 	return code == QCOW2BM_OK ? check_table(entry, header, off, err) : code;
 }
 
-static bool has_plain_name(const struct q2_directory_entry *entry)
+bool q2_directory_entry_is_plausible(struct q2_directory_entry *entry, const uint8_t *buf,
+				     size_t bytes, unsigned cluster_bits,
+				     size_t *entry_bytes)
 {
-	return entry->name_bytes != 0 &&
+	return q2_directory_entry_decode(entry, buf, bytes, entry_bytes, 0, NULL) ==
+		       QCOW2BM_OK &&
+	       entry->type == Q2_DIRECTORY_TYPE_DIRTY &&
+	       (entry->flags & ~Q2_DIRECTORY_FLAGS_KNOWN) == 0 &&
+	       entry->granularity_bits >= Q2_DIRECTORY_MIN_GRANULARITY_BITS &&
+	       entry->granularity_bits <= Q2_DIRECTORY_MAX_GRANULARITY_BITS &&
+	       entry->name_bytes != 0 &&
 	       entry->name_bytes <= Q2_DIRECTORY_MAX_NAME_BYTES &&
-	       memchr(entry->name, '\0', entry->name_bytes) == NULL;
+	       entry->extra_bytes <= Q2_DIRECTORY_LIKELY_EXTRA_BYTES &&
+	       entry->table_off != 0 &&
+	       q2_is_aligned(entry->table_off, (uint64_t)1 << cluster_bits) &&
+	       entry->table_entries != 0 && entry->table_entries <= Q2_TABLE_MAX_ENTRIES;
 }
 
 bool q2_directory_entry_is_likely(struct q2_directory_entry *entry, const uint8_t *buf,
 				  size_t bytes, unsigned cluster_bits,
 				  size_t *entry_bytes)
 {
+	/* Nearly all that is looked at has another type. */
 	if (bytes < Q2_DIRECTORY_ENTRY_MIN_BYTES ||
 	    buf[Q2_DIRECTORY_TYPE_OFF] != Q2_DIRECTORY_TYPE_DIRTY ||
-	    q2_directory_entry_decode(entry, buf, bytes, entry_bytes, 0, NULL) !=
-		    QCOW2BM_OK ||
-	    !has_plain_name(entry) || (entry->flags & ~Q2_DIRECTORY_FLAGS_KNOWN) != 0 ||
-	    entry->granularity_bits < Q2_DIRECTORY_MIN_GRANULARITY_BITS ||
-	    entry->granularity_bits > Q2_DIRECTORY_MAX_GRANULARITY_BITS ||
-	    entry->extra_bytes > Q2_DIRECTORY_LIKELY_EXTRA_BYTES ||
-	    entry->table_off == 0 ||
-	    !q2_is_aligned(entry->table_off, (uint64_t)1 << cluster_bits) ||
-	    entry->table_entries == 0 ||
+	    !q2_directory_entry_is_plausible(entry, buf, bytes, cluster_bits,
+					     entry_bytes) ||
+	    memchr(entry->name, '\0', entry->name_bytes) != NULL ||
 	    entry->table_entries > Q2_TABLE_MAX_BITMAP_BYTES >> cluster_bits)
 		return false;
 	size_t used =

@@ -69,8 +69,14 @@ enum qcow2bm_code q2_directory_entry_check(const struct q2_directory_entry *entr
 					   const struct q2_header *header, uint64_t off,
 					   struct qcow2bm_error *err);
 
-/* Decodes what may be an entry of a directory that nothing leads to. Whether QEMU could have
- * written it, for a disk of any size. */
+/* Decodes what may be an entry. Whether its fields look like those of one that QEMU wrote: the lengths
+ * of another may be anything. */
+bool q2_directory_entry_is_plausible(struct q2_directory_entry *entry, const uint8_t *buf,
+				     size_t bytes, unsigned cluster_bits,
+				     size_t *entry_bytes);
+
+/* The same for one of a directory that nothing leads to. Whether QEMU could have written it, for a
+ * disk of any size: name and padding are looked at, too. */
 bool q2_directory_entry_is_likely(struct q2_directory_entry *entry, const uint8_t *buf,
 				  size_t bytes, unsigned cluster_bits,
 				  size_t *entry_bytes);

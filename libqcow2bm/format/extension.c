@@ -10,8 +10,6 @@
 #include "entry.h"
 #include "header.h"
 
-enum { RESERVED_OFF = 4, DIRECTORY_SIZE_OFF = 8, DIRECTORY_OFFSET_OFF = 16 };
-
 enum qcow2bm_code q2_extension_next(struct q2_extension *extension, const uint8_t *buf,
 				    uint64_t area_end, uint64_t *off,
 				    struct qcow2bm_error *err)
@@ -21,7 +19,8 @@ enum qcow2bm_code q2_extension_next(struct q2_extension *extension, const uint8_
 		return QCOW2BM_OK;
 	uint64_t data_off = *off + Q2_EXTENSION_HEAD_BYTES;
 	extension->type = q2_be32_load(buf + *off);
-	extension->bytes = extension->claimed = q2_be32_load(buf + *off + 4);
+	extension->bytes = extension->claimed =
+		q2_be32_load(buf + *off + Q2_EXTENSION_LENGTH_OFF);
 	if (extension->bytes > area_end - data_off)
 		return q2_fail(err, QCOW2BM_EIMAGE, *off,
 			       "header extension 0x%08" PRIx32 " has %" PRIu32
@@ -35,32 +34,33 @@ enum qcow2bm_code q2_extension_next(struct q2_extension *extension, const uint8_
 void q2_extension_encode_head(uint32_t type, uint32_t data_bytes, uint8_t *buf)
 {
 	q2_be32_store(buf, type);
-	q2_be32_store(buf + 4, data_bytes);
+	q2_be32_store(buf + Q2_EXTENSION_LENGTH_OFF, data_bytes);
 }
 
-void q2_bitmaps_extension_load(struct q2_bitmaps_extension *bitmaps, const uint8_t *data)
+void q2_bitmaps_extension_decode(struct q2_bitmaps_extension *bitmaps,
+				 const uint8_t *data, uint32_t data_bytes)
 {
+	*bitmaps = (struct q2_bitmaps_extension){0};
+	if (data_bytes < Q2_EXTENSION_BITMAPS_BYTES)
+		return;
 	*bitmaps = (struct q2_bitmaps_extension){
 		.nb_bitmaps = q2_be32_load(data),
-		.reserved = q2_be32_load(data + RESERVED_OFF),
-		.directory_bytes = q2_be64_load(data + DIRECTORY_SIZE_OFF),
-		.directory_off = q2_be64_load(data + DIRECTORY_OFFSET_OFF),
+		.reserved = q2_be32_load(data + Q2_EXTENSION_RESERVED_OFF),
+		.directory_bytes = q2_be64_load(data + Q2_EXTENSION_DIRECTORY_SIZE_OFF),
+		.directory_off = q2_be64_load(data + Q2_EXTENSION_DIRECTORY_OFF),
 	};
 }
 
-enum qcow2bm_code q2_bitmaps_extension_decode(struct q2_bitmaps_extension *bitmaps,
-					      const uint8_t *data, uint32_t data_bytes,
-					      uint32_t cluster_bits, uint64_t off,
-					      struct qcow2bm_error *err)
+enum qcow2bm_code q2_bitmaps_extension_check(const struct q2_bitmaps_extension *bitmaps,
+					     uint32_t data_bytes, uint32_t cluster_bits,
+					     uint64_t off, struct qcow2bm_error *err)
 {
-	*bitmaps = (struct q2_bitmaps_extension){0};
 	if (data_bytes != Q2_EXTENSION_BITMAPS_BYTES)
 		return q2_fail(err, QCOW2BM_EIMAGE, off,
 			       "bitmaps extension has %" PRIu32 " bytes instead of %d",
 			       data_bytes, Q2_EXTENSION_BITMAPS_BYTES);
-	q2_bitmaps_extension_load(bitmaps, data);
 	if (bitmaps->reserved != 0)
-		return q2_fail(err, QCOW2BM_EIMAGE, off + RESERVED_OFF,
+		return q2_fail(err, QCOW2BM_EIMAGE, off + Q2_EXTENSION_RESERVED_OFF,
 			       "reserved field of the bitmaps extension is 0x%" PRIx32
 			       " instead of 0",
 			       bitmaps->reserved);
@@ -70,21 +70,21 @@ enum qcow2bm_code q2_bitmaps_extension_decode(struct q2_bitmaps_extension *bitma
 			       bitmaps->nb_bitmaps, Q2_DIRECTORY_MAX_BITMAPS);
 	if (bitmaps->directory_bytes == 0 ||
 	    bitmaps->directory_bytes > Q2_DIRECTORY_MAX_BYTES)
-		return q2_fail(err, QCOW2BM_EIMAGE, off + DIRECTORY_SIZE_OFF,
+		return q2_fail(err, QCOW2BM_EIMAGE, off + Q2_EXTENSION_DIRECTORY_SIZE_OFF,
 			       "bitmap_directory_size %" PRIu64 " is outside 1..%llu",
 			       bitmaps->directory_bytes, Q2_DIRECTORY_MAX_BYTES);
 	return q2_header_check_place("bitmap_directory_offset", bitmaps->directory_off,
 				     bitmaps->directory_bytes, cluster_bits,
-				     off + DIRECTORY_OFFSET_OFF, err);
+				     off + Q2_EXTENSION_DIRECTORY_OFF, err);
 }
 
 void q2_bitmaps_extension_encode(const struct q2_bitmaps_extension *bitmaps,
 				 uint8_t *data)
 {
 	q2_be32_store(data, bitmaps->nb_bitmaps);
-	q2_be32_store(data + RESERVED_OFF, bitmaps->reserved);
-	q2_be64_store(data + DIRECTORY_SIZE_OFF, bitmaps->directory_bytes);
-	q2_be64_store(data + DIRECTORY_OFFSET_OFF, bitmaps->directory_off);
+	q2_be32_store(data + Q2_EXTENSION_RESERVED_OFF, bitmaps->reserved);
+	q2_be64_store(data + Q2_EXTENSION_DIRECTORY_SIZE_OFF, bitmaps->directory_bytes);
+	q2_be64_store(data + Q2_EXTENSION_DIRECTORY_OFF, bitmaps->directory_off);
 }
 
 enum qcow2bm_code

@@ -15,6 +15,7 @@
 #define Q2_EXTENSION_PADDING 0x71327064u
 
 #define Q2_EXTENSION_HEAD_BYTES 8 /* type and length */
+#define Q2_EXTENSION_LENGTH_OFF 4 /* where in the head the length stands */
 #define Q2_EXTENSION_BITMAPS_BYTES 24
 #define Q2_EXTENSION_ENCRYPTION_BYTES 16
 
@@ -38,6 +39,13 @@ enum qcow2bm_code q2_extension_next(struct q2_extension *extension, const uint8_
 
 void q2_extension_encode_head(uint32_t type, uint32_t data_bytes, uint8_t *buf);
 
+/* Where fields stand in the data of the bitmaps extension, which begins with nb_bitmaps. */
+enum {
+	Q2_EXTENSION_RESERVED_OFF = 4,
+	Q2_EXTENSION_DIRECTORY_SIZE_OFF = 8,
+	Q2_EXTENSION_DIRECTORY_OFF = 16
+};
+
 /* The data of the bitmaps extension. */
 struct q2_bitmaps_extension {
 	uint32_t nb_bitmaps;
@@ -46,16 +54,16 @@ struct q2_bitmaps_extension {
 	uint64_t directory_off;   /* bitmap_directory_offset */
 };
 
-/* Takes the fields as they stand, whatever they hold. */
-void q2_bitmaps_extension_load(struct q2_bitmaps_extension *bitmaps, const uint8_t *data);
+/* Takes the fields as they stand, whatever they hold; all zero when the data is too short. */
+void q2_bitmaps_extension_decode(struct q2_bitmaps_extension *bitmaps,
+				 const uint8_t *data, uint32_t data_bytes);
 
-/* `data` has `data_bytes` bytes; `off` is where it stands in the image, for messages. Errors:
- * EIMAGE for a wrong length, a reserved field that is not zero, no bitmaps, a directory that
- * is not aligned or over QEMU's limits (65535 bitmaps, directory size). */
-enum qcow2bm_code q2_bitmaps_extension_decode(struct q2_bitmaps_extension *bitmaps,
-					      const uint8_t *data, uint32_t data_bytes,
-					      uint32_t cluster_bits, uint64_t off,
-					      struct qcow2bm_error *err);
+/* `off` is where its data, of `data_bytes` bytes, stands in the image, for messages. Errors: EIMAGE
+ * for a wrong length, a reserved field that is not zero, no bitmaps, a directory that is not
+ * aligned or over QEMU's limits (65535 bitmaps, directory size). */
+enum qcow2bm_code q2_bitmaps_extension_check(const struct q2_bitmaps_extension *bitmaps,
+					     uint32_t data_bytes, uint32_t cluster_bits,
+					     uint64_t off, struct qcow2bm_error *err);
 void q2_bitmaps_extension_encode(const struct q2_bitmaps_extension *bitmaps,
 				 uint8_t *data);
 

@@ -19,10 +19,13 @@
 /* Places of the fields that an edit writes one by one. */
 #define Q2_HEADER_BACKING_OFF 8
 #define Q2_HEADER_REFTABLE_OFF 48
+#define Q2_HEADER_REFTABLE_CLUSTERS_OFF 56
 #define Q2_HEADER_REFTABLE_BYTES \
 	12 /* refcount_table_offset and refcount_table_clusters */
 #define Q2_HEADER_INCOMPATIBLE_OFF 72
 #define Q2_HEADER_AUTOCLEAR_OFF 88
+#define Q2_HEADER_KNOWN_BYTES \
+	105 /* compression_type is the last field with a meaning here */
 
 #define Q2_INCOMPATIBLE_DIRTY (1ull << 0)
 #define Q2_INCOMPATIBLE_CORRUPT (1ull << 1)

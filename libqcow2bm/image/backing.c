@@ -20,7 +20,8 @@ static uint64_t find_limit(const struct qcow2bm_image *image)
 static uint64_t find_end(const struct qcow2bm_image *image)
 {
 	return image->end_marker_off + Q2_EXTENSION_HEAD_BYTES +
-	       q2_be32_load(image->head + image->end_marker_off + 4);
+	       q2_be32_load(image->head + image->end_marker_off +
+			    Q2_EXTENSION_LENGTH_OFF);
 }
 
 /* The nearest place behind `end` that a copy of the name can have while the old one is whole. */

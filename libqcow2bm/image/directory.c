@@ -238,9 +238,11 @@ static enum qcow2bm_code load(struct qcow2bm_image *image, struct qcow2bm_error 
 	if (extension == NULL)
 		return QCOW2BM_OK;
 	struct q2_bitmaps_extension bitmaps;
-	enum qcow2bm_code code = q2_bitmaps_extension_decode(
-		&bitmaps, q2_extensions_data(image, extension), extension->bytes,
-		image->header.cluster_bits, extension->head_off, err);
+	q2_bitmaps_extension_decode(&bitmaps, q2_extensions_data(image, extension),
+				    extension->bytes);
+	enum qcow2bm_code code = q2_bitmaps_extension_check(&bitmaps, extension->bytes,
+							    image->header.cluster_bits,
+							    extension->head_off, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (!q2_directory_is_there(image, &bitmaps))

@@ -17,7 +17,6 @@
 #include "extensions.h"
 #include "unknown.h"
 
-#define EXTRA_MAX_BYTES 4096 /* no entry that anybody wrote has more */
 /* How much of a directory is looked at for each bitmap where its size cannot be believed. */
 #define ENTRY_ROOM_BYTES 1048
 
@@ -57,24 +56,14 @@ static enum qcow2bm_code note(struct qcow2bm_image *image, struct qcow2bm_error 
 /* Whether an entry looks like one that QEMU wrote: the lengths of another may be anything. */
 static bool is_plausible(const struct salvage *salvage, size_t at, size_t *entry_bytes)
 {
-	const struct qcow2bm_image *image = salvage->image;
-	const struct q2_directory *directory = &image->directory;
+	const struct q2_directory *directory = &salvage->image->directory;
 	struct q2_directory_entry entry;
-	if (at >= directory->size ||
-	    q2_directory_entry_decode(&entry, directory->bytes + at, directory->size - at,
-				      entry_bytes, 0, NULL) != QCOW2BM_OK)
-		return false;
-	return entry.type == Q2_DIRECTORY_TYPE_DIRTY &&
-	       (entry.flags & ~Q2_DIRECTORY_FLAGS_KNOWN) == 0 &&
-	       entry.granularity_bits >= Q2_DIRECTORY_MIN_GRANULARITY_BITS &&
-	       entry.granularity_bits <= Q2_DIRECTORY_MAX_GRANULARITY_BITS &&
-	       entry.name_bytes != 0 && entry.name_bytes <= Q2_DIRECTORY_MAX_NAME_BYTES &&
-	       entry.extra_bytes <= EXTRA_MAX_BYTES &&
+	return at < directory->size &&
+	       q2_directory_entry_is_plausible(
+		       &entry, directory->bytes + at, directory->size - at,
+		       salvage->image->header.cluster_bits, entry_bytes) &&
 	       (entry.extra_bytes == 0 ||
-		entry.flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE) &&
-	       entry.table_off != 0 &&
-	       q2_is_aligned(entry.table_off, q2_header_cluster_bytes(&image->header)) &&
-	       entry.table_entries != 0 && entry.table_entries <= Q2_TABLE_MAX_ENTRIES;
+		entry.flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE);
 }
 
 static enum qcow2bm_code add_bitmap(struct salvage *salvage, struct q2_bitmap **bitmap,
@@ -202,7 +191,8 @@ static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_er
 		extension->directory_bytes <= Q2_DIRECTORY_MAX_BYTES &&
 		q2_directory_is_there(image, extension);
 	if (extension->reserved != 0)
-		code = note(image, err, Q2_PROBLEM_EXTENSION_RESERVED, off + 4,
+		code = note(image, err, Q2_PROBLEM_EXTENSION_RESERVED,
+			    off + Q2_EXTENSION_RESERVED_OFF,
 			    "the reserved field of the bitmaps extension is 0x%x instead "
 			    "of 0",
 			    extension->reserved);
@@ -212,7 +202,8 @@ static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_er
 			    extension->nb_bitmaps, Q2_DIRECTORY_MAX_BITMAPS);
 	if (code == QCOW2BM_OK && !salvage->knows_size)
 		code = note(
-			image, err, Q2_PROBLEM_DIRECTORY_SIZE, off + 8,
+			image, err, Q2_PROBLEM_DIRECTORY_SIZE,
+			off + Q2_EXTENSION_DIRECTORY_SIZE_OFF,
 			"the size of the bitmap directory, %llu bytes, is over QEMU's "
 			"limit, too small, or past the end of the file",
 			(unsigned long long)extension->directory_bytes);
@@ -270,7 +261,8 @@ static enum qcow2bm_code compare(struct salvage *salvage, size_t end,
 	if (code == QCOW2BM_OK && salvage->knows_size &&
 	    end != extension->directory_bytes)
 		code = note(
-			image, err, Q2_PROBLEM_DIRECTORY_SIZE, salvage->head_off + 8,
+			image, err, Q2_PROBLEM_DIRECTORY_SIZE,
+			salvage->head_off + Q2_EXTENSION_DIRECTORY_SIZE_OFF,
 			"the bitmap directory has %llu bytes, but its %zu entries take "
 			"%zu",
 			(unsigned long long)extension->directory_bytes, count, end);
@@ -284,7 +276,8 @@ static enum qcow2bm_code load_entries(struct salvage *salvage, struct qcow2bm_er
 	if (off == 0 || off >= image->file_bytes ||
 	    !q2_is_aligned(off, q2_header_cluster_bytes(&image->header)))
 		return note(
-			image, err, Q2_PROBLEM_DIRECTORY_PLACE, salvage->head_off + 16,
+			image, err, Q2_PROBLEM_DIRECTORY_PLACE,
+			salvage->head_off + Q2_EXTENSION_DIRECTORY_OFF,
 			"the bitmap directory cannot be at %llu; no bitmap can be found",
 			(unsigned long long)off);
 	enum qcow2bm_code code = check_fields(salvage, err);
@@ -323,7 +316,7 @@ static enum qcow2bm_code load_extension(struct salvage *salvage,
 		if (code != QCOW2BM_OK || is_short)
 			return code;
 	}
-	q2_bitmaps_extension_load(&salvage->extension, data);
+	q2_bitmaps_extension_decode(&salvage->extension, data, extension->bytes);
 	return load_entries(salvage, err);
 }
 
@@ -361,11 +354,12 @@ static enum qcow2bm_code find_mistyped(struct qcow2bm_image *image, bool *found,
 	for (size_t i = 0; i < image->extension_count; i++) {
 		struct q2_extension *extension = &image->extensions[i];
 		struct q2_bitmaps_extension fields;
+		q2_bitmaps_extension_decode(&fields, q2_extensions_data(image, extension),
+					    extension->bytes);
 		if (q2_unknown_is_known(extension->type) ||
-		    q2_bitmaps_extension_decode(
-			    &fields, q2_extensions_data(image, extension),
-			    extension->bytes, image->header.cluster_bits, 0,
-			    NULL) != QCOW2BM_OK ||
+		    q2_bitmaps_extension_check(&fields, extension->bytes,
+					       image->header.cluster_bits, 0,
+					       NULL) != QCOW2BM_OK ||
 		    !q2_checked_within(fields.directory_off, fields.directory_bytes,
 				       image->file_bytes))
 			continue;
@@ -403,8 +397,9 @@ static enum qcow2bm_code load_without_extension(struct salvage *salvage,
 			    Q2_HEADER_AUTOCLEAR_OFF,
 			    "autoclear bit 0 is set, but there is no bitmaps extension");
 	salvage->head_off = extension->head_off + Q2_EXTENSION_HEAD_BYTES;
-	q2_bitmaps_extension_load(&salvage->extension,
-				  q2_extensions_data(image, extension));
+	q2_bitmaps_extension_decode(&salvage->extension,
+				    q2_extensions_data(image, extension),
+				    extension->bytes);
 	return load_entries(salvage, err);
 }
 

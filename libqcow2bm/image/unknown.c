@@ -2,8 +2,6 @@
 /* What a header carries that nobody here knows. */
 #include "unknown.h"
 
-#define COMPRESSION_END 105 /* behind compression_type, the last field that is known */
-
 bool q2_unknown_is_known(uint32_t type)
 {
 	static const uint32_t known[] = {
@@ -25,7 +23,7 @@ bool q2_unknown_may_own(const struct qcow2bm_image *image)
 	for (size_t i = 0; i < image->extension_count; i++)
 		if (!q2_unknown_is_known(image->extensions[i].type))
 			return true;
-	for (size_t at = COMPRESSION_END;
+	for (size_t at = Q2_HEADER_KNOWN_BYTES;
 	     at < header->header_bytes && at < image->head_bytes; at++)
 		if (image->head[at] != 0)
 			return true;

@@ -59,6 +59,13 @@ size_t qcow2bm_bitmap_find(const struct qcow2bm_image *image, const char *name,
 			   size_t name_bytes);
 
 /*
+ * For who shows names, which are bytes of any value: decodes the UTF-8 character that starts at
+ * `bytes`, of which `left` are there. Returns its length; 0 when it is not valid: truncated, too
+ * long a form, a surrogate, past U+10FFFF, or nothing left.
+ */
+size_t qcow2bm_utf8_decode(const char *bytes, size_t left, uint32_t *character);
+
+/*
  * Judges the bitmaps of an image as qcow2bm_image_check() does, but for what only L2
  * tables and the L1 tables of snapshots tell: entries, places, refcounts, overlaps,
  * traces of programs that know no bitmaps; of bitmap `idx`, unless that is

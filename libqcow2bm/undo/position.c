@@ -9,6 +9,7 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "../base/sort.h"
 #include "old.h"
 
 #include <inttypes.h>
@@ -206,42 +207,12 @@ static enum qcow2bm_code look_at_all(struct search *search, struct qcow2bm_error
 	return QCOW2BM_OK;
 }
 
-/* A heap sort, since qsort() has no way to tell the comparison about the entries. */
-static bool is_behind(const struct search *search, uint32_t a, uint32_t b)
+static int by_place(const void *context, const void *a, const void *b)
 {
-	uint64_t off_a = search->undo->entries[a].record.off;
-	uint64_t off_b = search->undo->entries[b].record.off;
-	return off_a != off_b ? off_a > off_b : a > b;
-}
-
-static void sink(struct search *search, size_t at, size_t count)
-{
-	for (;;) {
-		size_t child = 2 * at + 1;
-		if (child >= count)
-			return;
-		if (child + 1 < count &&
-		    is_behind(search, search->order[child + 1], search->order[child]))
-			child++;
-		if (!is_behind(search, search->order[child], search->order[at]))
-			return;
-		uint32_t other = search->order[at];
-		search->order[at] = search->order[child];
-		search->order[child] = other;
-		at = child;
-	}
-}
-
-static void sort(struct search *search)
-{
-	for (size_t i = search->count / 2; i-- > 0;)
-		sink(search, i, search->count);
-	for (size_t end = search->count; end-- > 1;) {
-		uint32_t last = search->order[0];
-		search->order[0] = search->order[end];
-		search->order[end] = last;
-		sink(search, 0, end);
-	}
+	const struct q2_undo_entry *entries = context;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	uint64_t off_x = entries[x].record.off, off_y = entries[y].record.off;
+	return off_x != off_y ? (off_x > off_y) - (off_x < off_y) : (x > y) - (x < y);
 }
 
 static enum qcow2bm_code prepare(struct search *search, struct qcow2bm_error *err)
@@ -256,7 +227,8 @@ static enum qcow2bm_code prepare(struct search *search, struct qcow2bm_error *er
 		if (undo->entries[i].record.bytes != 0 &&
 		    undo->entries[i].record.kind != Q2_UNDO_KEPT)
 			search->order[search->count++] = (uint32_t)i;
-	sort(search);
+	q2_sort(search->order, search->count, sizeof(*search->order), by_place,
+		undo->entries);
 	return q2_storage_length(search->image, &search->length, err);
 }
 

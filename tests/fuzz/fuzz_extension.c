@@ -12,8 +12,9 @@ static void look_into(const struct q2_extension *extension, const uint8_t *area)
 	const uint8_t *data = area + extension->head_off + Q2_EXTENSION_HEAD_BYTES;
 	struct qcow2bm_error err = {0};
 	struct q2_bitmaps_extension bitmaps;
-	enum qcow2bm_code code = q2_bitmaps_extension_decode(
-		&bitmaps, data, extension->bytes, 9, extension->head_off, &err);
+	q2_bitmaps_extension_decode(&bitmaps, data, extension->bytes);
+	enum qcow2bm_code code = q2_bitmaps_extension_check(&bitmaps, extension->bytes, 9,
+							    extension->head_off, &err);
 	fuzz_check_error(code, &err);
 	if (code == QCOW2BM_OK) {
 		uint8_t again[Q2_EXTENSION_BITMAPS_BYTES];

@@ -82,8 +82,8 @@ static char *choose_name(const struct names *names, size_t idx)
 	entry = *qcow2bm_bitmap_describe(names->image, idx);
 	for (size_t at = 0; at < entry.name_bytes;) {
 		uint32_t character;
-		size_t length = tool_utf8_decode(entry.name + at, entry.name_bytes - at,
-						 &character);
+		size_t length = qcow2bm_utf8_decode(entry.name + at,
+						    entry.name_bytes - at, &character);
 		bool is_shown = length != 0 && tool_utf8_is_visible(character);
 		if (is_shown && text.used + length < 900)
 			tool_text_add(&text, entry.name + at, length);

@@ -7,6 +7,7 @@
 #include "memory.h"
 #include "utf8.h"
 
+#include <qcow2bm.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -53,7 +54,7 @@ static char *escape(const char *name, size_t name_bytes, enum tool_name_form for
 	char *out = text;
 	for (size_t i = 0; i < name_bytes;) {
 		uint32_t character;
-		size_t length = tool_utf8_decode(name + i, name_bytes - i, &character);
+		size_t length = qcow2bm_utf8_decode(name + i, name_bytes - i, &character);
 		size_t taken = length != 0 ? length : 1;
 		if (length == 0 || !is_shown(character, form) ||
 		    (readable_back && is_escape(name + i, name_bytes - i))) {
@@ -100,7 +101,7 @@ size_t tool_name_columns(const char *text)
 	size_t columns = 0;
 	for (size_t left = strlen(text); left != 0;) {
 		uint32_t character;
-		size_t length = tool_utf8_decode(text, left, &character);
+		size_t length = qcow2bm_utf8_decode(text, left, &character);
 		size_t taken = length != 0 ? length : 1;
 		int width = length != 0 ? wcwidth((wchar_t)character) : 1;
 		columns += width >= 0 ? (size_t)width : 1;

@@ -4,6 +4,7 @@
 
 #include "utf8.h"
 
+#include <qcow2bm.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,7 +14,7 @@ static bool is_visible(const char *word)
 {
 	for (size_t left = strlen(word); left != 0;) {
 		uint32_t character;
-		size_t length = tool_utf8_decode(word, left, &character);
+		size_t length = qcow2bm_utf8_decode(word, left, &character);
 		if (length == 0 || !tool_utf8_is_visible(character))
 			return false;
 		word += length;
