@@ -274,6 +274,7 @@ section_pages = \
 	libqcow2bm/qcow2bm_image.3 \
 	libqcow2bm/qcow2bm_bitmap.3 \
 	libqcow2bm/qcow2bm_edit.3 \
+	libqcow2bm/qcow2bm_chain.3 \
 	libqcow2bm/qcow2bm_together.3 \
 	libqcow2bm/qcow2bm_check.3 \
 	libqcow2bm/qcow2bm_carve.3 \
@@ -295,6 +296,8 @@ libqcow2bm/qcow2bm_edit.3: libqcow2bm/qcow2bm/edit.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/edit.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_together.3: libqcow2bm/qcow2bm/together.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/together.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_chain.3: libqcow2bm/qcow2bm/chain.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/chain.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_check.3: libqcow2bm/qcow2bm/check.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/check.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_carve.3: libqcow2bm/qcow2bm/carve.h libqcow2bm/man.awk
