@@ -89,8 +89,9 @@ static enum qcow2bm_code rename_c(struct qcow2bm_edit *edit, struct qcow2bm_erro
 
 static enum qcow2bm_code recover_a(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
 {
-	const struct qcow2bm_recover_options options = {.method = QCOW2BM_RECOVER_FULL};
-	struct qcow2bm_promise promise;
+	const struct qcow2bm_recover_options options = {.size = sizeof(options),
+							.method = QCOW2BM_RECOVER_FULL};
+	const struct qcow2bm_promise *promise;
 	return qcow2bm_edit_recover(edit, "a", 1, &options, &promise, NULL, err);
 }
 

@@ -66,8 +66,8 @@ static struct reads count_reads(unsigned count)
 	struct reads reads;
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *edit;
-	struct qcow2bm_measure measure;
-	struct qcow2bm_plan plan;
+	const struct qcow2bm_measure *measure;
+	const struct qcow2bm_plan *plan;
 	build_many(&one, count);
 	assert_int_equal(q2_image_open(&image,
 				       fault_storage_open(memory_storage_open(&one.file),
@@ -91,7 +91,7 @@ static struct reads count_reads(unsigned count)
 			 QCOW2BM_OK);
 	reads.planning = taken(&counted);
 	const struct qcow2bm_commit_options options = {
-		.flags = QCOW2BM_COMMIT_TRUST_REFCOUNTS};
+		.size = sizeof(options), .flags = QCOW2BM_COMMIT_TRUST_REFCOUNTS};
 	assert_int_equal(qcow2bm_edit_commit(edit, &options, NULL, NULL, NULL),
 			 QCOW2BM_OK);
 	reads.committing = taken(&counted);
@@ -120,20 +120,20 @@ static void an_edit_ends_what_was_read(void **state)
 	struct one_edit one;
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *edit;
-	struct qcow2bm_measure before, after;
+	const struct qcow2bm_measure *before, *after;
 	build_many(&one, 3);
 	assert_int_equal(q2_image_open(&image, memory_storage_open(&one.file), NULL),
 			 QCOW2BM_OK);
 	assert_int_equal(
 		qcow2bm_bitmap_measure(image, 1, QCOW2BM_READ_COUNT, &before, NULL, NULL),
 		QCOW2BM_OK);
-	assert_int_equal(before.dirty_bytes, 0);
-	assert_int_equal(before.stored_bytes, 1 << 9);
+	assert_int_equal(before->dirty_bytes, 0);
+	assert_int_equal(before->stored_bytes, 1 << 9);
 	assert_int_equal(
 		qcow2bm_bitmap_measure(image, 0, QCOW2BM_READ_COUNT, &before, NULL, NULL),
 		QCOW2BM_OK);
-	assert_int_equal(before.dirty_bytes, (DIRTY_BITS + 4) / 5 << 9);
-	assert_int_equal(before.stored_bytes, 3 << 9);
+	assert_int_equal(before->dirty_bytes, (DIRTY_BITS + 4) / 5 << 9);
+	assert_int_equal(before->stored_bytes, 3 << 9);
 	assert_int_equal(qcow2bm_edit_begin(&edit, image, NULL), QCOW2BM_OK);
 	assert_int_equal(qcow2bm_edit_merge(edit, "b01", 3, image, "b00", 3, NULL),
 			 QCOW2BM_OK);
@@ -142,7 +142,7 @@ static void an_edit_ends_what_was_read(void **state)
 	assert_int_equal(
 		qcow2bm_bitmap_measure(image, 1, QCOW2BM_READ_COUNT, &after, NULL, NULL),
 		QCOW2BM_OK);
-	assert_int_equal(after.dirty_bytes, (DIRTY_BITS + 4) / 5 << 9);
+	assert_int_equal(after->dirty_bytes, (DIRTY_BITS + 4) / 5 << 9);
 	qcow2bm_image_close(image);
 	one_edit_free(&one);
 }
