@@ -19,6 +19,7 @@ unsigned qcow2bm_image_default_granularity_bits(const struct qcow2bm_image *imag
 	return bits;
 }
 
+/* What QEMU would refuse to load is not made. */
 static enum qcow2bm_code check_size(const struct qcow2bm_image *image,
 				    unsigned granularity_bits, struct qcow2bm_error *err)
 {

@@ -9,6 +9,7 @@ size_t qcow2bm_bitmap_count(const struct qcow2bm_image *image)
 	return image->directory.count;
 }
 
+/* Who has the image open decides what in-use means: a writer that lives, or one that crashed. */
 static enum qcow2bm_state state_of(const struct qcow2bm_image *image,
 				   const struct q2_bitmap *bitmap)
 {

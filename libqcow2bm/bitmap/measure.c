@@ -41,6 +41,7 @@ static uint64_t stored_bytes(const struct q2_source *source)
 	return clusters << cluster_bits;
 }
 
+/* The last bit stands for what is left of the disk, which may be less than its granularity. */
 static enum qcow2bm_code count_dirty(const struct q2_source *source,
 				     uint64_t *dirty_bytes, struct qcow2bm_error *err)
 {
@@ -78,6 +79,7 @@ static bool is_measured(const struct qcow2bm_image *image, size_t idx, bool coun
 	       image->measured_bits == count_bits;
 }
 
+/* Measures the bitmap into image->measured, unless that holds its table's already. */
 static enum qcow2bm_code measure_bitmap(struct qcow2bm_image *image, size_t idx,
 					unsigned flags, struct qcow2bm_error *err)
 {

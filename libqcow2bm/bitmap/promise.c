@@ -57,6 +57,7 @@ static uint64_t wanted_entries(const struct qcow2bm_image *image,
 		.entries;
 }
 
+/* Whether the method can be used on this bitmap at all. */
 static enum qcow2bm_code check_method(struct qcow2bm_edit *edit,
 				      const struct q2_bitmap *bitmap,
 				      enum qcow2bm_recovery method,

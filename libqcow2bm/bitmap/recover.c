@@ -30,6 +30,7 @@ static bool is_sound_without_table(const struct qcow2bm_image *image,
 	       QCOW2BM_OK;
 }
 
+/* The staged bitmap of this name, which must be in-use, or recovered in this edit already. */
 static enum qcow2bm_code find_in_use(const struct qcow2bm_edit *edit, const char *name,
 				     size_t name_bytes, enum qcow2bm_recovery method,
 				     struct q2_staged **staged, struct qcow2bm_error *err)
@@ -82,6 +83,8 @@ static enum qcow2bm_code check_shape(const struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
+/* The bits that the method gives: those stored, with the layer's, or all. A table that does not
+ * fit the disk is made anew. */
 static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
 				       struct q2_staged *staged,
 				       const struct q2_table_shape *shape,
@@ -136,6 +139,7 @@ static enum qcow2bm_code decide(struct qcow2bm_edit *edit, struct q2_staged *sta
 	return code;
 }
 
+/* Stages one recovery; what was decided goes into *promise. */
 static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *staged,
 			       const struct qcow2bm_recover_options *options,
 			       struct qcow2bm_promise *promise, struct qcow2bm_error *err)

@@ -33,6 +33,7 @@ static enum qcow2bm_code read_layer(const struct comparison *c, uint64_t first,
 			       c->layer_words, c->scratch, err);
 }
 
+/* Looks for stored bits, for bits that the layer lacks, and for places that neither has. */
 static void look_at_words(struct comparison *c, uint64_t bits)
 {
 	uint64_t stored = 0, layer = 0, missing = 0, holes = 0;
@@ -59,6 +60,7 @@ static void look_at_words(struct comparison *c, uint64_t bits)
 	c->fills_disk &= holes == 0;
 }
 
+/* Compares one window of the stored bits with what the layer holds there. */
 static enum qcow2bm_code compare_window(struct comparison *c, uint64_t first,
 					uint64_t bits, struct qcow2bm_error *err)
 {
@@ -100,6 +102,7 @@ static enum qcow2bm_code compare(struct comparison *c, struct qcow2bm_error *err
 	return code;
 }
 
+/* What the layer tells of one in-use bitmap, added to edit->layer. */
 static enum qcow2bm_code judge_bitmap(struct qcow2bm_edit *edit, size_t idx,
 				      struct qcow2bm_error *err)
 {

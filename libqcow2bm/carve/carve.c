@@ -57,6 +57,8 @@ static bool is_wanted(struct wanted *wanted, const struct qcow2bm_carved *carved
 	return carved->idx == wanted->idx;
 }
 
+/* Calls the caller's function for one entry that was found; entries that follow one another are
+ * one directory. */
 static enum qcow2bm_code show(struct carve *carve, uint64_t off,
 			      const struct q2_directory_entry *entry, size_t entry_bytes,
 			      struct qcow2bm_error *err)
@@ -214,6 +216,7 @@ static struct carve *make(struct qcow2bm_image *image,
 	return carve;
 }
 
+/* What is free is known only from a whole check that found the refcounts right. */
 static enum qcow2bm_code begin(struct carve *carve, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_check_is_about(carve->report, carve->image, err);

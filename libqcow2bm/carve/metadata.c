@@ -79,6 +79,7 @@ static uint64_t size_of(const struct q2_clusters *areas, unsigned cluster_bits)
 	return clusters << cluster_bits;
 }
 
+/* Shows the clusters of all metadata, each once, in the order of their places. */
 static enum qcow2bm_code show_all(struct qcow2bm_image *image, qcow2bm_metadata_fn *fn,
 				  void *opaque, struct qcow2bm_error *err)
 {

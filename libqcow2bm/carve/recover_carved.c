@@ -12,6 +12,7 @@ static int copy(void *opaque, const struct qcow2bm_carved *carved)
 	return 0;
 }
 
+/* The report must be of this image as it is, and without errors. */
 static enum qcow2bm_code check_report(const struct qcow2bm_edit *edit,
 				      const struct qcow2bm_report *report,
 				      struct qcow2bm_error *err)
@@ -33,6 +34,7 @@ static enum qcow2bm_code check_report(const struct qcow2bm_edit *edit,
 	return QCOW2BM_OK;
 }
 
+/* Why nothing can be brought back of it; NULL: it can. */
 static const char *find_loss(const struct qcow2bm_carved *carved)
 {
 	switch (carved->state) {
@@ -61,6 +63,7 @@ static const char *find_loss(const struct qcow2bm_carved *carved)
 	return "there is more of it than can be looked at";
 }
 
+/* Whether the bits can be those of a bitmap of this disk. */
 static enum qcow2bm_code check_remains(const struct qcow2bm_carved *carved,
 				       const struct qcow2bm_carved_options *options,
 				       struct qcow2bm_error *err)
@@ -91,6 +94,7 @@ static enum qcow2bm_code check_remains(const struct qcow2bm_carved *carved,
 	return QCOW2BM_OK;
 }
 
+/* Stages a new bitmap with the carved one's bits. */
 static enum qcow2bm_code stage(struct qcow2bm_edit *edit,
 			       const struct qcow2bm_carved *carved,
 			       enum qcow2bm_recording recording, const char *name,

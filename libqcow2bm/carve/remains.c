@@ -186,6 +186,7 @@ static enum qcow2bm_code check_places(const struct q2_remains *remains,
 	return code;
 }
 
+/* Judges the data clusters run by run, until the first that is lost. */
 static enum qcow2bm_code judge_data(struct q2_remains *remains,
 				    struct qcow2bm_carved *carved,
 				    struct qcow2bm_error *err)
@@ -233,6 +234,7 @@ static enum qcow2bm_code judge_table(struct q2_remains *remains,
 	return code;
 }
 
+/* Judges the table, then the data; what a budget leaves out is not judged. */
 static enum qcow2bm_code judge_anew(struct q2_remains *remains,
 				    struct qcow2bm_carved *carved,
 				    struct qcow2bm_error *err)

@@ -141,6 +141,7 @@ static enum qcow2bm_code check_loop(const struct qcow2bm_chain *chain,
 	return QCOW2BM_OK;
 }
 
+/* Opens one layer, and finds out whether it is raw or qcow2, and that it is none of those above. */
 static enum qcow2bm_code open_layer(struct qcow2bm_chain *chain, struct q2_layer *layer,
 				    const char *format, struct qcow2bm_error *err)
 {

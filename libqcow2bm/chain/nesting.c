@@ -88,6 +88,7 @@ static uint64_t word_of(const struct q2_union *u, bool is_uniform, bool value, s
 	return left >= 64 ? UINT64_MAX : UINT64_MAX >> (64 - left);
 }
 
+/* Lowers *is_inside and *is_equal where the newer has bits that the older lacks, or differs. */
 static enum qcow2bm_code compare_window(struct q2_union *older, struct q2_union *newer,
 					uint64_t first, uint64_t bits, bool *is_inside,
 					bool *is_equal, struct qcow2bm_error *err)
@@ -132,6 +133,8 @@ enum qcow2bm_code q2_nesting_compare(struct qcow2bm_chain *chain, size_t older,
 	return code;
 }
 
+/* Puts the checkpoints in the order of how much of the disk changed since: in a nested chain the
+ * oldest has the most. */
 static enum qcow2bm_code sort_by_weight(struct qcow2bm_chain *chain,
 					struct qcow2bm_error *err)
 {

@@ -209,6 +209,8 @@ static enum qcow2bm_witness name_witness(const struct qcow2bm_chain *chain)
 	return QCOW2BM_WITNESS_FLAGS;
 }
 
+/* The order by what the scheme leaves as a witness: names in a delta chain, bits in a nested
+ * one. */
 static enum qcow2bm_code find_order(struct qcow2bm_chain *chain,
 				    struct qcow2bm_error *err)
 {

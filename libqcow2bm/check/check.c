@@ -66,6 +66,7 @@ static void check_image(struct qcow2bm_report *report)
 		!(features & (Q2_INCOMPATIBLE_CORRUPT | Q2_INCOMPATIBLE_DIRTY));
 }
 
+/* The steps of a check: entries alone, their tables, then who refers to which cluster. */
 static enum qcow2bm_code run(struct qcow2bm_report *report,
 			     const struct qcow2bm_check_options *options,
 			     unsigned window_shift, struct q2_watch *watch,

@@ -17,6 +17,7 @@ static uint64_t name_off(const struct q2_bitmap *bitmap)
 	return bitmap->off + Q2_DIRECTORY_ENTRY_MIN_BYTES + bitmap->entry.extra_bytes;
 }
 
+/* The fields of fixed size. */
 static void check_numbers(struct qcow2bm_report *report, size_t idx,
 			  const struct q2_bitmap *bitmap)
 {
@@ -67,6 +68,7 @@ static size_t find_bad_utf8(const uint8_t *name, size_t bytes)
 	return at;
 }
 
+/* The name: that there is one, that it is the only one of its bytes, and that others can say it. */
 static void check_name(struct qcow2bm_report *report, size_t idx,
 		       const struct q2_bitmap *bitmap)
 {
@@ -117,6 +119,7 @@ static void check_name(struct qcow2bm_report *report, size_t idx,
 			"job: it may have been left over");
 }
 
+/* Extra data, and the padding behind the name. */
 static void check_rest(struct qcow2bm_report *report, size_t idx,
 		       const struct q2_bitmap *bitmap)
 {
@@ -150,6 +153,7 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 				"name may be longer than its entry says");
 }
 
+/* In-use says nothing by itself: it is told together with who has the image open. */
 static void check_in_use(struct qcow2bm_report *report, size_t idx,
 			 const struct q2_bitmap *bitmap)
 {
@@ -184,6 +188,7 @@ static void check_in_use(struct qcow2bm_report *report, size_t idx,
 	}
 }
 
+/* Whether table_size is what a disk of this size needs. */
 static void check_table_field(struct qcow2bm_report *report, size_t idx,
 			      const struct q2_bitmap *bitmap)
 {

@@ -6,6 +6,7 @@
 #include "../clusters/evidence.h"
 #include "findings.h"
 
+/* What else has the clusters of a bitmap. */
 static void add_overlaps(const struct q2_check_bitmaps *bitmaps, size_t idx)
 {
 	const struct q2_check_bitmap *bitmap = &bitmaps->bitmaps[idx];
@@ -36,6 +37,7 @@ static void add_overlaps(const struct q2_check_bitmaps *bitmaps, size_t idx)
 				bitmap->bitmaps.count);
 }
 
+/* Refcounts of a bitmap's clusters that are not 1. */
 static void add_refcounts(const struct q2_check_bitmaps *bitmaps, size_t idx)
 {
 	const struct q2_check_bitmap *bitmap = &bitmaps->bitmaps[idx];
@@ -61,6 +63,7 @@ static void add_refcounts(const struct q2_check_bitmaps *bitmaps, size_t idx)
 				bitmap->high.count);
 }
 
+/* The same for the directory's own clusters. */
 static void add_directory(const struct q2_check_bitmaps *bitmaps)
 {
 	const struct q2_check_bitmap *directory = &bitmaps->directory;
@@ -110,6 +113,7 @@ static const char *const guest_sentences[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST] =
 #undef SENTENCE
 };
 
+/* What was tallied of the guest's structures, one problem for each kind. */
 static void add_guest(const struct q2_survey *survey)
 {
 	struct qcow2bm_report *report = survey->report;
@@ -130,6 +134,7 @@ static void add_guest(const struct q2_survey *survey)
 	}
 }
 
+/* Leaks, with the cure that what else was found allows. */
 static void add_leaks(const struct q2_survey *survey, const struct q2_tally *leaked,
 		      bool has_lost_data)
 {

@@ -16,6 +16,8 @@ static int l2_by_place(const void *a, const void *b)
 	return (x->cluster > y->cluster) - (x->cluster < y->cluster);
 }
 
+/* Sorts the L2 tables by place and makes those of one place one, which then counts several
+ * times. */
 static void sort_l2_tables(struct q2_check_mapping *mapping)
 {
 	struct q2_check_l2 *tables = mapping->tables;
@@ -128,6 +130,7 @@ static void say(const struct scan *scan, enum q2_problem_id id, uint64_t off)
 		q2_survey_tell(scan->survey, id, off);
 }
 
+/* Counts all clusters that a compressed one touches; the first window counts it for the totals. */
 static void count_compressed(struct scan *scan, uint64_t entry, uint64_t off)
 {
 	struct q2_survey *survey = scan->survey;
@@ -163,6 +166,7 @@ static void count_stats(struct scan *scan, uint64_t place)
 	scan->next_off = place + ((uint64_t)1 << scan->survey->cluster_bits);
 }
 
+/* The hot loop of a check: what most entries are takes no call. */
 static void scan_table(struct scan *scan, const struct q2_l2_part *l2)
 {
 	struct q2_survey *survey = scan->survey;

@@ -48,6 +48,7 @@ static void note_low(struct q2_survey *survey, uint64_t cluster, unsigned counte
 	}
 }
 
+/* Compares one refcount that is not what was counted, and finds whose mistake it is. */
 static void look_closely(struct q2_check_refcounts *refcounts, uint64_t cluster,
 			 uint16_t stored)
 {

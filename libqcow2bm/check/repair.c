@@ -139,6 +139,8 @@ static void drop_namesakes(const struct repair *repair)
 	}
 }
 
+/* A cluster behind all refcount blocks cannot get a refcount in a repair: it would need a block
+ * first. */
 static enum qcow2bm_code check_low(const struct repair *repair, struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = repair->report->image;
@@ -255,6 +257,7 @@ static enum qcow2bm_code settle_dropped(const struct repair *repair,
 	return code;
 }
 
+/* Stages the refcounts that are to change, as far as it is known that they are wrong. */
 static enum qcow2bm_code stage_refcounts(const struct repair *repair,
 					 struct qcow2bm_error *err)
 {

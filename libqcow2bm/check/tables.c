@@ -141,6 +141,7 @@ struct look {
 	uint32_t nonzero; /* those before it that are not all-zero */
 };
 
+/* Tallies one entry of a table. */
 static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entry,
 				       struct qcow2bm_error *err)
 {
@@ -176,6 +177,7 @@ static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entr
 	return QCOW2BM_OK;
 }
 
+/* One problem for each kind of bad entry, however many there are. */
 static void add_entry_problems(struct qcow2bm_report *report, size_t idx,
 			       const struct look *look)
 {

@@ -49,6 +49,7 @@ static void decode_damaged_table(struct q2_refcounts *refcounts,
 	}
 }
 
+/* Loads the refcount table; blocks are loaded when they are asked for. */
 static enum qcow2bm_code open_table(struct q2_refcounts *refcounts,
 				    struct qcow2bm_image *image, uint64_t bytes,
 				    struct qcow2bm_error *err)

@@ -56,6 +56,7 @@ struct reader {
 	bool is_started;
 };
 
+/* A bit for each few clusters that are wanted: most entries are passed by with one look. */
 static enum qcow2bm_code make_filter(struct filter *filter,
 				     const struct q2_clusters *wanted,
 				     struct qcow2bm_error *err)
@@ -113,6 +114,7 @@ static enum qcow2bm_code note_range(struct reader *reader, struct q2_mapping_ran
 	return QCOW2BM_OK;
 }
 
+/* Goes through the entries of an L2 table of which the filter says that some may be wanted. */
 static enum qcow2bm_code look_closely(struct reader *reader,
 				      const struct q2_l2_part *part,
 				      struct qcow2bm_error *err)
@@ -222,6 +224,7 @@ static void start_helpers(struct reader *readers, unsigned count)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+/* Reads in several threads; this one asks the caller whether to go on. */
 static enum qcow2bm_code run_readers(struct walk *walk, struct q2_clusters *named,
 				     struct q2_watch *watch, struct qcow2bm_error *err)
 {

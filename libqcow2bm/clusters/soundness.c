@@ -147,6 +147,7 @@ static void add_place(struct judgement *judgement, size_t idx, bool *is_sorted)
 	judgement->is_read[idx] = true;
 }
 
+/* Judges each entry by itself, and its table's place. */
 static enum qcow2bm_code judge_places(struct judgement *judgement,
 				      struct qcow2bm_error *err)
 {
@@ -305,6 +306,7 @@ static enum qcow2bm_code count_entry(void *opaque, uint32_t idx, uint64_t entry,
 	return QCOW2BM_OK;
 }
 
+/* The worst of what was found becomes the bitmap's problem. */
 static enum qcow2bm_code note_tally(struct q2_bitmap *bitmap, const struct tally *tally,
 				    struct qcow2bm_error *err)
 {
@@ -328,6 +330,7 @@ static enum qcow2bm_code note_tally(struct q2_bitmap *bitmap, const struct tally
 	return q2_directory_note_problem(bitmap, sentence, err);
 }
 
+/* Finds the bitmaps that the contested and uncounted clusters belong to. */
 static enum qcow2bm_code blame(struct judgement *judgement, struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = judgement->image;

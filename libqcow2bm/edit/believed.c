@@ -98,6 +98,8 @@ struct search {
 	const struct q2_clusters *metadata; /* the L2 tables themselves, and more */
 };
 
+/* Refuses a bitmap one of whose clusters the guest or another structure has: its bits may be
+ * written over. */
 static enum qcow2bm_code check_bitmap(void *opaque, const struct q2_bitmap *bitmap,
 				      const uint64_t *table, struct qcow2bm_error *err)
 {
@@ -151,6 +153,7 @@ enum qcow2bm_code q2_believed_check(const struct q2_plan *plan,
 
 /* ---- Sources in other images ---- */
 
+/* The same proof for an image that only gives bits. */
 static enum qcow2bm_code walk_other(const struct q2_plan *plan,
 				    struct qcow2bm_image *image,
 				    const struct q2_clusters *set,

@@ -35,6 +35,7 @@ static size_t count_bitmaps(const struct q2_staged *staged)
 	return count;
 }
 
+/* What the caller is told of one changed bitmap. */
 static void show(const struct qcow2bm_edit *edit, const struct q2_staged *staged,
 		 struct qcow2bm_change *change)
 {

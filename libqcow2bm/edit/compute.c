@@ -130,6 +130,8 @@ static enum qcow2bm_code write_batch(const struct batch *batch, const bool *chan
 	return QCOW2BM_OK;
 }
 
+/* Computes some adjacent clusters of a bitmap from all its sources, and writes those that are
+ * not uniform. */
 static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 				       struct q2_content *content, uint64_t first,
 				       uint64_t clusters, bool *changed,
@@ -162,6 +164,8 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 	return code != QCOW2BM_OK ? code : q2_watch_look(&commit->watch, err);
 }
 
+/* Computes the entries that are to be computed, adjacent ones together, as many as the buffers
+ * hold. */
 static enum qcow2bm_code compute_entries(struct q2_commit *commit,
 					 struct q2_content *content,
 					 struct qcow2bm_error *err)

@@ -25,6 +25,7 @@ static enum qcow2bm_code open_source(struct q2_source *source,
 	return QCOW2BM_OK;
 }
 
+/* Opens the bitmap's own bits and all that are added to them. */
 static enum qcow2bm_code open_sources(struct q2_content *content,
 				      struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
@@ -94,6 +95,8 @@ bool q2_content_may_be_unchanged(const struct q2_content *content)
 	return true;
 }
 
+/* What a new table entry becomes, as far as the tables of the sources tell: zeros, ones, the one
+ * source's cluster, or computed. */
 static uint64_t plan_entry(struct q2_content *content, uint64_t idx)
 {
 	const struct q2_source *only =

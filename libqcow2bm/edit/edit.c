@@ -36,6 +36,7 @@ static enum qcow2bm_code check_known(const struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
+/* Refuses an image that no edit may change, each reason with its own sentence. */
 static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 					struct qcow2bm_error *err)
 {

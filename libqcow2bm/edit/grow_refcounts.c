@@ -165,6 +165,7 @@ static enum qcow2bm_code count_in_old_blocks(struct q2_refcounts *refcounts,
 	return code;
 }
 
+/* Writes the new refcount blocks, in which the new structures count themselves already. */
 static enum qcow2bm_code write_blocks(const struct q2_growth *growth,
 				      struct q2_refcounts *refcounts,
 				      const struct q2_clusters *structures,

@@ -83,6 +83,7 @@ static enum qcow2bm_code write_in_place(struct q2_commit *commit,
 				commit->image->directory.off + in_place->first, err);
 }
 
+/* Writes the new directory, whole clusters with a zeroed tail. */
 static enum qcow2bm_code write_directory(struct q2_commit *commit,
 					 struct qcow2bm_error *err)
 {
@@ -103,6 +104,8 @@ static enum qcow2bm_code write_directory(struct q2_commit *commit,
 	return code;
 }
 
+/* The buffers hold a batch that fits the processor's cache; without bits to compute there are
+ * none. */
 static enum qcow2bm_code make_buffers(struct q2_commit *commit, struct qcow2bm_error *err)
 {
 	const struct q2_plan *plan = &commit->plan;
@@ -131,6 +134,7 @@ static void free_buffers(struct q2_commit *commit)
 	commit->words = commit->other = commit->scratch = NULL;
 }
 
+/* Writes what the switch will refer to. Nothing refers to it yet: a crash leaves the old state. */
 static enum qcow2bm_code write_new_state(struct q2_commit *commit,
 					 struct qcow2bm_error *err)
 {

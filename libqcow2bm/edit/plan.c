@@ -27,6 +27,7 @@ static uint64_t staged_entry_bytes(const struct qcow2bm_edit *edit,
 	return q2_directory_entry_bytes(&entry);
 }
 
+/* How large the new directory is, and that QEMU would load it. */
 static enum qcow2bm_code measure_directory(struct q2_plan *plan,
 					   struct qcow2bm_error *err)
 {
@@ -72,6 +73,7 @@ static enum qcow2bm_code bound_tables(const struct qcow2bm_edit *edit,
 		(unsigned long long)bytes, MAX_NEW_TABLE_BYTES);
 }
 
+/* Plans the table of each bitmap whose bits change. */
 static enum qcow2bm_code plan_contents(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	struct qcow2bm_edit *edit = plan->edit;
@@ -94,6 +96,7 @@ static enum qcow2bm_code plan_contents(struct q2_plan *plan, struct qcow2bm_erro
 	return QCOW2BM_OK;
 }
 
+/* Takes free clusters for all that is written: there is room for all of it or nothing is begun. */
 static enum qcow2bm_code reserve_new(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = plan->edit->image->header.cluster_bits;
@@ -191,6 +194,8 @@ static void expect_work(struct q2_plan *plan)
 		plan->watch->total += plan->contents[i].read_bytes;
 }
 
+/* All that is decided about clusters, in an order where each step knows what the ones before
+ * have found. */
 static enum qcow2bm_code plan_clusters(struct q2_plan *plan, struct qcow2bm_error *err)
 {
 	struct qcow2bm_edit *edit = plan->edit;

@@ -218,6 +218,7 @@ struct proof {
 	bool all;
 };
 
+/* Collects what the edit gives up, and every cluster whose owner has to be known. */
 static enum qcow2bm_code collect(struct q2_plan *plan, struct proof *proof,
 				 struct qcow2bm_error *err)
 {
@@ -319,6 +320,7 @@ static enum qcow2bm_code keep_unnamed(struct q2_plan *plan,
 	return code == QCOW2BM_OK ? q2_clusters_sort(&plan->provable, NULL, err) : code;
 }
 
+/* Proves that what is freed is the bitmaps' alone, and that what is used is nobody's. */
 static enum qcow2bm_code prove(struct q2_plan *plan, struct proof *proof,
 			       struct qcow2bm_error *err)
 {

@@ -100,6 +100,7 @@ static const struct q2_extension *find_padding(const struct qcow2bm_image *image
 	return NULL;
 }
 
+/* The first bitmap of an image: its extension must become visible by one write, as a whole. */
 static enum qcow2bm_code plan_first(struct q2_switch *plan,
 				    const struct qcow2bm_image *image,
 				    const struct q2_bitmaps_extension *to,
@@ -136,6 +137,8 @@ static uint64_t end_of(const struct q2_extension *extension)
 	return extension->head_off + HEAD + q2_round_up(extension->bytes, 8);
 }
 
+/* The payload stands across two sectors: a second extension is written behind, and the old one
+ * becomes padding. */
 static enum qcow2bm_code plan_relocated(struct q2_switch *plan,
 					const struct qcow2bm_image *image,
 					const struct q2_bitmaps_extension *to,

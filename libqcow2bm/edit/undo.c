@@ -192,6 +192,7 @@ static enum qcow2bm_code check_nothing(struct undoing *undoing, struct qcow2bm_e
 
 /* ---- All of it -------------------------------------------------------------------------- */
 
+/* Finds where between before and after the image stands, and puts back the rest. */
 static enum qcow2bm_code undo_edit(struct undoing *undoing, struct qcow2bm_error *err)
 {
 	struct qcow2bm_undo_result *result = undoing->result;

@@ -120,6 +120,7 @@ static enum qcow2bm_code check_altered(struct room *room, struct qcow2bm_error *
 	return QCOW2BM_OK;
 }
 
+/* The clusters of the old bitmaps must be nobody's now: the guest may have got them since. */
 static enum qcow2bm_code check_unnamed(struct room *room, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_search_find(room->images->now, &room->refs.l2_tables,

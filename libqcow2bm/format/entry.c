@@ -70,6 +70,7 @@ void q2_directory_entry_encode(const struct q2_directory_entry *entry, uint8_t *
 	memset(end, 0, (size_t)(buf + q2_directory_entry_bytes(entry) - end));
 }
 
+/* The fields of fixed size, as the format has them. */
 static enum qcow2bm_code check_fields(const struct q2_directory_entry *entry,
 				      uint64_t off, struct qcow2bm_error *err)
 {

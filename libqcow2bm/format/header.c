@@ -85,6 +85,7 @@ static void decode_common(struct q2_header *header, const uint8_t *buf)
 	header->header_bytes = Q2_HEADER_V2_BYTES;
 }
 
+/* The fields that version 2 does not have. */
 static enum qcow2bm_code decode_version_3(struct q2_header *header, const uint8_t *buf,
 					  size_t bytes, struct qcow2bm_error *err)
 {
@@ -113,6 +114,7 @@ static enum qcow2bm_code decode_version_3(struct q2_header *header, const uint8_
 	return QCOW2BM_OK;
 }
 
+/* Decodes the fields that the version has. */
 static enum qcow2bm_code decode_fields(struct q2_header *header, const uint8_t *buf,
 				       size_t bytes, struct qcow2bm_error *err)
 {
@@ -146,6 +148,7 @@ static enum qcow2bm_code check_incompatible(const struct q2_header *header,
 	return QCOW2BM_OK;
 }
 
+/* The cluster size comes first: all other limits are counted in clusters. */
 static enum qcow2bm_code check_cluster(const struct q2_header *header,
 				       struct qcow2bm_error *err)
 {
@@ -240,6 +243,7 @@ static enum qcow2bm_code check_refcount_table(const struct q2_header *header,
 				     header->cluster_bits, Q2_HEADER_REFTABLE_OFF, err);
 }
 
+/* The L1 table must be long enough for the disk, and short enough to be read. */
 static enum qcow2bm_code check_l1_table(const struct q2_header *header,
 					struct qcow2bm_error *err)
 {

@@ -37,6 +37,7 @@ uint64_t q2_snapshot_bytes(const uint8_t *buf)
 	return q2_round_up(unpadded_bytes(buf), 8);
 }
 
+/* The lengths of an entry, before anything behind them is looked at. */
 static enum qcow2bm_code check_lengths(const uint8_t *buf, size_t bytes, uint64_t off,
 				       struct qcow2bm_error *err)
 {

@@ -14,6 +14,7 @@ static uint64_t forbidden_bits(uint32_t cluster_bits)
 	return Q2_TABLE_RESERVED_MASK | (((uint64_t)1 << cluster_bits) - 1);
 }
 
+/* Says which of the rules a table entry breaks. */
 static enum qcow2bm_code fail_entry(uint64_t entry, uint32_t idx, uint32_t cluster_bits,
 				    uint64_t off, struct qcow2bm_error *err)
 {

@@ -100,6 +100,7 @@ static enum qcow2bm_code note_duplicates(struct q2_directory *directory,
 	return QCOW2BM_OK;
 }
 
+/* An entry that breaks a rule makes its bitmap corrupt, and no other. */
 static enum qcow2bm_code check_entry(struct q2_bitmap *bitmap,
 				     const struct q2_header *header,
 				     struct qcow2bm_error *err)
@@ -121,6 +122,7 @@ static enum qcow2bm_code check_entry(struct q2_bitmap *bitmap,
 	return QCOW2BM_OK;
 }
 
+/* Lengths that lead past the end, or short of it, are an error of the whole directory. */
 static enum qcow2bm_code parse_entries(struct q2_directory *directory, size_t count,
 				       struct qcow2bm_error *err)
 {
@@ -230,6 +232,7 @@ bool q2_directory_is_there(const struct qcow2bm_image *image,
 	return is_there;
 }
 
+/* Loads the directory that the extension tells of. */
 static enum qcow2bm_code load(struct qcow2bm_image *image, struct qcow2bm_error *err)
 {
 	const struct q2_extension *extension =

@@ -83,6 +83,7 @@ static bool has_damaged_length(const struct qcow2bm_image *image,
 	       !has_chain(image, data_off + q2_round_up(extension->bytes, 8), end);
 }
 
+/* Lists the header's extensions; those that nobody knows are kept as they are. */
 static enum qcow2bm_code decode_extensions(struct qcow2bm_image *image,
 					   struct qcow2bm_error *err)
 {

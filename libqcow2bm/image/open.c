@@ -9,6 +9,7 @@
 #include "generation.h"
 #include "salvage.h"
 
+/* Owns `storage`, also after a failure. */
 static enum qcow2bm_code open_image(struct qcow2bm_image **result,
 				    struct q2_storage *storage, bool is_tolerant,
 				    struct qcow2bm_error *err)

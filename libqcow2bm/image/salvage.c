@@ -178,6 +178,7 @@ static enum qcow2bm_code parse_entries(struct salvage *salvage, size_t *end,
 	return QCOW2BM_OK;
 }
 
+/* Finds out which fields of the extension can be believed, and notes the others. */
 static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = salvage->image;
@@ -269,6 +270,7 @@ static enum qcow2bm_code compare(struct salvage *salvage, size_t end,
 	return code;
 }
 
+/* Loads what can be found where the extension says that the directory is. */
 static enum qcow2bm_code load_entries(struct salvage *salvage, struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = salvage->image;
@@ -382,6 +384,7 @@ static enum qcow2bm_code find_mistyped(struct qcow2bm_image *image, bool *found,
 	return QCOW2BM_OK;
 }
 
+/* The autoclear bit promises an extension: one whose type is damaged may be it. */
 static enum qcow2bm_code load_without_extension(struct salvage *salvage,
 						struct qcow2bm_error *err)
 {

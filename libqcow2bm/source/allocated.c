@@ -135,6 +135,7 @@ static enum qcow2bm_code read_entries(const struct q2_source *source, uint64_t o
 	return code;
 }
 
+/* Reads the L2 entries that the bits stand for, part by part. */
 static enum qcow2bm_code read_bits(const struct q2_source *source, uint64_t first,
 				   uint64_t end, uint64_t *words,
 				   struct qcow2bm_error *err)

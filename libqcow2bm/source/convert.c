@@ -71,6 +71,7 @@ static enum qcow2bm_code find_any(const struct q2_source *source, uint64_t first
 	return QCOW2BM_OK;
 }
 
+/* A bit that stands for more than the scratch holds is looked for by itself. */
 static enum qcow2bm_code coarsen_few(const struct q2_source *source, unsigned shift,
 				     uint64_t first, uint64_t bits, uint64_t *words,
 				     uint64_t *scratch, struct qcow2bm_error *err)
@@ -92,6 +93,7 @@ static enum qcow2bm_code coarsen_few(const struct q2_source *source, unsigned sh
 	return QCOW2BM_OK;
 }
 
+/* Each of the source's bits becomes several. */
 static enum qcow2bm_code refine(const struct q2_source *source, unsigned shift,
 				uint64_t first, uint64_t bits, uint64_t *words,
 				uint64_t *scratch, struct qcow2bm_error *err)

@@ -59,6 +59,7 @@ static enum qcow2bm_code fail_at_end(struct q2_storage *storage, size_t bytes,
 		       bytes, off, length);
 }
 
+/* A read that is cut short goes on; the end of the file is an error. */
 static enum qcow2bm_code file_read(struct q2_storage *storage, void *buf, size_t bytes,
 				   uint64_t off, struct qcow2bm_error *err)
 {
@@ -97,6 +98,7 @@ static enum qcow2bm_code check_room(struct q2_storage *storage, size_t bytes,
 	return QCOW2BM_OK;
 }
 
+/* A write that is cut short goes on; one of nothing is a full disk. */
 static enum qcow2bm_code file_write(struct q2_storage *storage, const void *buf,
 				    size_t bytes, uint64_t off, struct qcow2bm_error *err)
 {
@@ -132,6 +134,7 @@ static enum qcow2bm_code file_sync(struct q2_storage *storage, struct qcow2bm_er
 	return QCOW2BM_OK;
 }
 
+/* Longer parts read as zeros. */
 static enum qcow2bm_code file_resize(struct q2_storage *storage, uint64_t bytes,
 				     struct qcow2bm_error *err)
 {
@@ -155,6 +158,7 @@ static enum qcow2bm_code file_resize(struct q2_storage *storage, uint64_t bytes,
 	return QCOW2BM_OK;
 }
 
+/* Gives the room of these bytes back; they read as zeros then. */
 static enum qcow2bm_code file_discard(struct q2_storage *storage, uint64_t off,
 				      uint64_t bytes, struct qcow2bm_error *err)
 {
@@ -262,6 +266,7 @@ static bool has_stopped(const struct patience *patience)
 	return patience->watch != NULL && patience->watch->has_stopped;
 }
 
+/* Nothing else holds an image, and opening a pipe or a device can do something. */
 static enum qcow2bm_code check_kind(const struct stat *st, struct qcow2bm_error *err)
 {
 	const char *kind;
@@ -309,6 +314,7 @@ static bool is_held(int sys_errno)
 	return sys_errno == EBUSY || sys_errno == EAGAIN;
 }
 
+/* Opens the file, waiting as long as somebody else has claimed it and patience lasts. */
 static enum qcow2bm_code open_descriptor(int *fd, const char *path, int open_flags,
 					 const struct patience *patience,
 					 struct qcow2bm_error *err)
@@ -375,6 +381,7 @@ static enum qcow2bm_code take_locks(int fd, enum q2_lock_role role,
 	return q2_lock_take(fd, role, err);
 }
 
+/* Takes the locks of the role, and finds out who writes: that decides what in-use means. */
 static enum qcow2bm_code lock(struct file *file, unsigned flags,
 			      const struct patience *patience, struct qcow2bm_error *err)
 {

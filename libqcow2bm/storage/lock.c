@@ -115,6 +115,7 @@ static bool is_unsupported(int sys_errno)
 	       sys_errno == EOPNOTSUPP || sys_errno == ENOLCK;
 }
 
+/* Names the program that holds the lock, as far as it can be found. */
 static enum qcow2bm_code fail_busy(int fd, enum q2_lock_role role,
 				   struct qcow2bm_error *err)
 {

@@ -106,6 +106,7 @@ static void apply(struct journal *journal, const struct change *change, uint64_t
 		memset(journal->new + (from - off), 0, (size_t)(to - from));
 }
 
+/* Appends the old bytes of a write, sector by sector, before it is done. */
 static enum qcow2bm_code append_change(struct journal *journal,
 				       const struct change *change,
 				       struct qcow2bm_error *err)
@@ -159,6 +160,7 @@ static enum qcow2bm_code note_change(struct journal *journal, const struct chang
 
 /* ---- Keeping what is let go ---------------------------------------------------------- */
 
+/* Keeps sectors that the edit frees: somebody may write there before the undo. */
 static enum qcow2bm_code keep_range(struct journal *journal, uint64_t first, uint64_t end,
 				    uint64_t length, struct qcow2bm_error *err)
 {
@@ -210,6 +212,7 @@ static enum qcow2bm_code keep_new(struct journal *journal, uint64_t first, uint6
 	return QCOW2BM_OK;
 }
 
+/* The records are synced before the room is given back. */
 static enum qcow2bm_code journal_keep(struct q2_storage *storage, uint64_t off,
 				      uint64_t bytes, struct qcow2bm_error *err)
 {
@@ -239,6 +242,7 @@ static enum qcow2bm_code journal_read(struct q2_storage *storage, void *buf, siz
 	return q2_storage_read(journal_of(storage)->inner, buf, bytes, off, err);
 }
 
+/* The old bytes are noted first, then the write is passed on. */
 static enum qcow2bm_code journal_write(struct q2_storage *storage, const void *buf,
 				       size_t bytes, uint64_t off,
 				       struct qcow2bm_error *err)
@@ -431,6 +435,8 @@ bool q2_journal_is(const struct q2_storage *storage)
 
 /* ---- Ending ------------------------------------------------------------------------- */
 
+/* Notes the sums of what stands in a span at the end: by them the undo knows that nobody wrote
+ * since. */
 static enum qcow2bm_code note_standing(struct journal *journal,
 				       const struct q2_span *span, uint64_t length,
 				       struct qcow2bm_error *err)
@@ -458,6 +464,7 @@ static enum qcow2bm_code note_standing(struct journal *journal,
 	return QCOW2BM_OK;
 }
 
+/* The end of an edit: what stands where it wrote, and the file's time stamps. */
 static enum qcow2bm_code note_end(struct journal *journal, struct qcow2bm_error *err)
 {
 	struct q2_undo_record end = {.kind = Q2_UNDO_END};

@@ -66,6 +66,8 @@ static bool is_as_kept(const struct kept *kept, size_t i)
 	       memcmp(now, marked, sizeof(marked)) == 0;
 }
 
+/* Sectors that are another by now are put back where the old bytes are known, and refused where
+ * only their sum is. */
 static enum qcow2bm_code compare_part(struct kept *kept, uint64_t first, uint64_t end,
 				      struct qcow2bm_error *err)
 {
@@ -129,6 +131,7 @@ static enum qcow2bm_code visit_entry(struct kept *kept, struct qcow2bm_error *er
 	return code;
 }
 
+/* Compares all that the edit freed with what stands there now. */
 static enum qcow2bm_code visit(const struct q2_undo *undo, struct q2_storage *image,
 			       struct q2_spans *altered, uint64_t *written,
 			       struct qcow2bm_error *err)

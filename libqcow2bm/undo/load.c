@@ -111,6 +111,7 @@ static enum qcow2bm_code note_range(struct q2_undo *undo,
 			    first, end, err);
 }
 
+/* Takes a record into the list; an order in which no journal writes them is damage. */
 static enum qcow2bm_code take(struct load *load, const struct q2_undo_record *record,
 			      struct qcow2bm_error *err)
 {

@@ -79,6 +79,7 @@ static void weigh_old(struct search *search, const struct q2_undo_record *record
 	sector->fits_any |= fits;
 }
 
+/* Notes at which stretches of the edit a sector could be as it is. */
 static enum qcow2bm_code weigh_sector(struct search *search,
 				      const struct q2_undo_record *record,
 				      struct sector *sector, const uint8_t *content,
@@ -105,6 +106,7 @@ static enum qcow2bm_code weigh_sector(struct search *search,
 	return QCOW2BM_OK;
 }
 
+/* Weighs all sectors of a record. */
 static enum qcow2bm_code weigh_entry(struct search *search,
 				     const struct q2_undo_entry *entry,
 				     struct qcow2bm_error *err)
@@ -188,6 +190,7 @@ static enum qcow2bm_code look(struct search *search, size_t from,
 	return code;
 }
 
+/* Looks at each sector that any record is about once, in the order of places. */
 static enum qcow2bm_code look_at_all(struct search *search, struct qcow2bm_error *err)
 {
 	uint64_t done = 0;

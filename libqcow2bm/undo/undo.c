@@ -83,6 +83,8 @@ static enum qcow2bm_code check_length(struct run *run, struct qcow2bm_error *err
 		       undo->has_end ? "" : ", and the edit was interrupted (--force)");
 }
 
+/* An image that stands nowhere on the way was written by somebody else: refused, unless it may
+ * be a torn sector. */
 static enum qcow2bm_code check_position(struct run *run,
 					struct q2_undo_position *position,
 					struct qcow2bm_error *err)
@@ -197,6 +199,8 @@ static enum qcow2bm_code put_back_kept(struct run *run, struct qcow2bm_error *er
 	return q2_storage_sync(run->image, err);
 }
 
+/* Puts the records back from the last to the first, so that a second try finds a place on the
+ * same way. */
 static enum qcow2bm_code restore(struct run *run, const struct q2_undo_position *position,
 				 struct qcow2bm_error *err)
 {

@@ -100,6 +100,7 @@ static enum qcow2bm_code remove_all(const struct bitmap *bitmap,
 	return QCOW2BM_OK;
 }
 
+/* One action of the command line, in their order. */
 static enum qcow2bm_code stage_action(const struct bitmap *bitmap,
 				      const struct action *action,
 				      struct qcow2bm_error *err)
@@ -129,6 +130,7 @@ static enum qcow2bm_code stage_action(const struct bitmap *bitmap,
 	}
 }
 
+/* Stages all actions; the first that fails is named as qemu-img names it. */
 static int stage(const struct bitmap *bitmap)
 {
 	for (size_t i = 0; i < bitmap->action_count; i++) {
@@ -165,6 +167,7 @@ static int open_image(struct bitmap *bitmap, const char *filename)
 	return tool_message_status(err.code);
 }
 
+/* Opens the image that -b names. */
 static int open_source(struct bitmap *bitmap)
 {
 	if (bitmap->source_filename == NULL)
@@ -185,6 +188,7 @@ static int open_source(struct bitmap *bitmap)
 	return status;
 }
 
+/* One edit for all actions: all are done or none. */
 static int edit_image(struct bitmap *bitmap, const char *filename)
 {
 	char problem[TOOL_IMAGE_OPTS_PROBLEM];
@@ -229,6 +233,7 @@ static const char *find_fault(struct bitmap *bitmap, int operands)
 	return NULL;
 }
 
+/* Refuses what qemu-img refuses, in its words. */
 static int run_actions(struct bitmap *bitmap, int count, char **operands)
 {
 	const char *fault = find_fault(bitmap, count);

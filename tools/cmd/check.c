@@ -164,6 +164,7 @@ static int print_report(struct check *check)
 	return status == TOOL_EXIT_DONE ? tool_output_text(&check->text) : status;
 }
 
+/* Goes on with the next image where one cannot be checked; the worst exit status counts. */
 static int check_images(struct check *check, int count, char **filenames)
 {
 	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;

@@ -125,6 +125,7 @@ static int stage(struct delete *delete)
 	return TOOL_EXIT_DONE;
 }
 
+/* Marks the bitmaps that names and patterns choose, then deletes them in one edit. */
 static int delete_bitmaps(struct delete *delete, int count, char **operands)
 {
 	bool some = delete->pattern_count != 0 || delete->in_use || delete->stale ||

@@ -73,6 +73,7 @@ static int print_plan(struct tool_session *session)
 	return tool_output_text(&text);
 }
 
+/* Which state the image is in goes with every failure of a commit. */
 static int report_failure(const struct tool_session *session,
 			  const struct qcow2bm_error *err,
 			  const struct qcow2bm_result *result, int signal_number)
@@ -97,6 +98,7 @@ static int report_failure(const struct tool_session *session,
 						 : status;
 }
 
+/* Tells what was leaked, and why. */
 static int report_success(const struct tool_session *session,
 			  const struct qcow2bm_result *result, json_t *changes)
 {
