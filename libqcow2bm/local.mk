@@ -94,6 +94,7 @@ q2_headers = \
 	libqcow2bm/carve/carve.h \
 	libqcow2bm/chain/layers.h \
 	libqcow2bm/chain/order.h \
+	libqcow2bm/chain/stage.h \
 	libqcow2bm/chain/union.h
 
 q2_sources = \
@@ -215,11 +216,16 @@ q2_sources = \
 	libqcow2bm/carve/recover_carved.c \
 	libqcow2bm/carve/remains.c \
 	libqcow2bm/chain/checkpoints.c \
+	libqcow2bm/chain/convert.c \
 	libqcow2bm/chain/layers.c \
 	libqcow2bm/chain/nesting.c \
 	libqcow2bm/chain/order.c \
+	libqcow2bm/chain/remove.c \
+	libqcow2bm/chain/rename.c \
+	libqcow2bm/chain/reset.c \
 	libqcow2bm/chain/scheme.c \
 	libqcow2bm/chain/since.c \
+	libqcow2bm/chain/stage.c \
 	libqcow2bm/chain/union.c \
 	libqcow2bm/chain/verdict.c
 

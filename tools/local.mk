@@ -7,6 +7,11 @@ tools_sources = \
 	tools/cmd/bitmap.c \
 	tools/cmd/chain.c \
 	tools/cmd/chain.h \
+	tools/cmd/chain_delete.c \
+	tools/cmd/chain_finish.c \
+	tools/cmd/chain_finish.h \
+	tools/cmd/chain_rename.c \
+	tools/cmd/chain_reset.c \
 	tools/cmd/chain_show.c \
 	tools/cmd/chain_since.c \
 	tools/cmd/check.c \

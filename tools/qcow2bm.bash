@@ -43,7 +43,7 @@ _qcow2bm_chain() {
 		mapfile -t COMPREPLY < <(compgen -W "human json" -- "$current")
 		return
 		;;
-	--scheme)
+	--scheme | --to)
 		mapfile -t COMPREPLY < <(compgen -W "nested delta" -- "$current")
 		return
 		;;

@@ -109,6 +109,7 @@ static enum qcow2bm_code begin(struct qcow2bm_chain *chain,
 static enum qcow2bm_code note(struct q2_checkpoint *checkpoint, const struct ref *ref,
 			      struct qcow2bm_error *err)
 {
+	checkpoint->is_double |= checkpoint->bitmaps[ref->layer] != QCOW2BM_NOT_FOUND;
 	if (checkpoint->bitmaps[ref->layer] == QCOW2BM_NOT_FOUND)
 		checkpoint->bitmaps[ref->layer] = ref->idx;
 	if (checkpoint->parent != NULL || ref->name.parent == NULL)
@@ -151,13 +152,21 @@ enum qcow2bm_code q2_checkpoints_collect(struct qcow2bm_chain *chain,
 	return code;
 }
 
+void q2_checkpoints_free_one(const struct qcow2bm_chain *chain,
+			     struct q2_checkpoint *checkpoint)
+{
+	free(checkpoint->name);
+	free(checkpoint->parent);
+	free(checkpoint->bitmaps);
+	for (size_t i = 0; checkpoint->staged != NULL && i < chain->layer_count; i++)
+		free(checkpoint->staged[i].bytes);
+	free(checkpoint->staged);
+}
+
 void q2_checkpoints_free(struct qcow2bm_chain *chain)
 {
-	for (size_t i = 0; i < chain->checkpoint_count; i++) {
-		free(chain->checkpoints[i].name);
-		free(chain->checkpoints[i].parent);
-		free(chain->checkpoints[i].bitmaps);
-	}
+	for (size_t i = 0; i < chain->checkpoint_count; i++)
+		q2_checkpoints_free_one(chain, &chain->checkpoints[i]);
 	free(chain->checkpoints);
 	chain->checkpoints = NULL;
 	chain->checkpoint_count = 0;

@@ -235,6 +235,7 @@ void qcow2bm_chain_close(struct qcow2bm_chain *chain)
 		return;
 	q2_checkpoints_free(chain);
 	for (size_t i = 0; i < chain->layer_count; i++) {
+		qcow2bm_edit_end(chain->layers[i].edit);
 		qcow2bm_image_close(chain->layers[i].image);
 		q2_storage_close(chain->layers[i].raw);
 		free(chain->layers[i].filename);

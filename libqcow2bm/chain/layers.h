@@ -12,6 +12,14 @@ struct q2_layer {
 	uint64_t virtual_bytes;
 	uint64_t device, inode; /* to see a loop; 0: not known */
 	bool is_writable;
+	struct qcow2bm_edit *edit; /* NULL: nothing is staged */
+};
+
+/* A bitmap of a checkpoint in a layer as it is staged. */
+struct q2_staged_name {
+	uint8_t *bytes; /* NULL: there is none */
+	size_t count;
+	bool is_recording;
 };
 
 /* A checkpoint is all bitmaps of one name, its own: `B` in `B^A`. */
@@ -22,6 +30,8 @@ struct q2_checkpoint {
 	size_t parent_bytes;
 	size_t *bitmaps; /* by layer: indexes, or QCOW2BM_NOT_FOUND */
 	bool is_tie;
+	bool is_double;                /* a layer has two bitmaps of it */
+	struct q2_staged_name *staged; /* by layer; NULL until something is staged */
 };
 
 struct qcow2bm_chain {
@@ -68,5 +78,7 @@ struct q2_checkpoint_name q2_checkpoints_split(const uint8_t *name, size_t name_
 enum qcow2bm_code q2_checkpoints_collect(struct qcow2bm_chain *chain,
 					 struct qcow2bm_error *err);
 void q2_checkpoints_free(struct qcow2bm_chain *chain);
+void q2_checkpoints_free_one(const struct qcow2bm_chain *chain,
+			     struct q2_checkpoint *checkpoint);
 
 #endif

@@ -202,6 +202,42 @@ enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
 					struct qcow2bm_since *since,
 					struct qcow2bm_error *err);
 
+/*
+ * What follows stages onto one edit for each layer that it changes, and commits nothing: the edits
+ * are planned and committed as any other, several of them with qcow2bm_together_commit(). Layers are
+ * opened for writing when `flags` of the options had QCOW2BM_OPEN_WRITE; without it the edits can be
+ * planned only. The order must have been found. After a failure what was staged is of no use.
+ *
+ * Errors of all: EINVAL for an index out of range, and where scheme or order are not known; those of
+ * the edit's functions, the sentence names the layer; as qcow2bm_chain_open_for_editing().
+ * Crash: changes nothing.
+ */
+
+/* Deletes a checkpoint in all layers. What changed since each other one stays what it was: in the delta
+ * scheme its bits go to the one before, which records from then on if the deleted one did, and its
+ * child gets a new parent. The others are numbered anew. */
+enum qcow2bm_code qcow2bm_chain_delete(struct qcow2bm_chain *chain, size_t idx,
+				       struct qcow2bm_error *err);
+
+/* Gives a checkpoint a new name in all layers, and in the name of its child. Errors: also EEXIST. */
+enum qcow2bm_code qcow2bm_chain_rename(struct qcow2bm_chain *chain, size_t idx,
+				       const char *name, size_t name_bytes,
+				       struct qcow2bm_error *err);
+
+/* The newest checkpoint begins now: nothing has changed since. In the delta scheme its bits go to the
+ * one before. */
+enum qcow2bm_code qcow2bm_chain_reset(struct qcow2bm_chain *chain, size_t idx,
+				      struct qcow2bm_error *err);
+
+/* Keeps the checkpoints in another scheme from now on: NESTED or DELTA. */
+enum qcow2bm_code qcow2bm_chain_convert(struct qcow2bm_chain *chain,
+					enum qcow2bm_scheme scheme,
+					struct qcow2bm_error *err);
+
+/* The edit of a layer, which belongs to the chain; NULL when nothing of it is changed. */
+struct qcow2bm_edit *qcow2bm_chain_edit(const struct qcow2bm_chain *chain,
+					size_t layer_idx);
+
 #ifdef __cplusplus
 }
 #endif

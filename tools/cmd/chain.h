@@ -7,5 +7,10 @@
 
 extern const struct tool_command tool_chain_show;
 extern const struct tool_command tool_chain_since;
+extern const struct tool_command tool_chain_delete;
+extern const struct tool_command tool_chain_keep;
+extern const struct tool_command tool_chain_rename;
+extern const struct tool_command tool_chain_convert;
+extern const struct tool_command tool_chain_reset;
 
 #endif

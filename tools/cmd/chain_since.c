@@ -59,6 +59,12 @@ static int print(struct since *since)
 	return status;
 }
 
+static int open_and_print(struct since *since, char **filename)
+{
+	int status = tool_disks_open(&since->disks, 1, filename);
+	return status == TOOL_EXIT_DONE ? print(since) : status;
+}
+
 static int take_size(const struct since *since, const char *option, uint64_t *bytes)
 {
 	if (tool_size_parse(optarg, bytes))
@@ -105,9 +111,7 @@ static int run(int argc, char **argv)
 		status = tool_message_usage(&tool_chain_since,
 					    "one operand IMAGE is wanted");
 	if (status == TOOL_OPTIONS_GO_ON)
-		status = tool_disks_open(&since.disks, 1, argv + optind);
-	if (status == TOOL_EXIT_DONE)
-		status = print(&since);
+		status = open_and_print(&since, argv + optind);
 	tool_disks_close(&since.disks);
 	return status;
 }

@@ -63,8 +63,9 @@ static int open_disk(struct tool_disks *disks, struct tool_disk *disk)
 		.names = (const char *const *)disks->given,
 		.name_count = disks->given_count,
 	};
-	int status =
-		tool_layers_open(&disk->chain, &disks->options, disk->filename, false);
+	int status = tool_layers_open(
+		&disk->chain, &disks->options, disk->filename,
+		disks->is_editing && !disks->options.dry_run ? TOOL_LAYERS_EDIT : 0u);
 	if (status == TOOL_EXIT_DONE &&
 	    qcow2bm_chain_find_order(disk->chain, &order_options, &disk->order, &err) !=
 		    QCOW2BM_OK)
@@ -87,13 +88,20 @@ int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
 	return status;
 }
 
-int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
+size_t tool_disks_look_up(const struct tool_disk *disk, const char *name)
 {
 	char *bytes = tool_memory_copy(name, strlen(name));
-	*idx = qcow2bm_chain_find(disk->chain, bytes, tool_name_unescape(name, bytes));
+	size_t idx =
+		qcow2bm_chain_find(disk->chain, bytes, tool_name_unescape(name, bytes));
 	free(bytes);
-	if (*idx == QCOW2BM_NOT_FOUND)
-		*idx = qcow2bm_chain_find(disk->chain, name, strlen(name));
+	if (idx == QCOW2BM_NOT_FOUND)
+		idx = qcow2bm_chain_find(disk->chain, name, strlen(name));
+	return idx;
+}
+
+int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
+{
+	*idx = tool_disks_look_up(disk, name);
 	if (*idx != QCOW2BM_NOT_FOUND)
 		return TOOL_EXIT_DONE;
 	tool_message(disk->filename, "checkpoint '%s' not found", name);

@@ -13,6 +13,7 @@ struct tool_disk {
 
 struct tool_disks {
 	struct tool_options options;
+	bool is_editing;    /* layers are opened for writing when they are edited */
 	const char **names; /* -c, as they were typed */
 	size_t name_count;
 	enum qcow2bm_scheme scheme; /* --scheme; NONE: found out */
@@ -45,7 +46,10 @@ int tool_disks_take(struct tool_disks *disks, int opt, char **argv);
  * returns an exit status. */
 int tool_disks_open(struct tool_disks *disks, int count, char **filenames);
 
-/* The checkpoint of this name in a disk, with a message when it is not there. */
+/* The checkpoint of this name in a disk, or QCOW2BM_NOT_FOUND. */
+size_t tool_disks_look_up(const struct tool_disk *disk, const char *name);
+
+/* The same, with a message when it is not there; returns an exit status. */
 int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx);
 
 void tool_disks_close(struct tool_disks *disks);

@@ -54,13 +54,14 @@ static bool resolve(void *opaque, const char *name, struct qcow2bm_backing *back
 }
 
 int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *options,
-		     const char *filename, bool top_only)
+		     const char *filename, unsigned flags)
 {
 	const struct qcow2bm_chain_options chain_options = {
-		.flags = (options->no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u) |
+		.flags = (flags & TOOL_LAYERS_EDIT ? QCOW2BM_OPEN_WRITE : 0u) |
+			 (options->no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u) |
 			 (options->force_share ? QCOW2BM_OPEN_FORCE_SHARE : 0u),
 		.wait_seconds = options->wait_seconds,
-		.top_only = top_only,
+		.top_only = flags & TOOL_LAYERS_TOP_ONLY,
 		.resolve = resolve,
 	};
 	struct qcow2bm_error err = {0};

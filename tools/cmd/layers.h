@@ -5,10 +5,14 @@
 
 #include "../term/options.h"
 
-/* Opens the layers as the options say, with a warning when they may be changing; only the top one
- * with `top_only`. Names of backing files may be "json:{...}", too. Prints what fails; returns an
+enum {
+	TOOL_LAYERS_TOP_ONLY = 1u << 0,
+	TOOL_LAYERS_EDIT = 1u << 1 /* those that are edited are opened for writing then */
+};
+
+/* Opens the layers as the options and flags say, with a warning when they may be changing. Names of backing files may be "json:{...}", too. Prints what fails; returns an
  * exit status. */
 int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *options,
-		     const char *filename, bool top_only);
+		     const char *filename, unsigned flags);
 
 #endif

@@ -118,7 +118,7 @@ static int add_name(struct map *map, const char *filename, const char *name)
 static int map_bitmaps(struct map *map, const char *filename, int count, char **names)
 {
 	int status = tool_layers_open(&map->chain, &map->options, filename,
-				      !map->backing_chain);
+				      map->backing_chain ? 0u : TOOL_LAYERS_TOP_ONLY);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	map->bitmaps =
