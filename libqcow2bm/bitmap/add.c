@@ -41,8 +41,7 @@ static enum qcow2bm_code check_size(const struct qcow2bm_image *image,
 	if (shape.entries > Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits)
 		return q2_fail(
 			err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-			"too much space will be occupied by the bitmap (%llu bytes, QEMU "
-			"allows %llu); use larger granularity",
+			"too much space will be occupied by the bitmap (%llu bytes, QEMU allows %llu); use larger granularity",
 			(unsigned long long)shape.bytes, Q2_TABLE_MAX_BITMAP_BYTES);
 	return QCOW2BM_OK;
 }
@@ -57,10 +56,10 @@ static enum qcow2bm_code check_others(const struct qcow2bm_edit *edit,
 		return code;
 	for (size_t i = 0; i < directory->count; i++)
 		if (!edit->staged[i].is_deleted)
-			return q2_fail(err, QCOW2BM_EIMAGE, directory->bitmaps[i].off,
-				       "the image's bitmaps are all "
-				       "corrupt (%s)" QCOW2BM_SEE_CHECK,
-				       directory->evidence);
+			return q2_fail(
+				err, QCOW2BM_EIMAGE, directory->bitmaps[i].off,
+				"the image's bitmaps are all corrupt (%s)" QCOW2BM_SEE_CHECK,
+				directory->evidence);
 	return QCOW2BM_OK;
 }
 

@@ -17,11 +17,10 @@ static enum qcow2bm_code merge_from_other(struct qcow2bm_edit *edit,
 	uint64_t have = edit->image->header.virtual_bytes;
 	uint64_t theirs = source_image->header.virtual_bytes;
 	if (have != theirs)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "bitmaps are of different sizes (destination size is "
-			       "%llu, source "
-			       "size is %llu) and cannot be merged",
-			       (unsigned long long)have, (unsigned long long)theirs);
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"bitmaps are of different sizes (destination size is %llu, source size is %llu) and cannot be merged",
+			(unsigned long long)have, (unsigned long long)theirs);
 	return q2_edit_add_bitmap(edit, target, source_image, idx, err);
 }
 

@@ -31,18 +31,17 @@ static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
 	struct qcow2bm_error why = {0};
 	uint64_t *table;
 	if (bitmap->problem != NULL)
-		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "its stored bits cannot be believed, so it can only be "
-			       "recovered as all dirty (%.300s)",
-			       bitmap->problem);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, bitmap->off,
+			"its stored bits cannot be believed, so it can only be recovered as all dirty (%.300s)",
+			bitmap->problem);
 	enum qcow2bm_code code = q2_tables_load(image, bitmap, &table, &why);
 	if (code == QCOW2BM_OK)
 		free(table);
 	else if (code == QCOW2BM_EIMAGE)
 		return q2_fail(
 			err, code, why.offset,
-			"its stored bits cannot be read, so it can only be recovered "
-			"as all dirty (%.300s)",
+			"its stored bits cannot be read, so it can only be recovered as all dirty (%.300s)",
 			why.sentence);
 	else
 		return q2_pass(err, &why);
@@ -70,15 +69,14 @@ static enum qcow2bm_code check_method(struct qcow2bm_edit *edit,
 	if (method == QCOW2BM_RECOVER_ALLOCATED && image->header.backing_file_off == 0)
 		return q2_fail(
 			err, QCOW2BM_EINVAL, bitmap->off,
-			"the image has no backing file, so it is no overlay that holds "
-			"only what was written since; recover it as all dirty");
+			"the image has no backing file, so it is no overlay that holds only what was written since; recover it as all dirty");
 	enum qcow2bm_code code = check_stored(image, bitmap, err);
 	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_STORED &&
 	    bitmap->entry.table_entries != entries)
-		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "its stored bits are those of a disk of another size (the "
-			       "table has %u entries, the disk needs %llu)",
-			       bitmap->entry.table_entries, (unsigned long long)entries);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, bitmap->off,
+			"its stored bits are those of a disk of another size (the table has %u entries, the disk needs %llu)",
+			bitmap->entry.table_entries, (unsigned long long)entries);
 	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_ALLOCATED)
 		code = q2_traces_judge_layer(edit, err);
 	return code;
@@ -89,11 +87,9 @@ static const char *find_stored_proof(const struct q2_bitmap *bitmap)
 {
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	if (entry->flags & Q2_DIRECTORY_FLAG_AUTO)
-		return "unsafe: it was recording, so its stored bits lack what the guest wrote "
-		       "in the session that crashed, and since";
+		return "unsafe: it was recording, so its stored bits lack what the guest wrote in the session that crashed, and since";
 	if (q2_name_is_temporary(entry->name, entry->name_bytes))
-		return "unsafe: programs write into temporary bitmaps of such a name while "
-		       "the guest runs, so its stored bits may be old";
+		return "unsafe: programs write into temporary bitmaps of such a name while the guest runs, so its stored bits may be old";
 	return NULL;
 }
 
@@ -103,14 +99,11 @@ static const char *find_layer_proof(const struct qcow2bm_edit *edit,
 {
 	/* QEMU refuses to go back to a snapshot while there are bitmaps; old versions did not. */
 	if (edit->image->header.nb_snapshots != 0)
-		return "unsafe: the image has internal snapshots, and going back to one takes "
-		       "clusters out of this layer without a trace";
+		return "unsafe: the image has internal snapshots, and going back to one takes clusters out of this layer without a trace";
 	if (bitmap->entry.table_entries != wanted_entries(edit->image, bitmap))
-		return "unsafe: the disk was resized in the session that crashed, and making it "
-		       "smaller takes clusters out of this layer without a trace";
+		return "unsafe: the disk was resized in the session that crashed, and making it smaller takes clusters out of this layer without a trace";
 	if (edit->layer.is_emptied)
-		return "unsafe: this overlay holds nothing although bitmaps of it have bits set: it "
-		       "was emptied, as by a commit to its backing file";
+		return "unsafe: this overlay holds nothing although bitmaps of it have bits set: it was emptied, as by a commit to its backing file";
 	return NULL;
 }
 
@@ -118,17 +111,14 @@ static const char *find_layer_proof(const struct qcow2bm_edit *edit,
 static const char *find_trace(struct qcow2bm_edit *edit, enum qcow2bm_recovery method)
 {
 	if (method == QCOW2BM_RECOVER_ALLOCATED && edit->layer.lacks_bits)
-		return "unsafe: bits are set for parts of the disk that this overlay does not hold: "
-		       "it was probably emptied since, as by a commit to its backing file";
+		return "unsafe: bits are set for parts of the disk that this overlay does not hold: it was probably emptied since, as by a commit to its backing file";
 	if (method != QCOW2BM_RECOVER_STORED)
 		return NULL;
 	q2_traces_judge_names(edit);
 	if (edit->qmp.lacks_parent)
-		return "unsafe: a bitmap is named CHILD^PARENT and PARENT is not there, so a running "
-		       "QEMU probably deleted it, and had an older one take its place";
+		return "unsafe: a bitmap is named CHILD^PARENT and PARENT is not there, so a running QEMU probably deleted it, and had an older one take its place";
 	if (!edit->qmp.has_recording)
-		return "unsafe: no bitmap of the image is recording, so a running QEMU probably "
-		       "deleted the one that was, and had an older one take its place";
+		return "unsafe: no bitmap of the image is recording, so a running QEMU probably deleted the one that was, and had an older one take its place";
 	return NULL;
 }
 

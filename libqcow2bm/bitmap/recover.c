@@ -77,8 +77,7 @@ static enum qcow2bm_code check_shape(const struct qcow2bm_image *image,
 	if (shape->entries > Q2_TABLE_MAX_BITMAP_BYTES >> image->header.cluster_bits)
 		return q2_fail(
 			err, QCOW2BM_ELIMIT, bitmap->off,
-			"the disk has grown: the bitmap would take %llu bytes, QEMU "
-			"allows %llu; delete it",
+			"the disk has grown: the bitmap would take %llu bytes, QEMU allows %llu; delete it",
 			(unsigned long long)shape->bytes, Q2_TABLE_MAX_BITMAP_BYTES);
 	return QCOW2BM_OK;
 }

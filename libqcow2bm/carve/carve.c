@@ -228,8 +228,7 @@ static enum qcow2bm_code begin(struct carve *carve, struct qcow2bm_error *err)
 	if (!carve->report->guest_is_sound)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			"refcounts of the image are wrong, so which clusters are free is "
-			"not known: nothing was carved" QCOW2BM_SEE_CHECK);
+			"refcounts of the image are wrong, so which clusters are free is not known: nothing was carved" QCOW2BM_SEE_CHECK);
 	code = q2_refcounts_open(&carve->refcounts, carve->image, err);
 	return code == QCOW2BM_OK ? q2_remains_open(&carve->remains, carve->image,
 						    carve->report, err)
@@ -290,13 +289,11 @@ static enum qcow2bm_code explain_missing(const struct wanted *wanted,
 	if (wanted->entries == 0)
 		return q2_fail(
 			err, QCOW2BM_ENOTFOUND, wanted->directory_off,
-			"no old bitmap directory begins at byte %llu, in clusters that "
-			"are free or leaked; what carving finds can be brought back",
+			"no old bitmap directory begins at byte %llu, in clusters that are free or leaked; what carving finds can be brought back",
 			(unsigned long long)wanted->directory_off);
 	return q2_fail(
 		err, QCOW2BM_ENOTFOUND, wanted->directory_off,
-		"the old bitmap directory at byte %llu has no entry %u: it has %u, "
-		"counted from 0",
+		"the old bitmap directory at byte %llu has no entry %u: it has %u, counted from 0",
 		(unsigned long long)wanted->directory_off, wanted->idx, wanted->entries);
 }
 

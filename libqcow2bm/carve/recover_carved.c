@@ -29,8 +29,7 @@ static enum qcow2bm_code check_report(const struct qcow2bm_edit *edit,
 	if (report->totals.errors != 0 || report->is_partial)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			"the image has errors, so what its free clusters hold is not "
-			"known" QCOW2BM_SEE_CHECK);
+			"the image has errors, so what its free clusters hold is not known" QCOW2BM_SEE_CHECK);
 	return QCOW2BM_OK;
 }
 
@@ -41,8 +40,7 @@ static const char *find_loss(const struct qcow2bm_carved *carved)
 	case QCOW2BM_CARVED_INTACT:
 		return NULL;
 	case QCOW2BM_CARVED_BLANK:
-		return "its table reads as zeros: no bit was ever set, or its room was given "
-		       "back; there is nothing to bring back (a new bitmap is the same)";
+		return "its table reads as zeros: no bit was ever set, or its room was given back; there is nothing to bring back (a new bitmap is the same)";
 	case QCOW2BM_CARVED_TABLE_PAST_END:
 		return "its table lies past the end of the file";
 	case QCOW2BM_CARVED_TABLE_REUSED:
@@ -75,8 +73,7 @@ static enum qcow2bm_code check_remains(const struct qcow2bm_carved *carved,
 	if (!carved->fits_disk)
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, carved->entry_offset,
-			"its bits are those of a disk of another size (its table has "
-			"%u entries)",
+			"its bits are those of a disk of another size (its table has %u entries)",
 			carved->table_entries);
 	if (carved->extra_bytes != 0)
 		return q2_fail(
@@ -86,9 +83,7 @@ static enum qcow2bm_code check_remains(const struct qcow2bm_carved *carved,
 	if (!options->accept_unsafe)
 		return q2_fail(
 			err, QCOW2BM_EINUSE, carved->entry_offset,
-			"unsafe: its clusters were nobody's, so the guest or another bitmap may "
-			"have written over parts of it; and what the guest wrote since %s is "
-			"not in it",
+			"unsafe: its clusters were nobody's, so the guest or another bitmap may have written over parts of it; and what the guest wrote since %s is not in it",
 			carved->in_use ? "the session began in which it was deleted"
 				       : "it was deleted");
 	return QCOW2BM_OK;

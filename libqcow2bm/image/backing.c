@@ -76,16 +76,13 @@ enum qcow2bm_code q2_backing_plan(const struct qcow2bm_image *image, uint64_t en
 	if (name_off == 0)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
-			"no room for the bitmaps extension in the header cluster (%llu "
-			"bytes)",
+			"no room for the bitmaps extension in the header cluster (%llu bytes)",
 			(unsigned long long)cluster_bytes);
 	uint64_t place = find_place(image, q2_max_u64(end, find_end(image)));
 	if (!has_room(image, place, Q2_BACKING_ROOM_BYTES))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
-			"no room for the bitmaps extension: the backing file's name "
-			"(%lu bytes) would have to move to byte %llu, but it must end, "
-			"with %u bytes behind it for others, in the first %llu bytes%s",
+			"no room for the bitmaps extension: the backing file's name (%lu bytes) would have to move to byte %llu, but it must end, with %u bytes behind it for others, in the first %llu bytes%s",
 			(unsigned long)image->header.backing_file_bytes,
 			(unsigned long long)place, Q2_BACKING_ROOM_BYTES,
 			(unsigned long long)find_limit(image),

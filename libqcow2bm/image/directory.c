@@ -116,8 +116,7 @@ static enum qcow2bm_code check_entry(struct q2_bitmap *bitmap,
 	if (!(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_directory_note_problem(
 			bitmap,
-			"autoclear bit 0 is unset: a program without bitmap support "
-			"wrote to the image",
+			"autoclear bit 0 is unset: a program without bitmap support wrote to the image",
 			err);
 	return QCOW2BM_OK;
 }
@@ -140,10 +139,10 @@ static enum qcow2bm_code parse_entries(struct q2_directory *directory, size_t co
 		at += entry_bytes;
 	}
 	if (at != directory->size)
-		return q2_fail(err, QCOW2BM_EIMAGE, directory->off + at,
-			       "the bitmap directory has %zu bytes, but its %zu entries "
-			       "take %zu",
-			       directory->size, count, at);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, directory->off + at,
+			"the bitmap directory has %zu bytes, but its %zu entries take %zu",
+			directory->size, count, at);
 	return QCOW2BM_OK;
 }
 
@@ -251,8 +250,7 @@ static enum qcow2bm_code load(struct qcow2bm_image *image, struct qcow2bm_error 
 	if (!q2_directory_is_there(image, &bitmaps))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, extension->head_off,
-			"the bitmap directory (%llu bytes at %llu) lies past the end of "
-			"the file",
+			"the bitmap directory (%llu bytes at %llu) lies past the end of the file",
 			(unsigned long long)bitmaps.directory_bytes,
 			(unsigned long long)bitmaps.directory_off);
 	size_t size = (size_t)bitmaps.directory_bytes;

@@ -192,11 +192,11 @@ static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_er
 		extension->directory_bytes <= Q2_DIRECTORY_MAX_BYTES &&
 		q2_directory_is_there(image, extension);
 	if (extension->reserved != 0)
-		code = note(image, err, Q2_PROBLEM_EXTENSION_RESERVED,
-			    off + Q2_EXTENSION_RESERVED_OFF,
-			    "the reserved field of the bitmaps extension is 0x%x instead "
-			    "of 0",
-			    extension->reserved);
+		code = note(
+			image, err, Q2_PROBLEM_EXTENSION_RESERVED,
+			off + Q2_EXTENSION_RESERVED_OFF,
+			"the reserved field of the bitmaps extension is 0x%x instead of 0",
+			extension->reserved);
 	if (code == QCOW2BM_OK && !salvage->knows_count)
 		code = note(image, err, Q2_PROBLEM_DIRECTORY_COUNT, off,
 			    "the bitmaps extension counts %u bitmaps; it must be 1 to %d",
@@ -205,8 +205,7 @@ static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_er
 		code = note(
 			image, err, Q2_PROBLEM_DIRECTORY_SIZE,
 			off + Q2_EXTENSION_DIRECTORY_SIZE_OFF,
-			"the size of the bitmap directory, %llu bytes, is over QEMU's "
-			"limit, too small, or past the end of the file",
+			"the size of the bitmap directory, %llu bytes, is over QEMU's limit, too small, or past the end of the file",
 			(unsigned long long)extension->directory_bytes);
 	return code;
 }
@@ -252,20 +251,18 @@ static enum qcow2bm_code compare(struct salvage *salvage, size_t end,
 	if (salvage->was_resynced)
 		code = note(
 			image, err, Q2_PROBLEM_DIRECTORY_RESYNC, salvage->resync_off,
-			"an entry of the bitmap directory has damaged lengths; the next "
-			"entry was found by trying every 8 bytes");
+			"an entry of the bitmap directory has damaged lengths; the next entry was found by trying every 8 bytes");
 	if (code == QCOW2BM_OK && salvage->knows_count && count != extension->nb_bitmaps)
-		code = note(image, err, Q2_PROBLEM_DIRECTORY_COUNT, salvage->head_off,
-			    "the bitmaps extension counts %u bitmaps, but the directory "
-			    "has %zu",
-			    extension->nb_bitmaps, count);
+		code = note(
+			image, err, Q2_PROBLEM_DIRECTORY_COUNT, salvage->head_off,
+			"the bitmaps extension counts %u bitmaps, but the directory has %zu",
+			extension->nb_bitmaps, count);
 	if (code == QCOW2BM_OK && salvage->knows_size &&
 	    end != extension->directory_bytes)
 		code = note(
 			image, err, Q2_PROBLEM_DIRECTORY_SIZE,
 			salvage->head_off + Q2_EXTENSION_DIRECTORY_SIZE_OFF,
-			"the bitmap directory has %llu bytes, but its %zu entries take "
-			"%zu",
+			"the bitmap directory has %llu bytes, but its %zu entries take %zu",
 			(unsigned long long)extension->directory_bytes, count, end);
 	return code;
 }
@@ -372,8 +369,7 @@ static enum qcow2bm_code find_mistyped(struct qcow2bm_image *image, bool *found,
 			continue;
 		code = note(
 			image, err, Q2_PROBLEM_EXTENSION_TYPE, extension->head_off,
-			"autoclear bit 0 is set, but the extension that tells of a whole "
-			"bitmap directory has the type 0x%08x instead of 0x%08x",
+			"autoclear bit 0 is set, but the extension that tells of a whole bitmap directory has the type 0x%08x instead of 0x%08x",
 			extension->type, Q2_EXTENSION_BITMAPS);
 		/* A repair writes its head anew, too. */
 		extension->type = Q2_EXTENSION_BITMAPS;
@@ -416,13 +412,12 @@ enum qcow2bm_code q2_salvage_load(struct qcow2bm_image *image, struct qcow2bm_er
 	if (extension == NULL)
 		return is_set ? load_without_extension(&salvage, err) : QCOW2BM_OK;
 	if (image->has_second_extension)
-		code = note(image, err, Q2_PROBLEM_EXTENSION_SECOND, extension->head_off,
-			    "there are two bitmaps extensions; nobody can tell which one "
-			    "counts");
+		code = note(
+			image, err, Q2_PROBLEM_EXTENSION_SECOND, extension->head_off,
+			"there are two bitmaps extensions; nobody can tell which one counts");
 	if (code == QCOW2BM_OK && !is_set)
-		code = note(image, err, Q2_PROBLEM_AUTOCLEAR_LOST,
-			    Q2_HEADER_AUTOCLEAR_OFF,
-			    "autoclear bit 0 is unset: a program without bitmap support "
-			    "wrote to the image, or an edit was cut off");
+		code = note(
+			image, err, Q2_PROBLEM_AUTOCLEAR_LOST, Q2_HEADER_AUTOCLEAR_OFF,
+			"autoclear bit 0 is unset: a program without bitmap support wrote to the image, or an edit was cut off");
 	return code != QCOW2BM_OK ? code : load_extension(&salvage, extension, err);
 }

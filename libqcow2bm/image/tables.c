@@ -91,12 +91,12 @@ static enum qcow2bm_code check_places(const struct qcow2bm_image *image,
 	for (uint32_t i = 0; i < bitmap->entry.table_entries; i++)
 		if (q2_table_is_data(entries[i]) &&
 		    !is_inside(image, bitmap, i, entries[i]))
-			return q2_fail(err, QCOW2BM_EIMAGE,
-				       bitmap->entry.table_off +
-					       (uint64_t)i * Q2_TABLE_ENTRY_BYTES,
-				       "bitmap table entry %u: its data at %llu lies "
-				       "past the end of the file",
-				       i, (unsigned long long)entries[i]);
+			return q2_fail(
+				err, QCOW2BM_EIMAGE,
+				bitmap->entry.table_off +
+					(uint64_t)i * Q2_TABLE_ENTRY_BYTES,
+				"bitmap table entry %u: its data at %llu lies past the end of the file",
+				i, (unsigned long long)entries[i]);
 	return QCOW2BM_OK;
 }
 
@@ -217,8 +217,7 @@ enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
 	if (!q2_checked_within(entry->table_off, table_bytes(bitmap), image->file_bytes))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
-			"its bitmap table (%u entries at %llu) lies past the end of the "
-			"file",
+			"its bitmap table (%u entries at %llu) lies past the end of the file",
 			entry->table_entries, (unsigned long long)entry->table_off);
 	enum qcow2bm_code code = read_table(image, bitmap, entries, err);
 	if (code != QCOW2BM_OK)

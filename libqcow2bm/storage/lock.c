@@ -125,14 +125,13 @@ static enum qcow2bm_code fail_busy(int fd, enum q2_lock_role role,
 	if (!q2_holder_find(fd, holder, sizeof(holder)))
 		strcpy(holder, "another process, of another user or on another host");
 	if (role == Q2_LOCK_EDIT)
-		return q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
-			       "in use by %s: shut it down, or work on the running guest "
-			       "through QEMU",
-			       holder);
+		return q2_fail(
+			err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
+			"in use by %s: shut it down, or work on the running guest through QEMU",
+			holder);
 	return q2_fail(
 		err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
-		"in use by %s: shut it down, work on the running guest through QEMU, or "
-		"read the image while it may be changing (force-share)",
+		"in use by %s: shut it down, work on the running guest through QEMU, or read the image while it may be changing (force-share)",
 		holder);
 }
 
@@ -148,8 +147,7 @@ enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_er
 	if (is_unsupported(saved))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			"locks are not supported on this file system; edit with no lock "
-			"only when nothing has the image open");
+			"locks are not supported on this file system; edit with no lock only when nothing has the image open");
 	return q2_fail_errno(err, saved, QCOW2BM_NO_OFFSET, "cannot lock the image");
 }
 

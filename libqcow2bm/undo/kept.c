@@ -77,11 +77,11 @@ static enum qcow2bm_code compare_part(struct kept *kept, uint64_t first, uint64_
 		if (is_as_kept(kept, (size_t)(sector - start)))
 			continue;
 		if (!record->has_old)
-			return q2_fail(err, QCOW2BM_EINVAL, sector * Q2_UNDO_SECTOR_BYTES,
-				       "something else has written since: the sector at "
-				       "byte %" PRIu64 ", which the edit freed, is "
-				       "another, and the undo file has only its sum",
-				       sector * Q2_UNDO_SECTOR_BYTES);
+			return q2_fail(
+				err, QCOW2BM_EINVAL, sector * Q2_UNDO_SECTOR_BYTES,
+				"something else has written since: the sector at byte %" PRIu64
+				", which the edit freed, is another, and the undo file has only its sum",
+				sector * Q2_UNDO_SECTOR_BYTES);
 		enum qcow2bm_code code =
 			q2_spans_add(kept->altered, sector, sector + 1, err);
 		if (code != QCOW2BM_OK)

@@ -89,10 +89,10 @@ static enum qcow2bm_code weigh_sector(struct search *search,
 	bool is_later = sector->stretch == NEVER || sector->stretch != record->stretch;
 	if (sector->stretch == NEVER ? !record->has_old
 				     : is_change && is_later && !record->has_old)
-		return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
-			       "the undo file is damaged: it lacks the old bytes of the "
-			       "image's byte %" PRIu64,
-			       record->off + i * Q2_UNDO_SECTOR_BYTES);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
+			"the undo file is damaged: it lacks the old bytes of the image's byte %" PRIu64,
+			record->off + i * Q2_UNDO_SECTOR_BYTES);
 	if (record->has_old && is_later)
 		weigh_old(search, record, sector, content, i);
 	bool fits = q2_undo_crc(0, content, Q2_UNDO_SECTOR_BYTES) ==

@@ -56,8 +56,8 @@ static enum qcow2bm_code check_identity(struct run *run, struct qcow2bm_error *e
 	    q2_undo_crc(0, start, header->start_bytes) != header->start_crc)
 		code = q2_fail(
 			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			"the undo file belongs to another image, or something else "
-			"has written into the first %" PRIu32 " bytes since",
+			"the undo file belongs to another image, or something else has written into the first %" PRIu32
+			" bytes since",
 			header->start_bytes);
 	free(start);
 	return code;
@@ -100,15 +100,14 @@ static enum qcow2bm_code check_position(struct run *run,
 		return QCOW2BM_OK;
 	}
 	const char *advice =
-		may_force ? "; the edit was interrupted: if nothing else has "
-			    "written since, a disk may have torn a sector, and "
-			    "--force undoes it"
-			  : "";
+		may_force
+			? "; the edit was interrupted: if nothing else has written since, a disk may have torn a sector, and --force undoes it"
+			: "";
 	if (position->off == QCOW2BM_NO_OFFSET)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "something else has written since: parts of the image are "
-			       "from different moments%s",
-			       advice);
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"something else has written since: parts of the image are from different moments%s",
+			advice);
 	return q2_fail(err, QCOW2BM_EINVAL, position->off,
 		       "something else has written since: the sector at byte %" PRIu64
 		       " is neither as it was before nor as the edit left it%s",
@@ -217,8 +216,7 @@ static enum qcow2bm_code restore(struct run *run, const struct q2_undo_position 
 	if (code == QCOW2BM_OK)
 		return QCOW2BM_OK;
 	q2_fail(err, QCOW2BM_EUNKNOWN, cause.offset,
-		"%.300s; the image is part of the way back, in a state that the edit "
-		"could have left: run the same undo again",
+		"%.300s; the image is part of the way back, in a state that the edit could have left: run the same undo again",
 		cause.sentence);
 	return QCOW2BM_EUNKNOWN;
 }
