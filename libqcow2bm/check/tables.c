@@ -7,6 +7,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "../clusters/refs.h"
 #include "../format/table.h"
 #include "../image/tables.h"
 
@@ -136,7 +137,8 @@ struct look {
 	const struct qcow2bm_image *image;
 	const struct q2_bitmap *bitmap;
 	struct q2_layout *layout;
-	struct q2_tally reserved, misaligned, past_end;
+	const struct q2_clusters *unread; /* where tables are that are not read */
+	struct q2_tally reserved, misaligned, past_end, taken;
 	uint64_t last;    /* the last entry */
 	uint32_t nonzero; /* those before it that are not all-zero */
 };
@@ -171,6 +173,10 @@ static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entr
 	if (!q2_tables_names_data(look->image, entry)) {
 		add_broken(look->report, look->idx, entry);
 	} else {
+		if (q2_clusters_overlap(look->unread,
+					entry >> look->image->header.cluster_bits, 1,
+					NULL))
+			q2_tally_add(&look->taken, off);
 		look->layout->lowest = q2_min_u64(look->layout->lowest, entry);
 		look->layout->highest = q2_max_u64(look->layout->highest, entry);
 	}
@@ -199,6 +205,35 @@ static void add_entry_problems(struct qcow2bm_report *report, size_t idx,
 				"its data lies past the end of the file, which has "
 				"%" PRIu64 " bytes (clusters: %" PRIu64 ")",
 				look->image->file_bytes, look->past_end.count);
+	if (look->taken.count != 0)
+		q2_problems_add(
+			report, Q2_PROBLEM_OVERLAP_BITMAP, idx, look->taken.first_off,
+			"%" PRIu64 " of its clusters are said to be the table of another "
+			"bitmap, too",
+			look->taken.count);
+}
+
+/* Places of tables that nobody reads, since another has them or they have an impossible length: the
+ * walk does not count them, but what names them as its data has something else there. */
+static enum qcow2bm_code collect_unread(const struct qcow2bm_image *image,
+					const struct q2_layout *layouts,
+					struct q2_clusters *unread,
+					struct qcow2bm_error *err)
+{
+	uint64_t cluster_bytes = q2_header_cluster_bytes(&image->header);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < image->directory.count; i++) {
+		const struct q2_bitmap *bitmap = &image->directory.bitmaps[i];
+		uint64_t off = bitmap->entry.table_off;
+		if (layouts[i].is_read || off == 0 || off >= image->file_bytes ||
+		    !q2_is_aligned(off, cluster_bytes))
+			continue;
+		uint64_t bytes = q2_tables_has_place(image, &bitmap->entry)
+					 ? table_bytes(bitmap)
+					 : 1;
+		code = q2_refs_add_bytes(unread, image, off, bytes, err);
+	}
+	return code == QCOW2BM_OK ? q2_clusters_sort(unread, NULL, err) : code;
 }
 
 /* The format wants them zero, and whoever wrote them set them for another granularity or disk. */
@@ -224,7 +259,10 @@ enum qcow2bm_code q2_check_tables(struct qcow2bm_report *report,
 				  struct q2_layout *layouts, struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = report->image;
+	struct q2_clusters unread = {0};
 	enum qcow2bm_code code = check_places(report, layouts, err);
+	if (code == QCOW2BM_OK)
+		code = collect_unread(image, layouts, &unread, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < image->directory.count; i++) {
 		if (!layouts[i].is_read)
 			continue;
@@ -232,7 +270,8 @@ enum qcow2bm_code q2_check_tables(struct qcow2bm_report *report,
 				    .idx = i,
 				    .image = image,
 				    .bitmap = &image->directory.bitmaps[i],
-				    .layout = &layouts[i]};
+				    .layout = &layouts[i],
+				    .unread = &unread};
 		code = q2_tables_visit(image, look.bitmap, look_at_entry, &look, err);
 		layouts[i].has_zeros =
 			look.last == Q2_TABLE_ZEROS ||
@@ -241,5 +280,6 @@ enum qcow2bm_code q2_check_tables(struct qcow2bm_report *report,
 		if (code == QCOW2BM_OK)
 			code = check_tail(report, i, look.last, err);
 	}
+	q2_clusters_free(&unread);
 	return code;
 }

@@ -219,9 +219,15 @@ static enum qcow2bm_code collect_used(struct judgement *judgement,
 	struct q2_clusters *used = &judgement->used;
 	enum qcow2bm_code code = q2_refs_add_bytes(used, image, image->directory.off,
 						   image->directory.size, err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < judgement->place_count; i++)
-		if (judgement->is_read[judgement->places[i].idx])
-			code = collect_table(judgement, judgement->places[i].idx, err);
+	/* What two tables share is read for neither, but is no data of a third. */
+	for (size_t i = 0; code == QCOW2BM_OK && i < judgement->place_count; i++) {
+		const struct place *place = &judgement->places[i];
+		if (judgement->is_read[place->idx])
+			code = collect_table(judgement, place->idx, err);
+		else
+			code = q2_refs_add_bytes(used, image, place->off,
+						 place->end - place->off, err);
+	}
 	return code == QCOW2BM_OK ? q2_clusters_sort(used, &judgement->shared, err)
 				  : code;
 }

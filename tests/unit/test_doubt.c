@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../support/one_edit.h"
+#include "image/image.h"
 
 #define CLUSTER_BITS 9
 #define BITS (2 * 4096 + 100) /* three clusters of data, all of them with bits */
@@ -201,6 +202,46 @@ static void the_directory_in_a_bitmap_is_not_moved_away(void **state)
 	expect_done(&edit, delete_a);
 }
 
+static bool has_problem(struct one_edit *edit, size_t idx, const char *code)
+{
+	struct qcow2bm_image *image;
+	struct qcow2bm_report *report;
+	bool found = false;
+	assert_int_equal(
+		q2_image_open_damaged(&image, memory_storage_open(&edit->file), NULL),
+		QCOW2BM_OK);
+	assert_int_equal(qcow2bm_image_check(image, NULL, &report, NULL, NULL),
+			 QCOW2BM_OK);
+	for (size_t i = 0; i < qcow2bm_report_count(report); i++) {
+		const struct qcow2bm_problem *problem = qcow2bm_report_problem(report, i);
+		found |= problem->idx == idx && strcmp(problem->code, code) == 0;
+	}
+	qcow2bm_report_free(report);
+	qcow2bm_image_close(image);
+	return found;
+}
+
+/* Nor one whose length cannot be, so that nobody reads it. */
+static void a_table_that_is_not_read_is_no_data_of_another(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct one_edit edit;
+		build_three(&edit);
+		uint64_t entry = one_edit_entry_off(&edit, 2, 0);
+		uint64_t table = one_edit_load(&edit, field_of(1, 0), 8);
+		if (i == 0)
+			one_edit_store(&edit, field_of(0, 0), 8, table);
+		else
+			one_edit_store(&edit, field_of(1, TABLE_SIZE_OFF), 4, 0x800001);
+		one_edit_store(&edit, entry, 8, table);
+		assert_true(has_problem(&edit, 2, "overlap-bitmap"));
+		if (i == 0)
+			expect_refused(&edit, rename_c, "named more than once");
+		one_edit_free(&edit);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +251,7 @@ int main(void)
 		cmocka_unit_test(of_two_with_one_cluster_none_stays_alone),
 		cmocka_unit_test(new_bits_let_go_of_a_cluster),
 		cmocka_unit_test(the_directory_in_a_bitmap_is_not_moved_away),
+		cmocka_unit_test(a_table_that_is_not_read_is_no_data_of_another),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
