@@ -66,6 +66,11 @@ q2_headers = \
 	libqcow2bm/edit/content.h \
 	libqcow2bm/edit/doubt.h \
 	libqcow2bm/edit/edit.h \
+	libqcow2bm/edit/intend.h \
+	libqcow2bm/edit/intent.h \
+	libqcow2bm/edit/lasting.h \
+	libqcow2bm/edit/resume.h \
+	libqcow2bm/edit/together.h \
 	libqcow2bm/edit/entry.h \
 	libqcow2bm/edit/grow_refcounts.h \
 	libqcow2bm/edit/in_place.h \
@@ -174,7 +179,13 @@ q2_sources = \
 	libqcow2bm/edit/journal.c \
 	libqcow2bm/edit/new_state.c \
 	libqcow2bm/edit/phases.c \
+	libqcow2bm/edit/intent.c \
+	libqcow2bm/edit/intend.c \
+	libqcow2bm/edit/lasting.c \
+	libqcow2bm/edit/resume.c \
+	libqcow2bm/edit/resume_proof.c \
 	libqcow2bm/edit/together.c \
+	libqcow2bm/edit/together_files.c \
 	libqcow2bm/edit/plan.c \
 	libqcow2bm/edit/prove.c \
 	libqcow2bm/edit/release.c \

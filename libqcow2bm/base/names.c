@@ -138,3 +138,23 @@ const char *qcow2bm_carved_state_name(enum qcow2bm_carved_state state)
 	};
 	return LOOK_UP(names, state);
 }
+
+const char *qcow2bm_resume_held_name(enum qcow2bm_resume_held held)
+{
+	static const char *const names[] = {
+		[QCOW2BM_RESUME_OLD] = "old",
+		[QCOW2BM_RESUME_NEW] = "new",
+		[QCOW2BM_RESUME_NEITHER] = "neither",
+	};
+	return LOOK_UP(names, held);
+}
+
+const char *qcow2bm_resume_outcome_name(enum qcow2bm_resume_outcome outcome)
+{
+	static const char *const names[] = {
+		[QCOW2BM_RESUME_FINISHED] = "finished",
+		[QCOW2BM_RESUME_TAKEN_BACK] = "taken-back",
+		[QCOW2BM_RESUME_NOT_BEGUN] = "not-begun",
+	};
+	return LOOK_UP(names, outcome);
+}

@@ -103,6 +103,7 @@ static void adopt(struct q2_commit *commit)
 void q2_commit_finish(struct q2_commit *commit)
 {
 	if (!commit->is_nothing) {
+		q2_switch_tidy(commit);
 		q2_release(commit);
 		adopt(commit);
 	}

@@ -108,6 +108,10 @@ enum qcow2bm_code q2_switch_take_back(struct q2_commit *commit,
 /* Step 3. Errors: EUNKNOWN. Crash: the old state or the new. */
 enum qcow2bm_code q2_switch_commit(struct q2_commit *commit, struct qcow2bm_error *err);
 
+/* What the switch leaves for tidiness: the end of an extension that is not believed any more. Not
+ * before all images of an edit are switched over: each could still be switched back. */
+void q2_switch_tidy(struct q2_commit *commit);
+
 /* ---- settle.c ---- */
 
 /* Brings the state that the image has to stable storage, where an edit has nothing to do. Errors:
@@ -119,6 +123,12 @@ enum qcow2bm_code q2_settle(struct q2_commit *commit, struct qcow2bm_error *err)
 /* Steps 4 and 5: lowers the refcounts of what nothing refers to any more, syncs, punches holes.
  * What fails is counted as leaked. Crash: the new state, leaks. */
 void q2_release(struct q2_commit *commit);
+
+/* What of the old state the new contents still refer to, with what is newly theirs: sorted. Errors:
+ * ENOMEM. */
+enum qcow2bm_code q2_release_find_used(const struct q2_plan *plan,
+				       struct q2_clusters *used,
+				       struct qcow2bm_error *err);
 
 /* Gives back what was reserved, as far as it can. Crash: the old state, leaks. */
 void q2_release_reserve(struct q2_commit *commit);

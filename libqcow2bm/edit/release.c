@@ -7,9 +7,9 @@
 #include "change_refcounts.h"
 #include "commit.h"
 
-/* What of the old state the new contents still refer to. */
-static enum qcow2bm_code collect_used(const struct q2_plan *plan,
-				      struct q2_clusters *used, struct qcow2bm_error *err)
+enum qcow2bm_code q2_release_find_used(const struct q2_plan *plan,
+				       struct q2_clusters *used,
+				       struct qcow2bm_error *err)
 {
 	unsigned cluster_bits = plan->edit->image->header.cluster_bits;
 	enum qcow2bm_code code = QCOW2BM_OK;
@@ -124,7 +124,7 @@ void q2_release(struct q2_commit *commit)
 		q2_clusters_total(&plan->given_up) + count_old_refcount_table(commit);
 	enum qcow2bm_code code = add_old_refcount_table(commit, &plan->provable, &err);
 	if (code == QCOW2BM_OK)
-		code = collect_used(plan, &used, &err);
+		code = q2_release_find_used(plan, &used, &err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_subtract(&plan->given_up, &plan->provable, &err);
 	if (code == QCOW2BM_OK)

@@ -2,23 +2,16 @@
 /*
  * Which of two directories an image holds.
  *
- * An edit of several images prepares all of them, and syncs an intent file with what was asked for
- * and, for each image, digests of the state before and after; then it switches them one by one, and
- * finishes them when all are switched; then the file goes. After a crash each image holds the one or
- * the other: q2_states_of_image() of the image as it opens tells which.
- *   Forward: where the old state is, the same operations are staged once more and committed. It is
- * whole, and so is all that the edit read of other images: as long as one image is not switched,
- * none has released anything. An edit reads the committed bits of another image by their place in its
- * directory, so an image that others read from is switched after them. Where the new state is, an
- * edit with nothing staged is committed: it brings the switch to stable storage.
- *   Back: only while all hold the old state. There is nothing to do.
- *   Clusters that were prepared for nothing, or not released, are counted and nobody refers to them:
- * the next repair frees them. No switch is ever replayed from the file: another program may have
- * freed such clusters, and given them to the guest.
+ * An edit of several images (together.c) prepares all of them, and syncs an intent file with the two
+ * states of each; then it switches them one by one, and finishes them when all are switched; then the
+ * file goes. After a crash each image holds the one or the other: q2_states_of_image() of the image as
+ * it opens tells which, and resume.h what may be done then. As long as one image is not switched none
+ * has released anything: both states of each are whole.
  *   Neither state: somebody else has written since, QEMU's in-use flags included. It is left alone.
+ *   The same state is no proof that nobody has written: QEMU may have come back to the same places.
  *   The first bitmap, where its extension is not in the header's sector: prepared, the extension is
- * there without autoclear bit 0. That is the old state, no bitmaps, but an edit is refused; a repair
- * takes it away before.
+ * there without autoclear bit 0. That is the old state, no bitmaps, but an edit is refused until the
+ * intent file is resumed, or a repair takes it away.
  */
 #ifndef Q2_EDIT_STATES_H
 #define Q2_EDIT_STATES_H

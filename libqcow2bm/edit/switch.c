@@ -123,7 +123,6 @@ static enum qcow2bm_code write_switch(struct q2_commit *commit, struct qcow2bm_e
 
 enum qcow2bm_code q2_switch_commit(struct q2_commit *commit, struct qcow2bm_error *err)
 {
-	struct q2_switch *plan = &commit->header;
 	/* After a failed write or sync nobody knows what is on disk: once more, or give up. */
 	struct qcow2bm_error first = {0};
 	if (write_switch(commit, &first) != QCOW2BM_OK &&
@@ -133,9 +132,14 @@ enum qcow2bm_code q2_switch_commit(struct q2_commit *commit, struct qcow2bm_erro
 			"outcome unknown: %.300s; the old and the new state are both whole "
 			"on disk and nothing was freed; look again when the disk works",
 			first.sentence);
+	return QCOW2BM_OK;
+}
+
+void q2_switch_tidy(struct q2_commit *commit)
+{
+	const struct q2_switch *plan = &commit->header;
 	/* No failure here changes what the image holds. */
 	if (plan->has_after)
 		(void)q2_storage_write(commit->image->storage, plan->after_bytes,
 				       sizeof(plan->after_bytes), plan->after_off, NULL);
-	return QCOW2BM_OK;
 }

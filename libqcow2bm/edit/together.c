@@ -1,37 +1,52 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Edits of several images as one: all are prepared before the first is switched over. */
+/*
+ * Edits of several images as one: all are prepared, and an intent file says so, before the first is
+ * switched over.
+ */
+#include "together.h"
+
+#include <stdlib.h>
+
 #include "../base/error.h"
-#include "commit.h"
+#include "intend.h"
 
-struct together {
-	const struct qcow2bm_together_edit *edits;
-	size_t count;
-	const struct qcow2bm_result **results; /* NULL: nobody wants them */
-	size_t failed;
-};
-
-static const struct qcow2bm_result **result_of(const struct together *together, size_t i)
+static const struct qcow2bm_result **result_of(const struct q2_together *together,
+					       size_t i)
 {
 	return together->results == NULL ? NULL : &together->results[i];
 }
 
-/* The last one first: refcount structures that have grown are taken back in that order. */
-static void roll_back(const struct together *together, size_t count)
+static bool is_nothing(const struct q2_together *together, size_t i)
 {
-	for (size_t i = count; i-- > 0;)
-		(void)!qcow2bm_edit_roll_back(together->edits[i].edit,
-					      result_of(together, i), NULL);
+	return together->edits[i].edit->commit->is_nothing;
 }
 
-static enum qcow2bm_code prepare(struct together *together,
-				 const struct qcow2bm_commit_options *options,
-				 const struct qcow2bm_watch *watch,
-				 struct qcow2bm_error *err)
+/* ---- Prepare --------------------------------------------------------------------------- */
+
+/* What is over already is not touched. The last one first: two names may be one file. */
+static void roll_back(const struct q2_together *together, size_t count)
 {
+	for (size_t i = count; i-- > 0;)
+		if (together->edits[i].edit->commit != NULL)
+			(void)!qcow2bm_edit_roll_back(together->edits[i].edit,
+						      result_of(together, i), NULL);
+}
+
+/* The results of those that it does not come to are there, too. */
+static void clear_results(struct q2_together *together)
+{
+	static const struct qcow2bm_result nothing;
+	for (size_t i = 0; together->results != NULL && i < together->count; i++)
+		together->results[i] = &nothing;
+}
+
+static enum qcow2bm_code prepare(struct q2_together *together, struct qcow2bm_error *err)
+{
+	clear_results(together);
 	for (size_t i = 0; i < together->count; i++) {
-		enum qcow2bm_code code =
-			qcow2bm_edit_prepare(together->edits[i].edit, options,
-					     result_of(together, i), watch, err);
+		enum qcow2bm_code code = qcow2bm_edit_prepare(
+			together->edits[i].edit, together->options,
+			result_of(together, i), together->watch, err);
 		if (code == QCOW2BM_OK)
 			continue;
 		together->failed = i;
@@ -41,54 +56,143 @@ static enum qcow2bm_code prepare(struct together *together,
 	return QCOW2BM_OK;
 }
 
+/* ---- The intent file ------------------------------------------------------------------- */
+
+/* Of the edits that change something. */
+static enum qcow2bm_code intend(struct q2_together *together, struct q2_intent *intent,
+				size_t changing, struct qcow2bm_error *err)
+{
+	const struct q2_intent_place *place = together->place;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	intent->images = calloc(changing, sizeof(*intent->images));
+	if (intent->images == NULL)
+		return q2_fail_memory(err, "the intent file");
+	for (size_t i = 0; code == QCOW2BM_OK && i < together->count; i++) {
+		const struct qcow2bm_together_edit *edit = &together->edits[i];
+		struct q2_intent_image *noted = &intent->images[intent->count];
+		if (edit->edit->commit == NULL)
+			continue;
+		intent->count++;
+		code = place->resolve(place->opaque, edit->filename, &noted->path, err);
+		if (code == QCOW2BM_OK)
+			code = q2_intend(noted, edit->edit, err);
+		if (code != QCOW2BM_OK)
+			together->failed = i;
+	}
+	return code;
+}
+
+static enum qcow2bm_code store(const struct q2_together *together,
+			       const struct q2_intent *intent, struct qcow2bm_error *err)
+{
+	const struct q2_intent_place *place = together->place;
+	struct q2_storage *file;
+	enum qcow2bm_code code = place->create(place->opaque, &file, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = q2_intent_store(intent, file, err);
+	q2_storage_close(file);
+	/* One that stays is not complete, or says what is so: that all images are old. */
+	if (code != QCOW2BM_OK)
+		(void)place->remove(place->opaque, NULL);
+	return code;
+}
+
+static enum qcow2bm_code write_intent(struct q2_together *together, size_t changing,
+				      struct qcow2bm_error *err)
+{
+	struct q2_intent intent = {0};
+	enum qcow2bm_code code = intend(together, &intent, changing, err);
+	if (code == QCOW2BM_OK)
+		code = store(together, &intent, err);
+	q2_intent_free(&intent);
+	return code;
+}
+
+/* ---- Switch ---------------------------------------------------------------------------- */
+
 /* Nothing is finished, and nothing that was prepared is given back: both states are whole in each of
  * the images. */
-static void abandon(const struct together *together)
+static void abandon(const struct q2_together *together)
 {
 	for (size_t i = 0; i < together->count; i++)
 		q2_phases_abandon(together->edits[i].edit);
 }
 
-static enum qcow2bm_code switch_over(struct together *together, struct qcow2bm_error *err)
+/* Brings what the others hold already to stable storage, while all can still be rolled back. */
+static enum qcow2bm_code settle(struct q2_together *together, struct qcow2bm_error *err)
 {
 	for (size_t i = 0; i < together->count; i++) {
-		enum qcow2bm_code code = qcow2bm_edit_switch(together->edits[i].edit,
-							     result_of(together, i), err);
+		struct qcow2bm_edit *edit = together->edits[i].edit;
+		if (!is_nothing(together, i))
+			continue;
+		enum qcow2bm_code code =
+			qcow2bm_edit_switch(edit, result_of(together, i), err);
+		if (code == QCOW2BM_OK)
+			code = qcow2bm_edit_finish(edit, result_of(together, i), err);
 		if (code == QCOW2BM_OK)
 			continue;
 		together->failed = i;
-		abandon(together);
+		roll_back(together, together->count);
 		return code;
 	}
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code commit(struct together *together,
-				const struct qcow2bm_commit_options *options,
-				const struct qcow2bm_watch *watch,
-				struct qcow2bm_error *err)
+static enum qcow2bm_code switch_over(struct q2_together *together, bool has_intent,
+				     struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = prepare(together, options, watch, err);
-	if (code == QCOW2BM_OK)
-		code = switch_over(together, err);
-	for (size_t i = 0; code == QCOW2BM_OK && i < together->count; i++)
-		code = qcow2bm_edit_finish(together->edits[i].edit,
-					   result_of(together, i), err);
-	return code;
+	for (size_t i = 0; i < together->count; i++) {
+		struct qcow2bm_edit *edit = together->edits[i].edit;
+		struct qcow2bm_error cause = {0};
+		if (edit->commit == NULL ||
+		    qcow2bm_edit_switch(edit, result_of(together, i), &cause) ==
+			    QCOW2BM_OK)
+			continue;
+		together->failed = i;
+		abandon(together);
+		if (!has_intent)
+			return q2_pass(err, &cause);
+		return q2_fail_for(err, cause.code, &cause,
+				   "%.330s; then resume '%.150s'", cause.sentence,
+				   together->place->path);
+	}
+	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *edits,
-					  size_t count, const char *intent_path,
-					  const struct qcow2bm_commit_options *options,
-					  const struct qcow2bm_result **results,
-					  size_t *failed,
-					  const struct qcow2bm_watch *watch,
-					  struct qcow2bm_error *err)
+static enum qcow2bm_code finish(struct q2_together *together, bool has_intent,
+				struct qcow2bm_error *err)
 {
-	struct together together = {edits, count, results, SIZE_MAX};
-	(void)intent_path;
-	enum qcow2bm_code code = commit(&together, options, watch, err);
-	if (failed != NULL)
-		*failed = together.failed;
-	return code;
+	const struct q2_intent_place *place = together->place;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < together->count; i++)
+		if (together->edits[i].edit->commit != NULL)
+			code = qcow2bm_edit_finish(together->edits[i].edit,
+						   result_of(together, i), err);
+	if (code != QCOW2BM_OK || !has_intent)
+		return code;
+	return place->remove(place->opaque, err);
+}
+
+enum qcow2bm_code q2_together_commit(struct q2_together *together,
+				     struct qcow2bm_error *err)
+{
+	size_t changing = 0;
+	together->failed = SIZE_MAX;
+	enum qcow2bm_code code = prepare(together, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < together->count; i++)
+		changing += !is_nothing(together, i);
+	if (code == QCOW2BM_OK)
+		code = settle(together, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (changing > 1) {
+		code = write_intent(together, changing, err);
+		if (code != QCOW2BM_OK) {
+			roll_back(together, together->count);
+			return code;
+		}
+	}
+	code = switch_over(together, changing > 1, err);
+	return code == QCOW2BM_OK ? finish(together, changing > 1, err) : code;
 }

@@ -579,3 +579,11 @@ enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
 	*storage = &file->storage;
 	return QCOW2BM_OK;
 }
+
+enum qcow2bm_code q2_file_remove(const char *path, struct qcow2bm_error *err)
+{
+	int error = unlink(path) != 0 ? errno : sync_directory(path);
+	return error == 0 ? QCOW2BM_OK
+			  : q2_fail_errno(err, error, QCOW2BM_NO_OFFSET,
+					  "cannot remove '%.300s'", path);
+}

@@ -100,6 +100,9 @@ void q2_file_own(struct q2_storage *storage);
 enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
 				 struct qcow2bm_error *err);
 
+/* Removes a file's name, on stable storage. Errors: ESYSTEM. */
+enum qcow2bm_code q2_file_remove(const char *path, struct qcow2bm_error *err);
+
 /* Shorthands, so that callers read as sentences. */
 static inline enum qcow2bm_code q2_storage_read(struct q2_storage *s, void *buf,
 						size_t bytes, uint64_t off,

@@ -36,6 +36,8 @@ static void note(struct q2_storage *storage, enum record_kind kind, uint64_t off
 	}
 	struct record_op *op = &log->ops[log->count++];
 	*op = (struct record_op){.kind = kind, .off = off, .bytes = bytes};
+	if (log->clock != NULL)
+		op->at = (*log->clock)++;
 	if (kind == RECORD_WRITE) {
 		op->data = must(malloc(bytes + 1));
 		memcpy(op->data, data, bytes);

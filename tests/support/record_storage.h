@@ -15,6 +15,7 @@ struct record_op {
 	uint64_t off;   /* of a write or discard */
 	uint64_t bytes; /* of a write or discard; the new length of a resize */
 	uint8_t *data;  /* of a write */
+	uint64_t at;    /* of the log's clock */
 };
 
 /* The file as it was, and all that succeeded since, in order. It belongs to the test and
@@ -24,6 +25,9 @@ struct record_log {
 	struct record_op *ops;
 	size_t count;
 	size_t room; /* allocated */
+	/* Counts the operations of several files: a log notes for each of its own how many came before.
+	 * NULL: there is one file. */
+	uint64_t *clock;
 };
 
 /* Opens a storage over `below`, which it closes with itself. To test failures too, put

@@ -38,6 +38,10 @@ static void each_value_has_one(void **state)
 	CHECK_NAMES(qcow2bm_change_name, enum qcow2bm_change_kind, QCOW2BM_CHANGE_NONE);
 	CHECK_NAMES(qcow2bm_carved_state_name, enum qcow2bm_carved_state,
 		    QCOW2BM_CARVED_NOT_JUDGED);
+	CHECK_NAMES(qcow2bm_resume_held_name, enum qcow2bm_resume_held,
+		    QCOW2BM_RESUME_NEITHER);
+	CHECK_NAMES(qcow2bm_resume_outcome_name, enum qcow2bm_resume_outcome,
+		    QCOW2BM_RESUME_NOT_BEGUN);
 	assert_string_equal(qcow2bm_code_name(QCOW2BM_EINUSE), "EINUSE");
 }
 

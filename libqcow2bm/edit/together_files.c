@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Edits of several images as one, where the intent file and the images are files. */
+#define _XOPEN_SOURCE 700 /* realpath() */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/error.h"
+#include "../base/options.h"
+#include "resume.h"
+#include "together.h"
+
+/* ---- Commit ---------------------------------------------------------------------------- */
+
+static enum qcow2bm_code create(void *opaque, struct q2_storage **file,
+				struct qcow2bm_error *err)
+{
+	const char *path = opaque;
+	struct qcow2bm_error cause = {0};
+	enum qcow2bm_code code = q2_file_create(file, path, &cause);
+	if (code == QCOW2BM_ESYSTEM && cause.sys_errno == EEXIST)
+		return q2_fail_for(err, code, &cause,
+				   "'%.300s' is there: an edit of several images was cut "
+				   "off; resume finishes it, or takes it back",
+				   path);
+	return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
+}
+
+static enum qcow2bm_code discard(void *opaque, struct qcow2bm_error *err)
+{
+	return q2_file_remove(opaque, err);
+}
+
+static enum qcow2bm_code resolve(void *opaque, const char *filename, char **path,
+				 struct qcow2bm_error *err)
+{
+	(void)opaque;
+	*path = realpath(filename, NULL);
+	if (*path == NULL)
+		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET,
+				     "cannot find the place of the image");
+	return QCOW2BM_OK;
+}
+
+static char *make_path(const char *filename)
+{
+	static const char format[] = "%.*s.%s.qcow2bm-intent";
+	const char *slash = strrchr(filename, '/');
+	const char *name = slash == NULL ? filename : slash + 1;
+	size_t room = strlen(filename) + sizeof(format);
+	char *path = malloc(room);
+	if (path != NULL)
+		snprintf(path, room, format, (int)(name - filename), filename, name);
+	return path;
+}
+
+enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *edits,
+					  size_t count, const char *intent_path,
+					  const struct qcow2bm_commit_options *options,
+					  const struct qcow2bm_result **results,
+					  size_t *failed,
+					  const struct qcow2bm_watch *watch,
+					  struct qcow2bm_error *err)
+{
+	char *path = NULL;
+	if (failed != NULL)
+		*failed = SIZE_MAX;
+	if (count == 0)
+		return QCOW2BM_OK;
+	path = intent_path == NULL ? make_path(edits[0].filename) : strdup(intent_path);
+	if (path == NULL)
+		return q2_fail_memory(err, "a file's name");
+	struct q2_intent_place place = {path, path, create, discard, resolve};
+	struct q2_together together = {.edits = edits,
+				       .count = count,
+				       .options = options,
+				       .results = results,
+				       .watch = watch,
+				       .place = &place};
+	enum qcow2bm_code code = q2_together_commit(&together, err);
+	if (failed != NULL)
+		*failed = together.failed;
+	free(path);
+	return code;
+}
+
+/* ---- Resume ---------------------------------------------------------------------------- */
+
+struct resuming {
+	unsigned flags;
+	unsigned wait_seconds;
+	struct q2_watch watch;
+	struct q2_intent intent;
+	struct q2_resume resume;
+	struct qcow2bm_resume_image *images; /* to be told of */
+	struct qcow2bm_resume_result result;
+};
+
+/* All of them, or none: their locks come before anything else. */
+static enum qcow2bm_code open_storages(struct resuming *resuming,
+				       struct q2_storage **storages,
+				       struct qcow2bm_error *err)
+{
+	const struct q2_intent *intent = &resuming->intent;
+	unsigned flags =
+		(resuming->flags & QCOW2BM_RESUME_DRY_RUN ? 0u : Q2_STORAGE_WRITE) |
+		(resuming->flags & QCOW2BM_RESUME_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
+	struct qcow2bm_error cause = {0};
+	for (size_t i = 0; i < intent->count; i++) {
+		enum qcow2bm_code code =
+			q2_file_open(&storages[i], intent->images[i].path, flags,
+				     resuming->wait_seconds, &resuming->watch, &cause);
+		if (code == QCOW2BM_OK)
+			continue;
+		for (size_t k = 0; k < i; k++)
+			q2_storage_close(storages[k]);
+		return q2_fail_for(err, code, &cause, "'%.200s': %.200s",
+				   intent->images[i].path, cause.sentence);
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code open_images(struct resuming *resuming, struct qcow2bm_error *err)
+{
+	size_t count = resuming->intent.count;
+	struct q2_storage **storages = calloc(count, sizeof(*storages));
+	resuming->images = calloc(count, sizeof(*resuming->images));
+	enum qcow2bm_code code = storages == NULL || resuming->images == NULL
+					 ? q2_fail_memory(err, "the images")
+					 : open_storages(resuming, storages, err);
+	if (code == QCOW2BM_OK)
+		code = q2_resume_open(&resuming->resume, &resuming->intent, storages,
+				      &resuming->watch, err);
+	free(storages);
+	if (code != QCOW2BM_OK)
+		return code;
+	for (size_t i = 0; i < count; i++)
+		resuming->images[i] = (struct qcow2bm_resume_image){
+			resuming->intent.images[i].path, resuming->resume.images[i].held};
+	resuming->result.images = resuming->images;
+	resuming->result.count = count;
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code resume_images(struct resuming *resuming,
+				       struct qcow2bm_error *err)
+{
+	struct qcow2bm_resume_result *result = &resuming->result;
+	enum qcow2bm_code code = open_images(resuming, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = q2_resume_decide(&resuming->resume, &result->outcome, err);
+	if (code == QCOW2BM_OK && !(resuming->flags & QCOW2BM_RESUME_DRY_RUN))
+		code = q2_resume_do(&resuming->resume, result->outcome, err);
+	result->leaked_clusters = resuming->resume.leaked_clusters;
+	result->syncs = resuming->resume.syncs;
+	return code;
+}
+
+static enum qcow2bm_code load(const char *path, struct q2_intent *intent, bool *is_whole,
+			      struct qcow2bm_error *err)
+{
+	struct q2_storage *file;
+	struct qcow2bm_error cause = {0};
+	enum qcow2bm_code code =
+		q2_file_open(&file, path, Q2_STORAGE_NO_LOCK, 0, NULL, &cause);
+	if (code != QCOW2BM_OK)
+		return q2_pass(err, &cause);
+	code = q2_intent_load(intent, file, is_whole, err);
+	q2_storage_close(file);
+	return code;
+}
+
+#define RESUME_FLAGS (QCOW2BM_RESUME_DRY_RUN | QCOW2BM_RESUME_NO_LOCK)
+
+enum qcow2bm_code qcow2bm_together_resume(const char *intent_path, unsigned flags,
+					  unsigned wait_seconds, qcow2bm_resume_fn *fn,
+					  void *opaque, const struct qcow2bm_watch *watch,
+					  struct qcow2bm_error *err)
+{
+	struct resuming resuming = {.flags = flags, .wait_seconds = wait_seconds};
+	bool is_whole = false;
+	enum qcow2bm_code code = q2_watch_begin(&resuming.watch, watch,
+						"the images are as they were", err);
+	if (code == QCOW2BM_OK)
+		code = q2_options_check(flags, RESUME_FLAGS, "resume", err);
+	if (code == QCOW2BM_OK)
+		code = load(intent_path, &resuming.intent, &is_whole, err);
+	if (code == QCOW2BM_OK && !is_whole)
+		resuming.result.outcome = QCOW2BM_RESUME_NOT_BEGUN;
+	else if (code == QCOW2BM_OK)
+		code = resume_images(&resuming, err);
+	if (code == QCOW2BM_OK && fn != NULL)
+		fn(opaque, &resuming.result);
+	/* While the images are locked: nobody begins another one meanwhile. */
+	if (code == QCOW2BM_OK && !(flags & QCOW2BM_RESUME_DRY_RUN))
+		code = q2_file_remove(intent_path, err);
+	q2_resume_close(&resuming.resume);
+	q2_intent_free(&resuming.intent);
+	free(resuming.images);
+	return code;
+}
