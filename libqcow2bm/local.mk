@@ -236,6 +236,7 @@ q2_sources = \
 	libqcow2bm/chain/reset.c \
 	libqcow2bm/chain/scheme.c \
 	libqcow2bm/chain/since.c \
+	libqcow2bm/chain/snapshot.c \
 	libqcow2bm/chain/stage.c \
 	libqcow2bm/chain/union.c \
 	libqcow2bm/chain/verdict.c

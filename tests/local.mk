@@ -183,6 +183,7 @@ oracle_tests += tests/oracle/bitmap-actions
 oracle_tests += tests/oracle/bitmap-errors
 oracle_tests += tests/oracle/chain-layers
 oracle_tests += tests/oracle/chain-random
+oracle_tests += tests/oracle/chain-snapshot
 oracle_tests += tests/oracle/check-json
 oracle_tests += tests/oracle/clear-bitmap
 oracle_tests += tests/oracle/delete-bitmap

@@ -14,6 +14,7 @@ tools_sources = \
 	tools/cmd/chain_reset.c \
 	tools/cmd/chain_show.c \
 	tools/cmd/chain_since.c \
+	tools/cmd/chain_snapshot.c \
 	tools/cmd/check.c \
 	tools/cmd/clear.c \
 	tools/cmd/delete.c \

@@ -3,6 +3,7 @@
 #include "stage.h"
 
 #include "../base/error.h"
+#include "../edit/edit.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,24 @@ enum qcow2bm_code q2_stage_add(struct qcow2bm_chain *chain,
 	else
 		*name = next;
 	return code;
+}
+
+enum qcow2bm_code q2_stage_fill(struct qcow2bm_chain *chain,
+				const struct q2_checkpoint *checkpoint, size_t layer,
+				enum q2_source_kind kind, struct qcow2bm_error *err)
+{
+	const struct q2_staged_name *name = &checkpoint->staged[layer];
+	struct qcow2bm_error why = {0};
+	struct qcow2bm_edit *edit;
+	struct q2_staged *staged;
+	enum qcow2bm_code code = edit_of(chain, layer, &edit, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = q2_edit_find_usable(edit, text(name), name->count, &staged, &why);
+	const struct q2_edit_source source = {.image = edit->image, .kind = kind};
+	if (code == QCOW2BM_OK)
+		code = q2_edit_add_source(staged, &source, &why);
+	return code == QCOW2BM_OK ? code : blame(chain, layer, err, &why);
 }
 
 bool q2_stage_is_recording(const struct q2_checkpoint *checkpoint, size_t layer)

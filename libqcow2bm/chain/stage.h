@@ -3,6 +3,7 @@
 #ifndef Q2_CHAIN_STAGE_H
 #define Q2_CHAIN_STAGE_H
 
+#include "../source/source.h"
 #include "layers.h"
 
 /* Whether a checkpoint has a bitmap in the layer, as it is staged. */
@@ -50,6 +51,11 @@ enum qcow2bm_code q2_stage_record(struct qcow2bm_chain *chain,
 enum qcow2bm_code q2_stage_add(struct qcow2bm_chain *chain,
 			       struct q2_checkpoint *checkpoint, size_t layer,
 			       bool is_recording, struct qcow2bm_error *err);
+
+/* ORs what the layer holds, or everything, into its bits. */
+enum qcow2bm_code q2_stage_fill(struct qcow2bm_chain *chain,
+				const struct q2_checkpoint *checkpoint, size_t layer,
+				enum q2_source_kind kind, struct qcow2bm_error *err);
 
 /* Whether the bitmap records, as it is staged. */
 bool q2_stage_is_recording(const struct q2_checkpoint *checkpoint, size_t layer);

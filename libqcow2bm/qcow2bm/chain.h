@@ -234,6 +234,23 @@ enum qcow2bm_code qcow2bm_chain_convert(struct qcow2bm_chain *chain,
 					enum qcow2bm_scheme scheme,
 					struct qcow2bm_error *err);
 
+enum {
+	/* What the layer holds already counts as changed since all of them. */
+	QCOW2BM_SNAPSHOT_ALLOCATED = 1u << 0
+};
+
+/*
+ * The top layer, an overlay that is new, goes on recording what the layer below it does: each bitmap that
+ * records there gets one of its name and granularity in the top. It is empty, which is true for a layer
+ * that holds nothing; or it has, with QCOW2BM_SNAPSHOT_ALLOCATED, all that the layer holds, which is a
+ * superset of what was written to it: for an overlay that a crash left without bitmaps. Bitmaps that
+ * the top has are left as they are. The order need not have been found, and is to be found anew.
+ * Errors: also EEXIST for an overlay that holds data; EINVAL for a chain of one layer, an overlay that
+ * has another checkpoint, and where none records below; EINUSE for a bitmap that is in-use or corrupt.
+ */
+enum qcow2bm_code qcow2bm_chain_snapshot(struct qcow2bm_chain *chain, unsigned flags,
+					 struct qcow2bm_error *err);
+
 /* The edit of a layer, which belongs to the chain; NULL when nothing of it is changed. */
 struct qcow2bm_edit *qcow2bm_chain_edit(const struct qcow2bm_chain *chain,
 					size_t layer_idx);

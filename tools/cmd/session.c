@@ -70,7 +70,7 @@ int tool_session_plan(struct tool_session *session, struct qcow2bm_plan *plan)
 	return end_of(session, code, tool_watch_leave(&watch), &err);
 }
 
-static bool is_same_file(const char *a, const char *b)
+bool tool_session_is_same_file(const char *a, const char *b)
 {
 	struct stat x, y;
 	if (stat(a, &x) != 0 || stat(b, &y) != 0)
@@ -87,7 +87,7 @@ enum qcow2bm_code tool_session_try_open_source(struct tool_session *session,
 {
 	*source = NULL;
 	/* A second descriptor would find the locks of the first in its way. */
-	if (is_same_file(filename, session->filename))
+	if (tool_session_is_same_file(filename, session->filename))
 		return QCOW2BM_OK;
 	enum qcow2bm_code code =
 		tool_image_try_open(&session->options, filename, 0, source, err);

@@ -42,6 +42,9 @@ enum qcow2bm_code tool_session_try_open_source(struct tool_session *session,
 					       struct qcow2bm_image **source,
 					       struct qcow2bm_error *err);
 
+/* Whether both name one file, or one device; false when one of them is not there. */
+bool tool_session_is_same_file(const char *a, const char *b);
+
 /* Whether QEMU takes it as the granularity of a new bitmap. */
 bool tool_session_is_granularity(uint64_t bytes);
 
