@@ -231,6 +231,7 @@ q2_sources = \
 	libqcow2bm/chain/layers.c \
 	libqcow2bm/chain/nesting.c \
 	libqcow2bm/chain/order.c \
+	libqcow2bm/chain/prune.c \
 	libqcow2bm/chain/remove.c \
 	libqcow2bm/chain/rename.c \
 	libqcow2bm/chain/reset.c \

@@ -182,6 +182,7 @@ oracle_tests += tests/oracle/advice-recipes
 oracle_tests += tests/oracle/bitmap-actions
 oracle_tests += tests/oracle/bitmap-errors
 oracle_tests += tests/oracle/chain-layers
+oracle_tests += tests/oracle/chain-prune
 oracle_tests += tests/oracle/chain-random
 oracle_tests += tests/oracle/chain-snapshot
 oracle_tests += tests/oracle/check-json

@@ -10,6 +10,7 @@ tools_sources = \
 	tools/cmd/chain_delete.c \
 	tools/cmd/chain_finish.c \
 	tools/cmd/chain_finish.h \
+	tools/cmd/chain_prune.c \
 	tools/cmd/chain_rename.c \
 	tools/cmd/chain_reset.c \
 	tools/cmd/chain_show.c \

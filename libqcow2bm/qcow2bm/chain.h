@@ -251,6 +251,14 @@ enum {
 enum qcow2bm_code qcow2bm_chain_snapshot(struct qcow2bm_chain *chain, unsigned flags,
 					 struct qcow2bm_error *err);
 
+/*
+ * Drops from a layer below the top, nested scheme alone, the bitmaps of all checkpoints that the top has
+ * none of: they do not have what was written above them. Errors: also EINVAL for the delta scheme,
+ * where older checkpoints need what is below, and when no bitmap records in the top.
+ */
+enum qcow2bm_code qcow2bm_chain_prune(struct qcow2bm_chain *chain, size_t layer_idx,
+				      struct qcow2bm_error *err);
+
 /* The edit of a layer, which belongs to the chain; NULL when nothing of it is changed. */
 struct qcow2bm_edit *qcow2bm_chain_edit(const struct qcow2bm_chain *chain,
 					size_t layer_idx);

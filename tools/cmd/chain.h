@@ -13,5 +13,6 @@ extern const struct tool_command tool_chain_rename;
 extern const struct tool_command tool_chain_convert;
 extern const struct tool_command tool_chain_reset;
 extern const struct tool_command tool_chain_snapshot;
+extern const struct tool_command tool_chain_prune;
 
 #endif
