@@ -213,6 +213,7 @@ oracle_tests += tests/oracle/repair-killed-qemu-img
 
 crash_tests =
 crash_tests += tests/crash/kill-anywhere
+crash_tests += tests/crash/kill-together
 crash_tests += tests/crash/qemu-img-states
 
 hostile_tests =
@@ -354,6 +355,7 @@ check-crash: all
 	./run tests/crash/every-state
 	./run tests/crash/test_faults
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-anywhere || test $$? -eq 77
+	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-together || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/qemu-img-states || test $$? -eq 77
 
 .PHONY: check-crash

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "../base/error.h"
 #include "../base/options.h"
@@ -14,17 +15,22 @@
 
 /* ---- Commit ---------------------------------------------------------------------------- */
 
+static enum qcow2bm_code fail_exists(const char *path, struct qcow2bm_error *err)
+{
+	struct qcow2bm_error cause = {.sys_errno = EEXIST, .offset = QCOW2BM_NO_OFFSET};
+	return q2_fail_for(
+		err, QCOW2BM_ESYSTEM, &cause,
+		"'%.300s' is there: an edit of several images was cut off; chain resume finishes it, or takes it back",
+		path);
+}
+
 static enum qcow2bm_code create(void *opaque, struct q2_storage **file,
 				struct qcow2bm_error *err)
 {
-	const char *path = opaque;
 	struct qcow2bm_error cause = {0};
-	enum qcow2bm_code code = q2_file_create(file, path, &cause);
+	enum qcow2bm_code code = q2_file_create(file, opaque, &cause);
 	if (code == QCOW2BM_ESYSTEM && cause.sys_errno == EEXIST)
-		return q2_fail_for(err, code, &cause,
-				   "'%.300s' is there: an edit of several images was cut "
-				   "off; resume finishes it, or takes it back",
-				   path);
+		return fail_exists(opaque, err);
 	return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
 }
 
@@ -56,6 +62,18 @@ static char *make_path(const char *filename)
 	return path;
 }
 
+enum qcow2bm_code qcow2bm_together_check(const char *filename, struct qcow2bm_error *err)
+{
+	struct stat st;
+	char *path = make_path(filename);
+	if (path == NULL)
+		return q2_fail_memory(err, "a file's name");
+	enum qcow2bm_code code =
+		lstat(path, &st) == 0 ? fail_exists(path, err) : QCOW2BM_OK;
+	free(path);
+	return code;
+}
+
 enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *edits,
 					  size_t count, const char *intent_path,
 					  const struct qcow2bm_commit_options *options,
@@ -64,11 +82,19 @@ enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *ed
 					  const struct qcow2bm_watch *watch,
 					  struct qcow2bm_error *err)
 {
-	char *path = NULL;
+	static const struct qcow2bm_result nothing;
+	char *path;
 	if (failed != NULL)
 		*failed = SIZE_MAX;
 	if (count == 0)
 		return QCOW2BM_OK;
+	for (size_t i = 0; results != NULL && i < count; i++)
+		results[i] = &nothing;
+	for (size_t i = 0; i < count; i++) {
+		enum qcow2bm_code found = qcow2bm_together_check(edits[i].filename, err);
+		if (found != QCOW2BM_OK)
+			return found;
+	}
 	path = intent_path == NULL ? make_path(edits[0].filename) : strdup(intent_path);
 	if (path == NULL)
 		return q2_fail_memory(err, "a file's name");

@@ -43,6 +43,15 @@ qcow2bm_together_commit(const struct qcow2bm_together_edit *edits, size_t count,
 			const struct qcow2bm_result **results, size_t *failed,
 			const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
+/*
+ * Whether a commit of several images of which this one was the first was cut off: its file, of the name
+ * that it has by itself, is there. qcow2bm_together_commit() asks for each of its images. A program asks
+ * before it finds out what is to be edited: what it finds may be half of that edit's work. Errors:
+ * ESYSTEM, EEXIST: the sentence names the file; ENOMEM. Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_together_check(const char *filename,
+							    struct qcow2bm_error *err);
+
 enum {
 	QCOW2BM_RESUME_DRY_RUN = 1u << 0, /* look, write nothing */
 	QCOW2BM_RESUME_NO_LOCK = 1u << 1  /* take no locks: the caller vouches for it */

@@ -14,5 +14,6 @@ extern const struct tool_command tool_chain_convert;
 extern const struct tool_command tool_chain_reset;
 extern const struct tool_command tool_chain_snapshot;
 extern const struct tool_command tool_chain_prune;
+extern const struct tool_command tool_chain_resume;
 
 #endif

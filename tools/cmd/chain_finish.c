@@ -122,8 +122,9 @@ static int report_failure(const struct edits *edits, size_t failed,
 	if (err->code == QCOW2BM_EUNKNOWN)
 		tool_message(
 			filename,
-			"%s; each image is whole, but which have the new state is not "
-			"known: look with 'qcow2bm list'",
+			"%s; each image is whole, with the old state or the new: when "
+			"the disk works, 'qcow2bm chain resume' with that file brings all "
+			"of them to one",
 			sentence);
 	else if (err->code == QCOW2BM_EINTERRUPTED)
 		tool_message(filename, "interrupted; the images are as they were");
@@ -167,6 +168,16 @@ static int report_success(const struct tool_disks *disks, const struct edits *ed
 	return TOOL_EXIT_LEAKED;
 }
 
+/* All images are switched over, though something failed afterwards: the file that says what they are
+ * to hold is still there. */
+static bool is_done(const struct edits *edits)
+{
+	for (size_t i = 0; i < edits->count; i++)
+		if (edits->results[i] == NULL || !edits->results[i]->switched)
+			return false;
+	return edits->count != 0;
+}
+
 static int commit(const struct tool_disks *disks, struct edits *edits)
 {
 	json_t *changes;
@@ -185,6 +196,11 @@ static int commit(const struct tool_disks *disks, struct edits *edits)
 	int signal_number = tool_watch_end(&watch);
 	if (code == QCOW2BM_OK)
 		return report_success(disks, edits, changes);
+	if (is_done(edits)) {
+		tool_message(NULL, "done, but %s: remove it by hand", err.sentence);
+		(void)report_success(disks, edits, changes);
+		return TOOL_EXIT_LEAKED;
+	}
 	json_decref(changes);
 	return report_failure(edits, failed, &err, signal_number);
 }

@@ -55,6 +55,19 @@ int tool_disks_take(struct tool_disks *disks, int opt, char **argv)
 	return TOOL_OPTIONS_GO_ON;
 }
 
+/* What a cut off edit has left is not to be built on. */
+static int check_cut_off(const struct qcow2bm_chain *chain)
+{
+	for (size_t k = 0; k < qcow2bm_chain_layer_count(chain); k++) {
+		struct qcow2bm_layer layer;
+		struct qcow2bm_error err = {0};
+		qcow2bm_chain_layer(chain, k, &layer);
+		if (qcow2bm_together_check(layer.filename, &err) != QCOW2BM_OK)
+			return tool_message_fail(layer.filename, &err);
+	}
+	return TOOL_EXIT_DONE;
+}
+
 static int open_disk(struct tool_disks *disks, struct tool_disk *disk)
 {
 	struct qcow2bm_error err = {0};
@@ -66,6 +79,8 @@ static int open_disk(struct tool_disks *disks, struct tool_disk *disk)
 	int status = tool_layers_open(
 		&disk->chain, &disks->options, disk->filename,
 		disks->is_editing && !disks->options.dry_run ? TOOL_LAYERS_EDIT : 0u);
+	if (status == TOOL_EXIT_DONE && disks->is_editing)
+		status = check_cut_off(disk->chain);
 	if (status == TOOL_EXIT_DONE &&
 	    qcow2bm_chain_find_order(disk->chain, &order_options, &disk->order, &err) !=
 		    QCOW2BM_OK)
