@@ -79,6 +79,7 @@ q2_headers = \
 	libqcow2bm/edit/states.h \
 	libqcow2bm/edit/switch.h \
 	libqcow2bm/edit/undo.h \
+	libqcow2bm/bitmap/dirty.h \
 	libqcow2bm/bitmap/extents.h \
 	libqcow2bm/bitmap/promise.h \
 	libqcow2bm/bitmap/traces.h \
@@ -198,6 +199,7 @@ q2_sources = \
 	libqcow2bm/bitmap/add.c \
 	libqcow2bm/bitmap/clear.c \
 	libqcow2bm/bitmap/delete.c \
+	libqcow2bm/bitmap/dirty.c \
 	libqcow2bm/bitmap/enable.c \
 	libqcow2bm/bitmap/extents.c \
 	libqcow2bm/bitmap/list.c \

@@ -84,6 +84,7 @@ unit_tests += tests/unit/test_temporary
 unit_tests += tests/unit/test_undo
 unit_tests += tests/unit/test_undo_between
 unit_tests += tests/unit/test_undo_proof
+unit_tests += tests/unit/test_undo_view
 unit_tests += tests/unit/test_uniform
 unit_tests += tests/unit/test_walk
 unit_tests += tests/unit/test_watch
@@ -144,6 +145,7 @@ house_tests += tests/install
 
 cli_tests =
 cli_tests += tests/cli/bitmap-like-qemu
+cli_tests += tests/cli/check-digest-holes
 cli_tests += tests/cli/check-exits
 cli_tests += tests/cli/check-human
 cli_tests += tests/cli/check-carve
@@ -159,6 +161,7 @@ cli_tests += tests/cli/list-autoclear-junk
 cli_tests += tests/cli/list-json
 cli_tests += tests/cli/list-states
 cli_tests += tests/cli/map-forms
+cli_tests += tests/cli/map-totals-ranges
 cli_tests += tests/cli/map-like-nbdinfo
 cli_tests += tests/cli/map-streams
 cli_tests += tests/cli/map-untrusted
@@ -166,6 +169,8 @@ cli_tests += tests/cli/names-escaped
 cli_tests += tests/cli/output-fails
 cli_tests += tests/cli/progress-line
 cli_tests += tests/cli/recover-carved
+cli_tests += tests/cli/recover-l2-twice
+cli_tests += tests/cli/recover-limits
 cli_tests += tests/cli/recover-report
 cli_tests += tests/cli/undo-repair
 cli_tests += tests/cli/undo-place
@@ -218,6 +223,7 @@ crash_tests += tests/crash/qemu-img-states
 
 hostile_tests =
 hostile_tests += tests/hostile/commands-on-recipes
+hostile_tests += tests/hostile/limits-hold
 hostile_tests += tests/hostile/make-image-words
 hostile_tests += tests/hostile/random-damages
 hostile_tests += tests/hostile/recipes-build
@@ -242,6 +248,7 @@ test_data += tests/cli/usage.expected
 test_data += tests/hostile/README
 test_data += tests/hostile/commands
 test_data += tests/hostile/judge-edit
+test_data += tests/hostile/limits
 test_data += tests/hostile/make-image-words-bytes.expected
 test_data += tests/hostile/make-image-words-messages.expected
 test_data += tests/hostile/recipes
@@ -327,7 +334,8 @@ test-programs: all $(test_programs) $(test_libraries)
 # What scripts call.
 $(addsuffix .log,$(script_tests)): tests/support/make_image tests/support/kill_at
 $(addsuffix .log,$(crash_tests)): tests/crash/judge_calls tests/support/preload_record.la
-$(addsuffix .log,$(hostile_tests)): tests/hostile/verdicts tests/hostile/random_damages
+$(addsuffix .log,$(hostile_tests)): tests/hostile/verdicts tests/hostile/limits_run \
+	tests/hostile/random_damages
 
 # A test that hangs is a failed test, and the others run on.
 LOG_COMPILER = timeout -k 10 900 ./run

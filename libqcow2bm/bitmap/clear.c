@@ -6,18 +6,24 @@
 #include "../format/table.h"
 #include "../image/tables.h"
 
-/* Whether the committed bitmap is known to be clean from its table alone. */
-static bool is_clean(struct qcow2bm_image *image, size_t idx)
+static enum qcow2bm_code note_entry(void *opaque, uint32_t idx, uint64_t entry,
+				    struct qcow2bm_error *err)
 {
-	const struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
-	uint64_t *table;
-	if (q2_tables_load(image, bitmap, &table, NULL) != QCOW2BM_OK)
-		return false;
-	uint32_t i = 0;
-	while (i < bitmap->entry.table_entries && table[i] == Q2_TABLE_ZEROS)
-		i++;
-	free(table);
-	return i == bitmap->entry.table_entries;
+	bool *is_clean = opaque;
+	(void)idx;
+	(void)entry;
+	(void)err;
+	*is_clean = false;
+	return QCOW2BM_OK;
+}
+
+/* Whether the committed bitmap is known to be clean from its table alone. */
+static bool is_clean(const struct qcow2bm_image *image, size_t idx)
+{
+	bool clean = true;
+	return q2_tables_scan(image, &image->directory.bitmaps[idx], note_entry, &clean,
+			      NULL) == QCOW2BM_OK &&
+	       clean;
 }
 
 enum qcow2bm_code qcow2bm_edit_clear(struct qcow2bm_edit *edit, const char *name,

@@ -1,108 +1,47 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Measuring a bitmap: how much of the disk is dirty, how much of the file it takes. */
 #include "../base/checked.h"
-#include "../bits/count.h"
-#include "../bits/run.h"
+#include "../base/error.h"
 #include "../clusters/soundness.h"
-#include "../source/source.h"
+#include "../format/table.h"
+#include "dirty.h"
 
-struct counter {
-	uint64_t
-		last_bit; /* the bitmap's last bit, which may stand for less than the others */
-	uint64_t ones;
-	bool last_is_set;
-};
-
-static enum qcow2bm_code count_piece(void *opaque, uint64_t first, uint64_t bits,
-				     const uint64_t *words, bool value,
-				     struct qcow2bm_error *err)
+static uint64_t stored_bytes(const struct qcow2bm_image *image,
+			     const struct q2_directory_entry *entry,
+			     uint64_t data_clusters)
 {
-	struct counter *counter = opaque;
-	(void)err;
-	bool has_last = first + bits > counter->last_bit;
-	if (words == NULL) {
-		counter->ones += value ? bits : 0;
-		counter->last_is_set = has_last && value;
-	} else {
-		counter->ones += q2_count_ones(words, (size_t)q2_shift_up(bits, 6));
-		counter->last_is_set =
-			has_last && q2_run_bit(words, counter->last_bit - first);
-	}
-	return QCOW2BM_OK;
+	unsigned cluster_bits = image->header.cluster_bits;
+	uint64_t table_bytes = (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
+	return (q2_shift_up(table_bytes, cluster_bits) + data_clusters) << cluster_bits;
 }
 
-static uint64_t stored_bytes(const struct q2_source *source)
+/* Whoever measures all bitmaps would read what many of them share once for each: a few megabytes can
+ * name terabytes. */
+static bool is_shared(const struct q2_bitmap *bitmap)
 {
-	unsigned cluster_bits = source->image->header.cluster_bits;
-	uint64_t clusters = q2_shift_up(
-		(uint64_t)source->table_entries * Q2_TABLE_ENTRY_BYTES, cluster_bits);
-	for (uint32_t i = 0; i < source->table_entries; i++)
-		clusters += q2_table_is_data(source->table[i]);
-	return clusters << cluster_bits;
+	return bitmap->problem != NULL &&
+	       (!bitmap->has_own_table || bitmap->is_contested);
 }
 
-/* The last bit stands for what is left of the disk, which may be less than its granularity. */
-static enum qcow2bm_code count_dirty(const struct q2_source *source,
-				     uint64_t *dirty_bytes, struct qcow2bm_error *err)
-{
-	uint64_t bits = source->shape.bits;
-	*dirty_bytes = 0;
-	if (bits == 0)
-		return QCOW2BM_OK;
-	struct counter counter = {.last_bit = bits - 1};
-	enum qcow2bm_code code =
-		q2_source_visit(source, 0, bits, count_piece, &counter, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	unsigned granularity_bits = source->bitmap->entry.granularity_bits;
-	uint64_t last_start = counter.last_bit << granularity_bits;
-	uint64_t whole = counter.ones - counter.last_is_set;
-	*dirty_bytes = whole << granularity_bits;
-	if (counter.last_is_set)
-		*dirty_bytes += source->image->header.virtual_bytes - last_start;
-	return QCOW2BM_OK;
-}
-
-static bool is_same_table(const struct q2_directory_entry *a,
-			  const struct q2_directory_entry *b)
-{
-	return a->table_entries != 0 && a->table_off == b->table_off &&
-	       a->table_entries == b->table_entries &&
-	       a->granularity_bits == b->granularity_bits;
-}
-
-/* Whether the bitmap before this one was measured for it: both have the same table. */
-static bool is_measured(const struct qcow2bm_image *image, size_t idx, bool count_bits)
-{
-	return is_same_table(&image->measured_entry,
-			     &image->directory.bitmaps[idx].entry) &&
-	       image->measured_bits == count_bits;
-}
-
-/* Measures the bitmap into image->measured, unless that holds its table's already. */
+/* Measures the bitmap into image->measured. */
 static enum qcow2bm_code measure_bitmap(struct qcow2bm_image *image, size_t idx,
 					unsigned flags, struct qcow2bm_error *err)
 {
-	struct q2_source source;
-	struct qcow2bm_measure measure;
 	bool count_bits = flags & QCOW2BM_READ_COUNT;
 	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, count_bits, err);
-	if (code == QCOW2BM_OK && is_measured(image, idx, count_bits))
-		return QCOW2BM_OK;
-	if (code == QCOW2BM_OK)
-		code = q2_source_open_bitmap(&source, image, idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	measure = (struct qcow2bm_measure){.stored_bytes = stored_bytes(&source)};
-	if (count_bits)
-		code = count_dirty(&source, &measure.dirty_bytes, err);
-	q2_source_close(&source);
-	if (code != QCOW2BM_OK)
-		return code;
-	image->measured_entry = image->directory.bitmaps[idx].entry;
-	image->measured_bits = count_bits;
-	image->measured = measure;
-	return QCOW2BM_OK;
+	const struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
+	struct q2_dirty dirty = {0};
+	if (is_shared(bitmap))
+		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off, "%s", bitmap->problem);
+	code = q2_dirty_count(image, bitmap, 0, image->header.virtual_bytes, count_bits,
+			      &dirty, err);
+	image->measured = (struct qcow2bm_measure){
+		.dirty_bytes = dirty.bytes,
+		.stored_bytes = stored_bytes(image, &bitmap->entry, dirty.data_clusters),
+	};
+	return code;
 }
 
 enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx,
@@ -116,6 +55,41 @@ enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx
 	if (code == QCOW2BM_OK)
 		code = measure_bitmap(image, idx, flags, err);
 	*measure = code == QCOW2BM_OK ? &image->measured : NULL;
+	q2_storage_unwatch(image->storage);
+	return code;
+}
+
+static enum qcow2bm_code count_dirty(struct qcow2bm_image *image, size_t idx,
+				     uint64_t start, uint64_t length, unsigned flags,
+				     uint64_t *dirty_bytes, struct qcow2bm_error *err)
+{
+	uint64_t virtual_bytes = image->header.virtual_bytes;
+	if (start > virtual_bytes)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "start %llu lies past the end of the disk (%llu bytes)",
+			       (unsigned long long)start,
+			       (unsigned long long)virtual_bytes);
+	struct q2_dirty dirty = {0};
+	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, true, err);
+	if (code == QCOW2BM_OK)
+		code = q2_dirty_count(image, &image->directory.bitmaps[idx], start,
+				      q2_min_u64(length, virtual_bytes - start), true,
+				      &dirty, err);
+	if (code == QCOW2BM_OK)
+		*dirty_bytes = dirty.bytes;
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_bitmap_dirty_bytes(struct qcow2bm_image *image, size_t idx,
+					     uint64_t start, uint64_t length,
+					     unsigned flags, uint64_t *dirty_bytes,
+					     const struct qcow2bm_watch *watch,
+					     struct qcow2bm_error *err)
+{
+	struct q2_watch own;
+	enum qcow2bm_code code = q2_storage_watch(image->storage, &own, watch, err);
+	if (code == QCOW2BM_OK)
+		code = count_dirty(image, idx, start, length, flags, dirty_bytes, err);
 	q2_storage_unwatch(image->storage);
 	return code;
 }

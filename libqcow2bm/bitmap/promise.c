@@ -29,23 +29,18 @@ static enum qcow2bm_code check_stored(struct qcow2bm_image *image,
 				      struct qcow2bm_error *err)
 {
 	struct qcow2bm_error why = {0};
-	uint64_t *table;
 	if (bitmap->problem != NULL)
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
 			"its stored bits cannot be believed, so it can only be recovered as all dirty (%.300s)",
 			bitmap->problem);
-	enum qcow2bm_code code = q2_tables_load(image, bitmap, &table, &why);
-	if (code == QCOW2BM_OK)
-		free(table);
-	else if (code == QCOW2BM_EIMAGE)
+	enum qcow2bm_code code = q2_tables_scan(image, bitmap, NULL, NULL, &why);
+	if (code == QCOW2BM_EIMAGE)
 		return q2_fail(
 			err, code, why.offset,
 			"its stored bits cannot be read, so it can only be recovered as all dirty (%.300s)",
 			why.sentence);
-	else
-		return q2_pass(err, &why);
-	return QCOW2BM_OK;
+	return code == QCOW2BM_OK ? code : q2_pass(err, &why);
 }
 
 static uint64_t wanted_entries(const struct qcow2bm_image *image,

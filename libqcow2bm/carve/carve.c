@@ -9,6 +9,7 @@
 #include "../base/error.h"
 #include "../format/entry.h"
 #include "../format/table.h"
+#include "../storage/holes.h"
 
 #define READ_BYTES ((size_t)1 << 20)
 /* An entry that begins at the end of what was read is whole. */
@@ -31,6 +32,7 @@ struct carve {
 	const struct qcow2bm_report *report;
 	struct q2_refcounts refcounts;
 	struct q2_remains remains;
+	struct q2_holes holes;
 	qcow2bm_carve_fn *fn;
 	void *opaque;
 	struct wanted *wanted;        /* NULL: all */
@@ -210,6 +212,8 @@ static struct carve *make(struct qcow2bm_image *image,
 	if (carve == NULL)
 		return NULL;
 	carve->image = image;
+	carve->holes =
+		(struct q2_holes){.storage = image->storage, .length = image->file_bytes};
 	carve->report = report;
 	carve->fn = fn;
 	carve->opaque = opaque;
@@ -242,6 +246,26 @@ static void end(struct carve *carve)
 	free(carve);
 }
 
+/* The clusters from part->first on, at most a window of them, that an entry may begin in, and those that
+ * it may reach into; false when there are none. No entry begins in a hole. */
+static bool find_part(struct carve *carve, uint64_t window, struct q2_run *part)
+{
+	uint64_t file_bytes = carve->image->file_bytes, stop;
+	uint64_t clusters = q2_shift_up(file_bytes, shift_of(carve));
+	if (part->first >= clusters)
+		return false;
+	uint64_t off = q2_holes_skip(&carve->holes, part->first << shift_of(carve),
+				     file_bytes, &stop);
+	if (off >= file_bytes)
+		return false;
+	uint64_t end = q2_shift_up(stop, shift_of(carve)) +
+		       q2_shift_up(TAIL_BYTES, shift_of(carve));
+	part->first = off >> shift_of(carve);
+	end = q2_min_u64(q2_min_u64(end, clusters), part->first + window);
+	part->count = end - part->first;
+	return true;
+}
+
 enum qcow2bm_code q2_carve_run(struct qcow2bm_image *image,
 			       const struct qcow2bm_report *report, unsigned window_shift,
 			       qcow2bm_carve_fn *fn, void *opaque,
@@ -251,14 +275,14 @@ enum qcow2bm_code q2_carve_run(struct qcow2bm_image *image,
 	if (carve == NULL)
 		return q2_fail_memory(err, "a look at free clusters");
 	uint64_t window = (uint64_t)1 << window_shift;
-	uint64_t clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits);
 	enum qcow2bm_code code = begin(carve, err);
-	for (uint64_t first = 0; code == QCOW2BM_OK && first < clusters;
-	     first += window) {
-		q2_watch_note(image->storage->watch, first << shift_of(carve),
+	uint64_t clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits);
+	struct q2_run part = {0};
+	while (code == QCOW2BM_OK && find_part(carve, window, &part)) {
+		q2_watch_note(image->storage->watch, part.first << shift_of(carve),
 			      clusters << shift_of(carve));
-		code = look_at_window(carve, first, q2_min_u64(first + window, clusters),
-				      err);
+		code = look_at_window(carve, part.first, part.first + part.count, err);
+		part.first += part.count;
 	}
 	if (code == QCOW2BM_OK && carve->open_end != 0)
 		code = look_at(carve, &carve->open_off, carve->open_end, false, err);

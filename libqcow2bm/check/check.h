@@ -14,7 +14,7 @@ enum q2_verdict {
 
 struct q2_finding {
 	enum q2_problem_id id;
-	struct qcow2bm_problem problem; /* its sentence is owned */
+	struct qcow2bm_problem problem; /* its sentence is one of the report's */
 };
 
 #define Q2_CHECK_MAX_BROKEN 64
@@ -25,6 +25,8 @@ struct qcow2bm_report {
 	struct q2_finding *findings;      /* sorted at the end */
 	size_t count;
 	size_t room;
+	char **sentences; /* those of many findings are the same */
+	size_t sentence_count, sentence_room;
 	bool has_lost_findings; /* memory was wanting for one */
 	struct qcow2bm_totals totals;
 	enum q2_verdict *verdicts; /* one for each of image->directory.bitmaps */

@@ -16,13 +16,21 @@
 #include "../clusters/refs.h"
 #include "../format/table.h"
 #include "../image/tables.h"
+#include "../storage/holes.h"
 
 #define TABLE_MAX_BYTES ((uint64_t)1 << 20) /* of a leaked one that is followed */
+
+/* So much is explained before it is taken out of the rest. */
+#define KNOWN_RUNS 1024
+#define KNOWN_READ_BYTES ((uint64_t)8 << 20)
 
 struct lost {
 	struct q2_survey *survey;
 	const struct q2_check_bitmaps *bitmaps;
 	struct q2_clusters unexplained; /* leaked, and no leaked directory leads there */
+	struct q2_clusters known;       /* not taken out of them yet */
+	uint64_t read_bytes;            /* of tables, since that was done */
+	struct q2_holes holes;
 	size_t cluster_bytes;
 	struct q2_clusters claimed; /* what bitmaps name that are to stay */
 	bool has_foreign;           /* a bitmap may name what is another's */
@@ -100,14 +108,38 @@ static bool lacks_data(const struct q2_check_bitmaps *bitmaps, size_t idx)
 static enum qcow2bm_code explain(struct lost *lost, uint64_t off, uint64_t bytes,
 				 struct qcow2bm_error *err)
 {
-	struct q2_clusters known = {0};
+	return q2_refs_add_bytes(&lost->known, lost->survey->image, off, bytes, err);
+}
+
+/* Takes what is explained out of the rest, much of it at once: that looks at every run of it. */
+static enum qcow2bm_code settle(struct lost *lost, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_clusters_sort(&lost->known, NULL, err);
+	if (code == QCOW2BM_OK)
+		code = q2_clusters_subtract(&lost->unexplained, &lost->known, err);
+	q2_clusters_free(&lost->known);
+	lost->read_bytes = 0;
+	return code;
+}
+
+/* What the table of an old entry names. */
+static enum qcow2bm_code explain_data(struct lost *lost, uint64_t off, uint64_t bytes,
+				      struct qcow2bm_error *err)
+{
+	struct qcow2bm_image *image = lost->survey->image;
+	uint8_t *table = malloc((size_t)bytes);
+	if (table == NULL)
+		return q2_fail_memory(err, "a bitmap table");
 	enum qcow2bm_code code =
-		q2_refs_add_bytes(&known, lost->survey->image, off, bytes, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_sort(&known, NULL, err);
-	if (code == QCOW2BM_OK)
-		code = q2_clusters_subtract(&lost->unexplained, &known, err);
-	q2_clusters_free(&known);
+		q2_storage_read(image->storage, table, (size_t)bytes, off, err);
+	for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
+	     at += Q2_TABLE_ENTRY_BYTES) {
+		uint64_t data = q2_be64_load(table + at);
+		if (q2_tables_names_data(image, data))
+			code = explain(lost, data, 1, err);
+	}
+	free(table);
+	lost->read_bytes += bytes;
 	return code;
 }
 
@@ -116,28 +148,23 @@ static enum qcow2bm_code explain_table(struct lost *lost,
 				       const struct q2_directory_entry *entry,
 				       struct qcow2bm_error *err)
 {
-	const struct q2_check_bitmaps *bitmaps = lost->bitmaps;
+	const struct q2_survey *survey = lost->survey;
+	uint64_t off = entry->table_off;
 	uint64_t bytes = (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
-	uint64_t first = entry->table_off >> bitmaps->survey->cluster_bits;
+	uint64_t clusters = q2_shift_up(bytes, survey->cluster_bits);
+	/* One that shares a cluster with what was explained is not read: together those that are
+	 * read are no longer than the file. */
 	if (bytes > TABLE_MAX_BYTES ||
-	    !q2_checked_within(entry->table_off, bytes,
-			       bitmaps->survey->image->file_bytes) ||
-	    !q2_clusters_overlap(&lost->unexplained, first, 1, NULL))
+	    !q2_checked_within(off, bytes, survey->image->file_bytes) ||
+	    q2_clusters_count(&lost->unexplained, off >> survey->cluster_bits,
+			      clusters) != clusters)
 		return QCOW2BM_OK;
-	uint8_t *table = malloc((size_t)bytes);
-	if (table == NULL)
-		return q2_fail_memory(err, "a bitmap table");
-	enum qcow2bm_code code = q2_storage_read(bitmaps->survey->image->storage, table,
-						 (size_t)bytes, entry->table_off, err);
-	if (code == QCOW2BM_OK)
-		code = explain(lost, entry->table_off, bytes, err);
-	for (size_t at = 0; code == QCOW2BM_OK && at < bytes;
-	     at += Q2_TABLE_ENTRY_BYTES) {
-		uint64_t data = q2_be64_load(table + at);
-		if (q2_tables_names_data(bitmaps->survey->image, data))
-			code = explain(lost, data, 1, err);
-	}
-	free(table);
+	enum qcow2bm_code code = explain(lost, off, bytes, err);
+	if (code == QCOW2BM_OK && !q2_holes_is_empty(&lost->holes, off, off + bytes))
+		code = explain_data(lost, off, bytes, err);
+	if (code == QCOW2BM_OK &&
+	    (lost->known.count >= KNOWN_RUNS || lost->read_bytes >= KNOWN_READ_BYTES))
+		code = settle(lost, err);
 	return code;
 }
 
@@ -188,7 +215,7 @@ static bool can_be_data(const struct lost *lost, const uint8_t *bytes)
 	return lost->lacks_data && at < lost->cluster_bytes;
 }
 
-/* Calls fn for each leaked cluster until it has said what there is to say. */
+/* Calls fn for each leaked cluster that is no hole until it has said what there is to say. */
 static enum qcow2bm_code
 visit(struct lost *lost, const struct q2_clusters *set,
       enum qcow2bm_code (*fn)(struct lost *lost, uint64_t cluster, const uint8_t *bytes,
@@ -197,21 +224,25 @@ visit(struct lost *lost, const struct q2_clusters *set,
 {
 	struct q2_survey *survey = lost->survey;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t i = 0; code == QCOW2BM_OK && i < set->count; i++)
-		for (uint64_t c = 0;
-		     code == QCOW2BM_OK && c < set->runs[i].count && !lost->has_lost_data;
-		     c++) {
-			uint64_t cluster = set->runs[i].first + c;
+	for (size_t i = 0; code == QCOW2BM_OK && i < set->count; i++) {
+		uint64_t end = (set->runs[i].first + set->runs[i].count)
+			       << survey->cluster_bits;
+		uint64_t off = set->runs[i].first << survey->cluster_bits, stop;
+		while (code == QCOW2BM_OK && !lost->has_lost_data &&
+		       (off = q2_holes_skip(&lost->holes, off, end, &stop)) < end) {
+			off -= off % lost->cluster_bytes;
 			code = q2_survey_ask(survey, err);
 			if (code == QCOW2BM_OK)
-				code = q2_storage_read_padded(
-					survey->image->storage, survey->buf,
-					lost->cluster_bytes,
-					cluster << survey->cluster_bits,
-					lost->cluster_bytes, err);
+				code = q2_storage_read_padded(survey->image->storage,
+							      survey->buf,
+							      lost->cluster_bytes, off,
+							      lost->cluster_bytes, err);
 			if (code == QCOW2BM_OK)
-				code = fn(lost, cluster, survey->buf, err);
+				code = fn(lost, off >> survey->cluster_bits, survey->buf,
+					  err);
+			off += lost->cluster_bytes;
 		}
+	}
 	return code;
 }
 
@@ -231,6 +262,8 @@ enum qcow2bm_code q2_lost_look(const struct q2_check_bitmaps *bitmaps,
 	struct q2_survey *survey = bitmaps->survey;
 	struct lost lost = {.survey = survey,
 			    .bitmaps = bitmaps,
+			    .holes = {.storage = survey->image->storage,
+				      .length = survey->image->file_bytes},
 			    .cluster_bytes = (size_t)1 << survey->cluster_bits};
 	struct q2_clusters *leaked = &survey->report->leaked;
 	enum qcow2bm_code code = q2_clusters_sort(leaked, NULL, err);
@@ -249,9 +282,12 @@ enum qcow2bm_code q2_lost_look(const struct q2_check_bitmaps *bitmaps,
 	if (code == QCOW2BM_OK)
 		code = visit(&lost, leaked, explain_directory, err);
 	if (code == QCOW2BM_OK)
+		code = settle(&lost, err);
+	if (code == QCOW2BM_OK)
 		code = visit(&lost, &lost.unexplained, look, err);
 	*has_lost_data = lost.has_lost_data;
 	q2_clusters_free(&lost.unexplained);
 	q2_clusters_free(&lost.claimed);
+	q2_clusters_free(&lost.known);
 	return code;
 }

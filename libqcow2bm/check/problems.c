@@ -10,6 +10,8 @@
 
 #include "../base/error.h"
 
+#define LAST_SENTENCES 4 /* that a new one is compared with */
+
 static struct q2_finding *reserve(struct qcow2bm_report *report)
 {
 	if (report->count == report->room) {
@@ -44,16 +46,41 @@ static unsigned choose_traits(const struct qcow2bm_report *report,
 		       : kind->traits & ~(unsigned)QCOW2BM_PROBLEM_KEEPS_QEMU_OUT;
 }
 
+/* Takes the sentence; returns it, or the one that it repeats; NULL for want of memory. */
+static const char *keep_sentence(struct qcow2bm_report *report, char *sentence)
+{
+	size_t count = report->sentence_count;
+	for (size_t i = count;
+	     sentence != NULL && i-- > 0 && count - i <= LAST_SENTENCES;)
+		if (strcmp(report->sentences[i], sentence) == 0) {
+			free(sentence);
+			return report->sentences[i];
+		}
+	if (sentence != NULL && count == report->sentence_room) {
+		size_t room = report->sentence_room == 0 ? 16 : count * 2;
+		char **grown = realloc(report->sentences, room * sizeof(*grown));
+		if (grown == NULL) {
+			free(sentence);
+			return NULL;
+		}
+		report->sentences = grown;
+		report->sentence_room = room;
+	}
+	if (sentence != NULL)
+		report->sentences[report->sentence_count++] = sentence;
+	return sentence;
+}
+
 /* Owns `sentence`. */
 static void add(struct qcow2bm_report *report, enum q2_problem_id id, size_t idx,
 		uint64_t off, char *sentence)
 {
 	const struct q2_problem_kind *kind = q2_problem_table_find(id);
-	struct q2_finding *finding = sentence == NULL ? NULL : reserve(report);
+	const char *kept = keep_sentence(report, sentence);
+	struct q2_finding *finding = kept == NULL ? NULL : reserve(report);
 	note_cure(report, idx, kind->cure);
 	if (finding == NULL) {
 		report->has_lost_findings = true;
-		free(sentence);
 		return;
 	}
 	report->count++;
@@ -66,7 +93,7 @@ static void add(struct qcow2bm_report *report, enum q2_problem_id id, size_t idx
 		.traits = choose_traits(report, kind),
 		.offset = off,
 		.idx = idx,
-		.sentence = sentence,
+		.sentence = kept,
 	};
 }
 
@@ -149,8 +176,9 @@ void qcow2bm_report_free(struct qcow2bm_report *report)
 {
 	if (report == NULL)
 		return;
-	for (size_t i = 0; i < report->count; i++)
-		free((char *)report->findings[i].problem.sentence);
+	for (size_t i = 0; i < report->sentence_count; i++)
+		free(report->sentences[i]);
+	free(report->sentences);
 	free(report->findings);
 	free(report->verdicts);
 	q2_generation_drop(report->generation);

@@ -73,6 +73,27 @@ static void look_closely(struct q2_check_refcounts *refcounts, uint64_t cluster,
 		q2_window_set_stored(window, cluster, stored);
 }
 
+/* Of a chunk that nothing refers to, when no more leaks are kept, they are counted at once: in a
+ * hostile image one block may count terabytes of them. */
+static bool note_leaks(struct q2_check_refcounts *refcounts, uint64_t first,
+		       const uint16_t *stored, size_t count)
+{
+	struct q2_window *window = &refcounts->survey->window;
+	struct qcow2bm_report *report = refcounts->survey->report;
+	unsigned leaked = 0;
+	if (report->leaked.count < Q2_SURVEY_MAX_RUNS ||
+	    !q2_window_is_unused(window, first, count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		leaked += stored[i] != 0;
+		q2_window_set_stored(window, first + i, stored[i]);
+	}
+	report->is_partial = true;
+	report->totals.leaked_clusters += leaked;
+	refcounts->leaked.count += leaked;
+	return true;
+}
+
 /* `block` is NULL where there is none; idx is the first refcount in it that counts. */
 static void compare(struct q2_check_refcounts *refcounts, uint64_t first, uint64_t count,
 		    const uint8_t *block, uint64_t idx)
@@ -84,9 +105,10 @@ static void compare(struct q2_check_refcounts *refcounts, uint64_t first, uint64
 		size_t n = (size_t)q2_min_u64(CHUNK, count - at);
 		if (block != NULL)
 			q2_refcount_decode_many(stored, block, order, idx + at, n);
-		bool is_sound = q2_window_is_sound(&survey->window, first + at, stored, n,
-						   &refcounts->last_used);
-		for (size_t i = 0; !is_sound && i < n; i++)
+		bool is_settled = q2_window_is_sound(&survey->window, first + at, stored,
+						     n, &refcounts->last_used) ||
+				  note_leaks(refcounts, first + at, stored, n);
+		for (size_t i = 0; !is_settled && i < n; i++)
 			look_closely(refcounts, first + at + i, stored[i]);
 	}
 }

@@ -221,15 +221,10 @@ static enum qcow2bm_code collect_dropped(const struct repair *repair,
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < image->directory.count; i++) {
 		const struct q2_bitmap *bitmap = &image->directory.bitmaps[i];
-		uint64_t *table;
 		if (repair->report->verdicts[i] == Q2_VERDICT_DROP ||
 		    !repair->edit->staged[i].is_deleted)
 			continue;
-		code = q2_tables_load(image, bitmap, &table, err);
-		if (code != QCOW2BM_OK)
-			return code;
-		code = q2_refs_add_bitmap(used, image, bitmap, table, err);
-		free(table);
+		code = q2_refs_add_bitmap(used, image, bitmap, err);
 	}
 	return code == QCOW2BM_OK ? q2_clusters_sort(used, NULL, err) : code;
 }

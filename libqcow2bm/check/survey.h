@@ -57,7 +57,7 @@ static inline void q2_survey_expect(struct q2_survey *survey, uint64_t cluster,
 
 /* Sets of clusters are kept for repair: adds one, up to a limit of runs, past which they are only
  * counted. */
-#define Q2_SURVEY_MAX_RUNS ((size_t)1 << 20)
+#define Q2_SURVEY_MAX_RUNS ((size_t)1 << 19)
 void q2_survey_keep(struct q2_survey *survey, struct q2_clusters *set, uint64_t cluster);
 
 #endif

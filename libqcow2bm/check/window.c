@@ -89,3 +89,12 @@ bool q2_window_is_sound(const struct q2_window *window, uint64_t cluster,
 		}
 	return is_sound;
 }
+
+bool q2_window_is_unused(const struct q2_window *window, uint64_t cluster, size_t count)
+{
+	const uint16_t *counts = window->counts + (cluster - window->first);
+	unsigned referred = 0;
+	for (size_t i = 0; i < count; i++)
+		referred |= counts[i];
+	return referred == 0;
+}

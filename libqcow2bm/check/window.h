@@ -106,6 +106,9 @@ static inline bool q2_window_is_full(const struct q2_window *window, uint64_t cl
 bool q2_window_is_sound(const struct q2_window *window, uint64_t cluster,
 			const uint16_t *stored, size_t count, uint64_t *last);
 
+/* Whether nothing refers to any of the clusters from `cluster` on. */
+bool q2_window_is_unused(const struct q2_window *window, uint64_t cluster, size_t count);
+
 /* In place of its count, of a cluster that a bitmap alone refers to. */
 static inline void q2_window_set_mark(struct q2_window *window, uint64_t cluster,
 				      enum q2_window_mark mark)

@@ -231,6 +231,34 @@ enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_
 	return QCOW2BM_OK;
 }
 
+/* Adds the clusters of [first, end), which one block counts or none, whose refcount is not 1. */
+static enum qcow2bm_code add_others(struct q2_refcounts *refcounts, uint64_t first,
+				    uint64_t end, struct q2_clusters *others,
+				    struct qcow2bm_error *err)
+{
+	uint64_t block_idx = first >> refcounts->block_shift;
+	uint64_t base = block_idx << refcounts->block_shift;
+	unsigned order = refcounts->image->header.refcount_order;
+	if (!q2_refcounts_has_block(refcounts, block_idx))
+		return q2_clusters_add(others, first, end - first, err);
+	enum qcow2bm_code code = q2_refcounts_load_block(refcounts, block_idx, err);
+	uint64_t at = first - base, stop = end - base;
+	while (code == QCOW2BM_OK && at < stop) {
+		uint64_t used =
+			q2_refcount_find_nonzero(refcounts->block, order, at, stop);
+		code = q2_clusters_add(others, base + at, used - at, err);
+		at = used;
+		for (; code == QCOW2BM_OK && at < stop; at++) {
+			uint64_t value = q2_refcount_decode(refcounts->block, order, at);
+			if (value == 0)
+				break;
+			if (value != 1)
+				code = q2_clusters_add(others, base + at, 1, err);
+		}
+	}
+	return code;
+}
+
 enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
 					 struct q2_clusters *set,
 					 struct qcow2bm_error *err)
@@ -238,13 +266,13 @@ enum qcow2bm_code q2_refcounts_keep_ones(struct q2_refcounts *refcounts,
 	struct q2_clusters others = {0};
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t r = 0; code == QCOW2BM_OK && r < set->count; r++) {
-		uint64_t end = set->runs[r].first + set->runs[r].count;
-		for (uint64_t c = set->runs[r].first; code == QCOW2BM_OK && c < end;
-		     c++) {
-			uint64_t value;
-			code = q2_refcounts_read(refcounts, c, &value, err);
-			if (code == QCOW2BM_OK && value != 1)
-				code = q2_clusters_add(&others, c, 1, err);
+		uint64_t first = set->runs[r].first, end = first + set->runs[r].count;
+		while (code == QCOW2BM_OK && first < end) {
+			uint64_t block_end = ((first >> refcounts->block_shift) + 1)
+					     << refcounts->block_shift;
+			uint64_t part_end = q2_min_u64(block_end, end);
+			code = add_others(refcounts, first, part_end, &others, err);
+			first = part_end;
 		}
 	}
 	if (code == QCOW2BM_OK)

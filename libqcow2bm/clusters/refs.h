@@ -6,10 +6,12 @@
 #include "../image/image.h"
 #include "clusters.h"
 
-/* Adds to `set` the clusters of the table of a committed bitmap and of its data. */
-enum qcow2bm_code q2_refs_add_bitmap(struct q2_clusters *set, struct qcow2bm_image *image,
+/* Adds to `set` the clusters of the table of a committed bitmap and of its data, or, of one that
+ * cannot be read, nothing. Errors: as q2_tables_load(). */
+enum qcow2bm_code q2_refs_add_bitmap(struct q2_clusters *set,
+				     const struct qcow2bm_image *image,
 				     const struct q2_bitmap *bitmap,
-				     const uint64_t *table, struct qcow2bm_error *err);
+				     struct qcow2bm_error *err);
 
 /* Adds to `set` the clusters that the byte range [off, off+bytes) touches. */
 enum qcow2bm_code q2_refs_add_bytes(struct q2_clusters *set,
@@ -18,7 +20,7 @@ enum qcow2bm_code q2_refs_add_bytes(struct q2_clusters *set,
 
 /* Adds to `named` each cluster of `wanted` that the table or the data of `bitmap` names.
  * Errors: as q2_tables_load(). */
-enum qcow2bm_code q2_refs_find_in_bitmap(struct qcow2bm_image *image,
+enum qcow2bm_code q2_refs_find_in_bitmap(const struct qcow2bm_image *image,
 					 const struct q2_bitmap *bitmap,
 					 const struct q2_clusters *wanted,
 					 struct q2_clusters *named,

@@ -23,7 +23,6 @@ struct place {
 
 struct judgement {
 	struct qcow2bm_image *image;
-	bool *is_read;        /* for each bitmap: its table has a place of its own */
 	struct place *places; /* of tables that have one, in the order of the file */
 	size_t place_count;
 	struct q2_clusters used; /* the directory, tables and data of all bitmaps */
@@ -92,7 +91,7 @@ static enum qcow2bm_code note_shared(struct judgement *judgement, size_t idx,
 {
 	struct q2_bitmap *bitmap = &judgement->image->directory.bitmaps[idx];
 	char sentence[160];
-	judgement->is_read[idx] = false;
+	bitmap->has_own_table = false;
 	bitmap->is_contested = true;
 	snprintf(sentence, sizeof(sentence),
 		 "its table at byte %llu is that of another bitmap, too",
@@ -124,12 +123,9 @@ static enum qcow2bm_code note_unreadable(struct qcow2bm_image *image,
 					 struct qcow2bm_error *err)
 {
 	struct qcow2bm_error why = {0};
-	uint64_t *table;
-	enum qcow2bm_code code = q2_tables_load(image, bitmap, &table, &why);
-	if (code == QCOW2BM_OK) {
-		free(table);
+	enum qcow2bm_code code = q2_tables_scan(image, bitmap, NULL, NULL, &why);
+	if (code == QCOW2BM_OK)
 		return QCOW2BM_OK;
-	}
 	if (code == QCOW2BM_EIMAGE)
 		return q2_directory_note_problem(bitmap, why.sentence, err);
 	return q2_pass(err, &why);
@@ -137,14 +133,14 @@ static enum qcow2bm_code note_unreadable(struct qcow2bm_image *image,
 
 static void add_place(struct judgement *judgement, size_t idx, bool *is_sorted)
 {
-	const struct qcow2bm_image *image = judgement->image;
-	const struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
+	struct qcow2bm_image *image = judgement->image;
+	struct q2_bitmap *bitmap = &image->directory.bitmaps[idx];
 	uint64_t off = bitmap->entry.table_off, bytes = table_bytes(bitmap);
 	struct place *place = &judgement->places[judgement->place_count++];
 	bytes = q2_round_up(bytes, q2_header_cluster_bytes(&image->header));
 	*place = (struct place){off, off + bytes, idx};
 	*is_sorted &= judgement->place_count == 1 || by_off(place - 1, place) < 0;
-	judgement->is_read[idx] = true;
+	bitmap->has_own_table = true;
 }
 
 /* Judges each entry by itself, and its table's place. */
@@ -217,12 +213,13 @@ static enum qcow2bm_code collect_used(struct judgement *judgement,
 {
 	struct qcow2bm_image *image = judgement->image;
 	struct q2_clusters *used = &judgement->used;
-	enum qcow2bm_code code = q2_refs_add_bytes(used, image, image->directory.off,
-						   image->directory.size, err);
+	const struct q2_directory *directory = &image->directory;
+	enum qcow2bm_code code =
+		q2_refs_add_bytes(used, image, directory->off, directory->size, err);
 	/* What two tables share is read for neither, but is no data of a third. */
 	for (size_t i = 0; code == QCOW2BM_OK && i < judgement->place_count; i++) {
 		const struct place *place = &judgement->places[i];
-		if (judgement->is_read[place->idx])
+		if (directory->bitmaps[place->idx].has_own_table)
 			code = collect_table(judgement, place->idx, err);
 		else
 			code = q2_refs_add_bytes(used, image, place->off,
@@ -352,7 +349,7 @@ static enum qcow2bm_code blame(struct judgement *judgement, struct qcow2bm_error
 	for (size_t i = 0; code == QCOW2BM_OK && i < directory->count; i++) {
 		struct q2_bitmap *bitmap = &directory->bitmaps[i];
 		struct tally tally = {.judgement = judgement};
-		if (!judgement->is_read[i])
+		if (!bitmap->has_own_table)
 			continue;
 		count_clusters(&tally, bitmap->entry.table_off >> cluster_bits,
 			       q2_shift_up(table_bytes(bitmap), cluster_bits));
@@ -398,14 +395,12 @@ enum qcow2bm_code q2_soundness_judge(struct qcow2bm_image *image,
 		return QCOW2BM_OK;
 	struct judgement judgement = {
 		.image = image,
-		.is_read = calloc(directory->count, sizeof(*judgement.is_read)),
 		.places = calloc(directory->count, sizeof(*judgement.places)),
 	};
 	enum qcow2bm_code code =
-		judgement.is_read == NULL || judgement.places == NULL
+		judgement.places == NULL
 			? q2_fail_memory(err, "the places of bitmap tables")
 			: judge(&judgement, err);
-	free(judgement.is_read);
 	free(judgement.places);
 	q2_clusters_free(&judgement.used);
 	q2_clusters_free(&judgement.shared);

@@ -13,7 +13,7 @@
 #include "../image/tables.h"
 
 typedef enum qcow2bm_code believed_fn(void *opaque, const struct q2_bitmap *bitmap,
-				      const uint64_t *table, struct qcow2bm_error *err);
+				      struct qcow2bm_error *err);
 
 static bool is_believed(const struct q2_source *source)
 {
@@ -30,7 +30,7 @@ static enum qcow2bm_code each_source(const struct q2_plan *plan,
 		for (size_t k = 0; code == QCOW2BM_OK && k < content->source_count; k++) {
 			const struct q2_source *source = &content->sources[k];
 			if (source->image == image && is_believed(source))
-				code = fn(opaque, source->bitmap, source->table, err);
+				code = fn(opaque, source->bitmap, err);
 		}
 	}
 	return code;
@@ -49,12 +49,7 @@ static enum qcow2bm_code each_kept(const struct q2_plan *plan, believed_fn *fn,
 			continue;
 		const struct q2_bitmap *bitmap =
 			&edit->image->directory.bitmaps[staged->committed_idx];
-		uint64_t *table;
-		enum qcow2bm_code code = q2_tables_load(edit->image, bitmap, &table, err);
-		if (code == QCOW2BM_OK) {
-			code = fn(opaque, bitmap, table, err);
-			free(table);
-		}
+		enum qcow2bm_code code = fn(opaque, bitmap, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}
@@ -77,10 +72,10 @@ struct collection {
 };
 
 static enum qcow2bm_code collect_bitmap(void *opaque, const struct q2_bitmap *bitmap,
-					const uint64_t *table, struct qcow2bm_error *err)
+					struct qcow2bm_error *err)
 {
 	const struct collection *collection = opaque;
-	return q2_refs_add_bitmap(collection->set, collection->image, bitmap, table, err);
+	return q2_refs_add_bitmap(collection->set, collection->image, bitmap, err);
 }
 
 static enum qcow2bm_code collect(const struct q2_plan *plan, struct qcow2bm_image *image,
@@ -101,13 +96,12 @@ struct search {
 /* Refuses a bitmap one of whose clusters the guest or another structure has: its bits may be
  * written over. */
 static enum qcow2bm_code check_bitmap(void *opaque, const struct q2_bitmap *bitmap,
-				      const uint64_t *table, struct qcow2bm_error *err)
+				      struct qcow2bm_error *err)
 {
 	const struct search *search = opaque;
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	struct q2_clusters set = {0};
-	enum qcow2bm_code code =
-		q2_refs_add_bitmap(&set, search->image, bitmap, table, err);
+	enum qcow2bm_code code = q2_refs_add_bitmap(&set, search->image, bitmap, err);
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_sort(&set, NULL, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < set.count; i++) {

@@ -12,8 +12,8 @@ static enum qcow2bm_code collect_content(struct q2_plan *plan,
 		const struct q2_source *source = &content->sources[i];
 		if (q2_source_kind(source) != Q2_SOURCE_CARVED)
 			continue;
-		enum qcow2bm_code code = q2_refs_add_bitmap(
-			&plan->carved, source->image, source->bitmap, source->table, err);
+		enum qcow2bm_code code = q2_refs_add_bitmap(&plan->carved, source->image,
+							    source->bitmap, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}

@@ -94,7 +94,6 @@ static void adopt(struct q2_commit *commit)
 	q2_generation_end(image, Q2_GENERATION_COMMITTED);
 	q2_directory_free(&image->directory);
 	image->directory = commit->directory;
-	image->measured_entry = (struct q2_directory_entry){0};
 	memset(&commit->directory, 0, sizeof(commit->directory));
 	image->damage_count = 0;
 	image->must_reopen = q2_extensions_load(image, NULL) != QCOW2BM_OK;

@@ -7,7 +7,6 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
-#include "../image/tables.h"
 #include "../undo/record.h"
 #include "lasting.h"
 #include "states.h"
@@ -142,20 +141,6 @@ static void note_tidies(struct q2_intent_image *noted, const struct q2_commit *c
 
 /* ---- The clusters -------------------------------------------------------------------- */
 
-static enum qcow2bm_code add_source(struct q2_clusters *set,
-				    const struct q2_edit_source *source,
-				    struct qcow2bm_error *err)
-{
-	const struct q2_bitmap *bitmap = &source->image->directory.bitmaps[source->idx];
-	uint64_t *table;
-	enum qcow2bm_code code = q2_tables_load(source->image, bitmap, &table, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	code = q2_refs_add_bitmap(set, source->image, bitmap, table, err);
-	free(table);
-	return code;
-}
-
 /* The bitmaps of the image itself that others read. What comes from another image is as it was when all
  * was prepared, whatever happens there. */
 static enum qcow2bm_code add_sources(struct q2_clusters *set,
@@ -170,7 +155,10 @@ static enum qcow2bm_code add_sources(struct q2_clusters *set,
 			const struct q2_edit_source *source = &staged->sources[k];
 			if (source->kind == Q2_SOURCE_BITMAP &&
 			    source->image == edit->image)
-				code = add_source(set, source, err);
+				code = q2_refs_add_bitmap(
+					set, edit->image,
+					&edit->image->directory.bitmaps[source->idx],
+					err);
 		}
 	}
 	return code;

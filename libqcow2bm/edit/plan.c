@@ -48,29 +48,48 @@ static enum qcow2bm_code measure_directory(struct q2_plan *plan,
 	return QCOW2BM_OK;
 }
 
+/* What the file holds; a long one may be a hole. */
+static uint64_t held_bytes(const struct qcow2bm_image *image)
+{
+	uint64_t allocated = image->storage->allocated_bytes;
+	return allocated == 0 ? image->file_bytes
+			      : q2_min_u64(allocated, image->file_bytes);
+}
+
+/* The new table, and, where the old one is another bitmap's too, what it adds to the file. */
+static uint64_t new_table_bytes(const struct qcow2bm_edit *edit,
+				const struct q2_staged *staged)
+{
+	const struct qcow2bm_image *image = edit->image;
+	uint64_t bytes =
+		Q2_TABLE_ENTRY_BYTES * q2_table_shape(image->header.virtual_bytes,
+						      staged->granularity_bits,
+						      image->header.cluster_bits)
+					       .entries;
+	if (staged->committed_idx == Q2_EDIT_NOT_COMMITTED ||
+	    !image->directory.is_judged ||
+	    image->directory.bitmaps[staged->committed_idx].has_own_table)
+		return bytes;
+	return q2_round_up(bytes, q2_header_cluster_bytes(&image->header));
+}
+
 /* New tables are made in memory. Those of sound bitmaps are no longer than what the image has now,
  * but bitmaps that have one table in common would get a long one each. */
 static enum qcow2bm_code bound_tables(const struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
 {
-	const struct qcow2bm_image *image = edit->image;
-	uint64_t bytes = 0;
+	uint64_t held = held_bytes(edit->image), bytes = 0;
 	for (size_t i = 0; i < edit->changed_count; i++) {
 		const struct q2_staged *staged = &edit->staged[edit->changed[i]];
 		if (q2_edit_changes_content(staged))
-			bytes += Q2_TABLE_ENTRY_BYTES *
-				 q2_table_shape(image->header.virtual_bytes,
-						staged->granularity_bits,
-						image->header.cluster_bits)
-					 .entries;
+			bytes += new_table_bytes(edit, staged);
 	}
-	if (bytes <= MAX_NEW_TABLE_BYTES + image->file_bytes)
+	if (bytes <= MAX_NEW_TABLE_BYTES + held)
 		return QCOW2BM_OK;
 	return q2_fail(
 		err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-		"the new bitmap tables would take %llu bytes, more than the file and "
-		"%u together; change fewer bitmaps at once",
-		(unsigned long long)bytes, MAX_NEW_TABLE_BYTES);
+		"the new bitmap tables would take %llu bytes, more than the %llu of the file and %u together; change fewer bitmaps at once",
+		(unsigned long long)bytes, (unsigned long long)held, MAX_NEW_TABLE_BYTES);
 }
 
 /* Plans the table of each bitmap whose bits change. */

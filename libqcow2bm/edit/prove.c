@@ -122,13 +122,9 @@ static enum qcow2bm_code collect_bitmap(struct q2_plan *plan, size_t idx, void *
 	const struct q2_staged *staged = &edit->staged[idx];
 	const struct q2_bitmap *bitmap = &edit->image->directory.bitmaps[idx];
 	struct qcow2bm_error problem = {0};
-	uint64_t *table;
-	enum qcow2bm_code code = q2_tables_load(edit->image, bitmap, &table, &problem);
-	if (code == QCOW2BM_OK) {
-		code = q2_refs_add_bitmap(set, edit->image, bitmap, table, err);
-		free(table);
-		return code;
-	}
+	enum qcow2bm_code code = q2_refs_add_bitmap(set, edit->image, bitmap, &problem);
+	if (code == QCOW2BM_OK)
+		return QCOW2BM_OK;
 	if (code != QCOW2BM_EIMAGE || !(staged->is_deleted || staged->ignores_table))
 		return q2_pass(err, &problem);
 	/* Which clusters it has cannot be told: not even how many are leaked, unless a repair

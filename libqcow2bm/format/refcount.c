@@ -32,12 +32,27 @@ uint64_t q2_refcount_decode(const uint8_t *block, unsigned order, uint64_t idx)
 	}
 }
 
+/* Whole bytes of refcounts of 1, 2, 4 or 8 bits. */
+static void decode_bytes(uint16_t *values, const uint8_t *bytes, unsigned order,
+			 size_t count)
+{
+	unsigned width = 1u << order, in_byte = 8u / width, mask = (1u << width) - 1;
+	for (size_t i = 0; i < count / in_byte; i++)
+		for (unsigned j = 0; j < in_byte; j++)
+			values[i * in_byte + j] =
+				(uint16_t)(bytes[i] >> (j * width) & mask);
+}
+
 void q2_refcount_decode_many(uint16_t *values, const uint8_t *block, unsigned order,
 			     uint64_t idx, size_t count)
 {
 	if (order == 4) {
 		for (size_t i = 0; i < count; i++)
 			values[i] = q2_be16_load(block + (idx + i) * 2);
+		return;
+	}
+	if (order < 4 && idx % 8 == 0 && count % 8 == 0) {
+		decode_bytes(values, block + (idx << order) / 8, order, count);
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {

@@ -35,6 +35,15 @@ static enum qcow2bm_code fail_entry(uint64_t entry, uint32_t idx, uint32_t clust
 		       idx, entry, (uint64_t)1 << cluster_bits);
 }
 
+enum qcow2bm_code q2_table_check_entry(uint64_t entry, uint32_t idx,
+				       uint32_t cluster_bits, uint64_t off,
+				       struct qcow2bm_error *err)
+{
+	if ((entry & forbidden_bits(cluster_bits)) != 0 && entry != Q2_TABLE_ONES)
+		return fail_entry(entry, idx, cluster_bits, off, err);
+	return QCOW2BM_OK;
+}
+
 enum qcow2bm_code q2_table_decode(uint64_t *entries, const uint8_t *buf, uint32_t count,
 				  uint32_t cluster_bits, uint64_t off,
 				  struct qcow2bm_error *err)

@@ -25,6 +25,10 @@ static inline bool q2_table_is_data(uint64_t entry)
 enum qcow2bm_code q2_table_decode(uint64_t *entries, const uint8_t *buf, uint32_t count,
 				  uint32_t cluster_bits, uint64_t off,
 				  struct qcow2bm_error *err);
+/* The same for the one entry `idx`. */
+enum qcow2bm_code q2_table_check_entry(uint64_t entry, uint32_t idx,
+				       uint32_t cluster_bits, uint64_t off,
+				       struct qcow2bm_error *err);
 void q2_table_encode(const uint64_t *entries, uint8_t *buf, uint32_t count);
 
 /* How a bitmap of a disk is laid out. */

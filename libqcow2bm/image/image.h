@@ -21,9 +21,10 @@ struct q2_bitmap {
 	bool has_bad_length; /* the entry's end is not where its lengths say */
 	bool is_surplus;     /* behind the nb_bitmaps that the extension counts */
 	/* Of a directory that was judged: */
-	bool is_evidence;  /* that a program wrote which knows no bitmaps */
-	bool is_contested; /* something else of the bitmaps' has its clusters, too */
-	bool is_padded;    /* its entry is filled up with what an edit would not write */
+	bool is_evidence;   /* that a program wrote which knows no bitmaps */
+	bool is_contested;  /* something else of the bitmaps' has its clusters, too */
+	bool is_padded;     /* its entry is filled up with what an edit would not write */
+	bool has_own_table; /* no other has a part of it, and the file has all of it */
 	bool is_tail_judged;         /* bits behind the end of the disk were looked for */
 	struct qcow2bm_bitmap shown; /* what the caller was given */
 };
@@ -90,10 +91,8 @@ struct qcow2bm_image {
 	/* Places of the active disk's L2 tables, 0 for those that name nothing; loaded when first
 	 * asked for. */
 	uint64_t *layer_l1;
-	/* The last bitmap that was measured: a hostile image has one table for all of them. */
-	struct q2_directory_entry measured_entry;
-	bool measured_bits;
-	struct qcow2bm_measure measured;
+	struct qcow2bm_measure
+		measured; /* of the last bitmap that was: the caller has it */
 };
 
 /* Opens the image in `storage`, which the image owns from then on, also after a failure.

@@ -9,8 +9,10 @@
 #include "../base/endian.h"
 #include "../base/error.h"
 #include "../format/table.h"
+#include "../storage/holes.h"
 
 #define VISIT_BYTES (64u << 10)
+#define SHORT_BYTES 4096u
 /* Of all the tables of an image, those that are kept; as long as this room is enough for them, each is
  * read once, however many bitmaps and readers there are. */
 #define KEPT_BYTES (4u << 20)
@@ -84,22 +86,6 @@ static bool is_inside(const struct qcow2bm_image *image, const struct q2_bitmap 
 				 image->file_bytes);
 }
 
-static enum qcow2bm_code check_places(const struct qcow2bm_image *image,
-				      const struct q2_bitmap *bitmap,
-				      const uint64_t *entries, struct qcow2bm_error *err)
-{
-	for (uint32_t i = 0; i < bitmap->entry.table_entries; i++)
-		if (q2_table_is_data(entries[i]) &&
-		    !is_inside(image, bitmap, i, entries[i]))
-			return q2_fail(
-				err, QCOW2BM_EIMAGE,
-				bitmap->entry.table_off +
-					(uint64_t)i * Q2_TABLE_ENTRY_BYTES,
-				"bitmap table entry %u: its data at %llu lies past the end of the file",
-				i, (unsigned long long)entries[i]);
-	return QCOW2BM_OK;
-}
-
 bool q2_tables_has_place(const struct qcow2bm_image *image,
 			 const struct q2_directory_entry *entry)
 {
@@ -123,6 +109,16 @@ static enum qcow2bm_code make_room(struct q2_directory *directory,
 					 : QCOW2BM_OK;
 }
 
+/* One short read costs less than to ask for holes. */
+static bool is_hole(const struct qcow2bm_image *image,
+		    const struct q2_directory_entry *entry)
+{
+	struct q2_holes holes = {.storage = image->storage, .length = image->file_bytes};
+	uint64_t bytes = (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
+	return bytes > SHORT_BYTES &&
+	       q2_holes_is_empty(&holes, entry->table_off, entry->table_off + bytes);
+}
+
 enum qcow2bm_code q2_tables_keep(struct qcow2bm_image *image, size_t idx,
 				 struct qcow2bm_error *err)
 {
@@ -136,6 +132,11 @@ enum qcow2bm_code q2_tables_keep(struct qcow2bm_image *image, size_t idx,
 	    bytes > directory->tables_room - directory->tables_bytes)
 		return code;
 	uint8_t *table = directory->tables + directory->tables_bytes;
+	if (is_hole(image, &bitmap->entry)) {
+		bitmap->table = table;
+		bitmap->kept_entries = 0;
+		return QCOW2BM_OK;
+	}
 	code = q2_storage_read(image->storage, table, (size_t)bytes,
 			       bitmap->entry.table_off, err);
 	if (code != QCOW2BM_OK)
@@ -180,33 +181,10 @@ enum qcow2bm_code q2_tables_load_last(const struct qcow2bm_image *image,
 
 /* ---- Loading ---- */
 
-/* Reads and decodes a table that is inside the file. */
-static enum qcow2bm_code read_table(struct qcow2bm_image *image,
-				    const struct q2_bitmap *bitmap, uint64_t **entries,
-				    struct qcow2bm_error *err)
-{
-	const struct q2_directory_entry *entry = &bitmap->entry;
-	size_t bytes = (size_t)table_bytes(bitmap);
-	uint64_t *table = malloc(bytes);
-	if (table == NULL)
-		return q2_fail_memory(err, "a bitmap table");
-	/* Read and decoded in place: entry i is read from where it is stored to. */
-	enum qcow2bm_code code = read_part(image, bitmap, table, bytes, 0, err);
-	if (code == QCOW2BM_OK)
-		code = q2_table_decode(table, (const uint8_t *)table,
-				       entry->table_entries, image->header.cluster_bits,
-				       entry->table_off, err);
-	if (code != QCOW2BM_OK) {
-		free(table);
-		return code;
-	}
-	*entries = table;
-	return QCOW2BM_OK;
-}
-
-enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
-				 const struct q2_bitmap *bitmap, uint64_t **entries,
-				 struct qcow2bm_error *err)
+/* Whether the table is where it can be read. */
+static enum qcow2bm_code check_place(const struct qcow2bm_image *image,
+				     const struct q2_bitmap *bitmap,
+				     struct qcow2bm_error *err)
 {
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	if (!q2_tables_has_place(image, entry))
@@ -214,17 +192,76 @@ enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
 			err, QCOW2BM_EIMAGE, bitmap->off,
 			"its bitmap table (%u entries at %llu) is not in a valid place",
 			entry->table_entries, (unsigned long long)entry->table_off);
-	if (!q2_checked_within(entry->table_off, table_bytes(bitmap), image->file_bytes))
+	if (!q2_checked_within(entry->table_off,
+			       (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES,
+			       image->file_bytes))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
 			"its bitmap table (%u entries at %llu) lies past the end of the file",
 			entry->table_entries, (unsigned long long)entry->table_off);
-	enum qcow2bm_code code = read_table(image, bitmap, entries, err);
+	return QCOW2BM_OK;
+}
+
+/* Judges each entry on its way to the one who wants it. */
+struct scan {
+	const struct qcow2bm_image *image;
+	const struct q2_bitmap *bitmap;
+	q2_tables_fn *fn;
+	void *opaque;
+};
+
+static enum qcow2bm_code scan_entry(void *opaque, uint32_t idx, uint64_t entry,
+				    struct qcow2bm_error *err)
+{
+	const struct scan *scan = opaque;
+	uint64_t off = scan->bitmap->entry.table_off;
+	enum qcow2bm_code code = q2_table_check_entry(
+		entry, idx, scan->image->header.cluster_bits, off, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = check_places(image, bitmap, *entries, err);
+	if (q2_table_is_data(entry) && !is_inside(scan->image, scan->bitmap, idx, entry))
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, off + (uint64_t)idx * Q2_TABLE_ENTRY_BYTES,
+			"bitmap table entry %u: its data at %llu lies past the end of the file",
+			idx, (unsigned long long)entry);
+	return scan->fn == NULL ? QCOW2BM_OK : scan->fn(scan->opaque, idx, entry, err);
+}
+
+enum qcow2bm_code q2_tables_scan(const struct qcow2bm_image *image,
+				 const struct q2_bitmap *bitmap, q2_tables_fn *fn,
+				 void *opaque, struct qcow2bm_error *err)
+{
+	struct scan scan = {image, bitmap, fn, opaque};
+	enum qcow2bm_code code = check_place(image, bitmap, err);
+	return code == QCOW2BM_OK ? q2_tables_visit(image, bitmap, scan_entry, &scan, err)
+				  : code;
+}
+
+static enum qcow2bm_code store_entry(void *opaque, uint32_t idx, uint64_t entry,
+				     struct qcow2bm_error *err)
+{
+	uint64_t *entries = opaque;
+	(void)err;
+	entries[idx] = entry;
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_tables_load(const struct qcow2bm_image *image,
+				 const struct q2_bitmap *bitmap, uint64_t **entries,
+				 struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = check_place(image, bitmap, err);
 	if (code != QCOW2BM_OK)
-		free(*entries);
+		return code;
+	/* Memory that nothing is stored to costs nothing: so long a table may be a hole. */
+	uint64_t *table = calloc(bitmap->entry.table_entries, sizeof(*table));
+	if (table == NULL)
+		return q2_fail_memory(err, "a bitmap table");
+	code = q2_tables_scan(image, bitmap, store_entry, table, err);
+	if (code == QCOW2BM_OK)
+		*entries = table;
+	else
+		free(table);
 	return code;
 }
 
@@ -249,12 +286,9 @@ bool q2_tables_names_data(const struct qcow2bm_image *image, uint64_t entry)
 	       q2_is_aligned(entry, cluster_bytes) && entry < image->file_bytes;
 }
 
-typedef enum qcow2bm_code visit_fn(void *opaque, uint32_t idx, uint64_t entry,
-				   struct qcow2bm_error *err);
-
 /* Entries `idx` and on, as many as are in `bytes`. */
 static enum qcow2bm_code visit_entries(const uint8_t *buf, size_t bytes, uint64_t idx,
-				       visit_fn *fn, void *opaque,
+				       q2_tables_fn *fn, void *opaque,
 				       struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
@@ -267,32 +301,41 @@ static enum qcow2bm_code visit_entries(const uint8_t *buf, size_t bytes, uint64_
 	return code;
 }
 
+/* What the file has of a table, in whole entries. */
+static uint64_t table_end(const struct qcow2bm_image *image,
+			  const struct q2_directory_entry *entry)
+{
+	uint64_t bytes = (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES;
+	uint64_t have = 0;
+	if (entry->table_off < image->file_bytes)
+		have = image->file_bytes - entry->table_off;
+	have -= have % Q2_TABLE_ENTRY_BYTES;
+	return entry->table_off + q2_min_u64(bytes, have);
+}
+
 enum qcow2bm_code q2_tables_visit(const struct qcow2bm_image *image,
-				  const struct q2_bitmap *bitmap, visit_fn *fn,
+				  const struct q2_bitmap *bitmap, q2_tables_fn *fn,
 				  void *opaque, struct qcow2bm_error *err)
 {
-	uint64_t start = bitmap->entry.table_off, off = start;
-	uint64_t end = start + table_bytes(bitmap);
+	struct q2_holes holes = {.storage = image->storage, .length = image->file_bytes};
+	uint64_t start = bitmap->entry.table_off, off = start, stop;
+	uint64_t end = table_end(image, &bitmap->entry);
 	if (bitmap->table != NULL)
 		return visit_entries(bitmap->table,
 				     bitmap->kept_entries * Q2_TABLE_ENTRY_BYTES, 0, fn,
 				     opaque, err);
-	uint8_t *buf = malloc((size_t)q2_min_u64(end - start, VISIT_BYTES));
+	bool asks = end - start > SHORT_BYTES;
+	uint8_t *buf = malloc(end == start ? 1 : q2_min_u64(end - start, VISIT_BYTES));
 	if (buf == NULL)
 		return q2_fail_memory(err, "a bitmap table");
 	enum qcow2bm_code code = QCOW2BM_OK;
 	while (code == QCOW2BM_OK && off < end) {
-		size_t bytes = (size_t)q2_min_u64(end - off, VISIT_BYTES);
-		uint64_t data_off = off, data_end;
-		/* One short read costs less than to ask for holes. */
-		if (end - start > VISIT_BYTES)
-			q2_storage_find_data(image->storage, off, end, &data_off,
-					     &data_end);
-		if (data_off - off >= bytes) {
-			off = data_off - data_off % Q2_TABLE_ENTRY_BYTES;
-			continue;
-		}
-		code = q2_storage_read(image->storage, buf, bytes, off, err);
+		stop = end;
+		if (asks)
+			off = q2_holes_skip(&holes, off, end, &stop);
+		size_t bytes = (size_t)q2_min_u64(stop - off, VISIT_BYTES);
+		if (bytes != 0)
+			code = q2_storage_read(image->storage, buf, bytes, off, err);
 		if (code == QCOW2BM_OK)
 			code = visit_entries(buf, bytes,
 					     (off - start) / Q2_TABLE_ENTRY_BYTES, fn,

@@ -7,7 +7,7 @@
 
 /* Loads and checks the table of a committed bitmap: its entries as numbers, to be freed. Data
  * must lie inside the file as far as the bitmap has bits. Errors: EIMAGE, ESYSTEM, ENOMEM. */
-enum qcow2bm_code q2_tables_load(struct qcow2bm_image *image,
+enum qcow2bm_code q2_tables_load(const struct qcow2bm_image *image,
 				 const struct q2_bitmap *bitmap, uint64_t **entries,
 				 struct qcow2bm_error *err);
 
@@ -35,13 +35,21 @@ enum q2_table_fault q2_tables_judge_entry(const struct qcow2bm_image *image,
 /* Whether a table entry names a data cluster at a place where one can be. */
 bool q2_tables_names_data(const struct qcow2bm_image *image, uint64_t entry);
 
-/* Calls fn for each entry, 0 aside, of a table that lies inside the file, as a number that may
- * break every rule. Holes are not read. Errors: those of fn; ESYSTEM, ENOMEM. */
-enum qcow2bm_code
-q2_tables_visit(const struct qcow2bm_image *image, const struct q2_bitmap *bitmap,
-		enum qcow2bm_code (*fn)(void *opaque, uint32_t idx, uint64_t entry,
-					struct qcow2bm_error *err),
-		void *opaque, struct qcow2bm_error *err);
+/* Takes entry `idx` of a table, which is not 0. */
+typedef enum qcow2bm_code q2_tables_fn(void *opaque, uint32_t idx, uint64_t entry,
+				       struct qcow2bm_error *err);
+
+/* Calls fn for each entry, 0 aside, of what the file has of a table, as a number that may break
+ * every rule. Holes are not read. Errors: those of fn; ESYSTEM, ENOMEM. */
+enum qcow2bm_code q2_tables_visit(const struct qcow2bm_image *image,
+				  const struct q2_bitmap *bitmap, q2_tables_fn *fn,
+				  void *opaque, struct qcow2bm_error *err);
+
+/* The same for a table that q2_tables_load() loads, up to the first entry that it would refuse; the
+ * memory does not grow with the table. fn may be NULL. Errors: EIMAGE too. */
+enum qcow2bm_code q2_tables_scan(const struct qcow2bm_image *image,
+				 const struct q2_bitmap *bitmap, q2_tables_fn *fn,
+				 void *opaque, struct qcow2bm_error *err);
 
 /* How many bytes of its data cluster entry idx of the table needs. */
 uint64_t q2_tables_needed_bytes(const struct qcow2bm_image *image,

@@ -310,6 +310,13 @@ static enum qcow2bm_code journal_length(struct q2_storage *storage, uint64_t *by
 	return q2_storage_length(journal_of(storage)->inner, bytes, err);
 }
 
+/* What is noted is written to the image at once. */
+static void journal_find_data(struct q2_storage *storage, uint64_t off, uint64_t end,
+			      uint64_t *data_off, uint64_t *data_end)
+{
+	q2_storage_find_data(journal_of(storage)->inner, off, end, data_off, data_end);
+}
+
 static void release(struct journal *journal)
 {
 	q2_storage_close(journal->undo.file);
@@ -335,6 +342,7 @@ static const struct q2_storage_ops journal_ops = {
 	.resize = journal_resize,
 	.discard = journal_discard,
 	.length = journal_length,
+	.find_data = journal_find_data,
 	.keep = journal_keep,
 	.close = journal_close,
 };

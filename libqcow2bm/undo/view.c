@@ -47,6 +47,12 @@ static size_t find_place(const struct view *view, uint64_t off)
 	return low;
 }
 
+static uint64_t place_end(const struct view *view, size_t i)
+{
+	const struct q2_undo_entry *entry = &view->undo->entries[view->places[i].number];
+	return view->places[i].off + entry->record.bytes;
+}
+
 static int compare_numbers(const void *left, const void *right)
 {
 	size_t a = *(const size_t *)left, b = *(const size_t *)right;
@@ -107,6 +113,21 @@ static enum qcow2bm_code view_length(struct q2_storage *storage, uint64_t *bytes
 	return QCOW2BM_OK;
 }
 
+/* What is a hole now may have held something. */
+static void view_find_data(struct q2_storage *storage, uint64_t off, uint64_t end,
+			   uint64_t *data_off, uint64_t *data_end)
+{
+	const struct view *view = view_of(storage);
+	size_t i = find_place(view, off);
+	q2_storage_find_data(view->image, off, end, data_off, data_end);
+	while (i < view->count && place_end(view, i) <= off)
+		i++;
+	if (i == view->count || view->places[i].off >= *data_off)
+		return;
+	*data_off = q2_max_u64(view->places[i].off, off);
+	*data_end = q2_min_u64(place_end(view, i), end);
+}
+
 static void view_close(struct q2_storage *storage)
 {
 	struct view *view = view_of(storage);
@@ -119,6 +140,7 @@ static void view_close(struct q2_storage *storage)
 static const struct q2_storage_ops view_ops = {
 	.read = view_read,
 	.length = view_length,
+	.find_data = view_find_data,
 	.close = view_close,
 };
 

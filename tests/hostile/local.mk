@@ -5,6 +5,8 @@
 # Runs commands on recipes, for commands-on-recipes.
 test_programs += tests/hostile/verdicts
 tests_hostile_verdicts_SOURCES = \
+	tests/hostile/commands.c \
+	tests/hostile/commands.h \
 	tests/hostile/hostile.h \
 	tests/hostile/judge.c \
 	tests/hostile/opened.c \
@@ -13,6 +15,15 @@ tests_hostile_verdicts_SOURCES = \
 	tests/hostile/verdict_table.h \
 	tests/hostile/verdicts.c
 tests_hostile_verdicts_LDADD = tests/support/libsupport.la
+
+# Runs commands on small images that want much, for limits-hold.
+test_programs += tests/hostile/limits_run
+tests_hostile_limits_run_SOURCES = \
+	tests/hostile/commands.c \
+	tests/hostile/commands.h \
+	tests/hostile/hostile.h \
+	tests/hostile/limits_run.c \
+	tests/hostile/outcome.c
 
 # Images with random damages, for random-damages.
 test_programs += tests/hostile/random_damages
@@ -25,4 +36,5 @@ check-hostile: all
 	$(MAKE) check TESTS='tests/hostile/make-image-words tests/hostile/recipes-build \
 		tests/hostile/repair-recipes'
 	QCOW2BM_HOSTILE_ALL=1 ./run tests/hostile/commands-on-recipes
+	QCOW2BM_HOSTILE_ALL=1 ./run tests/hostile/limits-hold
 .PHONY: check-hostile

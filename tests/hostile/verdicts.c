@@ -10,6 +10,7 @@
  *	--judge    PROGRAM BEFORE AFTER: a second judge of edits, by its exit status
  */
 #define _GNU_SOURCE
+#include "commands.h"
 #include "hostile.h"
 #include "verdict_table.h"
 
@@ -22,12 +23,6 @@
 #define MAX_SECONDS 2.0
 #define MAX_KIB (64 * 1024L)
 #define MAX_COMMANDS 64
-
-struct command {
-	char *line; /* which the others are parts of */
-	char *name, *kind, *statuses;
-	char *words[HOSTILE_MAX_WORDS];
-};
 
 static struct command commands[MAX_COMMANDS];
 static size_t command_count;
@@ -60,106 +55,6 @@ static void complain(size_t *count, const struct run *run, const char *format, .
 	vfprintf(stderr, format, args);
 	va_end(args);
 	fputc('\n', stderr);
-}
-
-static void read_commands(const char *name)
-{
-	char *line = NULL;
-	size_t room = 0;
-	FILE *file = fopen(name, "r");
-	if (file == NULL)
-		hostile_stop("open", name);
-	while (getline(&line, &room, file) >= 0) {
-		struct command *command = &commands[command_count];
-		char *word = strtok(line, " \t\n");
-		if (word == NULL || word[0] == '#')
-			continue;
-		command->line = line;
-		line = NULL;
-		command->name = word;
-		command->kind = strtok(NULL, " \t\n");
-		command->statuses = strtok(NULL, " \t\n");
-		command->words[0] = (char *)"qcow2bm";
-		for (size_t i = 1; (word = strtok(NULL, " \t\n")) != NULL; i++)
-			command->words[i] = word;
-		if (command->words[1] == NULL || ++command_count == MAX_COMMANDS)
-			hostile_stop("not understood, or too many", name);
-	}
-	free(line);
-	fclose(file);
-}
-
-/* A bitmap's name as a recipe has it, with TEXT*N resolved; the program knows \xHH itself. */
-static char *bitmap_name(const char *word)
-{
-	size_t bytes = strcspn(word, "*");
-	size_t times = word[bytes] == '*' ? strtoul(word + bytes + 1, NULL, 0) : 1;
-	char *name = calloc(bytes * times + 1, 1);
-	if (name == NULL)
-		abort();
-	for (size_t i = 0; i < times; i++)
-		memcpy(name + i * bytes, word, bytes);
-	return name;
-}
-
-static void free_names(char *names[2])
-{
-	if (names[1] != names[0])
-		free(names[1]);
-	free(names[0]);
-	names[0] = names[1] = NULL;
-}
-
-/* The first and the last bitmap of a recipe. */
-static void find_names(const char *recipe, char *names[2])
-{
-	char *line = NULL;
-	size_t room = 0;
-	FILE *file = fopen(recipe, "r");
-	if (file == NULL)
-		hostile_stop("open", recipe);
-	names[0] = names[1] = NULL;
-	while (getline(&line, &room, file) >= 0) {
-		char first[2048], last[2048];
-		if (sscanf(line, "# names %2047s %2047s", first, last) == 2) {
-			free_names(names);
-			names[0] = bitmap_name(first);
-			names[1] = bitmap_name(last);
-		} else if (sscanf(line, "bitmap %2047s", last) == 1) {
-			if (names[1] != names[0])
-				free(names[1]);
-			names[1] = bitmap_name(last);
-			names[0] = names[0] == NULL ? names[1] : names[0];
-		}
-	}
-	if (names[0] == NULL)
-		names[0] = names[1] = bitmap_name("chk");
-	free(line);
-	fclose(file);
-}
-
-static void fill_words(struct run *run, const char *image, char *const names[2])
-{
-	const struct {
-		const char *word, *value;
-	} known[] = {{"IMAGE", image},
-		     {"GOOD", "good.qcow2"},
-		     {"FIRST", names[0]},
-		     {"LAST", names[1]}};
-	for (size_t i = 0; run->command->words[i] != NULL; i++) {
-		run->words[i] = run->command->words[i];
-		for (size_t j = 0; j < sizeof(known) / sizeof(known[0]); j++)
-			if (strcmp(run->words[i], known[j].word) == 0)
-				run->words[i] = (char *)known[j].value;
-	}
-}
-
-static bool is_allowed(const char *statuses, int status)
-{
-	char wanted[16], all[64];
-	snprintf(wanted, sizeof(wanted), ",%d,", status);
-	snprintf(all, sizeof(all), ",%s,", statuses);
-	return strstr(all, wanted) != NULL;
 }
 
 /* The images of 65535 bitmaps alone, which cost most of what they may, cost more with what the
@@ -212,7 +107,7 @@ static void check_outcome(const struct run *run, const struct outcome *outcome)
 	bool refused = outcome->status == 1 || outcome->status == 63;
 	sum.refused += refused;
 	sum.done += !refused;
-	if (!is_allowed(run->command->statuses, outcome->status))
+	if (!command_allows(run->command, outcome->status))
 		complain(&sum.wrong, run, "exit status %d: %s", outcome->status,
 			 outcome->message);
 	if (outcome->status == 1 && outcome->message[0] == '\0')
@@ -274,7 +169,7 @@ static void run_command(const char *recipe, const struct command *command,
 		strcmp(command->kind, "edit") == 0 || strcmp(command->kind, "mend") == 0;
 	struct run run = {.recipe = recipe, .command = command};
 	struct outcome outcome;
-	fill_words(&run, edits ? "image.qcow2" : "built.qcow2", names);
+	command_fill(command, run.words, edits ? "image.qcow2" : "built.qcow2", names);
 	outcome_run(&outcome, run.words);
 	check_outcome(&run, &outcome);
 	if (edits)
@@ -298,7 +193,7 @@ static void run_recipe(const char *path, const char *directory)
 	struct outcome outcome;
 	struct stat built;
 	recipe[strcspn(recipe, ".")] = '\0';
-	find_names(path, names);
+	recipe_find_names(path, names);
 	outcome_run(&outcome, make);
 	if (outcome.status != 0)
 		hostile_stop(outcome.message, path);
@@ -310,7 +205,7 @@ static void run_recipe(const char *path, const char *directory)
 		run_command(recipe, &commands[i], names, &built);
 	verdict_table_print(recipe);
 	sum.recipes++;
-	free_names(names);
+	recipe_free_names(names);
 	free(recipe);
 }
 
@@ -371,12 +266,11 @@ int main(int argc, char **argv)
 		      stderr);
 		return 64;
 	}
-	read_commands(argv[at]);
+	command_count = commands_read(commands, 0, MAX_COMMANDS, argv[at]);
 	learn(argv[at + 1]);
 	for (int i = at + 2; i < argc; i++)
 		run_recipe(argv[i], argv[at + 1]);
 	print_sum();
-	for (size_t i = 0; i < command_count; i++)
-		free(commands[i].line);
+	commands_free(commands, command_count);
 	return sum.wrong + sum.broken > 0;
 }

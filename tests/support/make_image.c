@@ -166,7 +166,9 @@ static void write_image(const struct image *image, const char *name)
 	static const uint8_t zeros[HOLE_BYTES];
 	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
 
-	if (fd < 0 || ftruncate(fd, (off_t)image->size) != 0)
+	uint64_t end = image->hole_end > image->size ? image->hole_end : image->size;
+
+	if (fd < 0 || ftruncate(fd, (off_t)end) != 0)
 		recipe_fail("%s: %s", name, strerror(errno));
 	for (uint64_t off = 0; off < image->size; off += HOLE_BYTES) {
 		uint64_t left = image->size - off;
@@ -227,6 +229,14 @@ static void fill(struct image *image, char **word)
 	memset(inside(image, off, bytes), (int)value, (size_t)bytes);
 }
 
+/* What is longer than may be in memory ends in a hole. */
+static void cut(struct image *image, uint64_t bytes)
+{
+	image->hole_end = bytes > MAX_IMAGE_BYTES ? bytes : 0;
+	if (image->hole_end == 0)
+		image_resize(image, bytes);
+}
+
 static void edit(struct image *image, unsigned words, char **word)
 {
 	if (strcmp(word[0], "set") == 0 && words == 4) {
@@ -247,7 +257,7 @@ static void edit(struct image *image, unsigned words, char **word)
 		memmove(inside(image, place_find(image, word[1]), bytes), from,
 			(size_t)bytes);
 	} else if (strcmp(word[0], "truncate") == 0 && words == 2) {
-		image_resize(image, place_find(image, word[1]));
+		cut(image, place_find(image, word[1]));
 	} else {
 		recipe_fail("not understood: %s, with %u words behind it", word[0],
 			    words - 1);
@@ -301,7 +311,7 @@ static void follow(FILE *recipe, struct image *image, const char *directory)
 
 int main(int argc, char **argv)
 {
-	struct image image = {NULL, 0, 0};
+	struct image image = {0};
 	FILE *recipe;
 
 	if (argc != 3 && argc != 4) {

@@ -11,7 +11,8 @@
 struct image {
 	uint8_t *bytes;
 	uint64_t size;
-	uint64_t room; /* of the memory */
+	uint64_t room;     /* of the memory */
+	uint64_t hole_end; /* not 0: the file is so long, by a hole behind these bytes */
 };
 
 /* A word of a recipe with its escapes resolved. */

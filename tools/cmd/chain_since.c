@@ -54,7 +54,7 @@ static int print(struct since *since)
 	if (status == TOOL_EXIT_DONE)
 		status = judge(since, disk);
 	if (status == TOOL_EXIT_DONE)
-		status = tool_extents_print(read_extents, since, disk->filename,
+		status = tool_extents_print(read_extents, NULL, since, disk->filename,
 					    since->disks.options.json, since->totals);
 	return status;
 }

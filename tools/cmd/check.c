@@ -18,13 +18,17 @@ struct check {
 	struct tool_options options;
 	unsigned flags;
 	bool carve;
-	struct tool_text
-		text; /* for people, of one image; as JSON of all that are finished */
+	struct tool_text text;         /* of one image */
 	size_t printed_images;         /* that are in the JSON */
+	int printed;                   /* an exit status */
 	struct qcow2bm_report *report; /* of the image that is checked */
-	bool has_printed;              /* the report of an image */
-	int signal_number;             /* that came; 0: none */
-	bool is_cut_off;               /* by it, and something is not checked */
+	/* What else its JSON has; of the digest two, taken before and after. */
+	struct tool_old_bitmaps old_bitmaps;
+	struct tool_digest digests[2];
+	struct tool_json_list areas;
+	bool has_printed;  /* the report of an image */
+	int signal_number; /* that came; 0: none */
+	bool is_cut_off;   /* by it, and something is not checked */
 };
 
 static int open_image(const struct check *check, const char *filename,
@@ -52,8 +56,8 @@ static int carve(struct check *check, const char *filename, struct qcow2bm_image
 {
 	struct tool_text *text = check->options.json ? NULL : &check->text;
 	struct qcow2bm_error err = {0};
-	if (tool_old_bitmaps_run(filename, image, report, text, value, &err) !=
-	    QCOW2BM_OK)
+	if (tool_old_bitmaps_run(filename, image, report, text, value,
+				 &check->old_bitmaps, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	return TOOL_EXIT_DONE;
 }
@@ -94,20 +98,17 @@ static int run_check(struct check *check, const char *filename,
 static int run_between_digests(struct check *check, const char *filename,
 			       struct qcow2bm_image *image, json_t **value)
 {
-	struct tool_digest before = {.bytes = 0}, after = {.bytes = 0};
-	int status = tool_digest_make(&before, filename, image);
+	struct tool_digest *before = &check->digests[0], *after = &check->digests[1];
+	int status = tool_digest_make(before, filename, image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	status = run_check(check, filename, image, value);
-	int digested = tool_digest_make(&after, filename, image);
-	if (*value == NULL || digested != TOOL_EXIT_DONE) {
-		json_decref(before.areas);
-		if (digested == TOOL_EXIT_DONE)
-			json_decref(after.areas);
+	int digested = tool_digest_make(after, filename, image);
+	if (*value == NULL || digested != TOOL_EXIT_DONE)
 		return *value == NULL ? status : digested;
-	}
-	bool is_same = strcmp(before.hex, after.hex) == 0;
-	json_object_set_new(*value, "metadata", tool_digest_json(&before, &after));
+	bool is_same = strcmp(before->hex, after->hex) == 0;
+	json_object_set_new(*value, "metadata",
+			    tool_digest_json(before, after, &check->areas));
 	if (is_same)
 		return status;
 	tool_message(filename, "the metadata changed while it was read");
@@ -116,22 +117,29 @@ static int run_between_digests(struct check *check, const char *filename,
 
 static const char json_end[] = "\n    ]\n}\n";
 
-/* Adds the finished report of an image, which no signal loses from then on. */
-static void add_json(struct check *check, json_t *value,
-		     const struct qcow2bm_image *image)
+/* Prints the finished report of an image, of which no signal loses a part: what comes meanwhile is
+ * heard afterwards, and ends the document. */
+static void print_json(struct check *check, json_t *value,
+		       const struct qcow2bm_image *image)
 {
 	struct tool_text *text = &check->text;
+	struct tool_json_list lists[3] = {
+		[1] = check->old_bitmaps.list,
+		[2] = check->areas,
+	};
+	const struct tool_check_problems problems = {image, check->report};
+	tool_check_set_problems(value, &lists[0], &problems);
 	struct tool_signals signals;
 	tool_signals_block(&signals);
-	if (check->printed_images++ == 0) {
-		tool_text_print(text, "{\n    \"images\": [\n        ");
-	} else {
-		text->used -= strlen(json_end);
-		tool_text_print(text, ",\n        ");
-	}
-	tool_check_print(text, value, image, check->report);
-	tool_text_print(text, "%s", json_end);
-	tool_signals_leave(text->bytes, text->used);
+	tool_text_print(text, "%s        ",
+			check->printed_images++ == 0 ? "{\n    \"images\": [\n" : ",\n");
+	int status = tool_json_stream(text, value, 2, lists, 3);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_output_bytes(text->bytes, text->used);
+	tool_text_free(text);
+	if (check->printed == TOOL_EXIT_DONE)
+		check->printed = status;
+	tool_signals_leave(json_end, strlen(json_end));
 	if (check->signal_number == 0)
 		tool_signals_unblock(&signals);
 }
@@ -147,9 +155,12 @@ static int check_image(struct check *check, const char *filename)
 			 ? run_between_digests(check, filename, image, &value)
 			 : run_check(check, filename, image, &value);
 	if (value != NULL)
-		add_json(check, value, image);
+		print_json(check, value, image);
 	qcow2bm_report_free(check->report);
 	check->report = NULL;
+	tool_old_bitmaps_free(&check->old_bitmaps);
+	tool_digest_free(&check->digests[0]);
+	tool_digest_free(&check->digests[1]);
 	qcow2bm_image_close(image);
 	return status;
 }
@@ -167,25 +178,26 @@ static int print_report(struct check *check)
 /* Goes on with the next image where one cannot be checked; the worst exit status counts. */
 static int check_images(struct check *check, int count, char **filenames)
 {
-	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;
+	int status = TOOL_EXIT_DONE;
 	for (int i = 0; i < count; i++) {
 		check->is_cut_off |= check->signal_number != 0;
 		if (check->is_cut_off)
 			break;
 		status = tool_exit_worse(status, check_image(check, filenames[i]));
 		/* What is finished is out before the next check, whatever becomes of that. */
-		if (printed == TOOL_EXIT_DONE && !check->options.json)
-			printed = print_report(check);
+		if (check->printed == TOOL_EXIT_DONE && !check->options.json)
+			check->printed = print_report(check);
 	}
-	if (check->options.json && check->text.used != 0) {
+	if (check->printed_images != 0) {
 		/* Once, and not again by a signal that comes now. */
 		tool_signals_leave(NULL, 0);
-		printed = tool_output_text(&check->text);
+		if (check->printed == TOOL_EXIT_DONE)
+			check->printed = tool_output_bytes(json_end, strlen(json_end));
 	}
 	tool_text_free(&check->text);
 	if (check->is_cut_off)
 		return TOOL_EXIT_SIGNAL + check->signal_number;
-	return printed != TOOL_EXIT_DONE ? printed : status;
+	return check->printed != TOOL_EXIT_DONE ? check->printed : status;
 }
 
 static int run(int argc, char **argv)

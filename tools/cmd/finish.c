@@ -51,9 +51,10 @@ static void warn_of_damage(const struct tool_session *session, size_t changes)
 
 static int print_report(const struct tool_session *session, json_t *report)
 {
+	struct tool_json_list list = {0};
 	if (session->add_to_report != NULL)
-		session->add_to_report(session->opaque, report);
-	return tool_output_json(report);
+		session->add_to_report(session->opaque, report, &list);
+	return tool_json_output(report, &list, 1);
 }
 
 static int print_plan(struct tool_session *session)

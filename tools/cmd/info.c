@@ -2,9 +2,11 @@
 /* qcow2bm info: qemu-img info's report, with more on the bitmaps. */
 #include "../report/info.h"
 #include "../term/image.h"
+#include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/output.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { BACKING_CHAIN = TOOL_OPT_OWN, NO_COUNT };
@@ -40,12 +42,18 @@ static int take_option(struct info *info, int opt, char **argv)
 
 static int print_json(const struct tool_chain *chain, bool as_array)
 {
-	if (!as_array)
-		return tool_output_json(tool_info_json(&chain->layers[0]));
+	struct tool_json_list *lists =
+		tool_memory_zeroed(chain->count, 2 * sizeof(*lists));
 	json_t *array = json_array();
 	for (size_t i = 0; i < chain->count; i++)
-		json_array_append_new(array, tool_info_json(&chain->layers[i]));
-	return tool_output_json(array);
+		json_array_append_new(array,
+				      tool_info_json(&chain->layers[i], &lists[2 * i]));
+	json_t *value = as_array ? array : json_incref(json_array_get(array, 0));
+	if (!as_array)
+		json_decref(array);
+	int status = tool_json_output(value, lists, 2 * chain->count);
+	free(lists);
+	return status;
 }
 
 static int print_human(const struct tool_chain *chain)

@@ -49,6 +49,22 @@ static bool has_reasons(const struct tool_inventory *survey)
 	return false;
 }
 
+static void add_rows(struct tool_table *table, const struct tool_inventory *survey,
+		     bool reasons)
+{
+	bool counted = survey->bits_counted;
+	tool_table_add(table, "NAME");
+	tool_table_add(table, "GRANULARITY");
+	tool_table_add(table, "STATE");
+	if (counted)
+		tool_table_add(table, "DIRTY");
+	tool_table_add(table, "STORED");
+	if (reasons)
+		tool_table_add(table, "WHY");
+	for (size_t i = 0; i < survey->count; i++)
+		add_row(table, &survey->bitmaps[i], counted, reasons);
+}
+
 static void add_table(struct tool_text *text, const struct tool_inventory *survey)
 {
 	bool counted = survey->bits_counted, reasons = has_reasons(survey);
@@ -56,17 +72,9 @@ static void add_table(struct tool_text *text, const struct tool_inventory *surve
 		.columns = 4 + (unsigned)counted + (unsigned)reasons,
 		.right = {[1] = true, [3] = true, [4] = counted},
 	};
-	tool_table_add(&table, "NAME");
-	tool_table_add(&table, "GRANULARITY");
-	tool_table_add(&table, "STATE");
-	if (counted)
-		tool_table_add(&table, "DIRTY");
-	tool_table_add(&table, "STORED");
-	if (reasons)
-		tool_table_add(&table, "WHY");
-	for (size_t i = 0; i < survey->count; i++)
-		add_row(&table, &survey->bitmaps[i], counted, reasons);
-	tool_table_finish(&table, text);
+	add_rows(&table, survey, reasons);
+	table.text = text;
+	add_rows(&table, survey, reasons);
 }
 
 static void add_human(struct tool_text *text, const char *filename,
@@ -88,26 +96,26 @@ static void add_human(struct tool_text *text, const char *filename,
 	add_table(text, survey);
 }
 
-static json_t *image_json(const char *filename, const struct qcow2bm_image_info *info,
-			  const struct tool_inventory *survey)
+/* One of the document's images. */
+static void add_json(struct tool_text *text, const char *filename,
+		     const struct qcow2bm_image_info *info,
+		     const struct tool_inventory *survey)
 {
-	json_t *bitmaps = json_array();
-	for (size_t i = 0; i < survey->count; i++)
-		json_array_append_new(bitmaps, tool_json_bitmap(&survey->bitmaps[i],
-								survey->bits_counted));
+	struct tool_json_list bitmaps;
 	json_t *object = json_object();
 	json_object_set_new(object, "filename", tool_json_text(filename));
 	json_object_set_new(object, "virtual-size",
 			    tool_json_number(info->virtual_bytes));
 	json_object_set_new(object, "cluster-size",
 			    tool_json_number(info->cluster_bytes));
-	json_object_set_new(object, "bitmaps", bitmaps);
-	return object;
+	tool_json_set_bitmaps(object, &bitmaps, survey);
+	tool_text_print(text, "%s        ",
+			text->used == 0 ? "{\n    \"images\": [\n" : ",\n");
+	tool_json_print(text, object, 2, &bitmaps, 1);
 }
 
-/* Adds one image to `images` when that is not NULL, else to `text`. */
 static int list_image(const struct tool_options *options, const char *filename,
-		      bool count_bits, json_t *images, struct tool_text *text)
+		      bool count_bits, struct tool_text *text)
 {
 	struct qcow2bm_image *image;
 	int status = tool_image_open(options, filename, 0, &image);
@@ -119,9 +127,8 @@ static int list_image(const struct tool_options *options, const char *filename,
 		status = tool_message_fail(filename, &err);
 	} else {
 		struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
-		if (images != NULL)
-			json_array_append_new(images,
-					      image_json(filename, &info, &survey));
+		if (options->json)
+			add_json(text, filename, &info, &survey);
 		else
 			add_human(text, filename, &info, &survey);
 	}
@@ -133,21 +140,15 @@ static int list_image(const struct tool_options *options, const char *filename,
 static int list_images(const struct tool_options *options, int count, char **filenames,
 		       bool count_bits)
 {
-	json_t *images = options->json ? json_array() : NULL;
 	struct tool_text text = {0};
-	int status = TOOL_EXIT_DONE, failures = 0;
+	int status = TOOL_EXIT_DONE;
 	for (int i = 0; i < count; i++) {
-		int one = list_image(options, filenames[i], count_bits, images, &text);
-		failures += one != TOOL_EXIT_DONE;
+		int one = list_image(options, filenames[i], count_bits, &text);
 		status = tool_exit_worse(status, one);
 	}
-	int printed = TOOL_EXIT_DONE;
-	if (images == NULL)
-		printed = tool_output_text(&text);
-	else if (failures < count)
-		printed = tool_output_json(json_pack("{s:o}", "images", images));
-	else
-		json_decref(images);
+	if (options->json && text.used != 0)
+		tool_text_print(&text, "\n    ]\n}\n");
+	int printed = tool_output_text(&text);
 	return status != TOOL_EXIT_DONE ? status : printed;
 }
 

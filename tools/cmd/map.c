@@ -24,13 +24,32 @@ struct map {
 	size_t count;
 };
 
+/* One bitmap, of the image itself. */
+static bool is_of_one(const struct map *map)
+{
+	return map->count == 1 && map->bitmaps[0].layer_idx == 0;
+}
+
+static enum qcow2bm_code count_dirty(void *opaque, uint64_t *dirty_bytes,
+				     uint64_t *all_bytes, struct qcow2bm_error *err)
+{
+	const struct map *map = opaque;
+	struct qcow2bm_layer top;
+	qcow2bm_chain_layer(map->chain, 0, &top);
+	*all_bytes = qcow2bm_image_describe(top.image)->virtual_bytes - map->start;
+	*all_bytes = map->length < *all_bytes ? map->length : *all_bytes;
+	return qcow2bm_bitmap_dirty_bytes(top.image, map->bitmaps[0].idx, map->start,
+					  map->length, QCOW2BM_READ_UNTRUSTED,
+					  dirty_bytes, NULL, err);
+}
+
 static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
 				      void *fn_opaque, struct qcow2bm_error *err)
 {
 	const struct map *map = opaque;
 	struct qcow2bm_layer top;
 	qcow2bm_chain_layer(map->chain, 0, &top);
-	if (map->count == 1 && map->bitmaps[0].layer_idx == 0)
+	if (is_of_one(map))
 		return qcow2bm_bitmap_extents(top.image, map->bitmaps[0].idx, map->start,
 					      map->length, QCOW2BM_READ_UNTRUSTED, fn,
 					      fn_opaque, NULL, err);
@@ -127,8 +146,9 @@ static int map_bitmaps(struct map *map, const char *filename, int count, char **
 	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++)
 		status = add_name(map, filename, names[i]);
 	if (status == TOOL_EXIT_DONE)
-		status = tool_extents_print(read_extents, map, filename,
-					    map->options.json, map->totals);
+		status = tool_extents_print(read_extents,
+					    is_of_one(map) ? count_dirty : NULL, map,
+					    filename, map->options.json, map->totals);
 	free(map->bitmaps);
 	qcow2bm_chain_close(map->chain);
 	return status;

@@ -41,6 +41,7 @@ struct repair {
 	size_t name_count;
 	size_t *drop; /* indexes, those of the names included */
 	size_t drop_count;
+	size_t *mended; /* problems, in the report as JSON */
 	bool no_save;
 	const char *save; /* of --save */
 	char *undo_file;  /* what is used */
@@ -338,25 +339,29 @@ static bool is_mended(const struct qcow2bm_problem *problem)
 	       problem->cure == QCOW2BM_CURE_CHOOSE;
 }
 
-static void add_to_report(void *opaque, json_t *report)
+static json_t *make_mended(const void *opaque, size_t number)
 {
 	const struct repair *repair = opaque;
-	json_t *mended = json_array();
-	for (size_t i = 0; i < qcow2bm_report_count(repair->report); i++) {
-		const struct qcow2bm_problem *problem =
-			qcow2bm_report_problem(repair->report, i);
-		if (!is_mended(problem))
-			continue;
-		json_t *object = json_object();
-		json_object_set_new(object, "code", json_string(problem->code));
-		json_object_set_new(object, "sentence",
-				    tool_json_text(problem->sentence));
-		if (problem->idx != QCOW2BM_NOT_FOUND)
-			json_object_set_new(object, "index",
-					    tool_json_number(problem->idx));
-		json_array_append_new(mended, object);
-	}
-	json_object_set_new(report, "mended", mended);
+	const struct qcow2bm_problem *problem =
+		qcow2bm_report_problem(repair->report, repair->mended[number]);
+	json_t *object = json_object();
+	json_object_set_new(object, "code", json_string(problem->code));
+	json_object_set_new(object, "sentence", tool_json_text(problem->sentence));
+	if (problem->idx != QCOW2BM_NOT_FOUND)
+		json_object_set_new(object, "index", tool_json_number(problem->idx));
+	return object;
+}
+
+static void add_to_report(void *opaque, json_t *report, struct tool_json_list *list)
+{
+	struct repair *repair = opaque;
+	size_t count = qcow2bm_report_count(repair->report);
+	*list = (struct tool_json_list){.make = make_mended, .opaque = repair};
+	repair->mended = tool_memory_zeroed(count, sizeof(*repair->mended));
+	for (size_t i = 0; i < count; i++)
+		if (is_mended(qcow2bm_report_problem(repair->report, i)))
+			repair->mended[list->count++] = i;
+	tool_json_set_list(report, "mended", list);
 	json_object_set_new(report, "undo-file",
 			    repair->undo_file == NULL
 				    ? json_null()
@@ -394,6 +399,7 @@ static int repair_image(struct repair *repair, const char *filename)
 	status = tool_session_close(&repair->session, status);
 	qcow2bm_report_free(repair->report);
 	tool_text_free(&repair->done);
+	free(repair->mended);
 	free(repair->undo_file);
 	return status;
 }

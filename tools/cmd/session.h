@@ -6,6 +6,7 @@
 #include "../term/options.h"
 
 struct json_t;
+struct tool_json_list;
 
 struct tool_session {
 	struct tool_options options;
@@ -17,7 +18,8 @@ struct tool_session {
 	struct qcow2bm_image **sources; /* other images that bits are read from */
 	size_t source_count;
 	/* Adds to the JSON report what only this command knows. May be NULL. */
-	void (*add_to_report)(void *opaque, struct json_t *report);
+	void (*add_to_report)(void *opaque, struct json_t *report,
+			      struct tool_json_list *list);
 	void *opaque;
 };
 

@@ -97,6 +97,19 @@ static void add_row(struct tool_table *table, const struct tool_chain_report *re
 	free(shown);
 }
 
+static void add_rows(struct tool_table *table, const struct tool_chain_report *report,
+		     bool reasons)
+{
+	tool_table_add(table, "CHECKPOINT");
+	tool_table_add(table, "LAYERS");
+	tool_table_add(table, "BACKUP");
+	tool_table_add(table, "BYTES");
+	if (reasons)
+		tool_table_add(table, "WHY");
+	for (size_t i = 0; i < report->count; i++)
+		add_row(table, report, i, reasons);
+}
+
 static bool has_reasons(const struct tool_chain_report *report)
 {
 	for (size_t i = 0; i < report->count; i++)
@@ -137,13 +150,7 @@ void tool_chain_human(struct tool_text *text, const struct tool_chain_report *re
 	add_scheme(text, report);
 	if (report->count == 0)
 		return;
-	tool_table_add(&table, "CHECKPOINT");
-	tool_table_add(&table, "LAYERS");
-	tool_table_add(&table, "BACKUP");
-	tool_table_add(&table, "BYTES");
-	if (reasons)
-		tool_table_add(&table, "WHY");
-	for (size_t i = 0; i < report->count; i++)
-		add_row(&table, report, i, reasons);
-	tool_table_finish(&table, text);
+	add_rows(&table, report, reasons);
+	table.text = text;
+	add_rows(&table, report, reasons);
 }

@@ -54,20 +54,25 @@ static void add_row(struct human *human, struct tool_table *table,
 	tool_text_free(&cell);
 }
 
+static void add_rows(struct human *human, struct tool_table *table)
+{
+	tool_table_add(table, "SEVERITY");
+	tool_table_add(table, "BITMAP");
+	tool_table_add(table, "CODE");
+	tool_table_add(table, "BYTE");
+	tool_table_add(table, "WHAT");
+	for (size_t i = 0; i < qcow2bm_report_count(human->report); i++)
+		add_row(human, table, qcow2bm_report_problem(human->report, i));
+}
+
 static void add_problems(struct human *human)
 {
 	struct tool_table table = {.columns = 5, .right = {[3] = true}};
-	size_t count = qcow2bm_report_count(human->report);
-	if (count == 0)
+	if (qcow2bm_report_count(human->report) == 0)
 		return;
-	tool_table_add(&table, "SEVERITY");
-	tool_table_add(&table, "BITMAP");
-	tool_table_add(&table, "CODE");
-	tool_table_add(&table, "BYTE");
-	tool_table_add(&table, "WHAT");
-	for (size_t i = 0; i < count; i++)
-		add_row(human, &table, qcow2bm_report_problem(human->report, i));
-	tool_table_finish(&table, human->text);
+	add_rows(human, &table);
+	table.text = human->text;
+	add_rows(human, &table);
 }
 
 /* ---- Is the data safe? ---- */

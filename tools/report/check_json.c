@@ -3,9 +3,6 @@
 #include "check.h"
 
 #include "advice.h"
-#include "json.h"
-
-#include <string.h>
 
 static bool has(const struct qcow2bm_problem *problem, enum qcow2bm_trait trait)
 {
@@ -90,20 +87,18 @@ json_t *tool_check_json(const char *filename, struct qcow2bm_image *image,
 	return object;
 }
 
-/* There may be two for each of 65535 bitmaps: as values they would take many times their text. */
-void tool_check_print(struct tool_text *text, json_t *value,
-		      const struct qcow2bm_image *image,
-		      const struct qcow2bm_report *report)
+static json_t *make_problem(const void *opaque, size_t number)
 {
-	static const char end[] = "\n        }";
-	size_t count = qcow2bm_report_count(report);
-	tool_json_print(text, value, 2);
-	text->used -= strlen(end);
-	tool_text_print(text, ",\n            \"problems\": [");
-	for (size_t i = 0; i < count; i++) {
-		tool_text_print(text, "%s\n                ", i == 0 ? "" : ",");
-		tool_json_print(
-			text, problem_json(image, qcow2bm_report_problem(report, i)), 4);
-	}
-	tool_text_print(text, "%s]%s", count == 0 ? "" : "\n            ", end);
+	const struct tool_check_problems *problems = opaque;
+	return problem_json(problems->image,
+			    qcow2bm_report_problem(problems->report, number));
+}
+
+void tool_check_set_problems(json_t *object, struct tool_json_list *list,
+			     const struct tool_check_problems *problems)
+{
+	*list = (struct tool_json_list){.count = qcow2bm_report_count(problems->report),
+					.make = make_problem,
+					.opaque = problems};
+	tool_json_set_list(object, "problems", list);
 }

@@ -2,12 +2,13 @@
 /* A digest of an image's metadata, which tells whether anything was written there. */
 #include "digest.h"
 
+#include "../term/memory.h"
 #include "../term/message.h"
-#include "json.h"
 
 #include <nettle/sha2.h>
 #include <nettle/version.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct pass {
@@ -21,13 +22,17 @@ static void end_area(struct pass *pass)
 	struct tool_digest *digest = pass->digest;
 	if (pass->length == 0)
 		return;
-	if (json_array_size(digest->areas) == TOOL_DIGEST_MAX_AREAS)
+	if (digest->area_count == TOOL_DIGEST_MAX_AREAS) {
 		digest->has_more = true;
-	else
-		json_array_append_new(digest->areas,
-				      json_pack("{s:o, s:o}", "offset",
-						tool_json_number(pass->start), "length",
-						tool_json_number(pass->length)));
+		return;
+	}
+	if (digest->area_count == digest->area_room) {
+		digest->area_room = digest->area_room * 2 + 64;
+		digest->areas = tool_memory_resize(digest->areas, digest->area_room,
+						   sizeof(*digest->areas));
+	}
+	digest->areas[digest->area_count++] =
+		(struct tool_digest_area){pass->start, pass->length};
 }
 
 static int take(void *opaque, uint64_t offset, const void *bytes, size_t count)
@@ -61,26 +66,39 @@ int tool_digest_make(struct tool_digest *digest, const char *filename,
 {
 	struct pass pass = {.digest = digest};
 	struct qcow2bm_error err = {0};
-	digest->areas = json_array();
 	sha256_init(&pass.sha);
-	if (qcow2bm_image_metadata(image, take, &pass, NULL, &err) != QCOW2BM_OK) {
-		json_decref(digest->areas);
+	if (qcow2bm_image_metadata(image, take, &pass, NULL, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
-	}
 	end_area(&pass);
 	finish(&pass);
 	return TOOL_EXIT_DONE;
 }
 
-json_t *tool_digest_json(struct tool_digest *before, struct tool_digest *after)
+static json_t *make_area(const void *opaque, size_t number)
 {
+	const struct tool_digest *digest = opaque;
+	const struct tool_digest_area *area = &digest->areas[number];
+	return json_pack("{s:o, s:o}", "offset", tool_json_number(area->offset), "length",
+			 tool_json_number(area->length));
+}
+
+json_t *tool_digest_json(const struct tool_digest *before,
+			 const struct tool_digest *after, struct tool_json_list *areas)
+{
+	*areas = (struct tool_json_list){
+		.count = before->area_count, .make = make_area, .opaque = before};
 	json_t *object = json_object();
 	json_object_set_new(object, "sha256-before", json_string(before->hex));
 	json_object_set_new(object, "sha256-after", json_string(after->hex));
 	json_object_set_new(object, "bytes", tool_json_number(before->bytes));
-	json_object_set_new(object, "areas", before->areas);
+	tool_json_set_list(object, "areas", areas);
 	if (before->has_more)
 		json_object_set_new(object, "areas-cut-off", json_true());
-	json_decref(after->areas);
 	return object;
+}
+
+void tool_digest_free(struct tool_digest *digest)
+{
+	free(digest->areas);
+	*digest = (struct tool_digest){.bytes = 0};
 }

@@ -3,8 +3,7 @@
 #ifndef TOOLS_REPORT_DIGEST_H
 #define TOOLS_REPORT_DIGEST_H
 
-#include <jansson.h>
-#include <qcow2bm.h>
+#include "json.h"
 
 #define TOOL_DIGEST_MAX_AREAS 65536 /* that are kept; the digest is of all */
 
@@ -12,7 +11,10 @@
 struct tool_digest {
 	char hex[65]; /* SHA-256 */
 	uint64_t bytes;
-	json_t *areas; /* {"offset", "length"}, in the order of the file */
+	struct tool_digest_area {
+		uint64_t offset, length;
+	} * areas; /* in the order of the file */
+	size_t area_count, area_room;
 	bool has_more; /* areas than are kept */
 };
 
@@ -20,7 +22,9 @@ struct tool_digest {
 int tool_digest_make(struct tool_digest *digest, const char *filename,
 		     struct qcow2bm_image *image);
 
-/* What two digests, of before and of after, say. Takes the areas of both. */
-json_t *tool_digest_json(struct tool_digest *before, struct tool_digest *after);
+/* What two digests, of before and of after, say; the list is to be printed with it. */
+json_t *tool_digest_json(const struct tool_digest *before,
+			 const struct tool_digest *after, struct tool_json_list *areas);
+void tool_digest_free(struct tool_digest *digest);
 
 #endif

@@ -12,6 +12,7 @@
 
 struct tool_extents {
 	tool_extents_read_fn *read;
+	tool_extents_count_fn *count;
 	void *opaque;
 	bool json;
 	struct tool_stream stream;
@@ -31,7 +32,7 @@ static int put_json(void *opaque, const struct qcow2bm_extent *extent)
 {
 	struct tool_extents *extents = opaque;
 	if (extents->stream.overflowed)
-		return 0; /* it is printed in a second pass */
+		return extents->count != NULL; /* it is printed in a second pass */
 	char *p = tool_stream_reserve(&extents->stream);
 	p = extents->begun ? tool_stream_put(p, ",\n{ \"offset\": ")
 			   : tool_stream_put(p, "{ \"offset\": ");
@@ -50,7 +51,7 @@ static int put_human(void *opaque, const struct qcow2bm_extent *extent)
 {
 	struct tool_extents *extents = opaque;
 	if (extents->stream.overflowed)
-		return 0; /* it is printed in a second pass */
+		return extents->count != NULL; /* it is printed in a second pass */
 	if (!extent->dirty)
 		return 0;
 	char *p = tool_stream_reserve(&extents->stream);
@@ -83,7 +84,11 @@ static enum qcow2bm_code pass(struct tool_extents *extents, struct qcow2bm_error
 static int print_extents(struct tool_extents *extents, const char *filename)
 {
 	struct qcow2bm_error err = {0};
+	uint64_t dirty_bytes, all_bytes;
 	enum qcow2bm_code code = pass(extents, &err);
+	/* What is longer than is kept must be readable to its end before any of it is printed. */
+	if (extents->stream.overflowed && extents->count != NULL)
+		code = extents->count(extents->opaque, &dirty_bytes, &all_bytes, &err);
 	if (code == QCOW2BM_OK && extents->stream.overflowed) {
 		tool_stream_start_printing(&extents->stream);
 		code = pass(extents, &err);
@@ -96,11 +101,23 @@ static int print_extents(struct tool_extents *extents, const char *filename)
 	return status;
 }
 
+static enum qcow2bm_code add_up(struct tool_extents *extents, struct qcow2bm_error *err)
+{
+	uint64_t all_bytes;
+	if (extents->count == NULL)
+		return extents->read(extents->opaque, add_sum, extents, err);
+	enum qcow2bm_code code =
+		extents->count(extents->opaque, &extents->sums[1], &all_bytes, err);
+	if (code == QCOW2BM_OK)
+		extents->sums[0] = all_bytes - extents->sums[1];
+	return code;
+}
+
 static int print_totals(struct tool_extents *extents, const char *filename)
 {
 	static const char *const words[] = {"clean", "dirty"};
 	struct qcow2bm_error err = {0};
-	if (extents->read(extents->opaque, add_sum, extents, &err) != QCOW2BM_OK)
+	if (add_up(extents, &err) != QCOW2BM_OK)
 		return tool_message_fail(filename, &err);
 	bool json = extents->json;
 	struct tool_text text = {0};
@@ -125,10 +142,11 @@ static int print_totals(struct tool_extents *extents, const char *filename)
 	return tool_output_text(&text);
 }
 
-int tool_extents_print(tool_extents_read_fn *read, void *opaque, const char *filename,
-		       bool json, bool totals)
+int tool_extents_print(tool_extents_read_fn *read, tool_extents_count_fn *count,
+		       void *opaque, const char *filename, bool json, bool totals)
 {
-	struct tool_extents extents = {.read = read, .opaque = opaque, .json = json};
+	struct tool_extents extents = {
+		.read = read, .count = count, .opaque = opaque, .json = json};
 	return totals ? print_totals(&extents, filename)
 		      : print_extents(&extents, filename);
 }

@@ -5,11 +5,14 @@
 
 #include "../term/text.h"
 #include "info_layer.h"
+#include "json.h"
 
 #include <jansson.h>
 
-/* The keys and values of `qemu-img info --output=json`, and ours in each bitmap. */
-json_t *tool_info_json(const struct tool_info_layer *layer);
+/* The keys and values of `qemu-img info --output=json`, and ours in each bitmap: the lists, of bitmaps
+ * and snapshots, are to be printed with it. */
+json_t *tool_info_json(const struct tool_info_layer *layer,
+		       struct tool_json_list lists[2]);
 
 /* In the form of `qemu-img info`. */
 void tool_info_human(struct tool_text *text, const struct tool_info_layer *layer);

@@ -4,6 +4,8 @@
 
 #include "json.h"
 
+#include <string.h>
+
 #define NANOSECONDS 1000000000u
 
 const char *tool_info_encryption(const struct qcow2bm_image_info *info)
@@ -24,8 +26,9 @@ static void set_text(json_t *object, const char *key, const char *text)
 		json_object_set_new(object, key, tool_json_text(text));
 }
 
-static json_t *snapshot_json(const struct qcow2bm_snapshot *snapshot)
+static json_t *make_snapshot(const void *opaque, size_t number)
 {
+	const struct qcow2bm_snapshot *snapshots = opaque, *snapshot = &snapshots[number];
 	json_t *object = json_object();
 	set_text(object, "id", snapshot->id);
 	set_text(object, "name", snapshot->name);
@@ -45,17 +48,6 @@ static json_t *snapshot_json(const struct qcow2bm_snapshot *snapshot)
 	return object;
 }
 
-static void set_bitmaps(json_t *data, const struct tool_inventory *survey)
-{
-	if (survey->count == 0)
-		return;
-	json_t *bitmaps = json_array();
-	for (size_t i = 0; i < survey->count; i++)
-		json_array_append_new(bitmaps, tool_json_bitmap(&survey->bitmaps[i],
-								survey->bits_counted));
-	json_object_set_new(data, "bitmaps", bitmaps);
-}
-
 /* What version 3 of the format brought. */
 static void set_features(json_t *data, const struct qcow2bm_image_info *info)
 {
@@ -68,7 +60,8 @@ static void set_features(json_t *data, const struct qcow2bm_image_info *info)
 				    json_boolean(info->data_file_raw));
 }
 
-static json_t *format_specific(const struct tool_info_layer *layer)
+static json_t *format_specific(const struct tool_info_layer *layer,
+			       struct tool_json_list lists[2])
 {
 	const struct qcow2bm_image_info *info = &layer->info;
 	bool zstd = info->compression == QCOW2BM_COMPRESSION_ZSTD;
@@ -80,7 +73,8 @@ static json_t *format_specific(const struct tool_info_layer *layer)
 	json_object_set_new(data, "refcount-bits", tool_json_number(info->refcount_bits));
 	if (info->version > 2)
 		set_features(data, info);
-	set_bitmaps(data, &layer->survey);
+	if (layer->survey.count != 0)
+		tool_json_set_bitmaps(data, &lists[0], &layer->survey);
 	const char *encryption = tool_info_encryption(info);
 	if (encryption != NULL)
 		json_object_set_new(data, "encrypt",
@@ -88,7 +82,8 @@ static json_t *format_specific(const struct tool_info_layer *layer)
 	return json_pack("{s:s,s:o}", "type", "qcow2", "data", data);
 }
 
-static void set_qcow2(json_t *object, const struct tool_info_layer *layer)
+static void set_qcow2(json_t *object, const struct tool_info_layer *layer,
+		      struct tool_json_list lists[2])
 {
 	const struct qcow2bm_image_info *info = &layer->info;
 	json_object_set_new(object, "cluster-size",
@@ -100,17 +95,18 @@ static void set_qcow2(json_t *object, const struct tool_info_layer *layer)
 	if (info->backing_filename != NULL)
 		set_text(object, "backing-filename-format", info->backing_format);
 	if (info->snapshots != 0) {
-		json_t *snapshots = json_array();
-		for (unsigned i = 0; i < info->snapshots; i++)
-			json_array_append_new(snapshots,
-					      snapshot_json(&layer->snapshots[i]));
-		json_object_set_new(object, "snapshots", snapshots);
+		lists[1] = (struct tool_json_list){.count = info->snapshots,
+						   .make = make_snapshot,
+						   .opaque = layer->snapshots};
+		tool_json_set_list(object, "snapshots", &lists[1]);
 	}
-	json_object_set_new(object, "format-specific", format_specific(layer));
+	json_object_set_new(object, "format-specific", format_specific(layer, lists));
 }
 
-json_t *tool_info_json(const struct tool_info_layer *layer)
+json_t *tool_info_json(const struct tool_info_layer *layer,
+		       struct tool_json_list lists[2])
 {
+	memset(lists, 0, 2 * sizeof(*lists));
 	json_t *object = json_object();
 	bool raw = layer->image == NULL;
 	json_object_set_new(object, "filename", tool_json_text(layer->filename));
@@ -122,6 +118,6 @@ json_t *tool_info_json(const struct tool_info_layer *layer)
 	json_object_set_new(object, "dirty-flag",
 			    json_boolean(!raw && layer->info.dirty));
 	if (!raw)
-		set_qcow2(object, layer);
+		set_qcow2(object, layer, lists);
 	return object;
 }

@@ -11,8 +11,29 @@
 /* Makes jansson end the program when memory runs out. */
 void tool_json_setup(void);
 
+/* An array of a document whose members are made one by one when it is printed: there may be 65535, and
+ * as values they would take many times their text. */
+struct tool_json_list {
+	json_t *place; /* a value that stands for it in the document, which owns it */
+	size_t count;
+	json_t *(*make)(const void *opaque, size_t number);
+	const void *opaque;
+};
+
+/* Sets the list's place in `object`, under `key`. */
+void tool_json_set_list(json_t *object, const char *key, struct tool_json_list *list);
+
 /* Appends the value as tool_output_json() prints it inside of `depth` others; gives it back. */
-void tool_json_print(struct tool_text *text, json_t *value, unsigned depth);
+void tool_json_print(struct tool_text *text, json_t *value, unsigned depth,
+		     const struct tool_json_list *lists, size_t list_count);
+
+/* The same, but what fills the text is printed on the way, and forgotten; returns an exit status. */
+int tool_json_stream(struct tool_text *text, json_t *value, unsigned depth,
+		     const struct tool_json_list *lists, size_t list_count);
+
+/* Prints a document with lists; gives it back, and returns an exit status. */
+int tool_json_output(json_t *value, const struct tool_json_list *lists,
+		     size_t list_count);
 
 /* A bitmap's name, in the form of TOOL_NAME_JSON. */
 json_t *tool_json_name(const char *name, size_t name_bytes);
@@ -25,5 +46,9 @@ json_t *tool_json_number(uint64_t number);
 
 /* {"name", "granularity", "flags", "state", "dirty-bytes", "stored-bytes", "problem"}. */
 json_t *tool_json_bitmap(const struct tool_inventory_bitmap *bitmap, bool bits_counted);
+
+/* Sets "bitmaps" in `object`, those of `survey`, which stays until they are printed. */
+void tool_json_set_bitmaps(json_t *object, struct tool_json_list *list,
+			   const struct tool_inventory *survey);
 
 #endif

@@ -2,23 +2,23 @@
 /* What check --carve found, for people and as JSON. */
 #include "old_bitmaps.h"
 
+#include "../term/memory.h"
 #include "../term/name.h"
 #include "../term/word.h"
-#include "check.h"
-#include "json.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
 struct carve {
 	struct tool_text *text;
-	json_t *array;
+	struct tool_old_bitmaps *found;
 	uint64_t cluster_bytes;
-	size_t count;
+	size_t count, name_bytes;
 	bool has_whole; /* one that can be brought back */
 };
 
 #define MAX_COUNT 65536 /* nobody reads more, and they are kept in memory */
+#define MAX_NAME_BYTES ((size_t)16 << 20) /* so are their names */
 
 /* What people read of each state. */
 static const char *const sentences[] = {
@@ -37,8 +37,30 @@ static const char *const sentences[] = {
 	[QCOW2BM_CARVED_NOT_JUDGED] = "not looked at: there is too much",
 };
 
-static json_t *make_json(const struct qcow2bm_carved *carved)
+static void keep(struct tool_old_bitmaps *found, const struct qcow2bm_carved *carved)
 {
+	if (found->count == found->room) {
+		found->room = found->room * 2 + 64;
+		found->all =
+			tool_memory_resize(found->all, found->room, sizeof(*found->all));
+	}
+	found->all[found->count] = *carved;
+	found->all[found->count++].name =
+		tool_memory_copy(carved->name, carved->name_bytes);
+}
+
+void tool_old_bitmaps_free(struct tool_old_bitmaps *found)
+{
+	for (size_t i = 0; i < found->count; i++)
+		free((char *)found->all[i].name);
+	free(found->all);
+	*found = (struct tool_old_bitmaps){.count = 0};
+}
+
+static json_t *make_json(const void *opaque, size_t number)
+{
+	const struct tool_old_bitmaps *found = opaque;
+	const struct qcow2bm_carved *carved = &found->all[number];
 	json_t *flags = json_array();
 	if (carved->in_use)
 		json_array_append_new(flags, json_string("in-use"));
@@ -81,12 +103,13 @@ static void print_human(struct carve *carve, const struct qcow2bm_carved *carved
 static int take(void *opaque, const struct qcow2bm_carved *carved)
 {
 	struct carve *carve = opaque;
-	if (carve->count == MAX_COUNT)
+	carve->name_bytes += carved->name_bytes;
+	if (carve->count == MAX_COUNT || carve->name_bytes > MAX_NAME_BYTES)
 		return 1;
 	if (carve->text != NULL)
 		print_human(carve, carved);
 	else
-		json_array_append_new(carve->array, make_json(carved));
+		keep(carve->found, carved);
 	carve->count++;
 	carve->has_whole |= carved->state == QCOW2BM_CARVED_INTACT && carved->fits_disk;
 	return 0;
@@ -100,8 +123,8 @@ static void add_end(const struct carve *carve, const char *filename, bool has_mo
 				"  no old bitmaps in free or leaked clusters\n");
 	if (has_more)
 		tool_text_print(carve->text,
-				"    ... and more: only the first %d are shown\n",
-				MAX_COUNT);
+				"    ... and more: only the first %zu are shown\n",
+				carve->count);
 	if (!carve->has_whole)
 		return;
 	tool_text_print(
@@ -123,17 +146,22 @@ static void add_end(const struct carve *carve, const char *filename, bool has_mo
 enum qcow2bm_code tool_old_bitmaps_run(const char *filename, struct qcow2bm_image *image,
 				       const struct qcow2bm_report *report,
 				       struct tool_text *text, json_t *object,
+				       struct tool_old_bitmaps *found,
 				       struct qcow2bm_error *err)
 {
 	struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
-	struct carve carve = {.text = text, .cluster_bytes = info.cluster_bytes};
-	if (text == NULL)
-		json_object_set_new(object, "carved", carve.array = json_array());
+	struct carve carve = {
+		.text = text, .found = found, .cluster_bytes = info.cluster_bytes};
 	struct qcow2bm_totals totals = *qcow2bm_report_totals(report);
 	struct qcow2bm_error why = {0};
 	enum qcow2bm_code code =
 		qcow2bm_image_carve(image, report, take, &carve, NULL, &why);
 	bool has_more = code == QCOW2BM_ESTOPPED;
+	if (text == NULL) {
+		found->list = (struct tool_json_list){
+			.count = found->count, .make = make_json, .opaque = found};
+		tool_json_set_list(object, "carved", &found->list);
+	}
 	if (code != QCOW2BM_OK && !has_more) {
 		*err = why;
 		return code;

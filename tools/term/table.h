@@ -9,17 +9,17 @@
 
 #define TOOL_TABLE_COLUMNS 8
 
+/* Nothing is kept of a row, of which there may be 131070: all are added twice, first to find how
+ * wide the columns are, and then, with `text` set, to be appended to it. */
 struct tool_table {
 	unsigned columns;
 	bool right[TOOL_TABLE_COLUMNS]; /* numbers stand at the right of their column */
-	char **cells;                   /* row after row */
-	size_t used, room;
+	struct tool_text *text;         /* NULL: the widths are found */
+	size_t widths[TOOL_TABLE_COLUMNS];
+	unsigned next; /* column of the next cell */
 };
 
-/* Adds the next cell, a copy of `text`. */
-void tool_table_add(struct tool_table *table, const char *text);
-
-/* Appends all rows to `text`, without spaces at their ends, and empties the table. */
-void tool_table_finish(struct tool_table *table, struct tool_text *text);
+/* Adds the next cell of the row; without spaces at the row's end. */
+void tool_table_add(struct tool_table *table, const char *cell);
 
 #endif
