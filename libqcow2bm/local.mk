@@ -237,6 +237,7 @@ q2_sources = \
 	libqcow2bm/chain/remove.c \
 	libqcow2bm/chain/rename.c \
 	libqcow2bm/chain/reset.c \
+	libqcow2bm/chain/restored.c \
 	libqcow2bm/chain/scheme.c \
 	libqcow2bm/chain/since.c \
 	libqcow2bm/chain/snapshot.c \

@@ -14,6 +14,7 @@ tools_sources = \
 	tools/cmd/chain_rename.c \
 	tools/cmd/chain_reset.c \
 	tools/cmd/chain_resume.c \
+	tools/cmd/chain_restored.c \
 	tools/cmd/chain_show.c \
 	tools/cmd/chain_since.c \
 	tools/cmd/chain_snapshot.c \

@@ -258,6 +258,42 @@ enum qcow2bm_code q2_stage_fill(struct qcow2bm_chain *chain,
 	return code == QCOW2BM_OK ? code : blame(chain, layer, err, &why);
 }
 
+/* What a crash left in-use is recovered, anything else loses its bits to those of the whole disk. */
+static enum qcow2bm_code fill_bitmap(struct qcow2bm_edit *edit,
+				     const struct q2_staged_name *name, bool is_in_use,
+				     struct qcow2bm_error *why)
+{
+	struct qcow2bm_recover_options options = QCOW2BM_RECOVER_OPTIONS_INIT;
+	const struct q2_edit_source source = {.image = edit->image,
+					      .kind = Q2_SOURCE_EVERYTHING};
+	struct q2_staged *staged;
+	options.method = QCOW2BM_RECOVER_FULL;
+	if (is_in_use)
+		return qcow2bm_edit_recover(edit, text(name), name->count, &options, NULL,
+					    NULL, why);
+	enum qcow2bm_code code =
+		q2_edit_find_usable(edit, text(name), name->count, &staged, why);
+	if (code != QCOW2BM_OK)
+		return code;
+	q2_edit_clear_sources(staged);
+	return q2_edit_add_source(staged, &source, why);
+}
+
+enum qcow2bm_code q2_stage_fill_all(struct qcow2bm_chain *chain,
+				    const struct q2_checkpoint *checkpoint, size_t layer,
+				    struct qcow2bm_error *err)
+{
+	struct qcow2bm_error why = {0};
+	struct qcow2bm_edit *edit;
+	enum qcow2bm_code code = edit_of(chain, layer, &edit, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	bool is_in_use = q2_layers_bitmap(chain, checkpoint, layer)->entry.flags &
+			 Q2_DIRECTORY_FLAG_IN_USE;
+	code = fill_bitmap(edit, &checkpoint->staged[layer], is_in_use, &why);
+	return code == QCOW2BM_OK ? code : blame(chain, layer, err, &why);
+}
+
 bool q2_stage_is_recording(const struct q2_checkpoint *checkpoint, size_t layer)
 {
 	return q2_stage_has(checkpoint, layer) && checkpoint->staged[layer].is_recording;

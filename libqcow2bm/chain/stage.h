@@ -57,6 +57,11 @@ enum qcow2bm_code q2_stage_fill(struct qcow2bm_chain *chain,
 				const struct q2_checkpoint *checkpoint, size_t layer,
 				enum q2_source_kind kind, struct qcow2bm_error *err);
 
+/* Makes a bitmap that the layer has all dirty; one that is in-use is not afterwards. */
+enum qcow2bm_code q2_stage_fill_all(struct qcow2bm_chain *chain,
+				    const struct q2_checkpoint *checkpoint, size_t layer,
+				    struct qcow2bm_error *err);
+
 /* Whether the bitmap records, as it is staged. */
 bool q2_stage_is_recording(const struct q2_checkpoint *checkpoint, size_t layer);
 

@@ -259,6 +259,28 @@ enum qcow2bm_code qcow2bm_chain_snapshot(struct qcow2bm_chain *chain, unsigned f
 enum qcow2bm_code qcow2bm_chain_prune(struct qcow2bm_chain *chain, size_t layer_idx,
 				      struct qcow2bm_error *err);
 
+/*
+ * After a restore the disk is not what its bitmaps say. Of these three, the first is right for every
+ * content, the third, too, and the second for that of a checkpoint.
+ */
+
+/* Deletes all checkpoints in all layers, whatever their order. */
+enum qcow2bm_code qcow2bm_chain_forget(struct qcow2bm_chain *chain,
+				       struct qcow2bm_error *err);
+
+/*
+ * The disk is what it was at checkpoint `idx`: nothing has changed since that, which records; newer
+ * ones are deleted; older ones stay: nested, with a superset of what changed up to it, delta, with
+ * just that. Checkpoints that the bits do not tell from it stay, too, and have its bits.
+ */
+enum qcow2bm_code qcow2bm_chain_go_back(struct qcow2bm_chain *chain, size_t idx,
+					struct qcow2bm_error *err);
+
+/* All has changed since each checkpoint. In the top bitmaps record that are to, made where they are
+ * missing, and none is in-use any more in any layer. */
+enum qcow2bm_code qcow2bm_chain_fill(struct qcow2bm_chain *chain,
+				     struct qcow2bm_error *err);
+
 /* The edit of a layer, which belongs to the chain; NULL when nothing of it is changed. */
 struct qcow2bm_edit *qcow2bm_chain_edit(const struct qcow2bm_chain *chain,
 					size_t layer_idx);

@@ -15,5 +15,6 @@ extern const struct tool_command tool_chain_reset;
 extern const struct tool_command tool_chain_snapshot;
 extern const struct tool_command tool_chain_prune;
 extern const struct tool_command tool_chain_resume;
+extern const struct tool_command tool_chain_restored;
 
 #endif

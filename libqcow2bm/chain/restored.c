@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* After a restore the disk is not what its bitmaps say: what can still be true of them stays. */
+#include "../base/error.h"
+#include "../clusters/soundness.h"
+#include "stage.h"
+
+#include <stdlib.h>
+
+static enum qcow2bm_code drop_all(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
+				  size_t first_layer, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t layer = first_layer; code == QCOW2BM_OK && layer < chain->layer_count;
+	     layer++)
+		if (q2_stage_has(it, layer))
+			code = q2_stage_drop(chain, it, layer, err);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_chain_forget(struct qcow2bm_chain *chain,
+				       struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_stage_begin(chain, err);
+	while (code == QCOW2BM_OK && chain->checkpoint_count != 0) {
+		size_t last = chain->checkpoint_count - 1;
+		code = drop_all(chain, &chain->checkpoints[last], 0, err);
+		if (code == QCOW2BM_OK)
+			q2_stage_forget(chain, last);
+	}
+	return code;
+}
+
+/* Whether its stored bits are of no use. */
+static enum qcow2bm_code is_untrue(struct qcow2bm_chain *chain,
+				   const struct q2_checkpoint *it, size_t layer, bool *is,
+				   struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_soundness_judge_bits(chain->layers[layer].image,
+							 it->bitmaps[layer], err);
+	if (code != QCOW2BM_OK)
+		return code;
+	const struct q2_bitmap *bitmap = q2_layers_bitmap(chain, it, layer);
+	*is = bitmap->problem != NULL || bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE;
+	return QCOW2BM_OK;
+}
+
+/* Empty and recording in the top, and in no other layer. What a crash left in-use, or what is corrupt, is
+ * made anew. */
+static enum qcow2bm_code begin_anew(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
+				    struct qcow2bm_error *err)
+{
+	bool is_new = !q2_stage_has(it, 0);
+	enum qcow2bm_code code = drop_all(chain, it, 1, err);
+	if (code == QCOW2BM_OK && !is_new)
+		code = is_untrue(chain, it, 0, &is_new, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (is_new) {
+		if (q2_stage_has(it, 0))
+			code = q2_stage_drop(chain, it, 0, err);
+		return code == QCOW2BM_OK ? q2_stage_add(chain, it, 0, true, err) : code;
+	}
+	code = q2_stage_clear(chain, it, 0, err);
+	return code == QCOW2BM_OK ? q2_stage_record(chain, it, 0, true, err) : code;
+}
+
+static size_t find_lowest(const struct qcow2bm_chain *chain, size_t first, size_t end)
+{
+	for (size_t layer = chain->layer_count; layer-- > 1;)
+		for (size_t i = first; i < end; i++)
+			if (q2_stage_has(&chain->checkpoints[i], layer))
+				return layer;
+	return 0;
+}
+
+/* Delta: a layer in which only dropped bitmaps were began after the checkpoint before them, and an
+ * empty one of that says so; with none it would look like a layer that nobody recorded. */
+static enum qcow2bm_code bridge(struct qcow2bm_chain *chain, size_t idx,
+				const bool *had_newer, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	size_t lowest = find_lowest(chain, 0, idx);
+	for (size_t layer = 1; code == QCOW2BM_OK && layer < lowest; layer++) {
+		bool has_older = false;
+		for (size_t i = 0; i < idx; i++)
+			has_older |= q2_stage_has(&chain->checkpoints[i], layer);
+		if (had_newer[layer] && !has_older)
+			code = q2_stage_add(chain, &chain->checkpoints[idx - 1], layer,
+					    false, err);
+	}
+	return code;
+}
+
+static void note_layers(const struct qcow2bm_chain *chain, size_t idx, bool *had_newer)
+{
+	for (size_t layer = 0; layer < chain->layer_count; layer++)
+		for (size_t i = idx; i < chain->checkpoint_count; i++)
+			had_newer[layer] |= q2_stage_has(&chain->checkpoints[i], layer);
+}
+
+/* Nested: of checkpoints that the bits do not tell from the one that the disk is at, each may be the
+ * newer one. With its bits, too, all are a superset, at whatever granularity. */
+static enum qcow2bm_code cover_ties(struct qcow2bm_chain *chain, size_t first, size_t end,
+				    size_t idx, struct qcow2bm_error *err)
+{
+	const struct q2_checkpoint *at = &chain->checkpoints[idx];
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = first; i < end; i++) {
+		struct q2_checkpoint *tie = &chain->checkpoints[i];
+		for (size_t layer = 0; i != idx && layer < chain->layer_count; layer++) {
+			if (!q2_stage_has(at, layer))
+				continue;
+			if (!q2_stage_has(tie, layer))
+				code = q2_stage_add(chain, tie, layer, true, err);
+			if (code == QCOW2BM_OK)
+				code = q2_stage_merge(chain, tie, at, layer, err);
+			if (code != QCOW2BM_OK)
+				return code;
+		}
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code go_back(struct qcow2bm_chain *chain, size_t idx, bool *had_newer,
+				 struct qcow2bm_error *err)
+{
+	bool is_delta = chain->order.scheme == QCOW2BM_SCHEME_DELTA;
+	size_t first = idx, end = idx + 1;
+	while (first > 0 && chain->checkpoints[first].is_tie)
+		first--;
+	while (end < chain->checkpoint_count && chain->checkpoints[end].is_tie)
+		end++;
+	note_layers(chain, idx, had_newer);
+	enum qcow2bm_code code = cover_ties(chain, first, end, idx, err);
+	while (code == QCOW2BM_OK && chain->checkpoint_count > end) {
+		size_t last = chain->checkpoint_count - 1;
+		code = drop_all(chain, &chain->checkpoints[last], 0, err);
+		if (code == QCOW2BM_OK)
+			q2_stage_forget(chain, last);
+	}
+	if (code == QCOW2BM_OK)
+		code = begin_anew(chain, &chain->checkpoints[idx], err);
+	return code == QCOW2BM_OK && is_delta && idx > 0
+		       ? bridge(chain, idx, had_newer, err)
+		       : code;
+}
+
+/* What both ways need to know. */
+static enum qcow2bm_code check_order(const struct qcow2bm_chain *chain, bool with_gap,
+				     struct qcow2bm_error *err)
+{
+	if (chain->order.scheme == QCOW2BM_SCHEME_UNKNOWN)
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the scheme of the checkpoints is not known: none records");
+	if (chain->order.gap != NULL && !with_gap)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "the order of the checkpoints is not known: %s",
+			       chain->order.gap);
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code qcow2bm_chain_go_back(struct qcow2bm_chain *chain, size_t idx,
+					struct qcow2bm_error *err)
+{
+	if (idx >= chain->checkpoint_count)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "there is no checkpoint of this number");
+	enum qcow2bm_code code = check_order(chain, false, err);
+	if (code == QCOW2BM_OK)
+		code = q2_stage_begin(chain, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	bool *had_newer = calloc(chain->layer_count, sizeof(bool));
+	if (had_newer == NULL)
+		return q2_fail_memory(err, "the layers of a disk");
+	code = go_back(chain, idx, had_newer, err);
+	free(had_newer);
+	return code;
+}
+
+/* All dirty in the layer, made there where it is not. */
+static enum qcow2bm_code fill(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
+			      size_t layer, struct qcow2bm_error *err)
+{
+	if (q2_stage_has(it, layer))
+		return q2_stage_fill_all(chain, it, layer, err);
+	enum qcow2bm_code code = q2_stage_add(chain, it, layer, true, err);
+	return code == QCOW2BM_OK
+		       ? q2_stage_fill(chain, it, layer, Q2_SOURCE_EVERYTHING, err)
+		       : code;
+}
+
+/*
+ * The union over all layers is everything as soon as the top's is. Layers below are changed only where
+ * that would not be believed: a bitmap that is in-use, or, when it shall be in every layer, none.
+ */
+static enum qcow2bm_code fill_below(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
+				    size_t lowest, bool in_every_layer,
+				    struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t layer = 1; code == QCOW2BM_OK && layer <= lowest; layer++) {
+		bool is_wanted = in_every_layer && !q2_stage_has(it, layer);
+		if (q2_stage_has(it, layer))
+			code = is_untrue(chain, it, layer, &is_wanted, err);
+		if (code == QCOW2BM_OK && is_wanted)
+			code = fill(chain, it, layer, err);
+	}
+	return code;
+}
+
+static enum qcow2bm_code fill_nested(struct qcow2bm_chain *chain,
+				     struct q2_checkpoint *it, struct qcow2bm_error *err)
+{
+	size_t number = (size_t)(it - chain->checkpoints);
+	size_t lowest = find_lowest(chain, number, number + 1);
+	enum qcow2bm_code code = fill(chain, it, 0, err);
+	if (code == QCOW2BM_OK)
+		code = q2_stage_record(chain, it, 0, true, err);
+	return code == QCOW2BM_OK ? fill_below(chain, it, lowest, true, err) : code;
+}
+
+/* Delta: the newest one, or, where the order is not known, the one that records. */
+static size_t find_newest(const struct qcow2bm_chain *chain)
+{
+	if (chain->order.gap == NULL)
+		return chain->checkpoint_count - 1;
+	for (size_t i = 0; i < chain->checkpoint_count; i++)
+		if (q2_stage_is_recording(&chain->checkpoints[i], 0))
+			return i;
+	return QCOW2BM_NOT_FOUND;
+}
+
+static enum qcow2bm_code fill_delta(struct qcow2bm_chain *chain,
+				    struct qcow2bm_error *err)
+{
+	size_t newest = find_newest(chain);
+	if (newest == QCOW2BM_NOT_FOUND)
+		return check_order(chain, false, err);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++) {
+		struct q2_checkpoint *it = &chain->checkpoints[i];
+		if (i == newest || q2_stage_has(it, 0))
+			code = fill(chain, it, 0, err);
+		if (code == QCOW2BM_OK)
+			code = fill_below(chain, it, find_lowest(chain, i, i + 1), false,
+					  err);
+	}
+	if (code == QCOW2BM_OK)
+		code = q2_stage_record(chain, &chain->checkpoints[newest], 0, true, err);
+	/* A layer without any would look like one that nobody recorded. */
+	size_t lowest = find_lowest(chain, 0, chain->checkpoint_count);
+	for (size_t layer = 1; code == QCOW2BM_OK && layer < lowest; layer++) {
+		bool has_any = false;
+		for (size_t i = 0; i < chain->checkpoint_count; i++)
+			has_any |= q2_stage_has(&chain->checkpoints[i], layer);
+		if (!has_any)
+			code = fill(chain, &chain->checkpoints[newest], layer, err);
+	}
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_chain_fill(struct qcow2bm_chain *chain,
+				     struct qcow2bm_error *err)
+{
+	if (chain->checkpoint_count == 0)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = check_order(chain, true, err);
+	if (code == QCOW2BM_OK)
+		code = q2_stage_begin(chain, err);
+	if (code == QCOW2BM_OK && chain->order.scheme == QCOW2BM_SCHEME_DELTA)
+		return fill_delta(chain, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++)
+		code = fill_nested(chain, &chain->checkpoints[i], err);
+	return code;
+}
