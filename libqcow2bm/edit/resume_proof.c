@@ -127,7 +127,9 @@ static enum qcow2bm_code find_named(struct qcow2bm_image *image,
 	if (code == QCOW2BM_OK)
 		code = q2_clusters_append(named, &structures.metadata, err);
 	q2_structures_free(&structures);
-	if (code == QCOW2BM_OK && image->directory.count != 0)
+	/* Without autoclear bit 0 the directory is that of the other state: nobody believes it. */
+	if (code == QCOW2BM_OK &&
+	    (image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		code = find_in_bitmaps(image, set, named, watch, err);
 	return code == QCOW2BM_OK ? q2_clusters_sort(named, NULL, err) : code;
 }
