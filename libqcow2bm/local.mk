@@ -75,6 +75,7 @@ q2_headers = \
 	libqcow2bm/edit/grow_refcounts.h \
 	libqcow2bm/edit/in_place.h \
 	libqcow2bm/edit/journal.h \
+	libqcow2bm/edit/new_names.h \
 	libqcow2bm/edit/plan.h \
 	libqcow2bm/edit/states.h \
 	libqcow2bm/edit/switch.h \
@@ -179,6 +180,7 @@ q2_sources = \
 	libqcow2bm/edit/in_place.c \
 	libqcow2bm/edit/journal.c \
 	libqcow2bm/edit/new_state.c \
+	libqcow2bm/edit/new_names.c \
 	libqcow2bm/edit/phases.c \
 	libqcow2bm/edit/intent.c \
 	libqcow2bm/edit/intend.c \

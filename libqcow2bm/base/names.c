@@ -158,3 +158,33 @@ const char *qcow2bm_resume_outcome_name(enum qcow2bm_resume_outcome outcome)
 	};
 	return LOOK_UP(names, outcome);
 }
+
+const char *qcow2bm_scheme_name(enum qcow2bm_scheme scheme)
+{
+	static const char *const names[] = {
+		[QCOW2BM_SCHEME_NONE] = "none",       [QCOW2BM_SCHEME_ANY] = "any",
+		[QCOW2BM_SCHEME_NESTED] = "nested",   [QCOW2BM_SCHEME_DELTA] = "delta",
+		[QCOW2BM_SCHEME_UNKNOWN] = "unknown",
+	};
+	return LOOK_UP(names, scheme);
+}
+
+const char *qcow2bm_witness_name(enum qcow2bm_witness witness)
+{
+	static const char *const names[] = {
+		[QCOW2BM_WITNESS_NONE] = "none",   [QCOW2BM_WITNESS_GIVEN] = "given",
+		[QCOW2BM_WITNESS_NAMES] = "names", [QCOW2BM_WITNESS_FLAGS] = "flags",
+		[QCOW2BM_WITNESS_BITS] = "bits",   [QCOW2BM_WITNESS_ONE] = "one",
+	};
+	return LOOK_UP(names, witness);
+}
+
+const char *qcow2bm_verdict_name(enum qcow2bm_verdict verdict)
+{
+	static const char *const names[] = {
+		[QCOW2BM_VERDICT_INCREMENTAL] = "incremental",
+		[QCOW2BM_VERDICT_REPAIR] = "repair",
+		[QCOW2BM_VERDICT_FULL] = "full",
+	};
+	return LOOK_UP(names, verdict);
+}

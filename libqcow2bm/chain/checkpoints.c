@@ -177,20 +177,21 @@ size_t qcow2bm_chain_count(const struct qcow2bm_chain *chain)
 	return chain->checkpoint_count;
 }
 
-void qcow2bm_chain_checkpoint(const struct qcow2bm_chain *chain, size_t idx,
-			      struct qcow2bm_checkpoint *checkpoint)
+const struct qcow2bm_checkpoint *
+qcow2bm_chain_checkpoint(const struct qcow2bm_chain *chain, size_t idx)
 {
-	*checkpoint = (struct qcow2bm_checkpoint){.name = ""};
+	static const struct qcow2bm_checkpoint none = {.name = ""};
 	if (idx >= chain->checkpoint_count)
-		return;
-	const struct q2_checkpoint *known = &chain->checkpoints[idx];
-	*checkpoint = (struct qcow2bm_checkpoint){
-		.name = (const char *)known->name,
-		.name_bytes = known->name_bytes,
-		.parent = (const char *)known->parent,
-		.parent_bytes = known->parent_bytes,
-		.is_tie = known->is_tie,
+		return &none;
+	struct q2_checkpoint *it = &chain->checkpoints[idx];
+	it->shown = (struct qcow2bm_checkpoint){
+		.name = (const char *)it->name,
+		.name_bytes = it->name_bytes,
+		.parent = (const char *)it->parent,
+		.parent_bytes = it->parent_bytes,
+		.is_tie = it->is_tie,
 	};
+	return &it->shown;
 }
 
 size_t qcow2bm_chain_find(const struct qcow2bm_chain *chain, const char *name,

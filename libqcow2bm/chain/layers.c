@@ -6,6 +6,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "../base/options.h"
 #include "../image/directory.h"
 
 #include <stdlib.h>
@@ -216,9 +217,11 @@ enum qcow2bm_code qcow2bm_chain_open(struct qcow2bm_chain **result, const char *
 	struct qcow2bm_chain *chain = calloc(1, sizeof(*chain));
 	if (chain == NULL)
 		return q2_fail_memory(err, "a disk");
-	if (options != NULL)
-		chain->options = *options;
-	enum qcow2bm_code code = open_all(chain, filename, err);
+	chain->options = (struct qcow2bm_chain_options)QCOW2BM_CHAIN_OPTIONS_INIT;
+	enum qcow2bm_code code = q2_options_take(&chain->options, sizeof(chain->options),
+						 options, "chain options", err);
+	if (code == QCOW2BM_OK)
+		code = open_all(chain, filename, err);
 	if (code == QCOW2BM_OK)
 		code = q2_checkpoints_collect(chain, err);
 	if (code != QCOW2BM_OK) {
@@ -249,15 +252,16 @@ size_t qcow2bm_chain_layer_count(const struct qcow2bm_chain *chain)
 	return chain->layer_count;
 }
 
-void qcow2bm_chain_layer(const struct qcow2bm_chain *chain, size_t layer_idx,
-			 struct qcow2bm_layer *layer)
+const struct qcow2bm_layer *qcow2bm_chain_layer(const struct qcow2bm_chain *chain,
+						size_t layer_idx)
 {
-	*layer = (struct qcow2bm_layer){.filename = ""};
+	static const struct qcow2bm_layer none = {.filename = ""};
 	if (layer_idx >= chain->layer_count)
-		return;
-	const struct q2_layer *known = &chain->layers[layer_idx];
-	*layer = (struct qcow2bm_layer){known->filename, known->image,
-					known->virtual_bytes};
+		return &none;
+	struct q2_layer *layer = &chain->layers[layer_idx];
+	layer->shown = (struct qcow2bm_layer){layer->filename, layer->image,
+					      layer->virtual_bytes};
+	return &layer->shown;
 }
 
 /* Whether the two have the same bitmaps at the same places. */

@@ -10,7 +10,8 @@ struct q2_layer {
 	struct q2_storage *raw;      /* of a raw layer, else NULL */
 	struct qcow2bm_image *image; /* of a qcow2 layer, else NULL */
 	uint64_t virtual_bytes;
-	uint64_t device, inode; /* to see a loop; 0: not known */
+	struct qcow2bm_layer shown; /* what is given out of it */
+	uint64_t device, inode;     /* to see a loop; 0: not known */
 	bool is_writable;
 	struct qcow2bm_edit *edit; /* NULL: nothing is staged */
 };
@@ -28,7 +29,8 @@ struct q2_checkpoint {
 	size_t name_bytes;
 	uint8_t *parent; /* NULL when no layer's name tells one */
 	size_t parent_bytes;
-	size_t *bitmaps; /* by layer: indexes, or QCOW2BM_NOT_FOUND */
+	size_t *bitmaps;                 /* by layer: indexes, or QCOW2BM_NOT_FOUND */
+	struct qcow2bm_checkpoint shown; /* what is given out of it */
 	bool is_tie;
 	bool is_double;                /* a layer has two bitmaps of it */
 	struct q2_staged_name *staged; /* by layer; NULL until something is staged */
@@ -41,6 +43,7 @@ struct qcow2bm_chain {
 	struct q2_checkpoint *checkpoints; /* in their order, once it was looked for */
 	size_t checkpoint_count;
 	struct qcow2bm_order order;
+	struct qcow2bm_since since; /* of the last verdict */
 	char gap[256];
 	char reason[512];       /* of the last verdict */
 	unsigned coarsest_bits; /* granularity of all checkpoints; 0: nobody asked yet */

@@ -3,6 +3,7 @@
 #include "order.h"
 
 #include "../base/error.h"
+#include "../base/options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,24 +235,25 @@ static enum qcow2bm_code find_order(struct qcow2bm_chain *chain,
 
 enum qcow2bm_code qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
 					   const struct qcow2bm_order_options *options,
-					   struct qcow2bm_order *order,
+					   const struct qcow2bm_order **order,
 					   struct qcow2bm_error *err)
 {
-	static const struct qcow2bm_order_options nothing;
-	if (options == NULL)
-		options = &nothing;
-	bool is_given = options->scheme == QCOW2BM_SCHEME_NESTED ||
-			options->scheme == QCOW2BM_SCHEME_DELTA;
-	chain->order = (struct qcow2bm_order){.scheme = is_given ? options->scheme
+	struct qcow2bm_order_options ours = QCOW2BM_ORDER_OPTIONS_INIT;
+	enum qcow2bm_code code =
+		q2_options_take(&ours, sizeof(ours), options, "order options", err);
+	if (code != QCOW2BM_OK)
+		return code;
+	bool is_given = ours.scheme == QCOW2BM_SCHEME_NESTED ||
+			ours.scheme == QCOW2BM_SCHEME_DELTA;
+	chain->order = (struct qcow2bm_order){.scheme = is_given ? ours.scheme
 								 : q2_scheme_find(chain),
 					      .scheme_is_given = is_given};
-	enum qcow2bm_code code = QCOW2BM_OK;
 	if (chain->checkpoint_count <= 1)
 		chain->order.witness = QCOW2BM_WITNESS_ONE;
-	else if (options->names != NULL)
-		code = take_given(chain, options, err);
+	else if (ours.names != NULL)
+		code = take_given(chain, &ours, err);
 	else
 		code = find_order(chain, err);
-	*order = chain->order;
+	*order = &chain->order;
 	return code;
 }

@@ -71,7 +71,7 @@ enum qcow2bm_code qcow2bm_chain_since(struct qcow2bm_chain *chain, size_t idx,
 				      struct qcow2bm_error *err)
 {
 	struct request request = {.start = start, .fn = fn, .opaque = opaque};
-	struct qcow2bm_since since;
+	const struct qcow2bm_since *since;
 	struct q2_watch own;
 	struct q2_union u;
 	enum qcow2bm_code code = qcow2bm_chain_explain(chain, idx, &since, err);
@@ -81,7 +81,7 @@ enum qcow2bm_code qcow2bm_chain_since(struct qcow2bm_chain *chain, size_t idx,
 		code = q2_watch_begin(&own, watch, "nothing was changed", err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = q2_union_open_checkpoints(&u, chain, since.first, since.count, 0, err);
+	code = q2_union_open_checkpoints(&u, chain, since->first, since->count, 0, err);
 	u.watch = &own;
 	if (code == QCOW2BM_OK)
 		code = tell(&u, &request, err);

@@ -143,12 +143,14 @@ static size_t find_lowest(const struct qcow2bm_chain *chain,
 }
 
 enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
-					struct qcow2bm_since *since,
+					const struct qcow2bm_since **result,
 					struct qcow2bm_error *err)
 {
 	if (idx >= chain->checkpoint_count)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "there is no checkpoint of this number");
+	struct qcow2bm_since *since = &chain->since;
+	*result = since;
 	choose(chain, idx, since);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	size_t lowest = find_lowest(chain, since);

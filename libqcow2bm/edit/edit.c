@@ -110,6 +110,7 @@ static void forget_staged(struct qcow2bm_edit *edit)
 		free(edit->staged[i].sources);
 	}
 	free(edit->staged);
+	q2_new_names_free(&edit->new_names);
 	free(edit->changed);
 	free(edit->shown);
 	q2_clusters_free(&edit->repair.low);
@@ -185,19 +186,33 @@ const uint8_t *q2_edit_name(const struct qcow2bm_edit *edit,
 	return entry->name;
 }
 
+/* The bitmap that is looked for among added and renamed ones. */
+struct wanted {
+	const struct qcow2bm_edit *edit;
+	const void *name;
+	size_t name_bytes;
+	struct q2_staged *found;
+};
+
+static bool has_name(void *opaque, size_t number)
+{
+	struct wanted *wanted = opaque;
+	struct q2_staged *staged = &wanted->edit->staged[number];
+	if (staged->is_deleted || staged->new_name == NULL ||
+	    staged->new_name_bytes != wanted->name_bytes ||
+	    memcmp(staged->new_name, wanted->name, wanted->name_bytes) != 0)
+		return false;
+	wanted->found = staged;
+	return true;
+}
+
 /* Added and renamed bitmaps: those that the committed directory cannot find. */
 static struct q2_staged *find_new(const struct qcow2bm_edit *edit, const void *name,
 				  size_t name_bytes)
 {
-	size_t first = edit->renamed == 0 ? edit->image->directory.count : 0;
-	for (size_t i = first; i < edit->count; i++) {
-		struct q2_staged *staged = &edit->staged[i];
-		if (!staged->is_deleted && staged->new_name != NULL &&
-		    staged->new_name_bytes == name_bytes &&
-		    memcmp(staged->new_name, name, name_bytes) == 0)
-			return staged;
-	}
-	return NULL;
+	struct wanted wanted = {edit, name, name_bytes, NULL};
+	q2_new_names_find(&edit->new_names, name, name_bytes, has_name, &wanted);
+	return wanted.found;
 }
 
 struct q2_staged *q2_edit_find(const struct qcow2bm_edit *edit, const void *name,
@@ -312,8 +327,12 @@ enum qcow2bm_code q2_edit_set_name(struct qcow2bm_edit *edit, struct q2_staged *
 	if (copy == NULL)
 		return q2_fail_memory(err, "a bitmap name");
 	memcpy(copy, name, name_bytes);
-	if (staged->new_name == NULL && staged->committed_idx != Q2_EDIT_NOT_COMMITTED)
-		edit->renamed++;
+	enum qcow2bm_code code = q2_new_names_note(&edit->new_names, name, name_bytes,
+						   (size_t)(staged - edit->staged), err);
+	if (code != QCOW2BM_OK) {
+		free(copy);
+		return code;
+	}
 	free(staged->new_name);
 	staged->new_name = copy;
 	staged->new_name_bytes = (uint16_t)name_bytes;

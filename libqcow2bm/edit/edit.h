@@ -7,6 +7,7 @@
 #include "../image/generation.h"
 #include "../image/image.h"
 #include "../source/source.h"
+#include "new_names.h"
 
 #define Q2_EDIT_NOT_COMMITTED SIZE_MAX
 
@@ -82,8 +83,8 @@ struct qcow2bm_edit {
 	struct q2_staged *staged;
 	size_t count;
 	size_t room;
-	size_t live;     /* those that are not deleted */
-	size_t renamed;  /* committed ones that have a new name */
+	size_t live; /* those that are not deleted */
+	struct q2_new_names new_names;
 	size_t *changed; /* indexes into staged, for qcow2bm_edit_change() */
 	size_t changed_count;
 	/* What the caller was given: */

@@ -32,12 +32,18 @@ typedef bool qcow2bm_resolve_fn(void *opaque, const char *name,
 				struct qcow2bm_backing *backing, char why[256]);
 
 struct qcow2bm_chain_options {
+	size_t size;                 /* of this struct */
 	unsigned flags;              /* QCOW2BM_OPEN_..., for all layers */
 	unsigned wait_seconds;       /* as for qcow2bm_image_open() */
 	bool top_only;               /* open no backing file */
 	qcow2bm_resolve_fn *resolve; /* may be NULL */
 	void *opaque;
 };
+
+#define QCOW2BM_CHAIN_OPTIONS_INIT                                            \
+	{                                                                     \
+		sizeof(struct qcow2bm_chain_options), 0, 0, false, NULL, NULL \
+	}
 
 /*
  * Opens `filename`, a qcow2 image, and the layers below it as QEMU finds them: a name is relative to
@@ -49,14 +55,15 @@ struct qcow2bm_chain_options {
  * 1000 layers; EUNSUPPORTED for a name that is no local file and for a format that is neither qcow2
  * nor raw. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_chain_open(struct qcow2bm_chain **chain, const char *filename,
-				     const struct qcow2bm_chain_options *options,
-				     struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_open(struct qcow2bm_chain **chain, const char *filename,
+		   const struct qcow2bm_chain_options *options,
+		   struct qcow2bm_error *err);
 
 /* Closes all layers. NULL is allowed. Crash: changes nothing. */
 void qcow2bm_chain_close(struct qcow2bm_chain *chain);
 
-/* One layer; 0 is the top. Pointers live until the chain is closed. */
+/* One layer; 0 is the top. */
 struct qcow2bm_layer {
 	const char *filename;
 	struct qcow2bm_image *image; /* NULL for a raw layer, which can hold no bitmaps */
@@ -64,18 +71,19 @@ struct qcow2bm_layer {
 };
 
 size_t qcow2bm_chain_layer_count(const struct qcow2bm_chain *chain);
-/* An index out of range describes a layer without a name, a size or an image. */
-void qcow2bm_chain_layer(const struct qcow2bm_chain *chain, size_t layer_idx,
-			 struct qcow2bm_layer *layer);
+/* An index out of range gives a layer without a name, a size or an image. Lives until the chain is
+ * closed, the image until that layer is opened anew. */
+const struct qcow2bm_layer *qcow2bm_chain_layer(const struct qcow2bm_chain *chain,
+						size_t layer_idx);
 
 /*
  * Opens a layer anew for writing, unless it is. Bitmaps of it are described anew; checkpoints stay as
  * they are. Errors: as qcow2bm_image_open(); EBUSY when its bitmaps are no longer those that were
  * read before; EINVAL for a raw layer. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_chain_open_for_editing(struct qcow2bm_chain *chain,
-						 size_t layer_idx,
-						 struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_open_for_editing(struct qcow2bm_chain *chain, size_t layer_idx,
+			       struct qcow2bm_error *err);
 
 /* How checkpoints are kept. May grow. */
 enum qcow2bm_scheme {
@@ -96,7 +104,7 @@ enum qcow2bm_witness {
 	QCOW2BM_WITNESS_ONE /* there is one checkpoint, or none */
 };
 
-/* One checkpoint of a disk. Pointers live until the chain is closed. */
+/* One checkpoint of a disk. */
 struct qcow2bm_checkpoint {
 	const char *name; /* name_bytes bytes of any value */
 	size_t name_bytes;
@@ -114,11 +122,17 @@ struct qcow2bm_order {
 
 /* What the caller knows better than the images. */
 struct qcow2bm_order_options {
+	size_t size;                /* of this struct */
 	enum qcow2bm_scheme scheme; /* NESTED or DELTA; anything else: found out */
 	const char *const *names; /* of checkpoints, the oldest first; NULL: found out */
 	size_t name_count;
 	const struct qcow2bm_watch *watch; /* may be NULL */
 };
+
+#define QCOW2BM_ORDER_OPTIONS_INIT                                                       \
+	{                                                                                \
+		sizeof(struct qcow2bm_order_options), QCOW2BM_SCHEME_NONE, NULL, 0, NULL \
+	}
 
 /*
  * Finds out the scheme and the order of the checkpoints, which are numbered from then on by it, the
@@ -128,15 +142,17 @@ struct qcow2bm_order_options {
  * Errors: EINVAL for names that are not those of the checkpoints; EIMAGE, ESYSTEM, ENOMEM,
  * EINTERRUPTED. Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
-					   const struct qcow2bm_order_options *options,
-					   struct qcow2bm_order *order,
-					   struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
+			 const struct qcow2bm_order_options *options,
+			 const struct qcow2bm_order **order, struct qcow2bm_error *err);
 
 size_t qcow2bm_chain_count(const struct qcow2bm_chain *chain);
-/* An index out of range describes a checkpoint with an empty name. */
-void qcow2bm_chain_checkpoint(const struct qcow2bm_chain *chain, size_t idx,
-			      struct qcow2bm_checkpoint *checkpoint);
+/* An index out of range gives a checkpoint with an empty name. Lives, names included, until
+ * checkpoints are numbered anew, something of them is staged, or the chain is closed. */
+const struct qcow2bm_checkpoint *
+qcow2bm_chain_checkpoint(const struct qcow2bm_chain *chain, size_t idx);
+
 /* The checkpoint of this name, its own or with its parent's, or QCOW2BM_NOT_FOUND. */
 size_t qcow2bm_chain_find(const struct qcow2bm_chain *chain, const char *name,
 			  size_t name_bytes);
@@ -151,8 +167,7 @@ enum qcow2bm_verdict {
 	QCOW2BM_VERDICT_FULL    /* changes are lost: copy everything */
 };
 
-/* What the ranges that changed since a checkpoint rest on. Pointers live until the next call for the
- * same chain. */
+/* What the ranges that changed since a checkpoint rest on. */
 struct qcow2bm_since {
 	size_t first, count; /* the checkpoints whose bitmaps are ORed */
 	bool is_superset;    /* the order is not known: these are all that may be meant */
@@ -170,11 +185,10 @@ struct qcow2bm_since {
  * trusted; ESTOPPED when fn returned non-zero; ESYSTEM, ENOMEM, EINTERRUPTED.
  * Crash: changes nothing.
  */
-enum qcow2bm_code qcow2bm_chain_since(struct qcow2bm_chain *chain, size_t idx,
-				      uint64_t start, uint64_t length,
-				      qcow2bm_extent_fn *fn, void *opaque,
-				      const struct qcow2bm_watch *watch,
-				      struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_since(struct qcow2bm_chain *chain, size_t idx, uint64_t start,
+		    uint64_t length, qcow2bm_extent_fn *fn, void *opaque,
+		    const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 /* A bitmap of a layer. */
 struct qcow2bm_layer_bitmap {
@@ -187,20 +201,21 @@ struct qcow2bm_layer_bitmap {
  * end of a layer between the top and the lowest of them counts as dirty. Bitmaps that are in-use or
  * corrupt are taken with QCOW2BM_READ_UNTRUSTED in `flags` alone. Errors: as qcow2bm_chain_since().
  */
-enum qcow2bm_code qcow2bm_chain_extents(struct qcow2bm_chain *chain,
-					const struct qcow2bm_layer_bitmap *bitmaps,
-					size_t count, uint64_t start, uint64_t length,
-					unsigned flags, qcow2bm_extent_fn *fn,
-					void *opaque, const struct qcow2bm_watch *watch,
-					struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_extents(struct qcow2bm_chain *chain,
+		      const struct qcow2bm_layer_bitmap *bitmaps, size_t count,
+		      uint64_t start, uint64_t length, unsigned flags,
+		      qcow2bm_extent_fn *fn, void *opaque,
+		      const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 /* Which checkpoints qcow2bm_chain_since() reads, and whether that is all that changed: each layer from
  * the top down to the lowest that has one of them must have one that can be trusted, one must record
- * in the top, and in the delta scheme none between them may be missing. Errors: EINVAL for an index
- * out of range; ESYSTEM, ENOMEM. Crash: changes nothing. */
-enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
-					struct qcow2bm_since *since,
-					struct qcow2bm_error *err);
+ * in the top, and in the delta scheme none between them may be missing. *since lives until the
+ * next call for the same chain. Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM. Crash:
+ * changes nothing. */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
+		      const struct qcow2bm_since **since, struct qcow2bm_error *err);
 
 /*
  * What follows stages onto one edit for each layer that it changes, and commits nothing: the edits
@@ -216,23 +231,24 @@ enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
 /* Deletes a checkpoint in all layers. What changed since each other one stays what it was: in the delta
  * scheme its bits go to the one before, which records from then on if the deleted one did, and its
  * child gets a new parent. The others are numbered anew. */
-enum qcow2bm_code qcow2bm_chain_delete(struct qcow2bm_chain *chain, size_t idx,
-				       struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_delete(struct qcow2bm_chain *chain, size_t idx, struct qcow2bm_error *err);
 
 /* Gives a checkpoint a new name in all layers, and in the name of its child. Errors: also EEXIST. */
-enum qcow2bm_code qcow2bm_chain_rename(struct qcow2bm_chain *chain, size_t idx,
-				       const char *name, size_t name_bytes,
-				       struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_chain_rename(struct qcow2bm_chain *chain,
+							  size_t idx, const char *name,
+							  size_t name_bytes,
+							  struct qcow2bm_error *err);
 
 /* The newest checkpoint begins now: nothing has changed since. In the delta scheme its bits go to the
  * one before. */
-enum qcow2bm_code qcow2bm_chain_reset(struct qcow2bm_chain *chain, size_t idx,
-				      struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_reset(struct qcow2bm_chain *chain, size_t idx, struct qcow2bm_error *err);
 
 /* Keeps the checkpoints in another scheme from now on: NESTED or DELTA. */
-enum qcow2bm_code qcow2bm_chain_convert(struct qcow2bm_chain *chain,
-					enum qcow2bm_scheme scheme,
-					struct qcow2bm_error *err);
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_chain_convert(struct qcow2bm_chain *chain,
+							   enum qcow2bm_scheme scheme,
+							   struct qcow2bm_error *err);
 
 enum {
 	/* What the layer holds already counts as changed since all of them. */
@@ -284,6 +300,12 @@ enum qcow2bm_code qcow2bm_chain_fill(struct qcow2bm_chain *chain,
 /* The edit of a layer, which belongs to the chain; NULL when nothing of it is changed. */
 struct qcow2bm_edit *qcow2bm_chain_edit(const struct qcow2bm_chain *chain,
 					size_t layer_idx);
+
+/* Names of values, for reports: "nested", "bits", "incremental". NULL for none that this library
+ * has. */
+const char *qcow2bm_scheme_name(enum qcow2bm_scheme scheme);
+const char *qcow2bm_witness_name(enum qcow2bm_witness witness);
+const char *qcow2bm_verdict_name(enum qcow2bm_verdict verdict);
 
 #ifdef __cplusplus
 }

@@ -50,10 +50,8 @@ static int stage_disk(const struct tool_disks *disks, const struct tool_disk *di
 		      bool *was_used)
 {
 	for (size_t i = qcow2bm_chain_count(disk->chain); i-- > 0;) {
-		struct qcow2bm_checkpoint checkpoint;
 		struct qcow2bm_error err = {0};
-		qcow2bm_chain_checkpoint(disk->chain, i, &checkpoint);
-		if (is_kept(disks, &checkpoint, was_used))
+		if (is_kept(disks, qcow2bm_chain_checkpoint(disk->chain, i), was_used))
 			continue;
 		if (qcow2bm_chain_delete(disk->chain, i, &err) != QCOW2BM_OK)
 			return tool_message_fail(disk->filename, &err);

@@ -31,15 +31,14 @@ static void collect(struct edits *edits, const struct tool_disks *disks)
 	for (size_t i = 0; i < disks->count; i++) {
 		const struct qcow2bm_chain *chain = disks->list[i].chain;
 		for (size_t k = 0; k < qcow2bm_chain_layer_count(chain); k++) {
-			struct qcow2bm_layer layer;
 			struct qcow2bm_edit *edit = qcow2bm_chain_edit(chain, k);
 			if (edit == NULL)
 				continue;
-			qcow2bm_chain_layer(chain, k, &layer);
+			const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, k);
 			edits->cluster_bytes[edits->count] =
-				qcow2bm_image_describe(layer.image)->cluster_bytes;
+				qcow2bm_image_describe(layer->image)->cluster_bytes;
 			edits->list[edits->count++] =
-				(struct qcow2bm_together_edit){edit, layer.filename};
+				(struct qcow2bm_together_edit){edit, layer->filename};
 		}
 	}
 }

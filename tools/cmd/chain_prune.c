@@ -9,9 +9,8 @@
 static size_t find_layer(const struct qcow2bm_chain *chain, const char *filename)
 {
 	for (size_t i = 1; i < qcow2bm_chain_layer_count(chain); i++) {
-		struct qcow2bm_layer layer;
-		qcow2bm_chain_layer(chain, i, &layer);
-		if (tool_session_is_same_file(filename, layer.filename))
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, i);
+		if (tool_session_is_same_file(filename, layer->filename))
 			return i;
 	}
 	return 0;
@@ -28,7 +27,7 @@ static int stage(const struct tool_disk *disk, const char *base)
 	if (qcow2bm_chain_prune(disk->chain, layer, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
 	int status = tool_message_fail(disk->filename, &err);
-	if (disk->order.scheme == QCOW2BM_SCHEME_DELTA && !disk->order.scheme_is_given)
+	if (disk->order->scheme == QCOW2BM_SCHEME_DELTA && !disk->order->scheme_is_given)
 		tool_message(disk->filename, "--scheme nested, if only one checkpoint of "
 					     "a nested chain is left in it");
 	return status;

@@ -43,12 +43,12 @@ static bool is_libvirt_name(const struct qcow2bm_checkpoint *it)
 static void warn_of_names(const struct rename *rename, const struct tool_disk *disk)
 {
 	for (size_t i = 0; i < qcow2bm_chain_count(disk->chain); i++) {
-		struct qcow2bm_checkpoint it;
-		qcow2bm_chain_checkpoint(disk->chain, i, &it);
-		if (!rename->disks.options.quiet && !is_libvirt_name(&it))
+		const struct qcow2bm_checkpoint *it =
+			qcow2bm_chain_checkpoint(disk->chain, i);
+		if (!rename->disks.options.quiet && !is_libvirt_name(it))
 			tool_message(disk->filename,
 				     "warning: libvirt takes no checkpoint named '%.*s'",
-				     (int)it.name_bytes, it.name);
+				     (int)it->name_bytes, it->name);
 	}
 }
 

@@ -18,7 +18,7 @@ static int add_disk(struct show *show, const struct tool_disk *disk)
 	struct tool_chain_report report;
 	struct qcow2bm_error err = {0};
 	int status = TOOL_EXIT_DONE;
-	if (tool_chain_report_take(&report, disk->filename, disk->chain, &disk->order,
+	if (tool_chain_report_take(&report, disk->filename, disk->chain, disk->order,
 				   &err) != QCOW2BM_OK) {
 		status = tool_message_fail(disk->filename, &err);
 	} else if (show->disks.options.json) {

@@ -24,26 +24,26 @@ static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
 /* Ranges that are called clean and are not lose data in a backup: refused. */
 static int judge(const struct since *since, const struct tool_disk *disk)
 {
-	struct qcow2bm_since explained;
+	const struct qcow2bm_since *explained;
 	struct qcow2bm_error err = {0};
 	if (qcow2bm_chain_explain(disk->chain, since->idx, &explained, &err) !=
 	    QCOW2BM_OK)
 		return tool_message_fail(disk->filename, &err);
 	const char *name = since->disks.names[0];
-	if (explained.verdict != QCOW2BM_VERDICT_INCREMENTAL) {
+	if (explained->verdict != QCOW2BM_VERDICT_INCREMENTAL) {
 		tool_message(
 			disk->filename,
 			"what changed since '%s' is not known: %s; `qcow2bm chain show` "
 			"tells what can be done",
-			name, explained.reason);
+			name, explained->reason);
 		return TOOL_EXIT_FAILED;
 	}
-	if (explained.is_superset && !since->disks.options.quiet)
+	if (explained->is_superset && !since->disks.options.quiet)
 		tool_message(
 			disk->filename,
 			"warning: the order of the checkpoints is not known (%s): this is "
 			"what changed since the oldest of them; --order tells it",
-			disk->order.gap);
+			disk->order->gap);
 	return TOOL_EXIT_DONE;
 }
 

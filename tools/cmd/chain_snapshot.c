@@ -39,15 +39,14 @@ static int tell_how_to_make(const char *image, const char *overlay)
 static int check_below(const struct qcow2bm_chain *chain, const char *image,
 		       const char *overlay)
 {
-	struct qcow2bm_layer layer;
-	qcow2bm_chain_layer(chain, 1, &layer);
-	if (tool_session_is_same_file(image, layer.filename))
+	const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, 1);
+	if (tool_session_is_same_file(image, layer->filename))
 		return TOOL_EXIT_DONE;
 	if (qcow2bm_chain_layer_count(chain) < 2)
 		tool_message(overlay, "it has no backing file");
 	else
 		tool_message(overlay, "its backing file is '%s', not '%s'",
-			     layer.filename, image);
+			     layer->filename, image);
 	return TOOL_EXIT_FAILED;
 }
 

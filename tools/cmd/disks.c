@@ -59,11 +59,10 @@ int tool_disks_take(struct tool_disks *disks, int opt, char **argv)
 static int check_cut_off(const struct qcow2bm_chain *chain)
 {
 	for (size_t k = 0; k < qcow2bm_chain_layer_count(chain); k++) {
-		struct qcow2bm_layer layer;
 		struct qcow2bm_error err = {0};
-		qcow2bm_chain_layer(chain, k, &layer);
-		if (qcow2bm_together_check(layer.filename, &err) != QCOW2BM_OK)
-			return tool_message_fail(layer.filename, &err);
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, k);
+		if (qcow2bm_together_check(layer->filename, &err) != QCOW2BM_OK)
+			return tool_message_fail(layer->filename, &err);
 	}
 	return TOOL_EXIT_DONE;
 }
@@ -72,6 +71,7 @@ static int open_disk(struct tool_disks *disks, struct tool_disk *disk)
 {
 	struct qcow2bm_error err = {0};
 	const struct qcow2bm_order_options order_options = {
+		.size = sizeof(order_options),
 		.scheme = disks->scheme,
 		.names = (const char *const *)disks->given,
 		.name_count = disks->given_count,

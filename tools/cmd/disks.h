@@ -8,7 +8,7 @@
 struct tool_disk {
 	const char *filename;
 	struct qcow2bm_chain *chain;
-	struct qcow2bm_order order;
+	const struct qcow2bm_order *order;
 };
 
 struct tool_disks {

@@ -57,6 +57,7 @@ int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *op
 		     const char *filename, unsigned flags)
 {
 	const struct qcow2bm_chain_options chain_options = {
+		.size = sizeof(chain_options),
 		.flags = (flags & TOOL_LAYERS_EDIT ? QCOW2BM_OPEN_WRITE : 0u) |
 			 (options->no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u) |
 			 (options->force_share ? QCOW2BM_OPEN_FORCE_SHARE : 0u),

@@ -34,11 +34,10 @@ static enum qcow2bm_code count_dirty(void *opaque, uint64_t *dirty_bytes,
 				     uint64_t *all_bytes, struct qcow2bm_error *err)
 {
 	const struct map *map = opaque;
-	struct qcow2bm_layer top;
-	qcow2bm_chain_layer(map->chain, 0, &top);
-	*all_bytes = qcow2bm_image_describe(top.image)->virtual_bytes - map->start;
+	const struct qcow2bm_layer *top = qcow2bm_chain_layer(map->chain, 0);
+	*all_bytes = qcow2bm_image_describe(top->image)->virtual_bytes - map->start;
 	*all_bytes = map->length < *all_bytes ? map->length : *all_bytes;
-	return qcow2bm_bitmap_dirty_bytes(top.image, map->bitmaps[0].idx, map->start,
+	return qcow2bm_bitmap_dirty_bytes(top->image, map->bitmaps[0].idx, map->start,
 					  map->length, QCOW2BM_READ_UNTRUSTED,
 					  dirty_bytes, NULL, err);
 }
@@ -47,10 +46,9 @@ static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
 				      void *fn_opaque, struct qcow2bm_error *err)
 {
 	const struct map *map = opaque;
-	struct qcow2bm_layer top;
-	qcow2bm_chain_layer(map->chain, 0, &top);
+	const struct qcow2bm_layer *top = qcow2bm_chain_layer(map->chain, 0);
 	if (is_of_one(map))
-		return qcow2bm_bitmap_extents(top.image, map->bitmaps[0].idx, map->start,
+		return qcow2bm_bitmap_extents(top->image, map->bitmaps[0].idx, map->start,
 					      map->length, QCOW2BM_READ_UNTRUSTED, fn,
 					      fn_opaque, NULL, err);
 	return qcow2bm_chain_extents(map->chain, map->bitmaps, map->count, map->start,
@@ -113,17 +111,16 @@ static int add_name(struct map *map, const char *filename, const char *name)
 {
 	size_t before = map->count;
 	for (size_t i = 0; i < qcow2bm_chain_layer_count(map->chain); i++) {
-		struct qcow2bm_layer layer;
 		struct tool_operand operand;
-		qcow2bm_chain_layer(map->chain, i, &layer);
-		if (layer.image == NULL)
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(map->chain, i);
+		if (layer->image == NULL)
 			continue;
-		tool_operand_resolve(&operand, layer.image, name);
+		tool_operand_resolve(&operand, layer->image, name);
 		size_t idx = operand.idx;
 		tool_operand_free(&operand);
 		if (idx == QCOW2BM_NOT_FOUND)
 			continue;
-		int status = judge(map, &layer, idx);
+		int status = judge(map, layer, idx);
 		if (status != TOOL_EXIT_DONE)
 			return status;
 		map->bitmaps[map->count++] = (struct qcow2bm_layer_bitmap){i, idx};

@@ -18,11 +18,12 @@ static enum qcow2bm_code take_checkpoint(struct tool_chain_report *report, size_
 					 struct qcow2bm_error *err)
 {
 	struct tool_chain_checkpoint *checkpoint = &report->checkpoints[idx];
-	qcow2bm_chain_checkpoint(report->chain, idx, &checkpoint->entry);
-	enum qcow2bm_code code =
-		qcow2bm_chain_explain(report->chain, idx, &checkpoint->since, err);
+	const struct qcow2bm_since *since;
+	checkpoint->entry = qcow2bm_chain_checkpoint(report->chain, idx);
+	enum qcow2bm_code code = qcow2bm_chain_explain(report->chain, idx, &since, err);
 	if (code != QCOW2BM_OK)
 		return code;
+	checkpoint->since = *since;
 	if (checkpoint->since.verdict == QCOW2BM_VERDICT_INCREMENTAL)
 		return qcow2bm_chain_since(report->chain, idx, 0, UINT64_MAX, add_dirty,
 					   &checkpoint->dirty_bytes, NULL, err);
@@ -38,13 +39,11 @@ enum qcow2bm_code tool_chain_report_take(struct tool_chain_report *report,
 					 const struct qcow2bm_order *order,
 					 struct qcow2bm_error *err)
 {
-	struct qcow2bm_layer top;
-	qcow2bm_chain_layer(chain, 0, &top);
 	*report = (struct tool_chain_report){
 		.filename = filename,
 		.chain = chain,
 		.order = *order,
-		.virtual_bytes = top.virtual_bytes,
+		.virtual_bytes = qcow2bm_chain_layer(chain, 0)->virtual_bytes,
 		.count = qcow2bm_chain_count(chain),
 	};
 	report->checkpoints =
@@ -60,16 +59,4 @@ void tool_chain_report_free(struct tool_chain_report *report)
 	for (size_t i = 0; i < report->count; i++)
 		free(report->checkpoints[i].reason);
 	free(report->checkpoints);
-}
-
-const char *tool_chain_verdict_word(enum qcow2bm_verdict verdict)
-{
-	static const char *const words[] = {"incremental", "repair", "full"};
-	return words[verdict];
-}
-
-const char *tool_chain_scheme_word(enum qcow2bm_scheme scheme)
-{
-	static const char *const words[] = {"none", "any", "nested", "delta", "unknown"};
-	return words[scheme];
 }

@@ -9,7 +9,7 @@
 #include <qcow2bm.h>
 
 struct tool_chain_checkpoint {
-	struct qcow2bm_checkpoint entry;
+	const struct qcow2bm_checkpoint *entry;
 	struct qcow2bm_since since;
 	char *reason;         /* why the verdict is not INCREMENTAL, or NULL */
 	uint64_t dirty_bytes; /* what changed since; the whole disk unless INCREMENTAL */
@@ -31,12 +31,6 @@ enum qcow2bm_code tool_chain_report_take(struct tool_chain_report *report,
 					 const struct qcow2bm_order *order,
 					 struct qcow2bm_error *err);
 void tool_chain_report_free(struct tool_chain_report *report);
-
-/* "incremental", "repair" or "full". */
-const char *tool_chain_verdict_word(enum qcow2bm_verdict verdict);
-
-/* "nested", "delta", "any", "none" or "unknown". */
-const char *tool_chain_scheme_word(enum qcow2bm_scheme scheme);
 
 void tool_chain_human(struct tool_text *text, const struct tool_chain_report *report);
 

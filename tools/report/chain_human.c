@@ -38,7 +38,7 @@ static void add_scheme(struct tool_text *text, const struct tool_chain_report *r
 	};
 	tool_text_print(text, "Scheme: %s\n",
 			report->order.scheme_is_given
-				? tool_chain_scheme_word(report->order.scheme)
+				? qcow2bm_scheme_name(report->order.scheme)
 				: why[report->order.scheme]);
 	if (order[report->order.witness] != NULL)
 		tool_text_print(text, "Order:  %s, the oldest first\n",
@@ -58,19 +58,18 @@ static char letter_of(const struct qcow2bm_chain *chain, size_t idx, size_t laye
 		[QCOW2BM_STATE_IN_USE_LIVE] = 'L',    [QCOW2BM_STATE_IN_USE_STALE] = '!',
 		[QCOW2BM_STATE_IN_USE_UNKNOWN] = '?', [QCOW2BM_STATE_CORRUPT] = 'X',
 	};
-	struct qcow2bm_layer layer;
 	size_t at = qcow2bm_chain_bitmap(chain, idx, layer_idx);
 	if (at == QCOW2BM_NOT_FOUND)
 		return '.';
-	qcow2bm_chain_layer(chain, layer_idx, &layer);
-	return letters[qcow2bm_bitmap_describe(layer.image, at)->state];
+	const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, layer_idx);
+	return letters[qcow2bm_bitmap_describe(layer->image, at)->state];
 }
 
 static void add_row(struct tool_table *table, const struct tool_chain_report *report,
 		    size_t idx, bool reasons)
 {
 	const struct tool_chain_checkpoint *checkpoint = &report->checkpoints[idx];
-	const struct qcow2bm_checkpoint *entry = &checkpoint->entry;
+	const struct qcow2bm_checkpoint *entry = checkpoint->entry;
 	size_t layers = qcow2bm_chain_layer_count(report->chain);
 	char drawing[DRAWN_LAYERS + 2], size[TOOL_SIZE_TEXT];
 	size_t drawn = layers > DRAWN_LAYERS ? DRAWN_LAYERS : layers;
@@ -82,7 +81,7 @@ static void add_row(struct tool_table *table, const struct tool_chain_report *re
 	tool_size_format(checkpoint->dirty_bytes, size);
 	tool_table_add(table, name);
 	tool_table_add(table, drawing);
-	tool_table_add(table, tool_chain_verdict_word(checkpoint->since.verdict));
+	tool_table_add(table, qcow2bm_verdict_name(checkpoint->since.verdict));
 	tool_table_add(table, size);
 	free(name);
 	if (!reasons)
@@ -115,7 +114,7 @@ static bool has_reasons(const struct tool_chain_report *report)
 	for (size_t i = 0; i < report->count; i++)
 		if (report->checkpoints[i].reason != NULL ||
 		    report->checkpoints[i].since.is_superset ||
-		    report->checkpoints[i].entry.is_tie)
+		    report->checkpoints[i].entry->is_tie)
 			return true;
 	return false;
 }
@@ -124,15 +123,14 @@ static void add_layers(struct tool_text *text, const struct tool_chain_report *r
 {
 	size_t layers = qcow2bm_chain_layer_count(report->chain);
 	for (size_t i = 0; i < layers; i++) {
-		struct qcow2bm_layer layer;
 		char size[TOOL_SIZE_TEXT];
-		qcow2bm_chain_layer(report->chain, i, &layer);
-		tool_size_format(layer.virtual_bytes, size);
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(report->chain, i);
+		tool_size_format(layer->virtual_bytes, size);
 		tool_text_print(text, "%s%zu ", i == 0 ? "Layers: " : "        ", i);
-		add_escaped(text, layer.filename);
+		add_escaped(text, layer->filename);
 		tool_text_print(text, " (%s%s)\n", size,
-				layer.image == NULL ? ", raw: it can hold no bitmaps"
-						    : "");
+				layer->image == NULL ? ", raw: it can hold no bitmaps"
+						     : "");
 	}
 }
 

@@ -7,14 +7,13 @@ static json_t *layers_json(const struct qcow2bm_chain *chain)
 {
 	json_t *array = json_array();
 	for (size_t i = 0; i < qcow2bm_chain_layer_count(chain); i++) {
-		struct qcow2bm_layer layer;
-		qcow2bm_chain_layer(chain, i, &layer);
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, i);
 		json_t *object = json_object();
-		json_object_set_new(object, "filename", tool_json_text(layer.filename));
+		json_object_set_new(object, "filename", tool_json_text(layer->filename));
 		json_object_set_new(object, "format",
-				    json_string(layer.image != NULL ? "qcow2" : "raw"));
+				    json_string(layer->image != NULL ? "qcow2" : "raw"));
 		json_object_set_new(object, "virtual-size",
-				    tool_json_number(layer.virtual_bytes));
+				    tool_json_number(layer->virtual_bytes));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -24,11 +23,10 @@ static json_t *layers_json(const struct qcow2bm_chain *chain)
 static json_t *bitmap_json(const struct qcow2bm_chain *chain, size_t idx,
 			   size_t layer_idx)
 {
-	struct qcow2bm_layer layer;
-	qcow2bm_chain_layer(chain, layer_idx, &layer);
+	const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, layer_idx);
 	struct tool_inventory_bitmap bitmap = {.problem = NULL};
 	bitmap.entry = *qcow2bm_bitmap_describe(
-		layer.image, qcow2bm_chain_bitmap(chain, idx, layer_idx));
+		layer->image, qcow2bm_chain_bitmap(chain, idx, layer_idx));
 	bitmap.problem = (char *)bitmap.entry.problem;
 	json_t *object = json_object();
 	json_object_set_new(object, "layer", json_integer((json_int_t)layer_idx));
@@ -41,16 +39,15 @@ static json_t *bitmap_json(const struct qcow2bm_chain *chain, size_t idx,
 static json_t *checkpoint_json(const struct tool_chain_report *report, size_t idx)
 {
 	const struct tool_chain_checkpoint *checkpoint = &report->checkpoints[idx];
-	const struct qcow2bm_checkpoint *entry = &checkpoint->entry;
+	const struct qcow2bm_checkpoint *entry = checkpoint->entry;
 	json_t *object = json_object(), *bitmaps = json_array();
 	json_object_set_new(object, "name",
 			    tool_json_name(entry->name, entry->name_bytes));
 	if (entry->parent != NULL)
 		json_object_set_new(object, "parent",
 				    tool_json_name(entry->parent, entry->parent_bytes));
-	json_object_set_new(
-		object, "verdict",
-		json_string(tool_chain_verdict_word(checkpoint->since.verdict)));
+	json_object_set_new(object, "verdict",
+			    json_string(qcow2bm_verdict_name(checkpoint->since.verdict)));
 	json_object_set_new(object, "bytes", tool_json_number(checkpoint->dirty_bytes));
 	if (checkpoint->reason != NULL)
 		json_object_set_new(object, "reason", tool_json_text(checkpoint->reason));
@@ -64,13 +61,6 @@ static json_t *checkpoint_json(const struct tool_chain_report *report, size_t id
 	return object;
 }
 
-static const char *witness_word(enum qcow2bm_witness witness)
-{
-	static const char *const words[] = {"none",  "given", "names",
-					    "flags", "bits",  "one"};
-	return words[witness];
-}
-
 json_t *tool_chain_json_disk(const struct tool_chain_report *report)
 {
 	json_t *object = json_object(), *checkpoints = json_array();
@@ -78,9 +68,9 @@ json_t *tool_chain_json_disk(const struct tool_chain_report *report)
 	json_object_set_new(object, "virtual-size",
 			    tool_json_number(report->virtual_bytes));
 	json_object_set_new(object, "scheme",
-			    json_string(tool_chain_scheme_word(report->order.scheme)));
+			    json_string(qcow2bm_scheme_name(report->order.scheme)));
 	json_object_set_new(object, "order",
-			    json_string(witness_word(report->order.witness)));
+			    json_string(qcow2bm_witness_name(report->order.witness)));
 	if (report->order.gap != NULL)
 		json_object_set_new(object, "no-order-because",
 				    tool_json_text(report->order.gap));
@@ -98,11 +88,11 @@ void tool_chain_json_verdicts(json_t *array, const struct tool_chain_report *rep
 		json_t *object = json_object();
 		json_object_set_new(object, "filename", tool_json_text(report->filename));
 		json_object_set_new(object, "checkpoint",
-				    tool_json_name(checkpoint->entry.name,
-						   checkpoint->entry.name_bytes));
+				    tool_json_name(checkpoint->entry->name,
+						   checkpoint->entry->name_bytes));
 		json_object_set_new(
 			object, "verdict",
-			json_string(tool_chain_verdict_word(checkpoint->since.verdict)));
+			json_string(qcow2bm_verdict_name(checkpoint->since.verdict)));
 		json_object_set_new(object, "bytes",
 				    tool_json_number(checkpoint->dirty_bytes));
 		json_array_append_new(array, object);
