@@ -71,7 +71,11 @@ static int print_plans(const struct tool_disks *disks, const struct edits *edits
 			status = tool_message_fail(it->filename, &err);
 		else if (disks->options.json)
 			json_array_append_new(
-				images, tool_summary_json(it->filename, it->edit, plan));
+				images,
+				tool_summary_json(
+					it->filename,
+					tool_summary_changes(it->edit, plan->changes),
+					plan));
 		else
 			tool_summary_human(&text, it->filename, it->edit, plan,
 					   edits->cluster_bytes[i]);

@@ -49,12 +49,26 @@ static void warn_of_damage(const struct tool_session *session, size_t changes)
 	}
 }
 
-static int print_report(const struct tool_session *session, json_t *report)
+static int print_report(const struct tool_session *session, json_t *report,
+			struct tool_summary_kept *changes)
 {
-	struct tool_json_list list = {0};
+	struct tool_json_list lists[2] = {0};
+	tool_summary_set_kept(report, changes);
+	lists[0] = changes->list;
 	if (session->add_to_report != NULL)
-		session->add_to_report(session->opaque, report, &list);
-	return tool_json_output(report, &list, 1);
+		session->add_to_report(session->opaque, report, &lists[1]);
+	return tool_json_output(report, lists, 2);
+}
+
+static int print_plan_json(const struct tool_session *session,
+			   const struct qcow2bm_plan *plan)
+{
+	struct tool_summary_kept changes = {0};
+	tool_summary_keep(&changes, session->edit, plan->changes);
+	json_t *report = tool_summary_json(session->filename, json_array(), plan);
+	int status = print_report(session, report, &changes);
+	tool_summary_drop(&changes);
+	return status;
 }
 
 static int print_plan(struct tool_session *session)
@@ -65,8 +79,7 @@ static int print_plan(struct tool_session *session)
 		return status;
 	warn_of_damage(session, plan.changes);
 	if (session->options.json)
-		return print_report(session, tool_summary_json(session->filename,
-							       session->edit, &plan));
+		return print_plan_json(session, &plan);
 	struct qcow2bm_image_info info = *qcow2bm_image_describe(session->image);
 	struct tool_text text = {0};
 	tool_summary_human(&text, session->filename, session->edit, &plan,
@@ -101,7 +114,8 @@ static int report_failure(const struct tool_session *session,
 
 /* Tells what was leaked, and why. */
 static int report_success(const struct tool_session *session,
-			  const struct qcow2bm_result *result, json_t *changes)
+			  const struct qcow2bm_result *result,
+			  struct tool_summary_kept *changes)
 {
 	bool leaked = result->leaked_clusters != 0 || result->leak_reason[0] != '\0';
 	int status = leaked ? TOOL_EXIT_LEAKED : TOOL_EXIT_DONE;
@@ -115,10 +129,10 @@ static int report_success(const struct tool_session *session,
 			"done, but clusters may be leaked, how many is not known: %s",
 			result->leak_reason);
 	warn_of_damage(session, 0);
-	if (changes == NULL)
+	if (!session->options.json)
 		return status;
-	if (print_report(session, tool_summary_result(session->filename, changes,
-						      result)) == TOOL_EXIT_DONE)
+	json_t *report = tool_summary_result(session->filename, json_array(), result);
+	if (print_report(session, report, changes) == TOOL_EXIT_DONE)
 		return status;
 	tool_message(session->filename, "the edit is done, only its report is lost");
 	return TOOL_EXIT_LEAKED;
@@ -145,12 +159,12 @@ static void set_ending(enum qcow2bm_code code, const struct qcow2bm_result *resu
 				       "is lost");
 }
 
-/* The changes are described before the commit, which empties the edit; NULL unless JSON is
- * asked for. The plan for that needs no walk. */
-static enum qcow2bm_code describe_changes(const struct tool_session *session,
-					  json_t **changes, struct qcow2bm_error *err)
+/* The changes are kept before the commit, which empties the edit; none unless JSON is asked
+ * for. The plan for that needs no walk. */
+static enum qcow2bm_code keep_changes(const struct tool_session *session,
+				      struct tool_summary_kept *changes,
+				      struct qcow2bm_error *err)
 {
-	*changes = NULL;
 	if (!session->options.json)
 		return QCOW2BM_OK;
 	const struct qcow2bm_plan *plan;
@@ -158,7 +172,7 @@ static enum qcow2bm_code describe_changes(const struct tool_session *session,
 	enum qcow2bm_code code =
 		qcow2bm_edit_plan(session->edit, flags, &plan, NULL, err);
 	if (code == QCOW2BM_OK)
-		*changes = tool_summary_changes(session->edit, plan->changes);
+		tool_summary_keep(changes, session->edit, plan->changes);
 	return code;
 }
 
@@ -167,8 +181,8 @@ int tool_finish_run(struct tool_session *session)
 	if (session->options.dry_run)
 		return print_plan(session);
 	struct qcow2bm_error err = {0};
-	json_t *changes;
-	if (describe_changes(session, &changes, &err) != QCOW2BM_OK)
+	struct tool_summary_kept changes = {0};
+	if (keep_changes(session, &changes, &err) != QCOW2BM_OK)
 		return tool_message_fail(session->filename, &err);
 	struct tool_watch watch;
 	const struct qcow2bm_commit_options options = {
@@ -181,8 +195,9 @@ int tool_finish_run(struct tool_session *session)
 		qcow2bm_edit_commit(session->edit, &options, &result, &watch.watch, &err);
 	int signal_number = tool_watch_end(&watch);
 	set_ending(code, result, signal_number);
-	if (code == QCOW2BM_OK)
-		return report_success(session, result, changes);
-	json_decref(changes);
-	return report_failure(session, &err, result, signal_number);
+	int status = code == QCOW2BM_OK
+			     ? report_success(session, result, &changes)
+			     : report_failure(session, &err, result, signal_number);
+	tool_summary_drop(&changes);
+	return status;
 }

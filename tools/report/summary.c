@@ -2,6 +2,7 @@
 /* The plan of an edit and the report of a commit, for a human and as JSON. */
 #include "summary.h"
 
+#include "../term/memory.h"
 #include "../term/name.h"
 #include "../term/size.h"
 #include "promise.h"
@@ -56,13 +57,73 @@ json_t *tool_summary_changes(const struct qcow2bm_edit *edit, size_t changes)
 	return array;
 }
 
-json_t *tool_summary_json(const char *filename, const struct qcow2bm_edit *edit,
+/* ---- What is kept of 65535 changes: as values they would take many times as much ---- */
+
+struct tool_summary_change {
+	struct qcow2bm_change change; /* its names are owned */
+	struct qcow2bm_promise promise;
+};
+
+static const char *copy_name(const char *name, size_t name_bytes)
+{
+	return name == NULL ? NULL : tool_memory_copy(name, name_bytes);
+}
+
+void tool_summary_keep(struct tool_summary_kept *kept, const struct qcow2bm_edit *edit,
+		       size_t changes)
+{
+	kept->all = tool_memory_zeroed(changes, sizeof(*kept->all));
+	kept->count = changes;
+	for (size_t i = 0; i < changes; i++) {
+		struct qcow2bm_change *change = &kept->all[i].change;
+		*change = *qcow2bm_edit_change(edit, i);
+		bool keeps_name = change->old_name != NULL && change->new_name != NULL &&
+				  !is_renamed(change);
+		change->old_name = copy_name(change->old_name, change->old_name_bytes);
+		change->new_name =
+			keeps_name ? change->old_name
+				   : copy_name(change->new_name, change->new_name_bytes);
+		if (change->promise == NULL)
+			continue;
+		kept->all[i].promise = *change->promise;
+		change->promise = &kept->all[i].promise;
+	}
+}
+
+void tool_summary_drop(struct tool_summary_kept *kept)
+{
+	for (size_t i = 0; i < kept->count; i++) {
+		const struct qcow2bm_change *change = &kept->all[i].change;
+		if (change->new_name != change->old_name)
+			free((char *)change->new_name);
+		free((char *)change->old_name);
+	}
+	free(kept->all);
+	*kept = (struct tool_summary_kept){.count = 0};
+}
+
+static json_t *make_change(const void *opaque, size_t number)
+{
+	const struct tool_summary_kept *kept = opaque;
+	return change_json(&kept->all[number].change);
+}
+
+void tool_summary_set_kept(json_t *report, struct tool_summary_kept *kept)
+{
+	kept->list = (struct tool_json_list){
+		.count = kept->count, .make = make_change, .opaque = kept};
+	tool_json_set_list(report, "changes", &kept->list);
+}
+
+/* ---- Reports ---- */
+
+json_t *tool_summary_json(const char *filename, json_t *changes,
 			  const struct qcow2bm_plan *plan)
 {
 	json_t *object = json_object();
 	json_object_set_new(object, "filename", tool_json_text(filename));
 	json_object_set_new(object, "dry-run", json_true());
-	json_object_set_new(object, "changes", tool_summary_changes(edit, plan->changes));
+	json_object_set_new(object, "changes", changes);
 	json_object_set_new(object, "write-clusters",
 			    tool_json_number(plan->write_clusters));
 	json_object_set_new(object, "release-clusters",
