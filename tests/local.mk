@@ -18,6 +18,7 @@ unit_tests += tests/crash/test_repetitions
 unit_tests += tests/crash/test_rollbacks
 unit_tests += tests/crash/test_states
 unit_tests += tests/crash/test_together
+unit_tests += tests/crash/test_together_faults
 unit_tests += tests/crash/test_two_images
 unit_tests += tests/crash/test_undo
 unit_tests += tests/unit/test_apart
