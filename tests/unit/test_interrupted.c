@@ -102,6 +102,17 @@ static void forget(struct world *world)
 typedef enum qcow2bm_code call_fn(struct world *world, const struct qcow2bm_watch *watch,
 				  struct qcow2bm_error *err);
 
+static enum qcow2bm_code count_dirty(struct world *world,
+				     const struct qcow2bm_watch *watch,
+				     struct qcow2bm_error *err)
+{
+	uint64_t dirty_bytes = 0;
+	enum qcow2bm_code code = qcow2bm_bitmap_dirty_bytes(world->image, 0, 0, 4 << 12,
+							    0, &dirty_bytes, watch, err);
+	assert_true(code != QCOW2BM_OK || dirty_bytes == 1 << 12);
+	return code;
+}
+
 static enum qcow2bm_code judge(struct world *world, const struct qcow2bm_watch *watch,
 			       struct qcow2bm_error *err)
 {
@@ -227,6 +238,7 @@ static const struct {
 	const char *sentence;
 } calls[] = {
 	{judge, false, "interrupted; nothing was changed"},
+	{count_dirty, false, "interrupted; nothing was changed"},
 	{judge_bits, false, "interrupted; nothing was changed"},
 	{measure, false, "interrupted; nothing was changed"},
 	{extents, false, "interrupted; nothing was changed"},
