@@ -88,6 +88,7 @@ q2_headers = \
 	libqcow2bm/check/check.h \
 	libqcow2bm/check/drops.h \
 	libqcow2bm/check/entries.h \
+	libqcow2bm/check/explained.h \
 	libqcow2bm/check/findings.h \
 	libqcow2bm/check/lost.h \
 	libqcow2bm/check/mapping.h \
@@ -215,6 +216,7 @@ q2_sources = \
 	libqcow2bm/check/check.c \
 	libqcow2bm/check/drops.c \
 	libqcow2bm/check/entries.c \
+	libqcow2bm/check/explained.c \
 	libqcow2bm/check/findings.c \
 	libqcow2bm/check/mapping.c \
 	libqcow2bm/check/tables.c \

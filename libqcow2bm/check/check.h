@@ -17,8 +17,6 @@ struct q2_finding {
 	struct qcow2bm_problem problem; /* its sentence is one of the report's */
 };
 
-#define Q2_CHECK_MAX_BROKEN 64
-
 struct qcow2bm_report {
 	struct qcow2bm_image *image;
 	struct q2_generation *generation; /* of the image, when it was checked */
@@ -40,13 +38,7 @@ struct qcow2bm_report {
 	bool is_partial;     /* there is more in these sets than was kept: repair again */
 	bool guest_is_sound; /* nothing is wrong outside the bitmaps: leaks may be freed */
 	bool has_unknown_owner; /* what nobody here knows may refer to clusters, too */
-	/* Places that lead nowhere, the first of them, and whose they are. */
-	struct q2_broken {
-		uint64_t place;
-		size_t idx;
-	} broken[Q2_CHECK_MAX_BROKEN];
-	size_t broken_count;
-	size_t unfit_tables; /* sound but for this: they do not fit the disk */
+	size_t unfit_tables;    /* sound but for this: they do not fit the disk */
 };
 
 /* qcow2bm_image_check() over windows of 1 << window_shift clusters, at least 8: so that a test need not

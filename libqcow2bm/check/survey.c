@@ -6,6 +6,7 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
+#include "../storage/holes.h"
 
 enum qcow2bm_code q2_survey_open(struct q2_survey *survey, struct qcow2bm_report *report,
 				 const struct qcow2bm_check_options *options,
@@ -63,4 +64,37 @@ void q2_survey_keep(struct q2_survey *survey, struct q2_clusters *set, uint64_t 
 		report->is_partial = true;
 	else if (q2_clusters_add(set, cluster, 1, NULL) != QCOW2BM_OK)
 		report->has_lost_findings = true;
+}
+
+enum qcow2bm_code q2_survey_visit(struct q2_survey *survey, const struct q2_clusters *set,
+				  enum qcow2bm_code (*fn)(void *opaque, uint64_t cluster,
+							  const uint8_t *bytes,
+							  bool *is_done,
+							  struct qcow2bm_error *err),
+				  void *opaque, struct qcow2bm_error *err)
+{
+	size_t cluster_bytes = (size_t)1 << survey->cluster_bits;
+	struct q2_holes holes = {.storage = survey->image->storage,
+				 .length = survey->image->file_bytes};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	bool is_done = false;
+	for (size_t i = 0; code == QCOW2BM_OK && i < set->count; i++) {
+		uint64_t end = (set->runs[i].first + set->runs[i].count)
+			       << survey->cluster_bits;
+		uint64_t off = set->runs[i].first << survey->cluster_bits, stop;
+		while (code == QCOW2BM_OK && !is_done &&
+		       (off = q2_holes_skip(&holes, off, end, &stop)) < end) {
+			off -= off % cluster_bytes;
+			code = q2_survey_ask(survey, err);
+			if (code == QCOW2BM_OK)
+				code = q2_storage_read_padded(survey->image->storage,
+							      survey->buf, cluster_bytes,
+							      off, cluster_bytes, err);
+			if (code == QCOW2BM_OK)
+				code = fn(opaque, off >> survey->cluster_bits,
+					  survey->buf, &is_done, err);
+			off += cluster_bytes;
+		}
+	}
+	return code;
 }

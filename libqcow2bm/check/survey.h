@@ -55,6 +55,15 @@ static inline void q2_survey_expect(struct q2_survey *survey, uint64_t cluster,
 	survey->report->totals.corruptions++;
 }
 
+/* Reads each cluster of the set that is no hole, and calls fn with its bytes until that sets *is_done;
+ * it does not change the set. Errors: ESYSTEM, EINTERRUPTED, and those of fn. */
+enum qcow2bm_code q2_survey_visit(struct q2_survey *survey, const struct q2_clusters *set,
+				  enum qcow2bm_code (*fn)(void *opaque, uint64_t cluster,
+							  const uint8_t *bytes,
+							  bool *is_done,
+							  struct qcow2bm_error *err),
+				  void *opaque, struct qcow2bm_error *err);
+
 /* Sets of clusters are kept for repair: adds one, up to a limit of runs, past which they are only
  * counted. */
 #define Q2_SURVEY_MAX_RUNS ((size_t)1 << 19)

@@ -24,13 +24,6 @@ static uint64_t table_bytes(const struct q2_bitmap *bitmap)
 	return (uint64_t)bitmap->entry.table_entries * Q2_TABLE_ENTRY_BYTES;
 }
 
-/* Remembers a place that leads nowhere: what it was before, something else may claim now. */
-static void add_broken(struct qcow2bm_report *report, size_t idx, uint64_t place)
-{
-	if (place > Q2_TABLE_ONES && report->broken_count < Q2_CHECK_MAX_BROKEN)
-		report->broken[report->broken_count++] = (struct q2_broken){place, idx};
-}
-
 /* Whether the table is where it can be read; adds why not. */
 static bool check_place(struct qcow2bm_report *report, size_t idx)
 {
@@ -120,9 +113,6 @@ static enum qcow2bm_code check_places(struct qcow2bm_report *report,
 		uint64_t bytes = q2_round_up(table_bytes(bitmap), cluster_bytes);
 		if (layouts[i].is_read)
 			places[count++] = (struct place){off, off + bytes, i};
-		else if (off >= report->image->file_bytes ||
-			 !q2_is_aligned(off, cluster_bytes))
-			add_broken(report, i, off);
 	}
 	qsort(places, count, sizeof(*places), by_off);
 	compare_places(report, layouts, places, count, true);
@@ -139,8 +129,8 @@ struct look {
 	struct q2_layout *layout;
 	const struct q2_clusters *unread; /* where tables are that are not read */
 	struct q2_tally reserved, misaligned, past_end, taken;
-	uint64_t last;    /* the last entry */
-	uint32_t nonzero; /* those before it that are not all-zero */
+	uint64_t last;  /* the last entry */
+	uint32_t named; /* those that are neither all-zero nor all-one */
 };
 
 /* Tallies one entry of a table. */
@@ -153,10 +143,9 @@ static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entr
 	uint64_t off = bitmap->table_off + (uint64_t)idx * Q2_TABLE_ENTRY_BYTES;
 	if (idx == bitmap->table_entries - 1)
 		look->last = entry;
-	else
-		look->nonzero++;
 	if (entry <= Q2_TABLE_ONES)
 		return QCOW2BM_OK;
+	look->named++;
 	switch (q2_tables_judge_entry(look->image, look->bitmap, idx, entry)) {
 	case Q2_TABLE_FAULT_NONE:
 		break;
@@ -170,16 +159,13 @@ static enum qcow2bm_code look_at_entry(void *opaque, uint32_t idx, uint64_t entr
 		q2_tally_add(&look->past_end, off);
 		break;
 	}
-	if (!q2_tables_names_data(look->image, entry)) {
-		add_broken(look->report, look->idx, entry);
-	} else {
-		if (q2_clusters_overlap(look->unread,
-					entry >> look->image->header.cluster_bits, 1,
-					NULL))
-			q2_tally_add(&look->taken, off);
-		look->layout->lowest = q2_min_u64(look->layout->lowest, entry);
-		look->layout->highest = q2_max_u64(look->layout->highest, entry);
-	}
+	if (!q2_tables_names_data(look->image, entry))
+		return QCOW2BM_OK;
+	if (q2_clusters_overlap(look->unread, entry >> look->image->header.cluster_bits,
+				1, NULL))
+		q2_tally_add(&look->taken, off);
+	look->layout->lowest = q2_min_u64(look->layout->lowest, entry);
+	look->layout->highest = q2_max_u64(look->layout->highest, entry);
 	return QCOW2BM_OK;
 }
 
@@ -273,9 +259,7 @@ enum qcow2bm_code q2_check_tables(struct qcow2bm_report *report,
 				    .layout = &layouts[i],
 				    .unread = &unread};
 		code = q2_tables_visit(image, look.bitmap, look_at_entry, &look, err);
-		layouts[i].has_zeros =
-			look.last == Q2_TABLE_ZEROS ||
-			look.nonzero < look.bitmap->entry.table_entries - 1;
+		layouts[i].has_room = look.named < look.bitmap->entry.table_entries;
 		add_entry_problems(report, i, &look);
 		if (code == QCOW2BM_OK)
 			code = check_tail(report, i, look.last, err);

@@ -10,7 +10,7 @@ struct q2_layout {
 	bool is_read; /* the table has a place of its own: what it names counts */
 	uint64_t lowest,
 		highest; /* offsets of the data that it names; none: lowest is higher */
-	bool has_zeros;  /* an entry says that all bits of a cluster are zero */
+	bool has_room; /* an entry says that all bits of a cluster are the same, without data */
 };
 
 /* Adds the findings of tables, their entries and bits past the end of the disk; layouts has one

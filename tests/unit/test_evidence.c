@@ -78,38 +78,85 @@ static uint64_t directory_of(const struct one_edit *edit)
 	return off;
 }
 
-/* An entry that says clean, and leaked bits: they may have stood there. */
+/* An entry without data, and leaked bits: they may have stood there. */
 static void an_entry_that_lost_its_data(void **state)
 {
 	(void)state;
-	struct one_edit edit;
-	build_two(&edit, NULL, 112);
-	one_edit_count(&edit, one_edit_find(&edit, INSPECT_FREE), 1);
-	assert_int_equal(cure_of(&edit, "leaked-clusters"), QCOW2BM_CURE_MEND);
-	one_edit_store(&edit, one_edit_entry_off(&edit, 0, 1), 8, 0);
-	assert_int_equal(cure_of(&edit, "leaked-clusters"), QCOW2BM_CURE_CHOOSE);
-	one_edit_free(&edit);
+	for (uint64_t entry = 0; entry < 2; entry++) {
+		struct one_edit edit;
+		build_two(&edit, NULL, 112);
+		one_edit_count(&edit, one_edit_find(&edit, INSPECT_FREE), 1);
+		assert_int_equal(cure_of(&edit, "leaked-clusters"), QCOW2BM_CURE_MEND);
+		one_edit_store(&edit, one_edit_entry_off(&edit, 0, 1), 8, entry);
+		assert_int_equal(cure_of(&edit, "leaked-clusters"), QCOW2BM_CURE_CHOOSE);
+		one_edit_free(&edit);
+	}
 }
 
-/* An entry leads to data of another bitmap, whose own entry is damaged by one byte. */
+/* An entry leads to data of another bitmap, whose own entry is damaged. */
 static void a_place_that_another_had(void **state)
 {
 	(void)state;
-	static const struct {
-		uint64_t damage;
-		int cure;
-	} cases[] = {{(uint64_t)1 << 40, QCOW2BM_CURE_CHOOSE},
-		     {(uint64_t)0x101 << 40, QCOW2BM_CURE_MEND}};
+	static const uint64_t damages[] = {(uint64_t)1 << 40, (uint64_t)0x101 << 40};
 	for (size_t i = 0; i < 2; i++) {
 		struct one_edit edit;
 		build_two(&edit, NULL, 112);
 		uint64_t other = data_of(&edit, 1, 0);
 		one_edit_store(&edit, one_edit_entry_off(&edit, 0, 0), 8, other);
 		one_edit_store(&edit, one_edit_entry_off(&edit, 1, 0), 8,
-			       other ^ cases[i].damage);
-		assert_int_equal(cure_of(&edit, "leaked-clusters"), cases[i].cure);
+			       other ^ damages[i]);
+		assert_int_equal(cure_of(&edit, "leaked-clusters"), QCOW2BM_CURE_CHOOSE);
 		one_edit_free(&edit);
 	}
+}
+
+/* What is lost is one damaged byte away from where it is said to be: nobody else has lost it. */
+static void a_place_with_one_damaged_byte(void **state)
+{
+	(void)state;
+	static const struct {
+		uint64_t damage;
+		bool more; /* another leak, which the damaged place does not explain */
+		int cure;
+	} cases[] = {{(uint64_t)1 << 40, false, QCOW2BM_CURE_MEND},
+		     {(uint64_t)0x101 << 40, false, QCOW2BM_CURE_CHOOSE},
+		     {(uint64_t)1 << 40, true, QCOW2BM_CURE_CHOOSE}};
+	for (size_t i = 0; i < 6; i++) {
+		struct one_edit edit;
+		build_two(&edit, NULL, 112);
+		if (cases[i % 3].more)
+			one_edit_count(&edit, one_edit_find(&edit, INSPECT_FREE), 1);
+		uint64_t off = i < 3 ? one_edit_entry_off(&edit, 1, 0)
+				     : directory_of(&edit) + 32;
+		one_edit_store(&edit, off, 8,
+			       one_edit_load(&edit, off, 8) ^ cases[i % 3].damage);
+		assert_int_equal(cure_of(&edit, "leaked-clusters"), cases[i % 3].cure);
+		one_edit_free(&edit);
+	}
+}
+
+/* A table over the remains of an old directory, and a bitmap that has its own data for its table. */
+static void a_table_that_reads_as_a_directory(void **state)
+{
+	(void)state;
+	struct one_edit edit;
+	static uint8_t bits[4096];
+	const struct build_bitmap bitmap = {"a", 1, BUILD_FLAG_AUTO, 9, NULL, 0, bits};
+	const struct build build = {.seed = 31,
+				    .cluster_bits = CLUSTER_BITS,
+				    .refcount_order = 4,
+				    .virtual_bytes = sizeof(bits) << 9,
+				    .bitmaps = &bitmap,
+				    .bitmap_count = 1};
+	bits[1000] = 1;
+	memset(&edit, 0, sizeof(edit));
+	build_image(&build, &edit.file);
+	uint64_t directory = directory_of(&edit), entry = one_edit_entry_off(&edit, 0, 0);
+	memcpy(edit.file.bytes + entry + 8, edit.file.bytes + directory + 8, 24);
+	assert_int_equal(cure_of(&edit, "leaked-clusters"), -1);
+	one_edit_store(&edit, directory, 8, data_of(&edit, 0, 0));
+	assert_int_equal(cure_of(&edit, "leaked-clusters"), QCOW2BM_CURE_CHOOSE);
+	one_edit_free(&edit);
 }
 
 /* A leaked table that names what a bitmap has: either may be the bitmap's. */
@@ -234,8 +281,7 @@ static void repair(struct one_edit *edit, unsigned flags)
 static uint64_t break_b(struct one_edit *edit)
 {
 	uint64_t data = data_of(edit, 1, 0);
-	one_edit_store(edit, one_edit_entry_off(edit, 1, 0), 8,
-		       data ^ (uint64_t)0x101 << 40);
+	one_edit_store(edit, one_edit_entry_off(edit, 1, 0), 8, data ^ (uint64_t)1 << 40);
 	return data >> CLUSTER_BITS;
 }
 
@@ -264,7 +310,7 @@ static void what_may_be_left_of_others(void **state)
 	one_edit_count(&edit, leak, 1);
 	one_edit_store(&edit, inspect.payload_off, 4, 3);
 	inspect_free(&inspect);
-	repair(&edit, 0);
+	repair(&edit, QCOW2BM_REPAIR_TRUST_BITMAPS);
 	assert_int_equal(one_edit_refcount(&edit, leak), 1);
 	one_edit_free(&edit);
 }
@@ -314,7 +360,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_entry_that_lost_its_data),
 		cmocka_unit_test(a_place_that_another_had),
+		cmocka_unit_test(a_place_with_one_damaged_byte),
 		cmocka_unit_test(a_table_that_nothing_leads_to),
+		cmocka_unit_test(a_table_that_reads_as_a_directory),
 		cmocka_unit_test(clusters_that_are_free_by_their_refcounts),
 		cmocka_unit_test(an_entry_that_is_not_counted),
 		cmocka_unit_test(an_owner_that_nobody_knows),
