@@ -19,6 +19,7 @@ q2_headers = \
 	libqcow2bm/format/header.h \
 	libqcow2bm/format/mapping.h \
 	libqcow2bm/format/name.h \
+	libqcow2bm/format/overlay.h \
 	libqcow2bm/format/refcount.h \
 	libqcow2bm/format/snapshot.h \
 	libqcow2bm/format/table.h \
@@ -76,6 +77,7 @@ q2_headers = \
 	libqcow2bm/edit/in_place.h \
 	libqcow2bm/edit/journal.h \
 	libqcow2bm/edit/new_names.h \
+	libqcow2bm/edit/overlay.h \
 	libqcow2bm/edit/plan.h \
 	libqcow2bm/edit/states.h \
 	libqcow2bm/edit/switch.h \
@@ -124,6 +126,7 @@ q2_sources = \
 	libqcow2bm/format/header.c \
 	libqcow2bm/format/mapping.c \
 	libqcow2bm/format/name.c \
+	libqcow2bm/format/overlay.c \
 	libqcow2bm/format/refcount.c \
 	libqcow2bm/format/snapshot.c \
 	libqcow2bm/format/table.c \
@@ -182,6 +185,7 @@ q2_sources = \
 	libqcow2bm/edit/journal.c \
 	libqcow2bm/edit/new_state.c \
 	libqcow2bm/edit/new_names.c \
+	libqcow2bm/edit/overlay.c \
 	libqcow2bm/edit/phases.c \
 	libqcow2bm/edit/intent.c \
 	libqcow2bm/edit/intend.c \
@@ -234,6 +238,7 @@ q2_sources = \
 	libqcow2bm/carve/remains.c \
 	libqcow2bm/chain/checkpoints.c \
 	libqcow2bm/chain/convert.c \
+	libqcow2bm/chain/export.c \
 	libqcow2bm/chain/layers.c \
 	libqcow2bm/chain/nesting.c \
 	libqcow2bm/chain/order.c \

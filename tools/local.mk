@@ -8,6 +8,7 @@ tools_sources = \
 	tools/cmd/chain.c \
 	tools/cmd/chain.h \
 	tools/cmd/chain_delete.c \
+	tools/cmd/chain_export.c \
 	tools/cmd/chain_finish.c \
 	tools/cmd/chain_finish.h \
 	tools/cmd/chain_prune.c \

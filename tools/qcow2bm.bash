@@ -47,7 +47,7 @@ _qcow2bm_chain() {
 		mapfile -t COMPREPLY < <(compgen -W "nested delta" -- "$current")
 		return
 		;;
-	-c | --checkpoint)
+	-c | --checkpoint | --at)
 		mapfile -t names < <(_qcow2bm_checkpoints)
 		for word in "${names[@]}"; do
 			if [[ $word == "$current"* ]]; then
@@ -56,7 +56,7 @@ _qcow2bm_chain() {
 		done
 		return
 		;;
-	--order | --start | --length | --wait)
+	--as | --order | --start | --length | --wait)
 		return
 		;;
 	esac

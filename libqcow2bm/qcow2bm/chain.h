@@ -297,6 +297,20 @@ enum qcow2bm_code qcow2bm_chain_go_back(struct qcow2bm_chain *chain, size_t idx,
 enum qcow2bm_code qcow2bm_chain_fill(struct qcow2bm_chain *chain,
 				     struct qcow2bm_error *err);
 
+/*
+ * Makes `overlay`, a new file that only its owner can read: an empty overlay of the disk's top layer,
+ * which it names `backing_name`, with one bitmap, silent, that has what qcow2bm_chain_since()
+ * tells. Stages nothing. `watch` may be NULL.
+ * Errors: EEXIST, ESYSTEM; EINUSE where changes may be missing; EUNSUPPORTED for layers of different
+ * sizes; those of qcow2bm_edit_add() and qcow2bm_edit_commit(). After a failure there is no file.
+ * Crash: no file, one that is no image yet, or an overlay without the bitmap or with all of it.
+ */
+enum qcow2bm_code qcow2bm_chain_export(struct qcow2bm_chain *chain, size_t idx,
+				       const char *overlay, const char *backing_name,
+				       const char *name, size_t name_bytes,
+				       const struct qcow2bm_watch *watch,
+				       struct qcow2bm_error *err);
+
 /* The edit of a layer, which belongs to the chain; NULL when nothing of it is changed. */
 struct qcow2bm_edit *qcow2bm_chain_edit(const struct qcow2bm_chain *chain,
 					size_t layer_idx);

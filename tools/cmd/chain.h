@@ -13,6 +13,7 @@ extern const struct tool_command tool_chain_rename;
 extern const struct tool_command tool_chain_convert;
 extern const struct tool_command tool_chain_reset;
 extern const struct tool_command tool_chain_snapshot;
+extern const struct tool_command tool_chain_export;
 extern const struct tool_command tool_chain_prune;
 extern const struct tool_command tool_chain_resume;
 extern const struct tool_command tool_chain_restored;
