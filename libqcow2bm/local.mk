@@ -102,7 +102,10 @@ q2_headers = \
 	libqcow2bm/check/tables.h \
 	libqcow2bm/check/window.h \
 	libqcow2bm/carve/carve.h \
+	libqcow2bm/chain/flaws.h \
+	libqcow2bm/chain/inside.h \
 	libqcow2bm/chain/layers.h \
+	libqcow2bm/chain/lookup.h \
 	libqcow2bm/chain/order.h \
 	libqcow2bm/chain/stage.h \
 	libqcow2bm/chain/union.h
@@ -236,13 +239,21 @@ q2_sources = \
 	libqcow2bm/carve/metadata.c \
 	libqcow2bm/carve/recover_carved.c \
 	libqcow2bm/carve/remains.c \
+	libqcow2bm/chain/allocated.c \
 	libqcow2bm/chain/checkpoints.c \
 	libqcow2bm/chain/convert.c \
+	libqcow2bm/chain/coverage.c \
 	libqcow2bm/chain/export.c \
+	libqcow2bm/chain/flaws.c \
+	libqcow2bm/chain/inside.c \
 	libqcow2bm/chain/layers.c \
+	libqcow2bm/chain/libvirt.c \
+	libqcow2bm/chain/lineage.c \
+	libqcow2bm/chain/lookup.c \
 	libqcow2bm/chain/nesting.c \
 	libqcow2bm/chain/order.c \
 	libqcow2bm/chain/prune.c \
+	libqcow2bm/chain/records.c \
 	libqcow2bm/chain/remove.c \
 	libqcow2bm/chain/rename.c \
 	libqcow2bm/chain/reset.c \
@@ -252,7 +263,8 @@ q2_sources = \
 	libqcow2bm/chain/snapshot.c \
 	libqcow2bm/chain/stage.c \
 	libqcow2bm/chain/union.c \
-	libqcow2bm/chain/verdict.c
+	libqcow2bm/chain/verdict.c \
+	libqcow2bm/chain/verify.c
 
 q2_bits_sources = \
 	libqcow2bm/bits/count.c \
@@ -293,7 +305,8 @@ section_HEADERS = \
 	libqcow2bm/qcow2bm/undo.h \
 	libqcow2bm/qcow2bm/watch.h \
 	libqcow2bm/qcow2bm/carve.h \
-	libqcow2bm/qcow2bm/chain.h
+	libqcow2bm/qcow2bm/chain.h \
+	libqcow2bm/qcow2bm/verify.h
 sectiondir = $(includedir)/qcow2bm
 pkgconfig_DATA += libqcow2bm/libqcow2bm.pc
 dist_man_MANS += libqcow2bm/libqcow2bm.3
@@ -306,6 +319,7 @@ section_pages = \
 	libqcow2bm/qcow2bm_bitmap.3 \
 	libqcow2bm/qcow2bm_edit.3 \
 	libqcow2bm/qcow2bm_chain.3 \
+	libqcow2bm/qcow2bm_verify.3 \
 	libqcow2bm/qcow2bm_together.3 \
 	libqcow2bm/qcow2bm_check.3 \
 	libqcow2bm/qcow2bm_carve.3 \
@@ -325,6 +339,8 @@ libqcow2bm/qcow2bm_bitmap.3: libqcow2bm/qcow2bm/bitmap.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/bitmap.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_edit.3: libqcow2bm/qcow2bm/edit.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/edit.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_verify.3: libqcow2bm/qcow2bm/verify.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/verify.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_together.3: libqcow2bm/qcow2bm/together.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/together.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_chain.3: libqcow2bm/qcow2bm/chain.h libqcow2bm/man.awk

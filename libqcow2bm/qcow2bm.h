@@ -42,6 +42,7 @@
 #include "qcow2bm/image.h"
 #include "qcow2bm/together.h"
 #include "qcow2bm/undo.h"
+#include "qcow2bm/verify.h"
 #include "qcow2bm/watch.h"
 
 #endif

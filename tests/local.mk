@@ -195,6 +195,7 @@ oracle_tests += tests/oracle/chain-prune
 oracle_tests += tests/oracle/chain-random
 oracle_tests += tests/oracle/chain-restored
 oracle_tests += tests/oracle/chain-snapshot
+oracle_tests += tests/oracle/chain-verify
 oracle_tests += tests/oracle/check-json
 oracle_tests += tests/oracle/clear-bitmap
 oracle_tests += tests/oracle/delete-bitmap

@@ -19,6 +19,7 @@ tools_sources = \
 	tools/cmd/chain_show.c \
 	tools/cmd/chain_since.c \
 	tools/cmd/chain_snapshot.c \
+	tools/cmd/chain_verify.c \
 	tools/cmd/check.c \
 	tools/cmd/clear.c \
 	tools/cmd/delete.c \
@@ -73,6 +74,9 @@ tools_sources = \
 	tools/report/promise.h \
 	tools/report/summary.c \
 	tools/report/summary.h \
+	tools/report/verify.c \
+	tools/report/verify.h \
+	tools/report/verify_cure.c \
 	tools/term/command.h \
 	tools/term/decimal.c \
 	tools/term/decimal.h \

@@ -68,6 +68,22 @@ const char *qcow2bm_cure_name(enum qcow2bm_cure cure)
 	return LOOK_UP(names, cure);
 }
 
+const char *qcow2bm_chain_cure_name(enum qcow2bm_chain_cure cure)
+{
+	static const char *const names[] = {
+		[QCOW2BM_CHAIN_CURE_NONE] = "none",
+		[QCOW2BM_CHAIN_CURE_DELETE] = "delete",
+		[QCOW2BM_CHAIN_CURE_DELETE_OLDER] = "delete-older",
+		[QCOW2BM_CHAIN_CURE_START_ANEW] = "start-anew",
+		[QCOW2BM_CHAIN_CURE_RECOVER] = "recover",
+		[QCOW2BM_CHAIN_CURE_CHECK] = "check",
+		[QCOW2BM_CHAIN_CURE_DISABLE] = "disable",
+		[QCOW2BM_CHAIN_CURE_DELETE_BITMAP] = "delete-bitmap",
+		[QCOW2BM_CHAIN_CURE_UPGRADE] = "upgrade",
+	};
+	return LOOK_UP(names, cure);
+}
+
 const char *qcow2bm_area_name(enum qcow2bm_area area)
 {
 	static const char *const names[] = {

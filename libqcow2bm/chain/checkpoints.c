@@ -109,7 +109,11 @@ static enum qcow2bm_code begin(struct qcow2bm_chain *chain,
 static enum qcow2bm_code note(struct q2_checkpoint *checkpoint, const struct ref *ref,
 			      struct qcow2bm_error *err)
 {
-	checkpoint->is_double |= checkpoint->bitmaps[ref->layer] != QCOW2BM_NOT_FOUND;
+	if (checkpoint->bitmaps[ref->layer] != QCOW2BM_NOT_FOUND &&
+	    !checkpoint->is_double) {
+		checkpoint->is_double = true;
+		checkpoint->double_layer = ref->layer;
+	}
 	if (checkpoint->bitmaps[ref->layer] == QCOW2BM_NOT_FOUND)
 		checkpoint->bitmaps[ref->layer] = ref->idx;
 	if (checkpoint->parent != NULL || ref->name.parent == NULL)

@@ -33,6 +33,7 @@ struct q2_checkpoint {
 	struct qcow2bm_checkpoint shown; /* what is given out of it */
 	bool is_tie;
 	bool is_double;                /* a layer has two bitmaps of it */
+	size_t double_layer;           /* which; the uppermost */
 	struct q2_staged_name *staged; /* by layer; NULL until something is staged */
 };
 

@@ -3,6 +3,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../bits/count.h"
+#include "../clusters/soundness.h"
 #include "order.h"
 #include "union.h"
 
@@ -38,7 +39,8 @@ static unsigned find_granularity(struct qcow2bm_chain *chain)
 		for (size_t layer = 0; layer < chain->layer_count; layer++) {
 			const struct q2_bitmap *bitmap =
 				q2_layers_bitmap(chain, &chain->checkpoints[i], layer);
-			if (bitmap != NULL && bitmap->entry.granularity_bits > bits)
+			if (bitmap != NULL && bitmap->problem == NULL &&
+			    bitmap->entry.granularity_bits > bits)
 				bits = bitmap->entry.granularity_bits;
 		}
 	chain->coarsest_bits = bits;
@@ -55,11 +57,45 @@ static enum qcow2bm_code open_one(struct q2_union *u, struct qcow2bm_chain *chai
 	return code;
 }
 
+/* What a corrupt bitmap says is not known: nothing is older than its checkpoint, then. */
+#define UNKNOWN_WEIGHT UINT64_MAX
+
+static bool is_corrupt(const struct qcow2bm_chain *chain,
+		       const struct q2_checkpoint *checkpoint)
+{
+	for (size_t layer = 0; layer < chain->layer_count; layer++) {
+		const struct q2_bitmap *bitmap =
+			q2_layers_bitmap(chain, checkpoint, layer);
+		if (bitmap != NULL && bitmap->problem != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* All of them before the first is read: they are compared in the coarsest granularity. */
+static enum qcow2bm_code judge_all(const struct qcow2bm_chain *chain,
+				   struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; i < chain->checkpoint_count; i++) {
+		const size_t *bitmaps = chain->checkpoints[i].bitmaps;
+		for (size_t layer = 0; code == QCOW2BM_OK && layer < chain->layer_count;
+		     layer++)
+			if (bitmaps[layer] != QCOW2BM_NOT_FOUND)
+				code = q2_soundness_judge_bits(chain->layers[layer].image,
+							       bitmaps[layer], err);
+	}
+	return code;
+}
+
 static enum qcow2bm_code weigh(struct qcow2bm_chain *chain, size_t idx, uint64_t *ones,
 			       struct qcow2bm_error *err)
 {
 	struct q2_union u;
-	*ones = 0;
+	bool is_known = !is_corrupt(chain, &chain->checkpoints[idx]);
+	*ones = is_known ? 0 : UNKNOWN_WEIGHT;
+	if (!is_known)
+		return QCOW2BM_OK;
 	enum qcow2bm_code code = open_one(&u, chain, idx, err);
 	if (code == QCOW2BM_OK)
 		code = q2_union_visit(&u, 0, u.bits, count_piece, ones, err);
@@ -167,9 +203,20 @@ static int shown(size_t bytes)
 enum qcow2bm_code q2_nesting_order(struct qcow2bm_chain *chain, bool *is_ordered,
 				   struct qcow2bm_error *err)
 {
-	*is_ordered = true;
-	enum qcow2bm_code code = sort_by_weight(chain, err);
-	for (size_t i = 1; code == QCOW2BM_OK && i < chain->checkpoint_count; i++) {
+	enum qcow2bm_code code = judge_all(chain, err);
+	if (code == QCOW2BM_OK)
+		code = sort_by_weight(chain, err);
+	size_t first = 0;
+	while (code == QCOW2BM_OK && first < chain->checkpoint_count &&
+	       is_corrupt(chain, &chain->checkpoints[first]))
+		first++;
+	*is_ordered = first == 0;
+	if (first != 0)
+		snprintf(chain->gap, sizeof(chain->gap), "'%.*s' is corrupt",
+			 shown(chain->checkpoints[0].name_bytes),
+			 chain->checkpoints[0].name);
+	for (size_t i = first + 1; code == QCOW2BM_OK && i < chain->checkpoint_count;
+	     i++) {
 		struct q2_checkpoint *older = &chain->checkpoints[i - 1];
 		struct q2_checkpoint *newer = &chain->checkpoints[i];
 		bool is_inside;

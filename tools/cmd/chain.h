@@ -7,6 +7,7 @@
 
 extern const struct tool_command tool_chain_show;
 extern const struct tool_command tool_chain_since;
+extern const struct tool_command tool_chain_verify;
 extern const struct tool_command tool_chain_delete;
 extern const struct tool_command tool_chain_keep;
 extern const struct tool_command tool_chain_rename;
