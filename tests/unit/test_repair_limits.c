@@ -344,7 +344,8 @@ static void name_guest(struct damaged_image *image)
 static void data_of_the_guest_stays_counted(void **state)
 {
 	struct damaged_image image;
-	struct attempt attempt = {.commit_flags = QCOW2BM_COMMIT_TRUST_REFCOUNTS};
+	struct attempt attempt = {.commit_flags = QCOW2BM_COMMIT_TRUST_REFCOUNTS,
+				  .options = {.flags = QCOW2BM_REPAIR_TRUST_BITMAPS}};
 	(void)state;
 	make(&image, name_guest);
 	uint64_t guest = damaged_image_guest(&image);
