@@ -88,7 +88,7 @@ const struct tool_command tool_chain_show = {
 		"and what tells it; for each checkpoint the bytes that changed since, over all\n"
 		"layers, and what a backup that has a copy of it can do:\n"
 		"  incremental      copy what changed since\n"
-		"  repair           not yet: `qcow2bm chain repair` or `recover` makes it whole\n"
+		"  repair           not yet: `qcow2bm chain verify` tells what makes it whole\n"
 		"  full             changes are lost: copy everything\n"
 		"The JSON begins with a list of these verdicts.\n"
 		"\n"

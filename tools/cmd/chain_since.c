@@ -33,7 +33,7 @@ static int judge(const struct since *since, const struct tool_disk *disk)
 	if (explained->verdict != QCOW2BM_VERDICT_INCREMENTAL) {
 		tool_message(
 			disk->filename,
-			"what changed since '%s' is not known: %s; `qcow2bm chain show` "
+			"what changed since '%s' is not known: %s; `qcow2bm chain verify` "
 			"tells what can be done",
 			name, explained->reason);
 		return TOOL_EXIT_FAILED;
