@@ -24,8 +24,7 @@ struct carve {
 static const char *const sentences[] = {
 	[QCOW2BM_CARVED_INTACT] = "table and data look whole",
 	[QCOW2BM_CARVED_BLANK] =
-		"its table reads as zeros: no bit was set, or its room was "
-		"given back",
+		"its table reads as zeros: no bit was set, or its room was given back",
 	[QCOW2BM_CARVED_TABLE_PAST_END] = "its table is cut off",
 	[QCOW2BM_CARVED_TABLE_REUSED] = "something else has the room of its table now",
 	[QCOW2BM_CARVED_TABLE_DAMAGED] = "its table is written over",
