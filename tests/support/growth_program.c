@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	struct {
 		struct qcow2bm_error err;
 		unsigned char behind[64]; /* is not the library's to write to */
-	} room = {.err = {QCOW2BM_OK}};
+	} room = {.err = {.code = QCOW2BM_OK}};
 	watch.interrupted = count_asked;
 	watch.opaque = &asked;
 	if (argc != 2)
