@@ -82,11 +82,7 @@ enum qcow2bm_code q2_union_open(struct q2_union *u, struct qcow2bm_chain *chain,
 	*u = (struct q2_union){.virtual_bytes = chain->layers[0].virtual_bytes,
 			       .granularity_bits = Q2_DIRECTORY_MIN_GRANULARITY_BITS};
 	u->sources = malloc((count + 1) * sizeof(*u->sources));
-	u->words = malloc(WINDOW_WORDS * sizeof(uint64_t));
-	u->other = malloc(WINDOW_WORDS * sizeof(uint64_t));
-	u->scratch = malloc(Q2_CONVERT_WORDS * sizeof(uint64_t));
-	if (u->sources == NULL || u->words == NULL || u->other == NULL ||
-	    u->scratch == NULL)
+	if (u->sources == NULL)
 		return q2_fail_memory(err, "the bits of several bitmaps");
 	size_t lowest = 0;
 	enum qcow2bm_code code = QCOW2BM_OK;
@@ -191,6 +187,20 @@ static void add_tail(struct q2_union *u, uint64_t first, uint64_t bits)
 		u->words[i / 64] |= q2_le64((uint64_t)1 << (i % 64));
 }
 
+/* Room for a window is made when the first one is read: tables alone tell of most of 65535 bitmaps. */
+static enum qcow2bm_code make_room(struct q2_union *u, struct qcow2bm_error *err)
+{
+	if (u->words == NULL)
+		u->words = malloc(WINDOW_WORDS * sizeof(uint64_t));
+	if (u->other == NULL)
+		u->other = malloc(WINDOW_WORDS * sizeof(uint64_t));
+	if (u->scratch == NULL)
+		u->scratch = malloc(Q2_CONVERT_WORDS * sizeof(uint64_t));
+	return u->words == NULL || u->other == NULL || u->scratch == NULL
+		       ? q2_fail_memory(err, "the bits of several bitmaps")
+		       : QCOW2BM_OK;
+}
+
 enum qcow2bm_code q2_union_read(struct q2_union *u, uint64_t first, uint64_t bits,
 				bool *is_uniform, bool *value, struct qcow2bm_error *err)
 {
@@ -207,6 +217,9 @@ enum qcow2bm_code q2_union_read(struct q2_union *u, uint64_t first, uint64_t bit
 	if (*value || (!any && !has_tail))
 		return QCOW2BM_OK;
 	*is_uniform = false;
+	enum qcow2bm_code made = make_room(u, err);
+	if (made != QCOW2BM_OK)
+		return made;
 	memset(u->words, 0, (size_t)q2_shift_up(bits, 6) * sizeof(uint64_t));
 	for (size_t i = 0; i < u->count; i++) {
 		if (classify(u, &u->sources[i], first, bits) == Q2_UNIFORM_ZEROS)
