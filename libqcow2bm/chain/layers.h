@@ -45,6 +45,7 @@ struct qcow2bm_chain {
 	size_t checkpoint_count;
 	struct qcow2bm_order order;
 	struct qcow2bm_since since; /* of the last verdict */
+	bool is_staging; /* each checkpoint has its staged names */
 	char gap[256];
 	char reason[512];       /* of the last verdict */
 	unsigned coarsest_bits; /* granularity of all checkpoints; 0: nobody asked yet */
