@@ -11,6 +11,7 @@ tools_sources = \
 	tools/cmd/chain_export.c \
 	tools/cmd/chain_finish.c \
 	tools/cmd/chain_finish.h \
+	tools/cmd/chain_keep.c \
 	tools/cmd/chain_prune.c \
 	tools/cmd/chain_rename.c \
 	tools/cmd/chain_reset.c \
@@ -34,6 +35,8 @@ tools_sources = \
 	tools/cmd/list.c \
 	tools/cmd/map.c \
 	tools/cmd/merge.c \
+	tools/cmd/name_list.c \
+	tools/cmd/name_list.h \
 	tools/cmd/recover.c \
 	tools/cmd/recover_carved.c \
 	tools/cmd/recover_carved.h \
@@ -57,6 +60,8 @@ tools_sources = \
 	tools/report/check_json.c \
 	tools/report/digest.c \
 	tools/report/digest.h \
+	tools/report/drawing.c \
+	tools/report/drawing.h \
 	tools/report/extents.c \
 	tools/report/extents.h \
 	tools/report/info.h \
@@ -68,6 +73,9 @@ tools_sources = \
 	tools/report/inventory.h \
 	tools/report/json.c \
 	tools/report/json.h \
+	tools/report/matrix.c \
+	tools/report/matrix.h \
+	tools/report/matrix_print.c \
 	tools/report/old_bitmaps.c \
 	tools/report/old_bitmaps.h \
 	tools/report/promise.c \
@@ -77,6 +85,8 @@ tools_sources = \
 	tools/report/verify.c \
 	tools/report/verify.h \
 	tools/report/verify_cure.c \
+	tools/term/colour.c \
+	tools/term/colour.h \
 	tools/term/command.h \
 	tools/term/decimal.c \
 	tools/term/decimal.h \

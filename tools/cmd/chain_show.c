@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm chain show: the checkpoints of disks, and what a backup can do with each. */
 #include "../report/chain.h"
+#include "../report/drawing.h"
 #include "../report/json.h"
 #include "../term/message.h"
 #include "../term/output.h"
@@ -34,10 +35,7 @@ static int add_disk(struct show *show, const struct tool_disk *disk)
 static int print(struct show *show)
 {
 	if (!show->disks.options.json) {
-		tool_text_print(
-			&show->text,
-			"\nLayers: R records, o does not, ! left in-use by a crash, L in use "
-			"by a running\nprogram, ? in use, X corrupt, . none; the top first.\n");
+		tool_drawing_legend(&show->text);
 		return tool_output_text(&show->text);
 	}
 	json_t *object = json_object();

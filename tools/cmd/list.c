@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm list: every bitmap of the images. */
-#include "../report/json.h"
+#define _POSIX_C_SOURCE 200809L
+
+#include "../report/drawing.h"
+#include "../report/matrix.h"
 #include "../term/command.h"
 #include "../term/image.h"
 #include "../term/message.h"
@@ -9,8 +12,18 @@
 #include "../term/output.h"
 #include "../term/size.h"
 #include "../term/table.h"
+#include "../term/watch.h"
+#include "layers.h"
 
 #include <stdlib.h>
+
+struct list {
+	struct tool_options options;
+	bool count_bits;
+	bool backing_chain;
+	int signal_number; /* that came; 0: none */
+	struct tool_text text;
+};
 
 static void add_size(struct tool_table *table, bool known, uint64_t bytes)
 {
@@ -77,9 +90,8 @@ static void add_table(struct tool_text *text, const struct tool_inventory *surve
 	add_rows(&table, survey, reasons);
 }
 
-static void add_human(struct tool_text *text, const char *filename,
-		      const struct qcow2bm_image_info *info,
-		      const struct tool_inventory *survey)
+static void begin_human(struct tool_text *text, const char *filename,
+			const struct qcow2bm_image_info *info, size_t bitmaps)
 {
 	char size[TOOL_SIZE_TEXT];
 	tool_size_format(info->virtual_bytes, size);
@@ -87,94 +99,164 @@ static void add_human(struct tool_text *text, const char *filename,
 	tool_text_print(text, "%s%s: virtual size %s, ", text->used != 0 ? "\n" : "",
 			shown, size);
 	free(shown);
-	if (survey->count == 0) {
+	if (bitmaps == 0)
 		tool_text_print(text, "no bitmaps\n");
-		return;
-	}
-	tool_text_print(text, "%zu bitmap%s\n", survey->count,
-			survey->count == 1 ? "" : "s");
-	add_table(text, survey);
+	else
+		tool_text_print(text, "%zu bitmap%s\n", bitmaps, bitmaps == 1 ? "" : "s");
 }
 
-/* One of the document's images. */
-static void add_json(struct tool_text *text, const char *filename,
-		     const struct qcow2bm_image_info *info,
-		     const struct tool_inventory *survey)
+static void add_human(struct tool_text *text, const char *filename,
+		      const struct qcow2bm_image_info *info,
+		      const struct tool_inventory *survey)
 {
-	struct tool_json_list bitmaps;
+	begin_human(text, filename, info, survey->count);
+	if (survey->count != 0)
+		add_table(text, survey);
+}
+
+static json_t *begin_json(const char *filename, const struct qcow2bm_image_info *info)
+{
 	json_t *object = json_object();
 	json_object_set_new(object, "filename", tool_json_text(filename));
 	json_object_set_new(object, "virtual-size",
 			    tool_json_number(info->virtual_bytes));
 	json_object_set_new(object, "cluster-size",
 			    tool_json_number(info->cluster_bytes));
-	tool_json_set_bitmaps(object, &bitmaps, survey);
-	tool_text_print(text, "%s        ",
-			text->used == 0 ? "{\n    \"images\": [\n" : ",\n");
-	tool_json_print(text, object, 2, &bitmaps, 1);
+	return object;
 }
 
-static int list_image(const struct tool_options *options, const char *filename,
-		      bool count_bits, struct tool_text *text)
+/* One of the document's images. */
+static void print_json(struct tool_text *text, json_t *object,
+		       const struct tool_json_list *bitmaps)
+{
+	tool_text_print(text, "%s        ",
+			text->used == 0 ? "{\n    \"images\": [\n" : ",\n");
+	tool_json_print(text, object, 2, bitmaps, 1);
+}
+
+static void add_json(struct tool_text *text, const char *filename,
+		     const struct qcow2bm_image_info *info,
+		     const struct tool_inventory *survey)
+{
+	struct tool_json_list bitmaps;
+	json_t *object = begin_json(filename, info);
+	tool_json_set_bitmaps(object, &bitmaps, survey);
+	print_json(text, object, &bitmaps);
+}
+
+/* The image and the layers below it. */
+static void add_matrix(struct list *list, const char *filename,
+		       const struct tool_matrix *matrix)
+{
+	const struct qcow2bm_layer *top = qcow2bm_chain_layer(matrix->chain, 0);
+	struct qcow2bm_image_info info = *qcow2bm_image_describe(top->image);
+	if (list->options.json) {
+		struct tool_json_list bitmaps;
+		json_t *object = begin_json(filename, &info);
+		tool_matrix_set_json(object, &bitmaps, matrix);
+		print_json(&list->text, object, &bitmaps);
+		return;
+	}
+	begin_human(&list->text, filename, &info, matrix->count);
+	tool_drawing_layers(&list->text, matrix->chain);
+	if (matrix->count != 0)
+		tool_matrix_human(&list->text, matrix);
+}
+
+static int list_chain(struct list *list, const char *filename)
+{
+	struct qcow2bm_chain *chain;
+	struct tool_watch watch;
+	struct tool_matrix matrix;
+	struct qcow2bm_error err = {0};
+	int status = tool_layers_open(&chain, &list->options, filename, 0);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	tool_watch_begin(&watch, &list->options);
+	enum qcow2bm_code code =
+		tool_matrix_take(&matrix, chain, list->count_bits, &watch.watch, &err);
+	list->signal_number = tool_watch_leave(&watch);
+	if (code != QCOW2BM_OK)
+		status = tool_message_fail(filename, &err);
+	else
+		add_matrix(list, filename, &matrix);
+	tool_matrix_free(&matrix);
+	qcow2bm_chain_close(chain);
+	return status;
+}
+
+static int list_image(struct list *list, const char *filename)
 {
 	struct qcow2bm_image *image;
-	int status = tool_image_open(options, filename, 0, &image);
+	struct tool_watch watch;
+	int status = tool_image_open(&list->options, filename, 0, &image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	struct tool_inventory survey;
 	struct qcow2bm_error err = {0};
-	if (tool_inventory_take(&survey, image, count_bits, &err) != QCOW2BM_OK) {
+	tool_watch_begin(&watch, &list->options);
+	enum qcow2bm_code code =
+		tool_inventory_take(&survey, image, list->count_bits, &watch.watch, &err);
+	list->signal_number = tool_watch_leave(&watch);
+	if (code != QCOW2BM_OK) {
 		status = tool_message_fail(filename, &err);
 	} else {
 		struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
-		if (options->json)
-			add_json(text, filename, &info, &survey);
+		if (list->options.json)
+			add_json(&list->text, filename, &info, &survey);
 		else
-			add_human(text, filename, &info, &survey);
+			add_human(&list->text, filename, &info, &survey);
 	}
 	tool_inventory_free(&survey);
 	qcow2bm_image_close(image);
 	return status;
 }
 
-static int list_images(const struct tool_options *options, int count, char **filenames,
-		       bool count_bits)
+/* A signal ends it behind the images that are finished. */
+static int list_images(struct list *list, int count, char **filenames)
 {
-	struct tool_text text = {0};
 	int status = TOOL_EXIT_DONE;
-	for (int i = 0; i < count; i++) {
-		int one = list_image(options, filenames[i], count_bits, &text);
+	for (int i = 0; i < count && list->signal_number == 0; i++) {
+		int one = list->backing_chain ? list_chain(list, filenames[i])
+					      : list_image(list, filenames[i]);
 		status = tool_exit_worse(status, one);
 	}
-	if (options->json && text.used != 0)
-		tool_text_print(&text, "\n    ]\n}\n");
-	int printed = tool_output_text(&text);
+	if (list->options.json && list->text.used != 0)
+		tool_text_print(&list->text, "\n    ]\n}\n");
+	else if (list->backing_chain && list->text.used != 0)
+		tool_drawing_legend(&list->text);
+	int printed = tool_output_text(&list->text);
+	if (list->signal_number != 0)
+		return TOOL_EXIT_SIGNAL + list->signal_number;
 	return status != TOOL_EXIT_DONE ? status : printed;
 }
 
 static int run(int argc, char **argv)
 {
-	enum { NO_COUNT = TOOL_OPT_OWN };
+	enum { NO_COUNT = TOOL_OPT_OWN, BACKING_CHAIN };
 	static const struct option long_options[] = {
 		{"no-count", no_argument, NULL, NO_COUNT},
+		{"backing-chain", no_argument, NULL, BACKING_CHAIN},
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
-	struct tool_options options = {.command = &tool_cmd_list};
-	bool count_bits = true;
+	struct list list = {.options = {.command = &tool_cmd_list}, .count_bits = true};
 	int opt;
 	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
 				  NULL)) != -1) {
-		if (opt == NO_COUNT) {
-			count_bits = false;
-			continue;
-		}
-		int status = tool_options_take(&options, opt, argv);
+		int status = TOOL_OPTIONS_GO_ON;
+		if (opt == NO_COUNT)
+			list.count_bits = false;
+		else if (opt == BACKING_CHAIN)
+			list.backing_chain = true;
+		else
+			status = tool_options_take(&list.options, opt, argv);
 		if (status != TOOL_OPTIONS_GO_ON)
 			return status;
 	}
 	if (optind == argc)
-		return tool_message_usage(options.command, "operand IMAGE is missing");
-	return list_images(&options, argc - optind, argv + optind, count_bits);
+		return tool_message_usage(&tool_cmd_list, "operand IMAGE is missing");
+	return list_images(&list, argc - optind, argv + optind);
 }
 
 const struct tool_command tool_cmd_list = {
@@ -190,15 +272,21 @@ const struct tool_command tool_cmd_list = {
 		"  in-use-unknown   in use: a program has the image open without writing, or\n"
 		"                   locks cannot tell\n"
 		"  corrupt          damaged, as check finds it; the last column says how\n"
-		"An image that fails does not hide the others.\n"
+		"An image that fails does not hide the others. With --backing-chain a matrix: which\n"
+		"layer has which bitmap, its state and the bytes that are dirty there.\n"
 		"\n"
 		"Options:\n"
 		"      --no-count         do not count dirty bytes, and read no bitmap data\n"
+		"      --backing-chain    list the bitmaps of the layers below, too; only local files\n"
+		"                         are followed\n"
+		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm list disk.qcow2\n"
+		"  qcow2bm list --backing-chain top.qcow2\n"
 		"  qcow2bm list --output=json --no-count *.qcow2 | jq '.images[].bitmaps[].name'\n"
 		"\n"
-		"Exit status: 0 done, 1 failed, 6 busy, 64 usage; of several images the first of 1, 6.\n",
+		"Exit status: 0 done, 1 failed, 6 busy, 64 usage, 128+n interrupted by signal n,\n"
+		"the images that were finished printed; of several images the first of 1, 6.\n",
 	.run = run,
 };

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The checkpoints of a disk for people: what a backup can do, and a drawing of the layers. */
+#include "../term/colour.h"
 #include "../term/name.h"
 #include "../term/size.h"
 #include "../term/table.h"
 #include "chain.h"
+#include "drawing.h"
 
 #include <stdlib.h>
-
-/* How many layers the drawing has room for beside the names. */
-#define DRAWN_LAYERS 12
+#include <string.h>
 
 static void add_escaped(struct tool_text *text, const char *bytes)
 {
@@ -45,110 +45,137 @@ static void add_scheme(struct tool_text *text, const struct tool_chain_report *r
 				order[report->order.witness]);
 	if (report->order.gap == NULL)
 		return;
+	char *gap = tool_name_escape_text(report->order.gap, TOOL_NAME_HUMAN);
 	tool_text_print(text, "Order:  not known: ");
-	add_escaped(text, report->order.gap);
-	tool_text_print(text, "\n");
+	tool_drawing_wrap(text, gap, 19);
+	free(gap);
 }
 
-/* One letter for the bitmap of a checkpoint in a layer. */
-static char letter_of(const struct qcow2bm_chain *chain, size_t idx, size_t layer_idx)
+struct row {
+	const struct tool_chain_report *report;
+	size_t idx;
+};
+
+static bool find_bitmap(const void *opaque, size_t layer_idx, enum qcow2bm_state *state)
 {
-	static const char letters[] = {
-		[QCOW2BM_STATE_VALID] = 'R',          [QCOW2BM_STATE_DISABLED] = 'o',
-		[QCOW2BM_STATE_IN_USE_LIVE] = 'L',    [QCOW2BM_STATE_IN_USE_STALE] = '!',
-		[QCOW2BM_STATE_IN_USE_UNKNOWN] = '?', [QCOW2BM_STATE_CORRUPT] = 'X',
+	const struct row *row = opaque;
+	const struct qcow2bm_chain *chain = row->report->chain;
+	size_t idx = qcow2bm_chain_bitmap(chain, row->idx, layer_idx);
+	if (idx == QCOW2BM_NOT_FOUND)
+		return false;
+	*state =
+		qcow2bm_bitmap_describe(qcow2bm_chain_layer(chain, layer_idx)->image, idx)
+			->state;
+	return true;
+}
+
+static char *verdict_cell(enum qcow2bm_verdict verdict)
+{
+	static const enum tool_colour colours[] = {
+		[QCOW2BM_VERDICT_INCREMENTAL] = TOOL_COLOUR_GOOD,
+		[QCOW2BM_VERDICT_REPAIR] = TOOL_COLOUR_DOUBT,
+		[QCOW2BM_VERDICT_FULL] = TOOL_COLOUR_BAD,
 	};
-	size_t at = qcow2bm_chain_bitmap(chain, idx, layer_idx);
-	if (at == QCOW2BM_NOT_FOUND)
-		return '.';
-	const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, layer_idx);
-	return letters[qcow2bm_bitmap_describe(layer->image, at)->state];
+	struct tool_text text = {0};
+	const char *name = qcow2bm_verdict_name(verdict);
+	tool_colour_add(&text, colours[verdict], name, strlen(name));
+	return text.bytes;
+}
+
+static void add_cell(struct tool_table *table, char *cell)
+{
+	tool_table_add(table, cell);
+	free(cell);
 }
 
 static void add_row(struct tool_table *table, const struct tool_chain_report *report,
-		    size_t idx, bool reasons)
+		    size_t idx)
 {
 	const struct tool_chain_checkpoint *checkpoint = &report->checkpoints[idx];
-	const struct qcow2bm_checkpoint *entry = checkpoint->entry;
-	size_t layers = qcow2bm_chain_layer_count(report->chain);
-	char drawing[DRAWN_LAYERS + 2], size[TOOL_SIZE_TEXT];
-	size_t drawn = layers > DRAWN_LAYERS ? DRAWN_LAYERS : layers;
-	for (size_t i = 0; i < drawn; i++)
-		drawing[i] = letter_of(report->chain, idx, i);
-	drawing[drawn] = layers > drawn ? '+' : '\0';
-	drawing[drawn + 1] = '\0';
-	char *name = tool_name_escape(entry->name, entry->name_bytes, TOOL_NAME_HUMAN);
+	const struct row row = {report, idx};
+	char size[TOOL_SIZE_TEXT];
 	tool_size_format(checkpoint->dirty_bytes, size);
-	tool_table_add(table, name);
-	tool_table_add(table, drawing);
-	tool_table_add(table, qcow2bm_verdict_name(checkpoint->since.verdict));
+	add_cell(table, tool_name_escape(checkpoint->entry->name,
+					 checkpoint->entry->name_bytes, TOOL_NAME_HUMAN));
+	add_cell(table, tool_drawing_row(report->chain, find_bitmap, &row));
+	add_cell(table, verdict_cell(checkpoint->since.verdict));
 	tool_table_add(table, size);
-	free(name);
-	if (!reasons)
-		return;
-	const char *why = checkpoint->reason;
-	if (why == NULL)
-		why = checkpoint->since.is_superset ? "at most: the order is not known"
-		      : entry->is_tie               ? "as much as the one before"
-						    : "";
-	char *shown = tool_name_escape_text(why, TOOL_NAME_HUMAN);
-	tool_table_add(table, shown);
+}
+
+static void add_rows(struct tool_table *table, const struct tool_chain_report *report)
+{
+	tool_table_add(table, "CHECKPOINT");
+	add_cell(table, tool_drawing_heading(report->chain));
+	tool_table_add(table, "BACKUP");
+	tool_table_add(table, "BYTES");
+	for (size_t i = 0; i < report->count; i++)
+		add_row(table, report, i);
+}
+
+/* What is to be said of a checkpoint beside its row, or NULL. */
+static const char *find_note(const struct tool_chain_checkpoint *checkpoint)
+{
+	if (checkpoint->reason != NULL)
+		return checkpoint->reason;
+	if (checkpoint->since.is_superset)
+		return "at most: the order is not known";
+	return checkpoint->entry->is_tie ? "as much as the one before" : NULL;
+}
+
+static bool is_same_note(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* One sentence for checkpoints that follow each other, of which it is true alike. */
+static void add_note(struct tool_text *text, const struct qcow2bm_checkpoint *first,
+		     const struct qcow2bm_checkpoint *last, const char *note)
+{
+	struct tool_text line = {0};
+	char *begin = tool_name_escape(first->name, first->name_bytes, TOOL_NAME_HUMAN);
+	char *end = tool_name_escape(last->name, last->name_bytes, TOOL_NAME_HUMAN);
+	char *shown = tool_name_escape_text(note, TOOL_NAME_HUMAN);
+	tool_text_print(&line, "%s%s%s: %s", begin, first == last ? "" : " to ",
+			first == last ? "" : end, shown);
+	tool_drawing_wrap(text, line.bytes, 4);
+	tool_text_free(&line);
+	free(begin);
+	free(end);
 	free(shown);
 }
 
-static void add_rows(struct tool_table *table, const struct tool_chain_report *report,
-		     bool reasons)
+static void add_notes(struct tool_text *text, const struct tool_chain_report *report)
 {
-	tool_table_add(table, "CHECKPOINT");
-	tool_table_add(table, "LAYERS");
-	tool_table_add(table, "BACKUP");
-	tool_table_add(table, "BYTES");
-	if (reasons)
-		tool_table_add(table, "WHY");
-	for (size_t i = 0; i < report->count; i++)
-		add_row(table, report, i, reasons);
-}
-
-static bool has_reasons(const struct tool_chain_report *report)
-{
-	for (size_t i = 0; i < report->count; i++)
-		if (report->checkpoints[i].reason != NULL ||
-		    report->checkpoints[i].since.is_superset ||
-		    report->checkpoints[i].entry->is_tie)
-			return true;
-	return false;
-}
-
-static void add_layers(struct tool_text *text, const struct tool_chain_report *report)
-{
-	size_t layers = qcow2bm_chain_layer_count(report->chain);
-	for (size_t i = 0; i < layers; i++) {
-		char size[TOOL_SIZE_TEXT];
-		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(report->chain, i);
-		tool_size_format(layer->virtual_bytes, size);
-		tool_text_print(text, "%s%zu ", i == 0 ? "Layers: " : "        ", i);
-		add_escaped(text, layer->filename);
-		tool_text_print(text, " (%s%s)\n", size,
-				layer->image == NULL ? ", raw: it can hold no bitmaps"
-						     : "");
+	bool is_first = true;
+	for (size_t i = 0, end; i < report->count; i = end) {
+		const char *note = find_note(&report->checkpoints[i]);
+		end = i + 1;
+		while (end < report->count &&
+		       is_same_note(note, find_note(&report->checkpoints[end])))
+			end++;
+		if (note == NULL)
+			continue;
+		tool_text_print(text, "%s  ", is_first ? "Why:\n" : "");
+		add_note(text, report->checkpoints[i].entry,
+			 report->checkpoints[end - 1].entry, note);
+		is_first = false;
 	}
 }
 
 void tool_chain_human(struct tool_text *text, const struct tool_chain_report *report)
 {
-	bool reasons = has_reasons(report);
-	struct tool_table table = {.columns = 4 + (unsigned)reasons,
-				   .right = {[3] = true}};
+	struct tool_table table = {.columns = 4, .right = {[3] = true}};
 	if (text->used != 0)
 		tool_text_print(text, "\n");
 	tool_text_print(text, "Disk:   ");
 	add_escaped(text, report->filename);
 	tool_text_print(text, "\n");
-	add_layers(text, report);
+	tool_drawing_layers(text, report->chain);
 	add_scheme(text, report);
 	if (report->count == 0)
 		return;
-	add_rows(&table, report, reasons);
+	add_rows(&table, report);
 	table.text = text;
-	add_rows(&table, report, reasons);
+	add_rows(&table, report);
+	add_notes(text, report);
 }

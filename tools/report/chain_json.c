@@ -3,22 +3,6 @@
 #include "chain.h"
 #include "json.h"
 
-static json_t *layers_json(const struct qcow2bm_chain *chain)
-{
-	json_t *array = json_array();
-	for (size_t i = 0; i < qcow2bm_chain_layer_count(chain); i++) {
-		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, i);
-		json_t *object = json_object();
-		json_object_set_new(object, "filename", tool_json_text(layer->filename));
-		json_object_set_new(object, "format",
-				    json_string(layer->image != NULL ? "qcow2" : "raw"));
-		json_object_set_new(object, "virtual-size",
-				    tool_json_number(layer->virtual_bytes));
-		json_array_append_new(array, object);
-	}
-	return array;
-}
-
 /* The bitmap in one layer; "layer" is its number, the top is 0. */
 static json_t *bitmap_json(const struct qcow2bm_chain *chain, size_t idx,
 			   size_t layer_idx)
@@ -74,7 +58,7 @@ json_t *tool_chain_json_disk(const struct tool_chain_report *report)
 	if (report->order.gap != NULL)
 		json_object_set_new(object, "no-order-because",
 				    tool_json_text(report->order.gap));
-	json_object_set_new(object, "layers", layers_json(report->chain));
+	json_object_set_new(object, "layers", tool_json_layers(report->chain));
 	for (size_t i = 0; i < report->count; i++)
 		json_array_append_new(checkpoints, checkpoint_json(report, i));
 	json_object_set_new(object, "checkpoints", checkpoints);

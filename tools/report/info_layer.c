@@ -103,7 +103,7 @@ static int read_qcow2(struct tool_info_layer *layer, const struct tool_options *
 		layer->full_backing_filename = tool_info_layer_resolve(
 			layer->filename, layer->info.backing_filename);
 	struct qcow2bm_error err = {0};
-	if (tool_inventory_take(&layer->survey, layer->image, count_bits, &err) !=
+	if (tool_inventory_take(&layer->survey, layer->image, count_bits, NULL, &err) !=
 	    QCOW2BM_OK)
 		return tool_message_fail(layer->filename, &err);
 	return read_snapshots(layer);

@@ -27,12 +27,13 @@ static const char *state_problem(const struct qcow2bm_bitmap *entry)
 /* A bitmap that is corrupt shows what of it can be read all the same. */
 static enum qcow2bm_code survey_one(struct tool_inventory_bitmap *bitmap,
 				    struct qcow2bm_image *image, size_t idx,
-				    bool count_bits, struct qcow2bm_error *err)
+				    bool count_bits, const struct qcow2bm_watch *watch,
+				    struct qcow2bm_error *err)
 {
 	struct qcow2bm_error found = {0};
 	unsigned flags = QCOW2BM_READ_UNTRUSTED | (count_bits ? QCOW2BM_READ_COUNT : 0u);
 	enum qcow2bm_code code = qcow2bm_bitmap_judge(
-		image, count_bits ? idx : QCOW2BM_NOT_FOUND, NULL, err);
+		image, count_bits ? idx : QCOW2BM_NOT_FOUND, watch, err);
 	bitmap->entry = *qcow2bm_bitmap_describe(image, idx);
 	const char *problem = state_problem(&bitmap->entry);
 	if (problem != NULL)
@@ -40,7 +41,7 @@ static enum qcow2bm_code survey_one(struct tool_inventory_bitmap *bitmap,
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct qcow2bm_measure *measure;
-	code = qcow2bm_bitmap_measure(image, idx, flags, &measure, NULL, &found);
+	code = qcow2bm_bitmap_measure(image, idx, flags, &measure, watch, &found);
 	bitmap->measured = code == QCOW2BM_OK;
 	if (code == QCOW2BM_OK)
 		bitmap->measure = *measure;
@@ -59,14 +60,17 @@ static enum qcow2bm_code survey_one(struct tool_inventory_bitmap *bitmap,
 
 enum qcow2bm_code tool_inventory_take(struct tool_inventory *survey,
 				      struct qcow2bm_image *image, bool count_bits,
+				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err)
 {
 	survey->count = qcow2bm_bitmap_count(image);
 	survey->bitmaps = tool_memory_zeroed(survey->count, sizeof(*survey->bitmaps));
 	survey->bits_counted = count_bits;
 	for (size_t i = 0; i < survey->count; i++) {
+		if (watch != NULL)
+			watch->progress(watch->opaque, i, survey->count);
 		enum qcow2bm_code code =
-			survey_one(&survey->bitmaps[i], image, i, count_bits, err);
+			survey_one(&survey->bitmaps[i], image, i, count_bits, watch, err);
 		if (code != QCOW2BM_OK)
 			return code;
 	}

@@ -19,9 +19,10 @@ struct tool_inventory {
 };
 
 /* Measures every bitmap of `image`, dirty bits only when `count_bits`. One that breaks the format
- * is reported as such and is no failure. */
+ * is reported as such and is no failure. The watch may be NULL. */
 enum qcow2bm_code tool_inventory_take(struct tool_inventory *survey,
 				      struct qcow2bm_image *image, bool count_bits,
+				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err);
 void tool_inventory_free(struct tool_inventory *survey);
 

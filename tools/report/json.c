@@ -216,3 +216,24 @@ void tool_json_set_bitmaps(json_t *object, struct tool_json_list *list,
 		.count = survey->count, .make = make_bitmap, .opaque = survey};
 	tool_json_set_list(object, "bitmaps", list);
 }
+
+json_t *tool_json_layers(const struct qcow2bm_chain *chain)
+{
+	json_t *array = json_array();
+	for (size_t i = 0; i < qcow2bm_chain_layer_count(chain); i++) {
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, i);
+		json_t *object = json_object();
+		json_object_set_new(object, "filename", tool_json_text(layer->filename));
+		json_object_set_new(object, "format",
+				    json_string(layer->image != NULL ? "qcow2" : "raw"));
+		json_object_set_new(object, "virtual-size",
+				    tool_json_number(layer->virtual_bytes));
+		if (layer->image != NULL)
+			json_object_set_new(
+				object, "cluster-size",
+				tool_json_number(qcow2bm_image_describe(layer->image)
+							 ->cluster_bytes));
+		json_array_append_new(array, object);
+	}
+	return array;
+}

@@ -51,4 +51,7 @@ json_t *tool_json_bitmap(const struct tool_inventory_bitmap *bitmap, bool bits_c
 void tool_json_set_bitmaps(json_t *object, struct tool_json_list *list,
 			   const struct tool_inventory *survey);
 
+/* The layers of a disk, the top first. */
+json_t *tool_json_layers(const struct qcow2bm_chain *chain);
+
 #endif

@@ -102,6 +102,12 @@ size_t tool_name_columns(const char *text)
 	for (size_t left = strlen(text); left != 0;) {
 		uint32_t character;
 		size_t length = qcow2bm_utf8_decode(text, left, &character);
+		if (*text == '\033') { /* a colour: no name shows this byte */
+			size_t end = strcspn(text, "m") + 1;
+			text += end < left ? end : left;
+			left -= end < left ? end : left;
+			continue;
+		}
 		size_t taken = length != 0 ? length : 1;
 		int width = length != 0 ? wcwidth((wchar_t)character) : 1;
 		columns += width >= 0 ? (size_t)width : 1;

@@ -23,7 +23,7 @@ char *tool_name_escape_text(const char *text, enum tool_name_form form);
  * how many there are. */
 size_t tool_name_unescape(const char *operand, char *name);
 
-/* Columns that a terminal needs for `text`; see setlocale(). */
+/* Columns that a terminal needs for `text`, less its colours; see setlocale(). */
 size_t tool_name_columns(const char *text);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#define TOOL_TABLE_COLUMNS 8
+#define TOOL_TABLE_COLUMNS 12
 
 /* Nothing is kept of a row, of which there may be 131070: all are added twice, first to find how
  * wide the columns are, and then, with `text` set, to be appended to it. */

@@ -4,6 +4,11 @@
 
 #include "watch.h"
 
+#include "message.h"
+
+/* What is shown of a part. */
+#define PART_STEPS 1000
+
 static bool is_interrupted(void *opaque)
 {
 	const struct tool_watch *watch = opaque;
@@ -13,7 +18,21 @@ static bool is_interrupted(void *opaque)
 static void show_progress(void *opaque, uint64_t done_bytes, uint64_t total_bytes)
 {
 	struct tool_watch *watch = opaque;
-	tool_progress_update(&watch->progress, done_bytes, total_bytes);
+	if (watch->parts == 0) {
+		tool_progress_update(&watch->progress, done_bytes, total_bytes);
+		return;
+	}
+	double inside = total_bytes == 0 ? 0.0 : (double)done_bytes / (double)total_bytes;
+	tool_progress_update(&watch->progress,
+			     watch->part * PART_STEPS + (uint64_t)(inside * PART_STEPS),
+			     watch->parts * PART_STEPS);
+}
+
+void tool_watch_part(struct tool_watch *watch, uint64_t part, uint64_t parts)
+{
+	watch->part = part;
+	watch->parts = parts;
+	show_progress(watch, 0, 0);
 }
 
 void tool_watch_begin(struct tool_watch *watch, const struct tool_options *options)
@@ -22,6 +41,7 @@ void tool_watch_begin(struct tool_watch *watch, const struct tool_options *optio
 	watch->watch.interrupted = is_interrupted;
 	watch->watch.progress = show_progress;
 	watch->watch.opaque = watch;
+	watch->part = watch->parts = 0;
 	tool_progress_begin(&watch->progress, options->progress, options->quiet);
 	tool_signals_block(&watch->signals);
 }
@@ -39,4 +59,12 @@ int tool_watch_leave(struct tool_watch *watch)
 	if (signal_number == 0)
 		tool_signals_unblock(&watch->signals);
 	return signal_number;
+}
+
+int tool_watch_status(const char *filename, enum qcow2bm_code code, int signal_number,
+		      const struct qcow2bm_error *err)
+{
+	int status =
+		code == QCOW2BM_OK ? TOOL_EXIT_DONE : tool_message_fail(filename, err);
+	return signal_number != 0 ? TOOL_EXIT_SIGNAL + signal_number : status;
 }

@@ -11,15 +11,24 @@ struct tool_watch {
 	struct qcow2bm_watch watch; /* for the library */
 	struct tool_signals signals;
 	struct tool_progress progress;
+	uint64_t part, parts; /* of the work; parts 0: the library knows of all of it */
 };
 
 /* Puts signals off, and begins to show progress as the options say. */
 void tool_watch_begin(struct tool_watch *watch, const struct tool_options *options);
+
+/* Now comes number `part` of so many parts of the work, which take about as long as each other. */
+void tool_watch_part(struct tool_watch *watch, uint64_t part, uint64_t parts);
 
 /* Ends the line of progress. Signals stay put off. Returns the number of the one that came, or 0. */
 int tool_watch_end(struct tool_watch *watch);
 
 /* The same for work that changes nothing: unless a signal came, they are let through again. */
 int tool_watch_leave(struct tool_watch *watch);
+
+/* The exit status of a command that only reads, where a signal came or the work ended with this code;
+ * prints the sentence of a failure. */
+int tool_watch_status(const char *filename, enum qcow2bm_code code, int signal_number,
+		      const struct qcow2bm_error *err);
 
 #endif

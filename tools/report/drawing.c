@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Bitmaps over the layers of a disk, a letter for each: what list and chain show draw. */
+#include "drawing.h"
+
+#include "../term/colour.h"
+#include "../term/memory.h"
+#include "../term/name.h"
+#include "../term/size.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void tool_drawing_layers(struct tool_text *text, const struct qcow2bm_chain *chain)
+{
+	for (size_t i = 0; i < qcow2bm_chain_layer_count(chain); i++) {
+		char size[TOOL_SIZE_TEXT];
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, i);
+		char *shown = tool_name_escape_text(layer->filename, TOOL_NAME_HUMAN);
+		tool_size_format(layer->virtual_bytes, size);
+		tool_text_print(text, "%s%zu %s (%s%s)\n",
+				i == 0 ? "Layers: " : "        ", i, shown, size,
+				layer->image == NULL ? ", raw: it can hold no bitmaps"
+						     : "");
+		free(shown);
+	}
+}
+
+void tool_drawing_letter(struct tool_text *text, const enum qcow2bm_state *state)
+{
+	static const struct {
+		char letter;
+		enum tool_colour colour;
+	} states[] = {
+		[QCOW2BM_STATE_VALID] = {'R', TOOL_COLOUR_GOOD},
+		[QCOW2BM_STATE_DISABLED] = {'o', TOOL_COLOUR_NONE},
+		[QCOW2BM_STATE_IN_USE_LIVE] = {'L', TOOL_COLOUR_DOUBT},
+		[QCOW2BM_STATE_IN_USE_STALE] = {'!', TOOL_COLOUR_BAD},
+		[QCOW2BM_STATE_IN_USE_UNKNOWN] = {'?', TOOL_COLOUR_DOUBT},
+		[QCOW2BM_STATE_CORRUPT] = {'X', TOOL_COLOUR_BAD},
+	};
+	if (state == NULL)
+		tool_colour_add(text, TOOL_COLOUR_NOTHING, ".", 1);
+	else
+		tool_colour_add(text, states[*state].colour, &states[*state].letter, 1);
+}
+
+/* Layers beside each other have room for their numbers; more stand close, and of many those at the
+ * top. */
+#define NUMBERED_LAYERS 10
+#define DRAWN_LAYERS 20
+
+char *tool_drawing_row(const struct qcow2bm_chain *chain, tool_drawing_find_fn *find,
+		       const void *opaque)
+{
+	struct tool_text text = {0};
+	size_t count = qcow2bm_chain_layer_count(chain);
+	for (size_t i = 0; i < count && i < DRAWN_LAYERS; i++) {
+		enum qcow2bm_state state;
+		if (i != 0 && count <= NUMBERED_LAYERS)
+			tool_text_add(&text, " ", 1);
+		tool_drawing_letter(&text, find(opaque, i, &state) ? &state : NULL);
+	}
+	tool_text_print(&text, "%s", count > DRAWN_LAYERS ? "+" : "");
+	return text.bytes;
+}
+
+char *tool_drawing_heading(const struct qcow2bm_chain *chain)
+{
+	struct tool_text text = {0};
+	size_t count = qcow2bm_chain_layer_count(chain);
+	for (size_t i = 0; i < count && count <= NUMBERED_LAYERS; i++)
+		tool_text_print(&text, i == 0 ? "%zu" : " %zu", i);
+	tool_text_print(&text, "%s", count <= NUMBERED_LAYERS ? "" : "LAYERS");
+	return text.bytes;
+}
+
+/* How many bytes of the text go into `columns`: whole words, or a word that is longer alone. */
+static size_t line_bytes(const char *text, size_t columns)
+{
+	size_t taken = 0, end = strcspn(text, " ");
+	for (;;) {
+		char *line = tool_memory_copy(text, end);
+		bool fits = tool_name_columns(line) <= columns;
+		free(line);
+		if (!fits && taken != 0)
+			return taken;
+		taken = end;
+		if (text[end] == '\0')
+			return taken;
+		end += 1 + strcspn(text + end + 1, " ");
+	}
+}
+
+void tool_drawing_wrap(struct tool_text *text, const char *sentence, size_t indent)
+{
+	while (*sentence != '\0') {
+		size_t bytes = line_bytes(sentence, TOOL_DRAWING_COLUMNS - indent);
+		tool_text_add(text, sentence, bytes);
+		tool_text_add(text, "\n", 1);
+		sentence += bytes;
+		if (*sentence == ' ' && *++sentence != '\0')
+			tool_text_fill(text, ' ', indent);
+	}
+}
+
+void tool_drawing_legend(struct tool_text *text)
+{
+	tool_text_print(
+		text,
+		"\nLayers: R records, o does not, ! left in-use by a crash, L in use "
+		"by a running\nprogram, ? in use, X corrupt, . none; the top first.\n");
+}
