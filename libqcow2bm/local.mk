@@ -58,6 +58,12 @@ q2_headers = \
 	libqcow2bm/clusters/search.h \
 	libqcow2bm/clusters/soundness.h \
 	libqcow2bm/clusters/structures.h \
+	libqcow2bm/guest/disk.h \
+	libqcow2bm/guest/entry.h \
+	libqcow2bm/guest/fetch.h \
+	libqcow2bm/guest/inflate.h \
+	libqcow2bm/guest/layer.h \
+	libqcow2bm/guest/parts.h \
 	libqcow2bm/source/source.h \
 	libqcow2bm/edit/alloc.h \
 	libqcow2bm/edit/apart.h \
@@ -163,6 +169,13 @@ q2_sources = \
 	libqcow2bm/clusters/search.c \
 	libqcow2bm/clusters/soundness.c \
 	libqcow2bm/clusters/structures.c \
+	libqcow2bm/guest/disk.c \
+	libqcow2bm/guest/entry.c \
+	libqcow2bm/guest/fetch.c \
+	libqcow2bm/guest/holes.c \
+	libqcow2bm/guest/inflate.c \
+	libqcow2bm/guest/layer.c \
+	libqcow2bm/guest/open.c \
 	libqcow2bm/source/allocated.c \
 	libqcow2bm/source/bitmap.c \
 	libqcow2bm/source/carved.c \
@@ -278,7 +291,8 @@ noinst_LTLIBRARIES += libqcow2bm/libq2bits.la libqcow2bm/libq2.la
 libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)
 libqcow2bm_libq2bits_la_CFLAGS = $(AM_CFLAGS) $(BITS_CFLAGS) $(COVERAGE_CFLAGS)
 libqcow2bm_libq2_la_SOURCES = $(q2_headers) $(q2_sources)
-libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la $(ZLIB_LIBS) $(PTHREAD_LIBS)
+libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la $(ZLIB_LIBS) $(DEFLATE_LIBS) \
+	$(ZSTD_LIBS) $(PTHREAD_LIBS)
 
 lib_LTLIBRARIES += libqcow2bm/libqcow2bm.la
 libqcow2bm_libqcow2bm_la_SOURCES =

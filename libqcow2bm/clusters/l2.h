@@ -53,6 +53,13 @@ static inline uint64_t q2_l2_entry(const struct q2_l2_part *part, size_t idx)
 	return q2_be64_load(part->bytes + (idx << part->form->entry_shift));
 }
 
+/* The second 8 bytes of an extended entry: which subclusters have data, or read as zeros. */
+static inline uint64_t q2_l2_subclusters(const struct q2_l2_part *part, size_t idx)
+{
+	return q2_be64_load(part->bytes + (idx << part->form->entry_shift) +
+			    sizeof(uint64_t));
+}
+
 /* Where in the file it stands. */
 static inline uint64_t q2_l2_entry_off(const struct q2_l2_part *part, size_t idx)
 {

@@ -6,16 +6,24 @@
 
 /* x of the specification's "Compressed Clusters Descriptor": the offset is below it, the
  * number of additional sectors from it up to bit 61. */
-static struct q2_mapping_range compressed_range(uint64_t entry, unsigned cluster_bits)
+struct q2_mapping_range q2_mapping_stream(uint64_t entry, unsigned cluster_bits)
 {
 	unsigned sector_bits = cluster_bits - 8;
 	unsigned x = 62 - sector_bits;
 	uint64_t off = entry & (((uint64_t)1 << x) - 1);
 	uint64_t additional = (entry >> x) & (((uint64_t)1 << sector_bits) - 1);
 	return (struct q2_mapping_range){
-		.off = off & ~(SECTOR_BYTES - 1),
-		.bytes = (additional + 1) * SECTOR_BYTES,
+		.off = off,
+		.bytes = (additional + 1) * SECTOR_BYTES - off % SECTOR_BYTES,
 	};
+}
+
+/* Whole sectors. */
+static struct q2_mapping_range compressed_range(uint64_t entry, unsigned cluster_bits)
+{
+	struct q2_mapping_range stream = q2_mapping_stream(entry, cluster_bits);
+	uint64_t before = stream.off % SECTOR_BYTES;
+	return (struct q2_mapping_range){stream.off - before, stream.bytes + before};
 }
 
 struct q2_mapping_range q2_mapping_l2_range(uint64_t entry, unsigned cluster_bits)

@@ -43,6 +43,10 @@ static inline unsigned q2_mapping_entry_shift(bool extended_l2)
  * of them when the entry is of a compressed cluster, or not understood. */
 uint32_t q2_mapping_subclusters(uint64_t entry, uint64_t bitmap);
 
+/* Where the stream of a compressed cluster begins, to the byte, and how many bytes there are up to the
+ * end of its last sector: it ends somewhere in that. */
+struct q2_mapping_range q2_mapping_stream(uint64_t entry, unsigned cluster_bits);
+
 /* The range of a (host-order) L2 entry; of an extended one, its first 8 bytes. */
 struct q2_mapping_range q2_mapping_l2_range(uint64_t entry, unsigned cluster_bits);
 

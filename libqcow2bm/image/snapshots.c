@@ -8,7 +8,6 @@
 
 #include "../base/checked.h"
 #include "../base/error.h"
-#include "../format/snapshot.h"
 
 #define PART_BYTES (64u << 10)
 
@@ -129,6 +128,43 @@ enum qcow2bm_code q2_snapshots_each_l1(struct qcow2bm_image *image,
 	struct q2_snapshot snapshot;
 	return decode_up_to(image, image->header.nb_snapshots - 1, fn, opaque, &snapshot,
 			    err);
+}
+
+static bool is_text(const uint8_t *bytes, size_t count, const char *text)
+{
+	return count == strlen(text) && memcmp(bytes, text, count) == 0;
+}
+
+/* The first snapshot of this ID, or, with `by_name`, of this name. */
+static enum qcow2bm_code find_by(struct qcow2bm_image *image, bool by_name,
+				 const char *wanted, struct q2_snapshot *snapshot,
+				 bool *is_found, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	*is_found = false;
+	for (unsigned i = 0; i < image->header.nb_snapshots && !*is_found; i++) {
+		code = decode_up_to(image, i, NULL, NULL, snapshot, err);
+		if (code != QCOW2BM_OK)
+			break;
+		*is_found =
+			by_name ? is_text(snapshot->name, snapshot->name_bytes, wanted)
+				: is_text(snapshot->id, snapshot->id_bytes, wanted);
+	}
+	return code;
+}
+
+enum qcow2bm_code q2_snapshots_find(struct qcow2bm_image *image, const char *id_or_name,
+				    struct q2_snapshot *snapshot,
+				    struct qcow2bm_error *err)
+{
+	bool is_found = false;
+	enum qcow2bm_code code = q2_snapshots_load(image, err);
+	for (int by_name = 0; code == QCOW2BM_OK && !is_found && by_name < 2; by_name++)
+		code = find_by(image, by_name, id_or_name, snapshot, &is_found, err);
+	if (code == QCOW2BM_OK && !is_found)
+		return q2_fail(err, QCOW2BM_ENOTFOUND, QCOW2BM_NO_OFFSET,
+			       "there is no internal snapshot '%.100s'", id_or_name);
+	return code;
 }
 
 static char *terminated(char **slot, const uint8_t *bytes, size_t count)

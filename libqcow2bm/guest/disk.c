@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A disk as the guest sees it: which layer has what, and any range of its bytes. */
+#include "parts.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "../base/error.h"
+
+uint64_t q2_guest_disk_bytes(const struct qcow2bm_disk *disk)
+{
+	return disk->bytes;
+}
+
+/* A layer that ends before the next one up does reads as zeros behind its end: what is below it is not
+ * seen there. */
+enum qcow2bm_code q2_guest_disk_piece(struct qcow2bm_disk *disk, uint64_t off,
+				      uint64_t end, struct q2_guest_extent *extent,
+				      struct q2_watch *watch, struct qcow2bm_error *err)
+{
+	assert(off < end && end <= disk->bytes);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; i < disk->count && off < disk->layers[i].bytes; i++) {
+		struct q2_guest_extent own;
+		code = q2_guest_layer_find(&disk->layers[i], off, &own, watch, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		own.bytes = q2_min_u64(own.bytes, end - off);
+		own.layer = i;
+		*extent = own;
+		end = off + own.bytes;
+		if (own.kind != Q2_GUEST_UNALLOCATED)
+			break;
+	}
+	return code;
+}
+
+/* Whether `next`, which begins where the extent ends, says the same. */
+static bool is_joined(const struct q2_guest_extent *extent,
+		      const struct q2_guest_extent *next)
+{
+	if (next->kind != extent->kind || next->layer != extent->layer ||
+	    next->is_hole != extent->is_hole)
+		return false;
+	if (extent->kind == Q2_GUEST_COMPRESSED)
+		return true;
+	if (extent->place == Q2_GUEST_NO_PLACE)
+		return next->place == Q2_GUEST_NO_PLACE;
+	return next->place == extent->place + extent->bytes;
+}
+
+enum qcow2bm_code q2_guest_disk_next(struct qcow2bm_disk *disk, uint64_t off,
+				     uint64_t end, struct q2_guest_extent *extent,
+				     struct q2_watch *watch, struct qcow2bm_error *err)
+{
+	struct q2_guest_extent next;
+	enum qcow2bm_code code = q2_guest_disk_piece(disk, off, end, extent, watch, err);
+	while (code == QCOW2BM_OK && extent->off + extent->bytes < end) {
+		code = q2_watch_look(watch, err);
+		if (code == QCOW2BM_OK)
+			code = q2_guest_disk_piece(disk, extent->off + extent->bytes, end,
+						   &next, watch, err);
+		if (code != QCOW2BM_OK || !is_joined(extent, &next))
+			break;
+		extent->bytes += next.bytes;
+		extent->is_past_end |= next.is_past_end;
+	}
+	return code;
+}
+
+enum qcow2bm_code q2_guest_disk_read(struct qcow2bm_disk *disk, uint64_t off,
+				     uint64_t bytes, uint8_t *buf, struct q2_watch *watch,
+				     struct qcow2bm_error *err)
+{
+	struct q2_guest_extent piece;
+	uint64_t end = off + bytes;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (; code == QCOW2BM_OK && off < end; off += piece.bytes) {
+		piece.bytes = 0;
+		code = q2_watch_look(watch, err);
+		if (code == QCOW2BM_OK)
+			code = q2_guest_disk_piece(disk, off, end, &piece, watch, err);
+		if (code == QCOW2BM_OK)
+			code = q2_guest_fetch(&disk->fetcher, &disk->layers[piece.layer],
+					      &piece, buf, err);
+		buf += piece.bytes;
+	}
+	return code;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Holes of the files under the data of a disk. */
+#include "layer.h"
+
+#include "../clusters/refcounts.h"
+
+bool q2_guest_holes_cut(struct q2_guest_layer *layer, struct q2_guest_extent *extent)
+{
+	struct q2_holes *holes = &layer->holes;
+	uint64_t stop;
+	if (extent->place >= holes->length)
+		return true;
+	/* For what it finds out: it gives an answer in whole sectors itself. */
+	q2_holes_skip(holes, extent->place, holes->length, &stop);
+	bool is_hole = extent->place < holes->data_off;
+	uint64_t end = is_hole ? holes->data_off : holes->data_end;
+	/* Behind a hole that the file ends with there is nothing, either. */
+	if (!is_hole || end < holes->length)
+		extent->bytes = q2_min_u64(extent->bytes, end - extent->place);
+	return is_hole;
+}
+
+/* QEMU's rule: nine tenths of the clusters that are counted, less two. */
+static uint64_t threshold(const struct qcow2bm_image *image)
+{
+	uint64_t there = image->storage->allocated_bytes >> image->header.cluster_bits;
+	return q2_max_u64(there * 10 / 9, there + 2);
+}
+
+enum qcow2bm_code q2_guest_holes_expected(struct qcow2bm_image *image, bool *are_expected,
+					  struct qcow2bm_error *err)
+{
+	struct q2_refcounts refcounts;
+	uint64_t clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits);
+	uint64_t most = threshold(image), counted = 0;
+	*are_expected = false;
+	if (clusters < most)
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_refcounts_open_damaged(&refcounts, image, NULL, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	for (uint64_t i = 0; code == QCOW2BM_OK && i < clusters && counted < most; i++) {
+		uint64_t value = 0;
+		code = q2_refcounts_read(&refcounts, i, &value, err);
+		counted += value != 0;
+	}
+	*are_expected = counted >= most;
+	q2_refcounts_close(&refcounts);
+	return code;
+}

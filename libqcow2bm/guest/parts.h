@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a disk is made of. */
+#ifndef Q2_GUEST_PARTS_H
+#define Q2_GUEST_PARTS_H
+
+#include "fetch.h"
+
+struct qcow2bm_disk {
+	struct q2_guest_layer *layers; /* the top first; 1 at least */
+	size_t count;
+	uint64_t bytes;
+	struct q2_guest_fetcher fetcher;
+};
+
+#endif
