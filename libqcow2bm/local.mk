@@ -366,3 +366,15 @@ libqcow2bm/qcow2bm_carve.3: libqcow2bm/qcow2bm/carve.h libqcow2bm/man.awk
 libqcow2bm/qcow2bm_undo.3: libqcow2bm/qcow2bm/undo.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/undo.h >$@.new && mv $@.new $@
 EXTRA_DIST += libqcow2bm/libqcow2bm.map
+
+# The list of the API that bindings of other languages are made from, of the same headers.
+apidir = $(pkgdatadir)
+api_DATA = libqcow2bm/qcow2bm-api.json
+CLEANFILES += $(api_DATA)
+EXTRA_DIST += libqcow2bm/api.awk
+libqcow2bm/qcow2bm-api.json: libqcow2bm/api.awk $(section_HEADERS)
+	$(AM_V_GEN)$(MKDIR_P) libqcow2bm && $(AWK) -v version=$(PACKAGE_VERSION) \
+		-f $(srcdir)/libqcow2bm/api.awk \
+		$(addprefix $(srcdir)/,$(section_HEADERS)) >$@.new && mv $@.new $@
+
+include libqcow2bm/python/local.mk

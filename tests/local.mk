@@ -146,6 +146,10 @@ house_tests += tests/growth
 house_tests += tests/man
 house_tests += tests/install
 
+# The Python module, under pytest.
+python_tests =
+python_tests += tests/python/module
+
 cli_tests =
 cli_tests += tests/cli/bitmap-like-qemu
 cli_tests += tests/cli/chain-drawing
@@ -241,6 +245,13 @@ hostile_tests += tests/hostile/verdicts-agree
 
 # Files that the scripts read: what `golden` compares with, recipes.
 test_data =
+test_data += tests/python/images.py
+test_data += tests/python/test_chain.py
+test_data += tests/python/test_edit.py
+test_data += tests/python/test_errors.py
+test_data += tests/python/test_lag.py
+test_data += tests/python/test_layouts.py
+test_data += tests/python/test_read.py
 test_data += tests/cli/check-human.expected
 test_data += tests/cli/edit-plan.expected
 test_data += tests/cli/edit-quiet.expected
@@ -278,7 +289,7 @@ test_data += tests/support/first_header/qcow2bm/together.h
 test_data += tests/support/first_header/qcow2bm/undo.h
 test_data += tests/support/first_header/qcow2bm/watch.h
 
-script_tests = $(house_tests) $(cli_tests) $(oracle_tests) $(crash_tests) $(hostile_tests)
+script_tests = $(house_tests) $(python_tests) $(cli_tests) $(oracle_tests) $(crash_tests) $(hostile_tests)
 TESTS += $(script_tests)
 EXTRA_DIST += $(script_tests) $(test_data) tests/functions.sh
 
