@@ -179,6 +179,7 @@ q2_sources = \
 	libqcow2bm/source/allocated.c \
 	libqcow2bm/source/bitmap.c \
 	libqcow2bm/source/carved.c \
+	libqcow2bm/source/coarse.c \
 	libqcow2bm/source/convert.c \
 	libqcow2bm/source/everything.c \
 	libqcow2bm/source/source.c \

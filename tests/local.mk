@@ -60,6 +60,7 @@ unit_tests += tests/unit/test_name
 unit_tests += tests/unit/test_names
 unit_tests += tests/unit/test_open_fd
 unit_tests += tests/unit/test_or
+unit_tests += tests/unit/test_order
 unit_tests += tests/unit/test_problem_table
 unit_tests += tests/unit/test_phases
 unit_tests += tests/unit/test_together

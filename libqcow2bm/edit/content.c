@@ -25,6 +25,20 @@ static enum qcow2bm_code open_source(struct q2_source *source,
 	return QCOW2BM_OK;
 }
 
+/* What went through a coarser bitmap than the new one shows it. */
+static enum qcow2bm_code open_passed(struct q2_source *source,
+				     const struct q2_edit_source *staged,
+				     unsigned granularity_bits, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = open_source(source, staged, err);
+	if (code != QCOW2BM_OK || staged->passed_bits <= granularity_bits)
+		return code;
+	code = q2_source_coarsen(source, staged->passed_bits, err);
+	if (code != QCOW2BM_OK)
+		q2_source_close(source);
+	return code;
+}
+
 /* Opens the bitmap's own bits and all that are added to them. */
 static enum qcow2bm_code open_sources(struct q2_content *content,
 				      struct qcow2bm_edit *edit,
@@ -41,8 +55,8 @@ static enum qcow2bm_code open_sources(struct q2_content *content,
 		content->source_count += code == QCOW2BM_OK;
 	}
 	for (size_t i = 0; code == QCOW2BM_OK && i < staged->source_count; i++) {
-		code = open_source(&content->sources[content->source_count],
-				   &staged->sources[i], err);
+		code = open_passed(&content->sources[content->source_count],
+				   &staged->sources[i], staged->granularity_bits, err);
 		content->source_count += code == QCOW2BM_OK;
 	}
 	return code;

@@ -90,15 +90,21 @@ static enum qcow2bm_code check_source(const struct q2_edit_source *source,
 	return code;
 }
 
+enum qcow2bm_code q2_edit_check_sources_of(const struct q2_staged *staged,
+					   struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t k = 0; code == QCOW2BM_OK && k < staged->source_count; k++)
+		code = check_source(&staged->sources[k], err);
+	return code;
+}
+
 enum qcow2bm_code q2_edit_check_sources(const struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t i = 0; i < edit->count; i++) {
-		const struct q2_staged *staged = &edit->staged[i];
-		for (size_t k = 0; code == QCOW2BM_OK && k < staged->source_count; k++)
-			code = check_source(&staged->sources[k], err);
-	}
+	for (size_t i = 0; code == QCOW2BM_OK && i < edit->count; i++)
+		code = q2_edit_check_sources_of(&edit->staged[i], err);
 	return code;
 }
 
@@ -376,7 +382,8 @@ void q2_edit_delete(struct qcow2bm_edit *edit, struct q2_staged *staged)
 static bool is_same_source(const struct q2_edit_source *a, const struct q2_edit_source *b)
 {
 	return a->generation == b->generation && a->image == b->image &&
-	       a->idx == b->idx && a->kind == b->kind && a->table_off == b->table_off;
+	       a->idx == b->idx && a->kind == b->kind && a->table_off == b->table_off &&
+	       a->passed_bits == b->passed_bits;
 }
 
 enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,

@@ -18,6 +18,9 @@ struct q2_edit_source {
 		*generation; /* of the image, when it became a source; owned */
 	size_t idx;          /* of a bitmap, in that image's directory; else 0 */
 	enum q2_source_kind kind;
+	/* The coarsest of the bitmaps that the bits go through before they come here; 0: none that
+	 * matters. */
+	uint8_t passed_bits;
 	/* Of a carved one, which has no entry; else 0. */
 	uint64_t table_off;
 	uint32_t table_entries;
@@ -28,7 +31,10 @@ struct q2_edit_source {
 };
 
 /* A bitmap as it shall be. Its content is the union of its sources; its own committed bits are
- * one of them as long as keeps_bits is set. */
+ * one of them as long as keeps_bits is set. Operations act in the order in which they are staged, since
+ * each is done on these lists at once: clearing empties the list; merging appends what the other's list
+ * is now; deleting takes the name away and leaves alone what others got. So nothing has to be read or
+ * ordered later: all sources are committed bits, here or in another image. */
 struct q2_staged {
 	size_t committed_idx; /* in the directory, or Q2_EDIT_NOT_COMMITTED */
 	bool is_deleted;
@@ -109,7 +115,9 @@ static inline bool q2_edit_is_nothing(const struct qcow2bm_edit *edit)
 enum qcow2bm_code q2_edit_enter(const struct qcow2bm_edit *edit,
 				struct qcow2bm_error *err);
 
-/* The same for the images that bits come from. */
+/* The same for the images that bits come from, of one staged bitmap and of all. */
+enum qcow2bm_code q2_edit_check_sources_of(const struct q2_staged *staged,
+					   struct qcow2bm_error *err);
 enum qcow2bm_code q2_edit_check_sources(const struct qcow2bm_edit *edit,
 					struct qcow2bm_error *err);
 

@@ -90,7 +90,8 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_disable(struct qcow2bm_edit *e
 
 /*
  * ORs the bits of `source` into `name`, whatever their granularities: where bits of
- * different size meet, every byte that is dirty in the source is dirty in the result.
+ * different size meet, every byte that is dirty in the source is dirty in the result. As
+ * in QEMU, bits that went through a coarser bitmap on their way come as coarse as that.
  * `source_image` NULL means the image of the edit, and then sees what is staged; another
  * image is read when the edit is planned or committed: is it edited or closed before,
  * that fails with EINVAL.
@@ -100,6 +101,16 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_edit_merge(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
 		   struct qcow2bm_image *source_image, const char *source,
 		   size_t source_bytes, struct qcow2bm_error *err);
+
+/*
+ * The same for a bitmap of another image as it is staged there, in source_edit: with
+ * qcow2bm_together_commit() both edits act in the order in which they were staged.
+ * Errors: the same, of either edit.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_merge_staged(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+			  const struct qcow2bm_edit *source_edit, const char *source,
+			  size_t source_bytes, struct qcow2bm_error *err);
 
 /* What a bitmap that a crash left in-use gets for its bits. */
 enum qcow2bm_recovery {

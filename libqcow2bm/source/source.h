@@ -71,6 +71,12 @@ enum qcow2bm_code q2_source_open_allocated(struct q2_source *source,
 /* All bits are set. */
 void q2_source_open_everything(struct q2_source *source, struct qcow2bm_image *image);
 
+/* Makes the source as coarse as a bitmap that its bits went through: a bit is set when any byte that
+ * it stands for is dirty. A source that is as coarse already stays as it is. Its kind stays. Errors:
+ * ENOMEM, and the source is as it was. */
+enum qcow2bm_code q2_source_coarsen(struct q2_source *source, unsigned granularity_bits,
+				    struct qcow2bm_error *err);
+
 void q2_source_close(struct q2_source *source);
 
 static inline enum q2_source_kind q2_source_kind(const struct q2_source *source)

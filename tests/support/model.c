@@ -18,8 +18,6 @@ void model_stage(struct model *to, const struct model *from)
 		if (to->bitmaps[i].bits == NULL)
 			abort();
 		memcpy(to->bitmaps[i].bits, from->bitmaps[i].bits, bytes);
-		to->bitmaps[i].from_disk = 1u << i;
-		to->bitmaps[i].from_other = 0;
 	}
 }
 
@@ -135,7 +133,7 @@ enum qcow2bm_code model_clear(struct model *model, const char *name, size_t name
 	struct model_bitmap *bitmap = model_find(model, name, name_bytes);
 	enum qcow2bm_code code = check_usable(bitmap);
 	if (code == QCOW2BM_OK)
-		bitmap->from_disk = bitmap->from_other = 0;
+		memset(bitmap->bits, 0, (size_t)bitmap->bit_count);
 	return code;
 }
 
@@ -150,35 +148,6 @@ enum qcow2bm_code model_enable(struct model *model, const char *name, size_t nam
 	if (enabled)
 		bitmap->flags |= BUILD_FLAG_AUTO;
 	return QCOW2BM_OK;
-}
-
-enum qcow2bm_code model_merge(struct model *model, const char *name, size_t name_bytes,
-			      const char *source, size_t source_bytes)
-{
-	struct model_bitmap *to = model_find(model, name, name_bytes);
-	struct model_bitmap *from = model_find(model, source, source_bytes);
-	enum qcow2bm_code code = check_usable(to);
-	if (code == QCOW2BM_OK)
-		code = check_usable(from);
-	if (code != QCOW2BM_OK)
-		return code;
-	to->from_disk |= from->from_disk;
-	to->from_other |= from->from_other;
-	return QCOW2BM_OK;
-}
-
-enum qcow2bm_code model_merge_other(struct model *model, const char *name,
-				    size_t name_bytes, struct model *other,
-				    const char *source, size_t source_bytes)
-{
-	struct model_bitmap *to = model_find(model, name, name_bytes);
-	struct model_bitmap *from = model_find(other, source, source_bytes);
-	enum qcow2bm_code code = check_usable(to);
-	if (code == QCOW2BM_OK)
-		code = check_usable(from);
-	if (code == QCOW2BM_OK)
-		to->from_other |= 1u << (from - other->bitmaps);
-	return code;
 }
 
 /* Sets every bit that stands for a byte that is dirty in `from`. */
@@ -198,21 +167,29 @@ static void add_bits(struct model_bitmap *to, const struct model_bitmap *from,
 	}
 }
 
-void model_resolve(struct model *staged, const struct model *disk,
-		   const struct model *other)
+static enum qcow2bm_code merge(struct model *model, struct model_bitmap *to,
+			       const struct model_bitmap *from)
 {
-	for (size_t i = 0; i < staged->count; i++) {
-		struct model_bitmap *bitmap = &staged->bitmaps[i];
-		memset(bitmap->bits, 0, (size_t)bitmap->bit_count);
-		for (size_t k = 0; k < MODEL_MAX_BITMAPS; k++) {
-			if (bitmap->from_disk >> k & 1)
-				add_bits(bitmap, &disk->bitmaps[k],
-					 staged->virtual_bytes);
-			if (bitmap->from_other >> k & 1)
-				add_bits(bitmap, &other->bitmaps[k],
-					 staged->virtual_bytes);
-		}
-	}
+	enum qcow2bm_code code = check_usable(to);
+	if (code == QCOW2BM_OK)
+		code = check_usable(from);
+	if (code == QCOW2BM_OK)
+		add_bits(to, from, model->virtual_bytes);
+	return code;
+}
+
+enum qcow2bm_code model_merge(struct model *model, const char *name, size_t name_bytes,
+			      const char *source, size_t source_bytes)
+{
+	return model_merge_other(model, name, name_bytes, model, source, source_bytes);
+}
+
+enum qcow2bm_code model_merge_other(struct model *model, const char *name,
+				    size_t name_bytes, struct model *other,
+				    const char *source, size_t source_bytes)
+{
+	return merge(model, model_find(model, name, name_bytes),
+		     model_find(other, source, source_bytes));
 }
 
 static bool is_same_bitmap(const struct model_bitmap *a, const struct model_bitmap *b)

@@ -7,7 +7,7 @@
 #include "inspect_image.h"
 #include "qcow2bm.h"
 
-#define MODEL_MAX_BITMAPS 24 /* at most 32: they are bits of a mask */
+#define MODEL_MAX_BITMAPS 24
 
 struct model_bitmap {
 	const char *name; /* lives longer than the model */
@@ -18,9 +18,6 @@ struct model_bitmap {
 	uint32_t extra_bytes;
 	uint64_t bit_count;
 	uint8_t *bits;
-	/* While it is staged: whose committed bits it will be the union of, bit i for bitmap i
-	 * of the disk and of the other image. */
-	uint32_t from_disk, from_other;
 };
 
 struct model {
@@ -32,10 +29,6 @@ struct model {
 /* Copies the model to stage an edit on the copy. */
 void model_stage(struct model *to, const struct model *from);
 
-/* Sets the bits of what was staged. As in the library every source is converted to the
- * granularity of the result by itself, whatever other bitmaps of the edit it went through. */
-void model_resolve(struct model *staged, const struct model *disk,
-		   const struct model *other);
 void model_free(struct model *model);
 struct model_bitmap *model_find(struct model *model, const char *name, size_t name_bytes);
 

@@ -48,6 +48,14 @@ static void open_allocated(struct world *world)
 			 QCOW2BM_OK);
 }
 
+/* Eight bits of the bitmap are one. */
+static void open_coarse(struct world *world)
+{
+	open_bitmap(world);
+	assert_int_equal(q2_source_coarsen(&world->source, 12, NULL), QCOW2BM_OK);
+	assert_int_equal(world->source.shape.bits, (BITS + 7) / 8);
+}
+
 static void open_everything(struct world *world)
 {
 	q2_source_open_everything(&world->source, world->image);
@@ -59,6 +67,7 @@ static const struct kind {
 	bool is_mixed; /* all that a source can tell of bits is there */
 } kinds[] = {
 	{Q2_SOURCE_BITMAP, open_bitmap, true},
+	{Q2_SOURCE_BITMAP, open_coarse, true},
 	{Q2_SOURCE_CARVED, open_carved, true},
 	{Q2_SOURCE_ALLOCATED, open_allocated, true},
 	{Q2_SOURCE_EVERYTHING, open_everything, false},
