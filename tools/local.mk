@@ -44,6 +44,8 @@ tools_sources = \
 	tools/cmd/repair.c \
 	tools/cmd/session.c \
 	tools/cmd/session.h \
+	tools/cmd/together.c \
+	tools/cmd/together.h \
 	tools/cmd/undo.c \
 	tools/main.c \
 	tools/report/advice.c \

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The end of every command that edits several images, all or none of them. */
+#define _POSIX_C_SOURCE 200809L
+#include "together.h"
+
+#include "../report/summary.h"
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/output.h"
+#include "../term/watch.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+void tool_together_add(struct tool_together *together, struct qcow2bm_edit *edit,
+		       const struct qcow2bm_image *image, const char *filename)
+{
+	size_t room = together->count + 1;
+	together->list =
+		tool_memory_resize(together->list, room, sizeof(*together->list));
+	together->results =
+		tool_memory_resize(together->results, room, sizeof(*together->results));
+	together->cluster_bytes = tool_memory_resize(together->cluster_bytes, room,
+						     sizeof(*together->cluster_bytes));
+	together->list[together->count] = (struct qcow2bm_together_edit){edit, filename};
+	together->results[together->count] = NULL;
+	together->cluster_bytes[together->count++] =
+		qcow2bm_image_describe(image)->cluster_bytes;
+}
+
+void tool_together_free(struct tool_together *together)
+{
+	free(together->list);
+	free(together->results);
+	free(together->cluster_bytes);
+}
+
+static int print_images(json_t *images)
+{
+	json_t *object = json_object();
+	json_object_set_new(object, "images", images);
+	return tool_output_json(object);
+}
+
+/* Keeps why nothing is done, and prints it. */
+static int refuse(struct tool_together *together, const char *filename,
+		  const struct qcow2bm_error *err)
+{
+	together->err = *err;
+	return tool_message_fail(filename, err);
+}
+
+static int print_plans(struct tool_together *together)
+{
+	struct tool_text text = {0};
+	json_t *images = json_array();
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; i < together->count && status == TOOL_EXIT_DONE; i++) {
+		const struct qcow2bm_together_edit *it = &together->list[i];
+		const struct qcow2bm_plan *plan;
+		struct qcow2bm_error err = {0};
+		if (qcow2bm_edit_plan(it->edit, together->options->commit_flags, &plan,
+				      NULL, &err) != QCOW2BM_OK)
+			status = refuse(together, it->filename, &err);
+		else if (together->options->json)
+			json_array_append_new(
+				images,
+				tool_summary_json(
+					it->filename,
+					tool_summary_changes(it->edit, plan->changes),
+					plan));
+		else
+			tool_summary_human(&text, it->filename, it->edit, plan,
+					   together->cluster_bytes[i]);
+	}
+	if (status == TOOL_EXIT_DONE && !together->options->json) {
+		if (together->count == 0)
+			tool_text_print(&text, "Nothing to do.\n");
+		status = tool_output_text(&text);
+	} else if (status == TOOL_EXIT_DONE) {
+		status = print_images(json_incref(images));
+	}
+	tool_text_free(&text);
+	json_decref(images);
+	return status;
+}
+
+/* The changes of each image, before the commit empties its edit; NULL unless they are to be printed. */
+static int describe(struct tool_together *together, json_t **changes)
+{
+	*changes = NULL;
+	if (!together->options->json || together->has_own_report)
+		return TOOL_EXIT_DONE;
+	*changes = json_array();
+	for (size_t i = 0; i < together->count; i++) {
+		const struct qcow2bm_plan *plan;
+		struct qcow2bm_error err = {0};
+		if (qcow2bm_edit_plan(together->list[i].edit,
+				      together->options->commit_flags |
+					      QCOW2BM_COMMIT_TRUST_REFCOUNTS,
+				      &plan, NULL, &err) != QCOW2BM_OK) {
+			json_decref(*changes);
+			return refuse(together, together->list[i].filename, &err);
+		}
+		json_array_append_new(
+			*changes,
+			tool_summary_changes(together->list[i].edit, plan->changes));
+	}
+	return TOOL_EXIT_DONE;
+}
+
+/* What is known of the images after an error at a switch. */
+static const char *describe_unknown(const struct tool_together *together)
+{
+	return together->count == 1
+		       ? "the image is whole, but whether it has the old or the new state is "
+			 "not known: look with 'qcow2bm list'"
+		       : "each image is whole, with the old state or the new: when the disk "
+			 "works, 'qcow2bm chain resume' with that file brings all of them to "
+			 "one";
+}
+
+static int report_failure(struct tool_together *together, size_t failed,
+			  const struct qcow2bm_error *err, int signal_number)
+{
+	const char *filename =
+		failed < together->count ? together->list[failed].filename : NULL;
+	char *sentence = tool_message_sentence(err);
+	together->err = *err;
+	if (err->code == QCOW2BM_EUNKNOWN)
+		tool_message(filename, "%s; %s", sentence, describe_unknown(together));
+	else if (err->code == QCOW2BM_EINTERRUPTED)
+		tool_message(filename, "interrupted; the images are as they were");
+	else
+		tool_message(filename, "%s; the images are as they were", sentence);
+	free(sentence);
+	return err->code == QCOW2BM_EINTERRUPTED ? TOOL_EXIT_SIGNAL + signal_number
+						 : tool_message_status(err->code);
+}
+
+static int report_success(const struct tool_together *together, json_t *changes)
+{
+	int status = TOOL_EXIT_DONE;
+	json_t *images = json_array();
+	for (size_t i = 0; i < together->count; i++) {
+		const struct qcow2bm_result *result = together->results[i];
+		if (result->leak_reason[0] != '\0') {
+			status = TOOL_EXIT_LEAKED;
+			if (!together->options->quiet)
+				tool_message(together->list[i].filename,
+					     "done, but %" PRIu64 " clusters leaked: %s",
+					     result->leaked_clusters,
+					     result->leak_reason);
+		}
+		if (changes != NULL)
+			json_array_append_new(
+				images,
+				tool_summary_result(
+					together->list[i].filename,
+					json_incref(json_array_get(changes, i)), result));
+	}
+	if (changes == NULL) {
+		json_decref(images);
+		return status;
+	}
+	json_decref(changes);
+	if (print_images(images) == TOOL_EXIT_DONE)
+		return status;
+	tool_message(NULL, "the edit is done, only its report is lost");
+	return TOOL_EXIT_LEAKED;
+}
+
+/* All images are switched over, though something failed afterwards: the file that says what they are
+ * to hold is still there. */
+static bool is_done(const struct tool_together *together)
+{
+	for (size_t i = 0; i < together->count; i++)
+		if (together->results[i] == NULL || !together->results[i]->switched)
+			return false;
+	return together->count != 0;
+}
+
+static int commit(struct tool_together *together)
+{
+	json_t *changes;
+	int status = describe(together, &changes);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	struct tool_watch watch;
+	struct qcow2bm_error err = {0};
+	size_t failed = SIZE_MAX;
+	struct qcow2bm_commit_options options = QCOW2BM_COMMIT_OPTIONS_INIT;
+	options.flags = together->options->commit_flags;
+	tool_watch_begin(&watch, together->options);
+	enum qcow2bm_code code =
+		qcow2bm_together_commit(together->list, together->count, NULL, &options,
+					together->results, &failed, &watch.watch, &err);
+	int signal_number = tool_watch_end(&watch);
+	if (code == QCOW2BM_OK)
+		return report_success(together, changes);
+	if (is_done(together)) {
+		tool_message(NULL, "done, but %s: remove it by hand", err.sentence);
+		(void)report_success(together, changes);
+		return TOOL_EXIT_LEAKED;
+	}
+	json_decref(changes);
+	return report_failure(together, failed, &err, signal_number);
+}
+
+int tool_together_finish(struct tool_together *together)
+{
+	if (together->options->dry_run)
+		return print_plans(together);
+	return together->count != 0 || together->options->json ? commit(together)
+							       : TOOL_EXIT_DONE;
+}

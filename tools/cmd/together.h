@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The end of every command that edits several images, all or none of them. */
+#ifndef TOOLS_CMD_TOGETHER_H
+#define TOOLS_CMD_TOGETHER_H
+
+#include "../term/options.h"
+
+/* What is zero but for the options has no edits yet. */
+struct tool_together {
+	const struct tool_options *options;
+	bool has_own_report; /* the command tells itself what was done, where nothing fails */
+	struct qcow2bm_together_edit *list;
+	const struct qcow2bm_result **results;
+	uint64_t *cluster_bytes;
+	size_t count;
+	/* Of the end: */
+	struct qcow2bm_error err; /* why it was not done */
+};
+
+/* Adds the edit of one more image. */
+void tool_together_add(struct tool_together *together, struct qcow2bm_edit *edit,
+		       const struct qcow2bm_image *image, const char *filename);
+
+/* Prints the plans when --dry-run is given, else commits and reports; returns an exit status. */
+int tool_together_finish(struct tool_together *together);
+
+void tool_together_free(struct tool_together *together);
+
+#endif
