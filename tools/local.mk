@@ -93,6 +93,10 @@ tools_sources = \
 	tools/term/decimal.c \
 	tools/term/decimal.h \
 	tools/term/exit.c \
+	tools/term/fold.c \
+	tools/term/fold.h \
+	tools/term/help.c \
+	tools/term/help.h \
 	tools/term/image.c \
 	tools/term/image.h \
 	tools/term/image_opts.c \
@@ -105,6 +109,8 @@ tools_sources = \
 	tools/term/message.h \
 	tools/term/name.c \
 	tools/term/name.h \
+	tools/term/nearest.c \
+	tools/term/nearest.h \
 	tools/term/operand.c \
 	tools/term/operand.h \
 	tools/term/options.c \

@@ -5,6 +5,7 @@
 #include "report/json.h"
 #include "term/command.h"
 #include "term/message.h"
+#include "term/nearest.h"
 #include "term/output.h"
 
 #include <getopt.h>
@@ -34,7 +35,7 @@ static int print_help(void)
 				commands[i]->summary);
 	tool_text_print(&text,
 			"\n"
-			"  -h, --help     show this text; COMMAND --help for a command\n"
+			"  -h, --help     show this text; help COMMAND for a command\n"
 			"  -V, --version  show the version\n\n"
 			"Options and operands stand in any order; -- ends the options.\n"
 			"The manual page qcow2bm(1) has the whole story.\n");
@@ -48,12 +49,35 @@ static int print_version(void)
 	return tool_output_text(&text);
 }
 
+static int refuse_command(const char *word)
+{
+	struct tool_nearest nearest;
+	tool_nearest_begin(&nearest, word, strlen(word));
+	for (size_t i = 0; i < COMMANDS; i++)
+		tool_nearest_try(&nearest, commands[i]->name, strlen(commands[i]->name));
+	if (nearest.best[0] != '\0')
+		return tool_message_usage(NULL, "'%s' is not a command; is it '%s'?",
+					  word, nearest.best);
+	return tool_message_usage(NULL, "'%s' is not a command", word);
+}
+
 static int run_command(int argc, char **argv)
 {
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(argv[0], commands[i]->name) == 0)
 			return commands[i]->run(argc, argv);
-	return tool_message_usage(NULL, "'%s' is not a command", argv[0]);
+	return refuse_command(argv[0]);
+}
+
+/* `help COMMAND...` is `COMMAND... --help`. */
+static int run_help(int argc, char **argv)
+{
+	char option[] = "--help";
+	if (argc == 1)
+		return print_help();
+	memmove(argv, argv + 1, (size_t)(argc - 1) * sizeof(argv[0]));
+	argv[argc - 1] = option;
+	return run_command(argc, argv);
 }
 
 int main(int argc, char **argv)
@@ -63,7 +87,9 @@ int main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	setlocale(LC_CTYPE, ""); /* for the width of characters */
+	/* For the width of characters: names are UTF-8, whatever the user's locale is. */
+	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+		setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a write over the limit fails, and is told */
 	tool_json_setup();
@@ -81,5 +107,6 @@ int main(int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	optind = 0; /* getopt begins anew */
-	return run_command(argc, argv);
+	return strcmp(argv[0], "help") == 0 ? run_help(argc, argv)
+					    : run_command(argc, argv);
 }

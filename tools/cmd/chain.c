@@ -3,6 +3,7 @@
 #include "chain.h"
 
 #include "../term/message.h"
+#include "../term/nearest.h"
 #include "../term/output.h"
 
 #include <getopt.h>
@@ -38,6 +39,21 @@ static int print_help(void)
 	return tool_output_text(&text);
 }
 
+static int refuse_command(const char *word)
+{
+	struct tool_nearest nearest;
+	tool_nearest_begin(&nearest, word, strlen(word));
+	for (size_t i = 0; i < COMMANDS; i++) {
+		const char *name = commands[i]->name + strlen("chain ");
+		tool_nearest_try(&nearest, name, strlen(name));
+	}
+	if (nearest.best[0] != '\0')
+		return tool_message_usage(&tool_cmd_chain,
+					  "'%s' is not a chain command; is it '%s'?",
+					  word, nearest.best);
+	return tool_message_usage(&tool_cmd_chain, "'%s' is not a chain command", word);
+}
+
 static int run(int argc, char **argv)
 {
 	if (argc < 2)
@@ -49,8 +65,7 @@ static int run(int argc, char **argv)
 			optind = 0; /* getopt begins anew */
 			return commands[i]->run(argc - 1, argv + 1);
 		}
-	return tool_message_usage(&tool_cmd_chain, "'%s' is not a chain command",
-				  argv[1]);
+	return refuse_command(argv[1]);
 }
 
 const struct tool_command tool_cmd_chain = {

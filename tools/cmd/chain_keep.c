@@ -160,7 +160,7 @@ const struct tool_command tool_chain_keep = {
 		"\n"
 		"Examples:\n"
 		"  qcow2bm chain keep -c 'chk-2026-11-*' disk.qcow2\n"
-		"  virsh checkpoint-list --name DOMAIN | qcow2bm chain keep --orphans - disk.qcow2\n"
+		"  virsh checkpoint-list --name DOM | qcow2bm chain keep --orphans - disk.qcow2\n"
 		"\n" TOOL_HELP_EDIT_EXITS,
 	.run = run,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The checkpoints of a disk for people: what a backup can do, and a drawing of the layers. */
 #include "../term/colour.h"
+#include "../term/fold.h"
 #include "../term/name.h"
 #include "../term/size.h"
 #include "../term/table.h"
@@ -47,7 +48,7 @@ static void add_scheme(struct tool_text *text, const struct tool_chain_report *r
 		return;
 	char *gap = tool_name_escape_text(report->order.gap, TOOL_NAME_HUMAN);
 	tool_text_print(text, "Order:  not known: ");
-	tool_drawing_wrap(text, gap, 19);
+	tool_fold_add(text, gap, 19, TOOL_FOLD_COLUMNS);
 	free(gap);
 }
 
@@ -137,7 +138,7 @@ static void add_note(struct tool_text *text, const struct qcow2bm_checkpoint *fi
 	char *shown = tool_name_escape_text(note, TOOL_NAME_HUMAN);
 	tool_text_print(&line, "%s%s%s: %s", begin, first == last ? "" : " to ",
 			first == last ? "" : end, shown);
-	tool_drawing_wrap(text, line.bytes, 4);
+	tool_fold_add(text, line.bytes, 4, TOOL_FOLD_COLUMNS);
 	tool_text_free(&line);
 	free(begin);
 	free(end);

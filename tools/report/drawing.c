@@ -3,12 +3,10 @@
 #include "drawing.h"
 
 #include "../term/colour.h"
-#include "../term/memory.h"
 #include "../term/name.h"
 #include "../term/size.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 void tool_drawing_layers(struct tool_text *text, const struct qcow2bm_chain *chain)
 {
@@ -72,35 +70,6 @@ char *tool_drawing_heading(const struct qcow2bm_chain *chain)
 		tool_text_print(&text, i == 0 ? "%zu" : " %zu", i);
 	tool_text_print(&text, "%s", count <= NUMBERED_LAYERS ? "" : "LAYERS");
 	return text.bytes;
-}
-
-/* How many bytes of the text go into `columns`: whole words, or a word that is longer alone. */
-static size_t line_bytes(const char *text, size_t columns)
-{
-	size_t taken = 0, end = strcspn(text, " ");
-	for (;;) {
-		char *line = tool_memory_copy(text, end);
-		bool fits = tool_name_columns(line) <= columns;
-		free(line);
-		if (!fits && taken != 0)
-			return taken;
-		taken = end;
-		if (text[end] == '\0')
-			return taken;
-		end += 1 + strcspn(text + end + 1, " ");
-	}
-}
-
-void tool_drawing_wrap(struct tool_text *text, const char *sentence, size_t indent)
-{
-	while (*sentence != '\0') {
-		size_t bytes = line_bytes(sentence, TOOL_DRAWING_COLUMNS - indent);
-		tool_text_add(text, sentence, bytes);
-		tool_text_add(text, "\n", 1);
-		sentence += bytes;
-		if (*sentence == ' ' && *++sentence != '\0')
-			tool_text_fill(text, ' ', indent);
-	}
 }
 
 void tool_drawing_legend(struct tool_text *text)

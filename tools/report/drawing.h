@@ -8,9 +8,6 @@
 #include <qcow2bm.h>
 #include <stdbool.h>
 
-/* Lines are no longer, where names leave the choice. */
-#define TOOL_DRAWING_COLUMNS 80
-
 /* One line each: which layers there are, the top first, how large, and what kind. */
 void tool_drawing_layers(struct tool_text *text, const struct qcow2bm_chain *chain);
 
@@ -25,10 +22,6 @@ typedef bool tool_drawing_find_fn(const void *opaque, size_t layer_idx,
 char *tool_drawing_row(const struct qcow2bm_chain *chain, tool_drawing_find_fn *find,
 		       const void *opaque);
 char *tool_drawing_heading(const struct qcow2bm_chain *chain);
-
-/* Appends a sentence in lines of the drawing's width, each behind `indent` spaces, the first of which
- * stand there already. */
-void tool_drawing_wrap(struct tool_text *text, const char *sentence, size_t indent);
 
 /* What the letters mean. */
 void tool_drawing_legend(struct tool_text *text);

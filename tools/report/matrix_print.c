@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The matrix of bitmaps by layers, for people and as JSON. */
+#include "../term/fold.h"
 #include "../term/name.h"
 #include "../term/size.h"
 #include "../term/table.h"
@@ -139,7 +140,7 @@ void tool_matrix_human(struct tool_text *text, const struct tool_matrix *matrix)
 	size_t layers = qcow2bm_chain_layer_count(matrix->chain);
 	struct tool_table table = {.columns = (unsigned)(2 + layers)};
 	bool sizes = matrix->bits_counted && 2 + layers <= TOOL_TABLE_COLUMNS &&
-		     find_width(&table, matrix) <= TOOL_DRAWING_COLUMNS;
+		     find_width(&table, matrix) <= TOOL_FOLD_COLUMNS;
 	if (!sizes) {
 		table = (struct tool_table){.columns = 3};
 		add_rows(&table, matrix, false);

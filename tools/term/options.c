@@ -2,18 +2,19 @@
 /* The options that many commands have, and what all of them say about a wrong one. */
 #include "options.h"
 
+#include "help.h"
 #include "message.h"
-#include "output.h"
+#include "nearest.h"
 #include "size.h"
 
 #include <string.h>
 
-static int print_help(const struct tool_command *command)
+static void find_nearest(struct tool_nearest *nearest, const char *help, const char *word)
 {
-	struct tool_text text = {0};
-	tool_text_print(&text, "Usage: qcow2bm %s %s\n%s.\n\n%s", command->name,
-			command->synopsis, command->summary, command->help);
-	return tool_output_text(&text);
+	struct tool_help_option option;
+	tool_nearest_begin(nearest, word, strcspn(word, "="));
+	while (tool_help_next(&help, &option))
+		tool_nearest_try(nearest, option.name, option.name_bytes);
 }
 
 /* getopt_long() leaves the letter, or the value of a long option, in optopt; 0 for a long option
@@ -25,8 +26,14 @@ static int refuse(const struct tool_options *options, int opt, char **argv)
 	if (optopt > 0 && optopt < 256)
 		return tool_message_usage(options->command, "%s '-%c'", complaint,
 					  optopt);
-	return tool_message_usage(options->command, "%s '%s'", complaint,
-				  argv[optind - 1]);
+	const char *word = argv[optind - 1];
+	struct tool_nearest nearest = {.distance = 0};
+	if (opt != ':' && strncmp(word, "--", 2) == 0)
+		find_nearest(&nearest, options->command->help, word + 2);
+	if (nearest.best[0] != '\0')
+		return tool_message_usage(options->command, "%s '%s'; is it '--%s'?",
+					  complaint, word, nearest.best);
+	return tool_message_usage(options->command, "%s '%s'", complaint, word);
 }
 
 static int take_output(struct tool_options *options)
@@ -50,7 +57,7 @@ int tool_options_take(struct tool_options *options, int opt, char **argv)
 {
 	switch (opt) {
 	case 'h':
-		return print_help(options->command);
+		return tool_help_print(options->command);
 	case 'q':
 		options->quiet = true;
 		break;
