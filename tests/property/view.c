@@ -116,22 +116,35 @@ int view_entries(const struct view *view, struct view_entry entries[MAX_ENTRIES]
 	return (int)count;
 }
 
-/* Sets *bits to the bits of one table entry, or to NULL where all are `uniform`. */
-static bool find_bits(const struct view *view, uint64_t entry, const uint8_t **bits,
-		      bool *uniform)
+/* Sets *bits to the `needed` bytes of bits of one table entry, or to NULL where all are `uniform`.
+ * The file may end behind them: nothing but padding is missing then. */
+static bool find_bits(const struct view *view, uint64_t entry, uint64_t needed,
+		      const uint8_t **bits, bool *uniform)
 {
 	uint64_t off = entry & VIEW_OFFSET_MASK;
 	*bits = NULL;
 	*uniform = (entry & 1) != 0;
 	if (off == 0)
 		return true;
-	if (off % view->cluster_bytes != 0 || off + view->cluster_bytes > view->length)
+	if (off % view->cluster_bytes != 0 || off + needed > view->length)
 		return false;
 	*bits = view->bytes + off;
 	return true;
 }
 
-/* Calls mark for each set bit of the table, those behind the disk's end, too. */
+/* The bytes of bits that the disk needs of the cluster of table entry i. */
+static uint64_t needed_bytes(const struct view *view, const struct view_entry *entry,
+			     uint64_t i)
+{
+	uint64_t granularity = UINT64_C(1) << entry->granularity_bits;
+	uint64_t all = ((view->size + granularity - 1) / granularity + 7) / 8;
+	uint64_t before = i * view->cluster_bytes;
+	if (all <= before)
+		return 0;
+	return all - before < view->cluster_bytes ? all - before : view->cluster_bytes;
+}
+
+/* Calls mark for each set bit of the table that is in the file, those behind the disk's end, too. */
 static bool each_bit(const struct view *view, const struct view_entry *entry,
 		     void (*mark)(void *context, uint64_t bit), void *context)
 {
@@ -139,12 +152,16 @@ static bool each_bit(const struct view *view, const struct view_entry *entry,
 	for (uint64_t i = 0; i < entry->table_size; i++) {
 		const uint8_t *bits;
 		bool uniform;
-		if (!find_bits(view, view_load(view, entry->table_off + 8 * i, 8), &bits,
-			       &uniform))
+		if (!find_bits(view, view_load(view, entry->table_off + 8 * i, 8),
+			       needed_bytes(view, entry, i), &bits, &uniform))
 			return false;
 		if (bits == NULL && !uniform)
 			continue;
-		for (uint64_t bit = 0; bit < per_cluster; bit++)
+		uint64_t there = per_cluster;
+		if (bits != NULL &&
+		    (uint64_t)(view->bytes + view->length - bits) < per_cluster / 8)
+			there = (uint64_t)(view->bytes + view->length - bits) * 8;
+		for (uint64_t bit = 0; bit < there; bit++)
 			if (bits == NULL || (bits[bit / 8] >> bit % 8 & 1) != 0)
 				mark(context, i * per_cluster + bit);
 	}
