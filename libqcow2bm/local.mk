@@ -177,6 +177,7 @@ q2_sources = \
 	libqcow2bm/guest/layer.c \
 	libqcow2bm/guest/open.c \
 	libqcow2bm/source/allocated.c \
+	libqcow2bm/source/behind.c \
 	libqcow2bm/source/bitmap.c \
 	libqcow2bm/source/carved.c \
 	libqcow2bm/source/coarse.c \

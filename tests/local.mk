@@ -199,6 +199,7 @@ oracle_tests += tests/oracle/advice-recipes
 oracle_tests += tests/oracle/bitmap-actions
 oracle_tests += tests/oracle/bitmap-errors
 oracle_tests += tests/oracle/chain-export
+oracle_tests += tests/oracle/chain-export-sizes
 oracle_tests += tests/oracle/chain-layers
 oracle_tests += tests/oracle/chain-prune
 oracle_tests += tests/oracle/chain-random

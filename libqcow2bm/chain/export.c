@@ -4,14 +4,13 @@
 #include "../edit/edit.h"
 #include "../edit/overlay.h"
 #include "../storage/storage.h"
-#include "layers.h"
+#include "union.h"
 
-/* The finest of them; layers down to the lowest that has one are as large as the top. */
-static enum qcow2bm_code look(const struct qcow2bm_chain *chain,
-			      const struct qcow2bm_since *since,
-			      unsigned *granularity_bits, struct qcow2bm_error *err)
+/* The finest granularity of the bitmaps, and the lowest layer that has one. */
+static void look(const struct qcow2bm_chain *chain, const struct qcow2bm_since *since,
+		 unsigned *granularity_bits, size_t *lowest)
 {
-	size_t lowest = 0;
+	*lowest = 0;
 	*granularity_bits = Q2_DIRECTORY_MAX_GRANULARITY_BITS;
 	for (size_t i = since->first; i < since->first + since->count; i++)
 		for (size_t layer = 0; layer < chain->layer_count; layer++) {
@@ -19,26 +18,27 @@ static enum qcow2bm_code look(const struct qcow2bm_chain *chain,
 				q2_layers_bitmap(chain, &chain->checkpoints[i], layer);
 			if (bitmap == NULL)
 				continue;
-			if (layer > lowest)
-				lowest = layer;
+			if (layer > *lowest)
+				*lowest = layer;
 			if (bitmap->entry.granularity_bits < *granularity_bits)
 				*granularity_bits = bitmap->entry.granularity_bits;
 		}
-	for (size_t layer = 1; layer <= lowest; layer++)
-		if (chain->layers[layer].virtual_bytes != chain->layers[0].virtual_bytes)
-			return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-				       "layer '%.200s' is of another size than the top: "
-				       "bitmaps of both cannot be in one",
-				       chain->layers[layer].filename);
-	return QCOW2BM_OK;
 }
 
+/* The bitmaps of all layers, and what lies behind the end of a smaller one. */
 static enum qcow2bm_code add_sources(struct qcow2bm_edit *edit, struct q2_staged *staged,
 				     const struct qcow2bm_chain *chain,
-				     const struct qcow2bm_since *since,
+				     const struct qcow2bm_since *since, size_t lowest,
 				     struct qcow2bm_error *err)
 {
+	const struct q2_edit_source behind = {
+		.image = edit->image,
+		.kind = Q2_SOURCE_BEHIND,
+		.from_bytes = q2_union_changed_from(chain, lowest),
+	};
 	enum qcow2bm_code code = QCOW2BM_OK;
+	if (behind.from_bytes < chain->layers[0].virtual_bytes)
+		code = q2_edit_add_source(staged, &behind, err);
 	for (size_t i = since->first; i < since->first + since->count; i++)
 		for (size_t layer = 0; layer < chain->layer_count; layer++) {
 			size_t idx = chain->checkpoints[i].bitmaps[layer];
@@ -52,13 +52,15 @@ static enum qcow2bm_code add_sources(struct qcow2bm_edit *edit, struct q2_staged
 
 /* Adds the bitmap to the new overlay, all of it in one edit. */
 static enum qcow2bm_code add_bitmap(const struct qcow2bm_chain *chain, const char *path,
-				    const struct qcow2bm_since *since,
-				    unsigned granularity_bits, const char *name,
+				    const struct qcow2bm_since *since, const char *name,
 				    size_t name_bytes, const struct qcow2bm_watch *watch,
 				    struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = NULL;
 	struct qcow2bm_edit *edit = NULL;
+	unsigned granularity_bits;
+	size_t lowest;
+	look(chain, since, &granularity_bits, &lowest);
 	unsigned flags =
 		QCOW2BM_OPEN_WRITE | (chain->options.flags & QCOW2BM_OPEN_NO_LOCK);
 	enum qcow2bm_code code = qcow2bm_image_open(&image, path, flags, 0, NULL, err);
@@ -69,7 +71,7 @@ static enum qcow2bm_code add_bitmap(const struct qcow2bm_chain *chain, const cha
 					err);
 	if (code == QCOW2BM_OK)
 		code = add_sources(edit, q2_edit_find(edit, name, name_bytes), chain,
-				   since, err);
+				   since, lowest, err);
 	if (code == QCOW2BM_OK)
 		code = qcow2bm_edit_commit(edit, NULL, NULL, watch, err);
 	qcow2bm_edit_end(edit);
@@ -84,20 +86,16 @@ enum qcow2bm_code qcow2bm_chain_export(struct qcow2bm_chain *chain, size_t idx,
 				       struct qcow2bm_error *err)
 {
 	const struct qcow2bm_since *since;
-	unsigned granularity_bits;
 	enum qcow2bm_code code = qcow2bm_chain_explain(chain, idx, &since, err);
 	if (code == QCOW2BM_OK && since->verdict != QCOW2BM_VERDICT_INCREMENTAL)
 		return q2_fail(err, QCOW2BM_EINUSE, QCOW2BM_NO_OFFSET,
 			       "what changed since is not known: %s", since->reason);
 	if (code == QCOW2BM_OK)
-		code = look(chain, since, &granularity_bits, err);
-	if (code == QCOW2BM_OK)
 		code = q2_overlay_create(overlay, chain->layers[0].virtual_bytes,
 					 backing_name, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = add_bitmap(chain, overlay, since, granularity_bits, name, name_bytes,
-			  watch, err);
+	code = add_bitmap(chain, overlay, since, name, name_bytes, watch, err);
 	if (code != QCOW2BM_OK)
 		(void)q2_file_remove(overlay, NULL);
 	return code;

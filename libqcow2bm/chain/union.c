@@ -51,7 +51,7 @@ static enum qcow2bm_code add(struct q2_union *u, struct qcow2bm_chain *chain,
 }
 
 /* Behind the end of the smallest layer from the top down to the lowest that has a bitmap. */
-static uint64_t find_tail(const struct qcow2bm_chain *chain, size_t lowest)
+uint64_t q2_union_changed_from(const struct qcow2bm_chain *chain, size_t lowest)
 {
 	uint64_t end = chain->layers[0].virtual_bytes;
 	for (size_t i = 1; i <= lowest; i++)
@@ -91,8 +91,8 @@ enum qcow2bm_code q2_union_open(struct q2_union *u, struct qcow2bm_chain *chain,
 		if (code == QCOW2BM_OK && bitmaps[i].layer_idx > lowest)
 			lowest = bitmaps[i].layer_idx;
 	}
-	u->changed_from =
-		flags & Q2_UNION_NO_TAIL ? UINT64_MAX : find_tail(chain, lowest);
+	u->changed_from = flags & Q2_UNION_NO_TAIL ? UINT64_MAX
+						   : q2_union_changed_from(chain, lowest);
 	choose_granularity(u, flags & Q2_UNION_COARSEST);
 	q2_union_set_granularity(u, u->granularity_bits);
 	return code;

@@ -55,6 +55,9 @@ enum qcow2bm_code q2_union_visit(struct q2_union *u, uint64_t first, uint64_t en
 enum qcow2bm_code q2_union_read(struct q2_union *u, uint64_t first, uint64_t bits,
 				bool *is_uniform, bool *value, struct qcow2bm_error *err);
 
+/* What lies behind this byte of the disk no bitmap of the layers from the top down to `lowest` tells. */
+uint64_t q2_union_changed_from(const struct qcow2bm_chain *chain, size_t lowest);
+
 void q2_union_close(struct q2_union *u);
 
 #endif

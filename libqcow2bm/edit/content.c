@@ -21,7 +21,10 @@ static enum qcow2bm_code open_source(struct q2_source *source,
 					     staged->granularity_bits, err);
 	if (staged->kind == Q2_SOURCE_ALLOCATED)
 		return q2_source_open_allocated(source, staged->image, err);
-	q2_source_open_everything(source, staged->image);
+	if (staged->kind == Q2_SOURCE_BEHIND)
+		q2_source_open_behind(source, staged->image, staged->from_bytes);
+	else
+		q2_source_open_everything(source, staged->image);
 	return QCOW2BM_OK;
 }
 

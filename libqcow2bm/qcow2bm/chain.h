@@ -300,9 +300,8 @@ enum qcow2bm_code qcow2bm_chain_fill(struct qcow2bm_chain *chain,
 /*
  * Makes `overlay`, a new file that only its owner can read: an empty overlay of the disk's top layer,
  * which it names `backing_name`, with one bitmap, silent, that has what qcow2bm_chain_since()
- * tells. Stages nothing. `watch` may be NULL.
- * Errors: EEXIST, ESYSTEM; EINUSE where changes may be missing; EUNSUPPORTED for layers of different
- * sizes; those of qcow2bm_edit_add() and qcow2bm_edit_commit(). After a failure there is no file.
+ * tells, also over layers of different sizes. Stages nothing. `watch` may be NULL.
+ * Errors: EEXIST, ESYSTEM; EINUSE where changes may be missing; those of qcow2bm_edit_add() and qcow2bm_edit_commit(). After a failure there is no file.
  * Crash: no file, one that is no image yet, or an overlay without the bitmap or with all of it.
  */
 enum qcow2bm_code qcow2bm_chain_export(struct qcow2bm_chain *chain, size_t idx,

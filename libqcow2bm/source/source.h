@@ -11,8 +11,9 @@
 enum q2_source_kind {
 	Q2_SOURCE_BITMAP, /* a committed bitmap */
 	Q2_SOURCE_CARVED, /* one whose table and data are in clusters that nobody uses */
-	Q2_SOURCE_ALLOCATED, /* clusters that the image itself holds data or zeros for */
-	Q2_SOURCE_EVERYTHING /* the whole disk */
+	Q2_SOURCE_ALLOCATED,  /* clusters that the image itself holds data or zeros for */
+	Q2_SOURCE_EVERYTHING, /* the whole disk */
+	Q2_SOURCE_BEHIND /* what lies behind the end of a layer that is smaller than the disk */
 };
 
 struct q2_source;
@@ -44,6 +45,7 @@ struct q2_source {
 	const struct q2_bitmap *bitmap;
 	uint64_t *table;
 	uint32_t table_entries; /* entries behind these are all-zero */
+	uint64_t first_one;     /* of what lies behind an end; else 0 */
 	void *own;              /* what else its kind knows */
 };
 
@@ -76,6 +78,12 @@ void q2_source_open_everything(struct q2_source *source, struct qcow2bm_image *i
  * ENOMEM, and the source is as it was. */
 enum qcow2bm_code q2_source_coarsen(struct q2_source *source, unsigned granularity_bits,
 				    struct qcow2bm_error *err);
+
+/* All bits are set that stand for a byte from `from_bytes` on. Bitmaps of layers of other sizes, ORed with
+ * this one, are those of the disk: what they say behind its end does not count, and behind theirs they
+ * say nothing. */
+void q2_source_open_behind(struct q2_source *source, struct qcow2bm_image *image,
+			   uint64_t from_bytes);
 
 void q2_source_close(struct q2_source *source);
 

@@ -61,6 +61,11 @@ static void open_everything(struct world *world)
 	q2_source_open_everything(&world->source, world->image);
 }
 
+static void open_behind(struct world *world)
+{
+	q2_source_open_behind(&world->source, world->image, 12345 * 512 + 100);
+}
+
 static const struct kind {
 	enum q2_source_kind kind;
 	void (*open)(struct world *world);
@@ -71,6 +76,7 @@ static const struct kind {
 	{Q2_SOURCE_CARVED, open_carved, true},
 	{Q2_SOURCE_ALLOCATED, open_allocated, true},
 	{Q2_SOURCE_EVERYTHING, open_everything, false},
+	{Q2_SOURCE_BEHIND, open_behind, true},
 };
 
 static void begin(struct world *world, const struct kind *kind, bool extended)
@@ -152,7 +158,8 @@ static void every_kind_tells_what_it_reads(void **state)
 				   bits < BITS - 64 ? bits : 64);
 		}
 		assert_int_equal(q2_source_cost(&world.source, 4096) == 0,
-				 kinds[k / 2].kind == Q2_SOURCE_EVERYTHING);
+				 kinds[k / 2].kind == Q2_SOURCE_EVERYTHING ||
+					 kinds[k / 2].kind == Q2_SOURCE_BEHIND);
 		end(&world);
 	}
 }
@@ -174,6 +181,19 @@ static void uniform_bits_are_told_where_there_are_some(void **state)
 			assert_true((seen & 1u << Q2_UNIFORM_ZEROS) != 0);
 		end(&world);
 	}
+}
+
+/* A bit that stands for the first byte behind the end is set, and the one before it is not. */
+static void what_lies_behind_begins_with_its_byte(void **state)
+{
+	(void)state;
+	static struct world world;
+	const struct kind behind = {Q2_SOURCE_BEHIND, open_behind, true};
+	begin(&world, &behind, false);
+	assert_false(q2_run_bit(world.words, 12344));
+	assert_true(q2_run_bit(world.words, 12345));
+	assert_true(q2_run_bit(world.words, BITS - 1));
+	end(&world);
 }
 
 struct visit {
@@ -226,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_tells_what_it_reads),
 		cmocka_unit_test(uniform_bits_are_told_where_there_are_some),
+		cmocka_unit_test(what_lies_behind_begins_with_its_byte),
 		cmocka_unit_test(every_kind_is_visited_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

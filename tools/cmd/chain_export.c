@@ -130,8 +130,8 @@ const struct tool_command tool_chain_export = {
 	.summary = "Make an overlay with one bitmap for a backup program",
 	.help = "OVERLAY, a new file that only its owner can read, is an empty overlay of IMAGE\n"
 		"with one bitmap: what changed since checkpoint NAME, over all layers. `qemu-nbd -r\n"
-		"-B NAME OVERLAY` serves it. Refused where changes may be missing, and where layers\n"
-		"are of different sizes.\n"
+		"-B NAME OVERLAY` serves it. Where layers are of different sizes, what lies behind the\n"
+		"end of a smaller one below counts as changed. Refused where changes may be missing.\n"
 		"\n"
 		"Options:\n" TOOL_HELP_DISKS
 		"      --as BITMAP        name of the bitmap, instead of NAME\n"
