@@ -120,17 +120,39 @@ static void a_place_with_one_damaged_byte(void **state)
 		int cure;
 	} cases[] = {{(uint64_t)1 << 40, false, QCOW2BM_CURE_MEND},
 		     {(uint64_t)0x101 << 40, false, QCOW2BM_CURE_CHOOSE},
-		     {(uint64_t)1 << 40, true, QCOW2BM_CURE_CHOOSE}};
-	for (size_t i = 0; i < 6; i++) {
+		     {(uint64_t)1 << 40, true, QCOW2BM_CURE_CHOOSE},
+		     /* As near to what the other bitmap has. */
+		     {(uint64_t)1 << 8, false, QCOW2BM_CURE_CHOOSE}};
+	for (size_t i = 0; i < 8; i++) {
 		struct one_edit edit;
 		build_two(&edit, NULL, 112);
-		if (cases[i % 3].more)
+		if (cases[i % 4].more)
 			one_edit_count(&edit, one_edit_find(&edit, INSPECT_FREE), 1);
-		uint64_t off = i < 3 ? one_edit_entry_off(&edit, 1, 0)
+		uint64_t off = i < 4 ? one_edit_entry_off(&edit, 1, 0)
 				     : directory_of(&edit) + 32;
 		one_edit_store(&edit, off, 8,
-			       one_edit_load(&edit, off, 8) ^ cases[i % 3].damage);
-		assert_int_equal(cure_of(&edit, "leaked-clusters"), cases[i % 3].cure);
+			       one_edit_load(&edit, off, 8) ^ cases[i % 4].damage);
+		assert_int_equal(cure_of(&edit, "leaked-clusters"), cases[i % 4].cure);
+		one_edit_free(&edit);
+	}
+}
+
+/* The table that one damaged byte leads away from names data of another bitmap: it may not be the
+ * one that was lost. */
+static void a_lost_table_that_names_what_another_has(void **state)
+{
+	(void)state;
+	for (uint64_t shared = 0; shared < 2; shared++) {
+		struct one_edit edit;
+		build_two(&edit, NULL, 112);
+		uint64_t entry = one_edit_entry_off(&edit, 1, 0);
+		uint64_t place = directory_of(&edit) + 32;
+		one_edit_count(&edit, data_of(&edit, 1, 0) >> CLUSTER_BITS, 0);
+		one_edit_store(&edit, entry, 8, shared ? data_of(&edit, 0, 0) : 0);
+		one_edit_store(&edit, place, 8,
+			       one_edit_load(&edit, place, 8) ^ (uint64_t)1 << 40);
+		assert_int_equal(cure_of(&edit, "leaked-clusters"),
+				 shared ? QCOW2BM_CURE_CHOOSE : QCOW2BM_CURE_MEND);
 		one_edit_free(&edit);
 	}
 }
@@ -361,6 +383,7 @@ int main(void)
 		cmocka_unit_test(an_entry_that_lost_its_data),
 		cmocka_unit_test(a_place_that_another_had),
 		cmocka_unit_test(a_place_with_one_damaged_byte),
+		cmocka_unit_test(a_lost_table_that_names_what_another_has),
 		cmocka_unit_test(a_table_that_nothing_leads_to),
 		cmocka_unit_test(a_table_that_reads_as_a_directory),
 		cmocka_unit_test(clusters_that_are_free_by_their_refcounts),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../support/one_edit.h"
+#include "clusters/refs.h"
 
 #define CLUSTER_BITS 9
 #define BITS (2 * 4096 + 100) /* two whole clusters of data and one that is not */
@@ -273,6 +274,27 @@ static void ones_are_entries_except_in_a_partly_used_cluster(void **state)
 	one_edit_free(&edit);
 }
 
+/* Of a table whose second entry cannot be, not even the first is believed. */
+static void a_table_that_cannot_be_read_names_nothing(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct qcow2bm_image *image;
+	struct q2_clusters named = {0};
+	build_two(&edit);
+	set_entry(&edit, 0, 1, 0x1ff);
+	assert_int_equal(
+		q2_image_open_damaged(&image, memory_storage_open(&edit.file), NULL),
+		QCOW2BM_OK);
+	assert_int_equal(
+		q2_refs_add_bitmap(&named, image, &image->directory.bitmaps[0], NULL),
+		QCOW2BM_EIMAGE);
+	assert_int_equal(named.count, 0);
+	q2_clusters_free(&named);
+	qcow2bm_image_close(image);
+	one_edit_free(&edit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +304,7 @@ int main(void)
 		cmocka_unit_test(a_guest_cluster_is_no_source_of_bits),
 		cmocka_unit_test(a_cluster_that_is_named_twice_is_leaked),
 		cmocka_unit_test(a_cluster_that_is_counted_twice_is_leaked),
+		cmocka_unit_test(a_table_that_cannot_be_read_names_nothing),
 		cmocka_unit_test(a_bitmap_with_a_lost_table_can_be_deleted),
 		cmocka_unit_test(ones_are_entries_except_in_a_partly_used_cluster),
 	};
