@@ -189,6 +189,7 @@ cli_tests += tests/cli/undo-place
 cli_tests += tests/cli/undo-syncs
 cli_tests += tests/cli/repair-choices
 cli_tests += tests/cli/usage
+cli_tests += tests/cli/words-and-lines
 
 oracle_tests =
 oracle_tests += tests/oracle/add-bitmap

@@ -107,6 +107,8 @@ tools_sources = \
 	tools/term/memory.h \
 	tools/term/message.c \
 	tools/term/message.h \
+	tools/term/missing.c \
+	tools/term/missing.h \
 	tools/term/name.c \
 	tools/term/name.h \
 	tools/term/nearest.c \

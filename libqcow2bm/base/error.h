@@ -26,6 +26,17 @@ enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error 
 /* Takes QCOW2BM_SEE_CHECK off the end of the sentence, where it would be about another image. */
 void q2_drop_advice(struct qcow2bm_error *err);
 
+/* "1 byte, 2 bytes", "1 entry, 2 entries": the end of the word behind a number. */
+static inline const char *q2_s(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static inline const char *q2_ies(uint64_t count)
+{
+	return count == 1 ? "y" : "ies";
+}
+
 /* Out of memory for `what`. Here, so that a tool that reads one file at a time sees that its
  * result is never QCOW2BM_OK. */
 static inline enum qcow2bm_code q2_fail_memory(struct qcow2bm_error *err,

@@ -70,8 +70,9 @@ static enum qcow2bm_code check_method(struct qcow2bm_edit *edit,
 	    bitmap->entry.table_entries != entries)
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
-			"its stored bits are those of a disk of another size (the table has %u entries, the disk needs %llu)",
-			bitmap->entry.table_entries, (unsigned long long)entries);
+			"its stored bits are those of a disk of another size (the table has %u entr%s, the disk needs %llu)",
+			bitmap->entry.table_entries, q2_ies(bitmap->entry.table_entries),
+			(unsigned long long)entries);
 	if (code == QCOW2BM_OK && method == QCOW2BM_RECOVER_ALLOCATED)
 		code = q2_traces_judge_layer(edit, err);
 	return code;

@@ -73,13 +73,13 @@ static enum qcow2bm_code check_remains(const struct qcow2bm_carved *carved,
 	if (!carved->fits_disk)
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, carved->entry_offset,
-			"its bits are those of a disk of another size (its table has %u entries)",
-			carved->table_entries);
+			"its bits are those of a disk of another size (its table has %u entr%s)",
+			carved->table_entries, q2_ies(carved->table_entries));
 	if (carved->extra_bytes != 0)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, carved->entry_offset,
-			"it has %u bytes of extra data, whose meaning is not known",
-			carved->extra_bytes);
+			"it has %u byte%s of extra data, whose meaning is not known",
+			carved->extra_bytes, q2_s(carved->extra_bytes));
 	if (!options->accept_unsafe)
 		return q2_fail(
 			err, QCOW2BM_EINUSE, carved->entry_offset,

@@ -141,8 +141,8 @@ static enum qcow2bm_code parse_entries(struct q2_directory *directory, size_t co
 	if (at != directory->size)
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, directory->off + at,
-			"the bitmap directory has %zu bytes, but its %zu entries take %zu",
-			directory->size, count, at);
+			"the bitmap directory has %zu bytes, but its %zu entr%s take%s %zu",
+			directory->size, count, q2_ies(count), count == 1 ? "s" : "", at);
 	return QCOW2BM_OK;
 }
 
@@ -168,8 +168,8 @@ enum qcow2bm_code q2_directory_parse(struct q2_directory *directory, uint8_t *by
 	if (count > size / Q2_DIRECTORY_ENTRY_MIN_BYTES)
 		code = q2_fail(
 			err, QCOW2BM_EIMAGE, off,
-			"the bitmap directory has %zu bytes, too few for %zu bitmaps",
-			size, count);
+			"the bitmap directory has %zu byte%s, too few for %zu bitmap%s",
+			size, q2_s(size), count, q2_s(count));
 	else {
 		directory->bitmaps =
 			calloc(count == 0 ? 1 : count, sizeof(*directory->bitmaps));

@@ -198,9 +198,11 @@ static enum qcow2bm_code check_fields(struct salvage *salvage, struct qcow2bm_er
 			"the reserved field of the bitmaps extension is 0x%x instead of 0",
 			extension->reserved);
 	if (code == QCOW2BM_OK && !salvage->knows_count)
-		code = note(image, err, Q2_PROBLEM_DIRECTORY_COUNT, off,
-			    "the bitmaps extension counts %u bitmaps; it must be 1 to %d",
-			    extension->nb_bitmaps, Q2_DIRECTORY_MAX_BITMAPS);
+		code = note(
+			image, err, Q2_PROBLEM_DIRECTORY_COUNT, off,
+			"the bitmaps extension counts %u bitmap%s; it must be 1 to %d",
+			extension->nb_bitmaps, q2_s(extension->nb_bitmaps),
+			Q2_DIRECTORY_MAX_BITMAPS);
 	if (code == QCOW2BM_OK && !salvage->knows_size)
 		code = note(
 			image, err, Q2_PROBLEM_DIRECTORY_SIZE,
@@ -255,15 +257,17 @@ static enum qcow2bm_code compare(struct salvage *salvage, size_t end,
 	if (code == QCOW2BM_OK && salvage->knows_count && count != extension->nb_bitmaps)
 		code = note(
 			image, err, Q2_PROBLEM_DIRECTORY_COUNT, salvage->head_off,
-			"the bitmaps extension counts %u bitmaps, but the directory has %zu",
-			extension->nb_bitmaps, count);
+			"the bitmaps extension counts %u bitmap%s, but the directory has %zu",
+			extension->nb_bitmaps, q2_s(extension->nb_bitmaps), count);
 	if (code == QCOW2BM_OK && salvage->knows_size &&
 	    end != extension->directory_bytes)
 		code = note(
 			image, err, Q2_PROBLEM_DIRECTORY_SIZE,
 			salvage->head_off + Q2_EXTENSION_DIRECTORY_SIZE_OFF,
-			"the bitmap directory has %llu bytes, but its %zu entries take %zu",
-			(unsigned long long)extension->directory_bytes, count, end);
+			"the bitmap directory has %llu byte%s, but its %zu entr%s take%s %zu",
+			(unsigned long long)extension->directory_bytes,
+			q2_s(extension->directory_bytes), count, q2_ies(count),
+			count == 1 ? "s" : "", end);
 	return code;
 }
 
@@ -310,8 +314,9 @@ static enum qcow2bm_code load_extension(struct salvage *salvage,
 			     is_short ? Q2_PROBLEM_EXTENSION_SHORT
 				      : Q2_PROBLEM_EXTENSION_LENGTH,
 			     extension->head_off,
-			     "the bitmaps extension has %u bytes instead of %d",
-			     extension->claimed, Q2_EXTENSION_BITMAPS_BYTES);
+			     "the bitmaps extension has %u byte%s instead of %d",
+			     extension->claimed, q2_s(extension->claimed),
+			     Q2_EXTENSION_BITMAPS_BYTES);
 		if (code != QCOW2BM_OK || is_short)
 			return code;
 	}

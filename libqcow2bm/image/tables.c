@@ -190,15 +190,17 @@ static enum qcow2bm_code check_place(const struct qcow2bm_image *image,
 	if (!q2_tables_has_place(image, entry))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
-			"its bitmap table (%u entries at %llu) is not in a valid place",
-			entry->table_entries, (unsigned long long)entry->table_off);
+			"its bitmap table (%u entr%s at %llu) is not in a valid place",
+			entry->table_entries, q2_ies(entry->table_entries),
+			(unsigned long long)entry->table_off);
 	if (!q2_checked_within(entry->table_off,
 			       (uint64_t)entry->table_entries * Q2_TABLE_ENTRY_BYTES,
 			       image->file_bytes))
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, bitmap->off,
-			"its bitmap table (%u entries at %llu) lies past the end of the file",
-			entry->table_entries, (unsigned long long)entry->table_off);
+			"its bitmap table (%u entr%s at %llu) lies past the end of the file",
+			entry->table_entries, q2_ies(entry->table_entries),
+			(unsigned long long)entry->table_off);
 	return QCOW2BM_OK;
 }
 

@@ -195,8 +195,8 @@ static enum qcow2bm_code load_l1(const struct q2_source *source, struct allocate
 	if (header->l1_entries < wanted)
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, header->l1_table_off,
-			"the L1 table has %u entries, too few for the disk" QCOW2BM_SEE_CHECK,
-			header->l1_entries);
+			"the L1 table has %u entr%s, too few for the disk" QCOW2BM_SEE_CHECK,
+			header->l1_entries, q2_ies(header->l1_entries));
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (source->image->layer_l1 == NULL)
 		code = load_layer(source->image, (uint32_t)wanted, err);

@@ -116,22 +116,16 @@ static bool is_unsupported(int sys_errno)
 }
 
 /* Names the program that holds the lock, as far as it can be found. */
-static enum qcow2bm_code fail_busy(int fd, enum q2_lock_role role,
-				   struct qcow2bm_error *err)
+static enum qcow2bm_code fail_busy(int fd, struct qcow2bm_error *err)
 {
 	char holder[128];
 	if (err == NULL)
 		return QCOW2BM_EBUSY; /* nobody to tell: spare the search */
 	if (!q2_holder_find(fd, holder, sizeof(holder)))
 		strcpy(holder, "another process, of another user or on another host");
-	if (role == Q2_LOCK_EDIT)
-		return q2_fail(
-			err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
-			"in use by %s: shut it down, or work on the running guest through QEMU",
-			holder);
 	return q2_fail(
 		err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
-		"in use by %s: shut it down, work on the running guest through QEMU, or read the image while it may be changing (force-share)",
+		"in use by %s: shut it down, or work on the running guest through QEMU",
 		holder);
 }
 
@@ -143,7 +137,7 @@ enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_er
 	int saved = errno;
 	q2_lock_give_back(fd);
 	if (found == PROBE_HELD || found == PROBE_RACED)
-		return fail_busy(fd, role, err);
+		return fail_busy(fd, err);
 	if (is_unsupported(saved))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,

@@ -3,6 +3,7 @@
 #include "chain_finish.h"
 
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "together.h"
 
 static void collect(struct tool_together *together, const struct tool_disks *disks)
@@ -43,11 +44,10 @@ static int stage_all(struct tool_disks *disks, tool_chain_stage_fn *stage)
 			if (stage(disk->chain, idx, &err) != QCOW2BM_OK)
 				return tool_message_fail(disk->filename, &err);
 		}
-		if (found == 0) {
-			tool_message(disks->list[0].filename, "checkpoint '%s' not found",
-				     disks->names[k]);
-			return TOOL_EXIT_FAILED;
-		}
+		if (found == 0)
+			return tool_missing_checkpoint(disks->list[0].filename,
+						       disks->list[0].chain,
+						       disks->names[k]);
 	}
 	return TOOL_EXIT_DONE;
 }

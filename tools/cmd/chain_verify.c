@@ -4,6 +4,7 @@
 #include "../report/verify.h"
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "../term/output.h"
 #include "../term/word.h"
 #include "chain.h"
@@ -80,9 +81,9 @@ static int check_names(const struct tool_disks *disks)
 			found += tool_disks_look_up(&disks->list[k], disks->names[i]) !=
 				 QCOW2BM_NOT_FOUND;
 		if (found == 0) {
-			tool_message(disks->list[0].filename, "checkpoint '%s' not found",
-				     disks->names[i]);
-			return TOOL_EXIT_FAILED;
+			return tool_missing_checkpoint(disks->list[0].filename,
+						       disks->list[0].chain,
+						       disks->names[i]);
 		}
 	}
 	return TOOL_EXIT_DONE;

@@ -27,6 +27,7 @@ struct check {
 	struct tool_digest digests[2];
 	struct tool_json_list areas;
 	bool has_printed;  /* the report of an image */
+	bool printed_line; /* the last one was of one line */
 	int signal_number; /* that came; 0: none */
 	bool is_cut_off;   /* by it, and something is not checked */
 };
@@ -165,13 +166,22 @@ static int check_image(struct check *check, const char *filename)
 	return status;
 }
 
-/* Of one image, with an empty line between two. */
+static bool is_one_line(const struct tool_text *text)
+{
+	return memchr(text->bytes, '\n', text->used) == text->bytes + text->used - 1;
+}
+
+/* Of one image, with an empty line between two that are not of one line each. */
 static int print_report(struct check *check)
 {
 	int status = TOOL_EXIT_DONE;
-	if (check->text.used != 0 && check->has_printed)
+	if (check->text.used == 0)
+		return status;
+	bool is_line = is_one_line(&check->text);
+	if (check->has_printed && !(is_line && check->printed_line))
 		status = tool_output_bytes("\n", 1);
-	check->has_printed |= check->text.used != 0;
+	check->has_printed = true;
+	check->printed_line = is_line;
 	return status == TOOL_EXIT_DONE ? tool_output_text(&check->text) : status;
 }
 

@@ -2,6 +2,7 @@
 /* qcow2bm delete: bitmaps by name, by pattern, or all. */
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "../term/name.h"
 #include "../term/operand.h"
 #include "finish.h"
@@ -30,9 +31,8 @@ static int mark_name(struct delete *delete, const char *name)
 	if (operand.idx != QCOW2BM_NOT_FOUND) {
 		delete->marked[operand.idx] = true;
 	} else {
-		tool_message(delete->session.filename,
-			     "cannot delete bitmap '%s': not found", name);
-		status = TOOL_EXIT_FAILED;
+		status = tool_missing_bitmap(delete->session.filename,
+					     delete->session.image, name);
 	}
 	tool_operand_free(&operand);
 	return status;

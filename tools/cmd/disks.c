@@ -4,6 +4,7 @@
 
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "../term/name.h"
 #include "layers.h"
 
@@ -119,8 +120,7 @@ int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
 	*idx = tool_disks_look_up(disk, name);
 	if (*idx != QCOW2BM_NOT_FOUND)
 		return TOOL_EXIT_DONE;
-	tool_message(disk->filename, "checkpoint '%s' not found", name);
-	return TOOL_EXIT_FAILED;
+	return tool_missing_checkpoint(disk->filename, disk->chain, name);
 }
 
 void tool_disks_close(struct tool_disks *disks)

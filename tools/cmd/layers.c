@@ -2,6 +2,7 @@
 /* Opening a disk with the layers below it. */
 #include "layers.h"
 
+#include "../term/image.h"
 #include "../term/message.h"
 
 #include <jansson.h>
@@ -66,8 +67,10 @@ int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *op
 		.resolve = resolve,
 	};
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_chain_open(chain, filename, &chain_options, &err) != QCOW2BM_OK)
+	if (qcow2bm_chain_open(chain, filename, &chain_options, &err) != QCOW2BM_OK) {
+		tool_image_add_way_out(options, &err);
 		return tool_message_fail(filename, &err);
+	}
 	if (options->force_share && !options->quiet)
 		tool_message(filename,
 			     "warning: read without a lock, the image may be changing");

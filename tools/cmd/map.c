@@ -4,6 +4,7 @@
 #include "../term/command.h"
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "../term/name.h"
 #include "../term/operand.h"
 #include "../term/options.h"
@@ -127,8 +128,8 @@ static int add_name(struct map *map, const char *filename, const char *name)
 	}
 	if (map->count != before)
 		return TOOL_EXIT_DONE;
-	tool_message(filename, "bitmap '%s' not found", name);
-	return TOOL_EXIT_FAILED;
+	return tool_missing_bitmap(filename, qcow2bm_chain_layer(map->chain, 0)->image,
+				   name);
 }
 
 static int map_bitmaps(struct map *map, const char *filename, int count, char **names)

@@ -2,6 +2,7 @@
 /* qcow2bm merge: OR the bits of bitmaps into one. */
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "../term/operand.h"
 #include "../term/size.h"
 #include "finish.h"
@@ -46,7 +47,10 @@ static int stage_target(struct merge *merge, const struct qcow2bm_image *first_s
 {
 	tool_operand_resolve(target, merge->session.image, merge->into);
 	if (!merge->create)
-		return TOOL_EXIT_DONE;
+		return target->idx != QCOW2BM_NOT_FOUND
+			       ? TOOL_EXIT_DONE
+			       : tool_missing_bitmap(merge->session.filename,
+						     merge->session.image, merge->into);
 	target->count = strlen(merge->into);
 	memcpy(target->bytes, merge->into, target->count);
 	unsigned bits = choose_granularity(merge, first_source, first_name);
@@ -60,7 +64,8 @@ static int stage_target(struct merge *merge, const struct qcow2bm_image *first_s
 
 /* `image` is NULL for the edit's own. */
 static int stage_sources(struct merge *merge, const struct tool_operand *target,
-			 struct qcow2bm_image *image, int count, char **names)
+			 const char *filename, struct qcow2bm_image *image, int count,
+			 char **names)
 {
 	for (int i = 0; i < count; i++) {
 		struct tool_operand source;
@@ -68,9 +73,14 @@ static int stage_sources(struct merge *merge, const struct tool_operand *target,
 		int status = TOOL_EXIT_DONE;
 		tool_operand_resolve(
 			&source, image != NULL ? image : merge->session.image, names[i]);
-		if (qcow2bm_edit_merge(merge->session.edit, target->bytes, target->count,
-				       image, source.bytes, source.count,
-				       &err) != QCOW2BM_OK)
+		enum qcow2bm_code code = qcow2bm_edit_merge(
+			merge->session.edit, target->bytes, target->count, image,
+			source.bytes, source.count, &err);
+		if (code == QCOW2BM_ENOTFOUND)
+			status = tool_missing_bitmap(
+				filename, image != NULL ? image : merge->session.image,
+				names[i]);
+		else if (code != QCOW2BM_OK)
 			status = tool_session_refuse(&merge->session, "merge",
 						     source.bytes, source.count, &err);
 		tool_operand_free(&source);
@@ -104,7 +114,10 @@ static int stage(struct merge *merge, int count, char **names)
 			merge, images[0] != NULL ? images[0] : merge->session.image,
 			names[0], &target);
 	for (size_t i = 0; i < places && status == TOOL_EXIT_DONE; i++)
-		status = stage_sources(merge, &target, images[i], count, names);
+		status = stage_sources(merge, &target,
+				       images[i] != NULL ? merge->source_files[i]
+							 : merge->session.filename,
+				       images[i], count, names);
 	tool_operand_free(&target);
 	free(images);
 	return status;

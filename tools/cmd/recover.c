@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm recover: bitmaps that a crash left in-use, with a promise for each. */
 #include "../report/promise.h"
+#include "../term/fold.h"
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "../term/name.h"
 #include "../term/operand.h"
 #include "../term/output.h"
@@ -60,7 +62,9 @@ static void say_ways_out(const struct recover *recover,
 	tool_text_free(&text);
 }
 
-static int stage(struct recover *recover, const char *name, size_t name_bytes)
+/* `typed` is the operand, NULL when the name comes of the directory. */
+static int stage(struct recover *recover, const char *typed, const char *name,
+		 size_t name_bytes)
 {
 	struct qcow2bm_error err = {0};
 	const struct qcow2bm_promise *promise;
@@ -69,6 +73,9 @@ static int stage(struct recover *recover, const char *name, size_t name_bytes)
 		add_to_report(recover, name, name_bytes, promise);
 		return TOOL_EXIT_DONE;
 	}
+	if (err.code == QCOW2BM_ENOTFOUND && typed != NULL)
+		return tool_missing_bitmap(recover->session.filename,
+					   recover->session.image, typed);
 	int status =
 		tool_session_refuse(&recover->session, "recover", name, name_bytes, &err);
 	if (err.code == QCOW2BM_EINUSE)
@@ -82,7 +89,7 @@ static int stage_names(struct recover *recover, int count, char **names)
 	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++) {
 		struct tool_operand operand;
 		tool_operand_resolve(&operand, recover->session.image, names[i]);
-		status = stage(recover, operand.bytes, operand.count);
+		status = stage(recover, names[i], operand.bytes, operand.count);
 		tool_operand_free(&operand);
 	}
 	return status;
@@ -113,7 +120,7 @@ static int stage_all(struct recover *recover)
 		struct qcow2bm_bitmap bitmap =
 			*qcow2bm_bitmap_describe(recover->session.image, i);
 		if (bitmap.in_use)
-			status = stage(recover, bitmap.name, bitmap.name_bytes);
+			status = stage(recover, NULL, bitmap.name, bitmap.name_bytes);
 	}
 	if (recover->report.used == 0 && status == TOOL_EXIT_DONE) {
 		char *filename =
@@ -134,6 +141,7 @@ static int print_report(struct recover *recover, int status)
 	bool done = status == TOOL_EXIT_DONE || status == TOOL_EXIT_LEAKED;
 	if (!done || options->dry_run || options->json || options->quiet)
 		return status;
+	tool_fold_since(&recover->report, 0);
 	if (tool_output_text(&recover->report) == TOOL_EXIT_DONE)
 		return status;
 	tool_message(recover->session.filename,

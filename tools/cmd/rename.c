@@ -14,8 +14,8 @@ static int stage(struct tool_session *session, const char *old_name, const char 
 	tool_operand_resolve(&operand, session->image, old_name);
 	if (qcow2bm_edit_rename(session->edit, operand.bytes, operand.count, new_name,
 				strlen(new_name), &err) != QCOW2BM_OK)
-		status = tool_session_refuse(session, "rename", operand.bytes,
-					     operand.count, &err);
+		status = tool_session_refuse_operand(session, "rename", old_name,
+						     &operand, &err);
 	tool_operand_free(&operand);
 	return status;
 }

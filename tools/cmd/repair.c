@@ -4,6 +4,7 @@
 #include "../report/summary.h"
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "../term/name.h"
 #include "../term/operand.h"
 #include "../term/output.h"
@@ -63,11 +64,8 @@ static int add_name(struct repair *repair, const char *name)
 	}
 	size_t idx = operand.idx;
 	tool_operand_free(&operand);
-	if (idx == QCOW2BM_NOT_FOUND) {
-		tool_message(repair->session.filename,
-			     "cannot drop bitmap '%s': not found", name);
-		return TOOL_EXIT_FAILED;
-	}
+	if (idx == QCOW2BM_NOT_FOUND)
+		return tool_missing_bitmap(repair->session.filename, image, name);
 	if (found > 1) {
 		tool_message(
 			repair->session.filename,

@@ -7,6 +7,7 @@
 #include "../term/image.h"
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/missing.h"
 #include "../term/name.h"
 #include "../term/operand.h"
 #include "../term/size.h"
@@ -127,6 +128,15 @@ int tool_session_refuse(const struct tool_session *session, const char *verb,
 	return tool_message_status(err->code);
 }
 
+int tool_session_refuse_operand(const struct tool_session *session, const char *verb,
+				const char *typed, const struct tool_operand *operand,
+				const struct qcow2bm_error *err)
+{
+	if (err->code == QCOW2BM_ENOTFOUND)
+		return tool_missing_bitmap(session->filename, session->image, typed);
+	return tool_session_refuse(session, verb, operand->bytes, operand->count, err);
+}
+
 static int stage_names(struct tool_session *session, int count, char **names,
 		       tool_session_stage_fn *stage)
 {
@@ -137,9 +147,9 @@ static int stage_names(struct tool_session *session, int count, char **names,
 		tool_operand_resolve(&operand, session->image, names[i]);
 		if (stage(session->edit, operand.bytes, operand.count, &err) !=
 		    QCOW2BM_OK)
-			status = tool_session_refuse(session,
-						     session->options.command->name,
-						     operand.bytes, operand.count, &err);
+			status = tool_session_refuse_operand(
+				session, session->options.command->name, names[i],
+				&operand, &err);
 		tool_operand_free(&operand);
 		if (status != TOOL_EXIT_DONE)
 			return status;

@@ -3,6 +3,7 @@
 #ifndef TOOLS_CMD_SESSION_H
 #define TOOLS_CMD_SESSION_H
 
+#include "../term/operand.h"
 #include "../term/options.h"
 
 struct json_t;
@@ -57,6 +58,11 @@ int tool_session_take_granularity(const struct tool_session *session, uint64_t *
 int tool_session_refuse(const struct tool_session *session, const char *verb,
 			const char *name, size_t name_bytes,
 			const struct qcow2bm_error *err);
+
+/* The same where that name was typed: it may be missing. */
+int tool_session_refuse_operand(const struct tool_session *session, const char *verb,
+				const char *typed, const struct tool_operand *operand,
+				const struct qcow2bm_error *err);
 
 /* A staging function that takes nothing but the bitmap's name. */
 typedef enum qcow2bm_code tool_session_stage_fn(struct qcow2bm_edit *edit,

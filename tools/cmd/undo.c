@@ -3,12 +3,14 @@
 #define _POSIX_C_SOURCE 200809L
 #include "../report/json.h"
 #include "../term/message.h"
+#include "../term/name.h"
 #include "../term/options.h"
 #include "../term/output.h"
 #include "../term/signals.h"
 #include "../term/word.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 enum { FORCE = TOOL_OPT_OWN, IN_USE };
 
@@ -55,6 +57,7 @@ static int print_human(const struct undo *undo, const struct qcow2bm_undo_result
 	struct tool_text text = {0};
 	if (undo->options.quiet)
 		return TOOL_EXIT_DONE;
+	char *shown = tool_name_escape_text(undo->filename, TOOL_NAME_HUMAN);
 	if (result->was_interrupted && !result->nothing)
 		tool_text_print(
 			&text, "The edit was interrupted before its end%s.\n",
@@ -62,38 +65,45 @@ static int print_human(const struct undo *undo, const struct qcow2bm_undo_result
 				? "; not every sector is one that it knows (--force)"
 				: "; every sector is one that it found or made");
 	if (result->nothing)
-		tool_text_print(&text, "The image is as it was before the edit already: "
-				       "nothing to put back.\n");
-	else if (undo->options.dry_run)
 		tool_text_print(&text,
-				"The edit can be undone: %s. The image would be\n%" PRIu64
-				" bytes long again.\n",
-				result->proven
-					? "nothing else has written since"
-					: "what the old bitmaps occupied is still free",
-				result->file_bytes);
+				"%s: it is as it was before the edit already: nothing to "
+				"put back.\n",
+				shown);
+	else if (undo->options.dry_run)
+		tool_text_print(
+			&text,
+			"%s: the edit can be undone: %s; the image would be %" PRIu64
+			" bytes long again.\n",
+			shown,
+			result->proven ? "nothing else has written since"
+				       : "what the old bitmaps occupied is still free",
+			result->file_bytes);
 	else if (result->proven && result->marked_bitmaps == 0)
 		tool_text_print(
 			&text,
-			"Done: the image is byte for byte what it was before the edit "
-			"(%" PRIu64 " bytes put back).\n",
-			result->restored_bytes);
+			"%s: undone, the image is byte for byte what it was before the "
+			"edit (%" PRIu64 " bytes put back).\n",
+			shown, result->restored_bytes);
 	else
-		tool_text_print(&text,
-				"Done: all that the edit changed is what it was before "
-				"(%" PRIu64 " bytes put back).\n",
-				result->restored_bytes);
-	if (result->marked_bitmaps != 0) {
 		tool_text_print(
 			&text,
-			"Bitmaps %s as in use, so that nobody trusts them: %" PRIu64
-			".\nWhat to do about them: qcow2bm check",
-			undo->options.dry_run ? "would come back marked"
-					      : "came back marked",
-			result->marked_bitmaps);
+			"%s: undone, all that the edit changed is what it was before "
+			"(%" PRIu64 " bytes put back).\n",
+			shown, result->restored_bytes);
+	if (result->marked_bitmaps != 0) {
+		tool_text_print(&text,
+				"%s: %" PRIu64
+				" bitmap%s %s as in use, so that nobody trusts "
+				"%s; what to do: qcow2bm check",
+				shown, result->marked_bitmaps,
+				result->marked_bitmaps == 1 ? "" : "s",
+				undo->options.dry_run ? "would come back marked"
+						      : "came back marked",
+				result->marked_bitmaps == 1 ? "it" : "them");
 		tool_word_add_file(&text, undo->filename);
 		tool_text_print(&text, "\n");
 	}
+	free(shown);
 	return tool_output_text(&text);
 }
 

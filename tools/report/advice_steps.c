@@ -79,7 +79,7 @@ char *tool_advice_qemu(const struct qcow2bm_image *image, const char *command,
 /* Lines of a comment, each about as long as a terminal is wide. */
 static void print_comment(struct tool_text *text, const char *why)
 {
-	enum { COLUMNS = 92 };
+	enum { COLUMNS = 76 };
 	for (const char *mark = "#"; *why != '\0'; mark = "#  ") {
 		size_t length = strlen(why);
 		if (length > COLUMNS) {

@@ -2,6 +2,7 @@
 /* The report of a check for the administrator: what is wrong, is the data safe, what to type. */
 #include "check.h"
 
+#include "../term/fold.h"
 #include "../term/name.h"
 #include "../term/table.h"
 #include "advice.h"
@@ -170,8 +171,10 @@ static void add_safety(struct human *human)
 			"next QEMU that\n       opens the image for writing counts them anew";
 	else if (human->totals.errors == 0)
 		safety = what_libvirt_sees(human)[0] == '\0' ? "safe" : "whole";
+	size_t from = human->text->used;
 	tool_text_print(human->text, "Guest data: %s%s.\n", safety,
 			what_libvirt_sees(human));
+	tool_fold_since(human->text, from);
 }
 
 /* ---- What to type ---- */
@@ -201,8 +204,7 @@ void tool_check_human(struct tool_text *text, const char *filename,
 	size_t count = qcow2bm_bitmap_count(image);
 	human.totals = *qcow2bm_report_totals(report);
 	char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
-	tool_text_print(text, "%s%s: %zu bitmap%s", text->used != 0 ? "\n" : "", shown,
-			count, count == 1 ? "" : "s");
+	tool_text_print(text, "%s: %zu bitmap%s", shown, count, count == 1 ? "" : "s");
 	free(shown);
 	add_count(text, human.totals.errors, "error");
 	add_count(text, human.totals.warnings, "warning");

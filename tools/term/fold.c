@@ -50,3 +50,21 @@ void tool_fold_add(struct tool_text *text, const char *sentence, size_t indent,
 			tool_text_fill(text, ' ', indent);
 	}
 }
+
+void tool_fold_since(struct tool_text *text, size_t from)
+{
+	size_t terminal = tool_fold_terminal();
+	if (terminal == 0 || text->used <= from)
+		return;
+	char *lines = tool_memory_copy(text->bytes + from, text->used - from);
+	text->used = from;
+	for (char *line = lines, *end; *line != '\0'; line = end + 1) {
+		end = strchr(line, '\n');
+		*end = '\0';
+		if (*line == '\0')
+			tool_text_add(text, "\n", 1);
+		else
+			tool_fold_add(text, line, strspn(line, " ") + 4, terminal);
+	}
+	free(lines);
+}

@@ -16,4 +16,8 @@ size_t tool_fold_terminal(void);
 void tool_fold_add(struct tool_text *text, const char *sentence, size_t indent,
 		   size_t columns);
 
+/* Breaks the lines of the text, from the byte `from` on, that are too long for the terminal; what goes on
+ * stands four columns further right. Not for what is to be pasted. */
+void tool_fold_since(struct tool_text *text, size_t from);
+
 #endif

@@ -4,8 +4,22 @@
 
 #include "image.h"
 
+#include "help.h"
 #include "message.h"
 #include "watch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void tool_image_add_way_out(const struct tool_options *options, struct qcow2bm_error *err)
+{
+	struct tool_help_option option;
+	size_t used = strlen(err->sentence);
+	if (err->code == QCOW2BM_EBUSY &&
+	    tool_help_find(options->command->help, "force-share", &option))
+		snprintf(err->sentence + used, sizeof(err->sentence) - used,
+			 ", or read it while it may be changing (-%c)", option.letter);
+}
 
 enum qcow2bm_code tool_image_try_open(const struct tool_options *options,
 				      const char *filename, unsigned flags,
@@ -18,6 +32,7 @@ enum qcow2bm_code tool_image_try_open(const struct tool_options *options,
 		flags |= QCOW2BM_OPEN_FORCE_SHARE;
 	enum qcow2bm_code code = qcow2bm_image_open(image, filename, flags,
 						    options->wait_seconds, NULL, err);
+	tool_image_add_way_out(options, err);
 	if (code == QCOW2BM_OK && options->force_share && !options->quiet)
 		tool_message(filename,
 			     "warning: read without a lock, the image may be changing");

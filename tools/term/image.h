@@ -16,6 +16,11 @@ enum qcow2bm_code tool_image_try_open(const struct tool_options *options,
 int tool_image_open(const struct tool_options *options, const char *filename,
 		    unsigned flags, struct qcow2bm_image **image);
 
+/* Of an image that is busy: adds that it can be read all the same, where the command has an option
+ * for that. */
+void tool_image_add_way_out(const struct tool_options *options,
+			    struct qcow2bm_error *err);
+
 /*
  * Checks with `flags` (QCOW2BM_CHECK_...), with progress. *signal_number is that of the signal that
  * came meanwhile, or 0: after it the check fails with EINTERRUPTED, or was finished already, and

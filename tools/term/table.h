@@ -19,7 +19,8 @@ struct tool_table {
 	unsigned next; /* column of the next cell */
 };
 
-/* Adds the next cell of the row; without spaces at the row's end. */
+/* Adds the next cell of the row; without spaces at the row's end. On a terminal that is too narrow a
+ * text at the row's end goes on in lines of its own. */
 void tool_table_add(struct tool_table *table, const char *cell);
 
 #endif
