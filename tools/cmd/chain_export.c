@@ -54,10 +54,12 @@ static int make(const struct export *export, const char *overlay, const char *bi
 	enum qcow2bm_code code =
 		qcow2bm_chain_export(disk->chain, idx, overlay, path, bitmap,
 				     strlen(bitmap), &watch.watch, &err);
-	int signal_number = tool_watch_end(&watch);
+	/* A server that begins with signals blocked could not be stopped. */
+	int signal_number = tool_watch_leave(&watch);
 	free(path);
 	if (code == QCOW2BM_OK)
-		return TOOL_EXIT_DONE;
+		return signal_number == 0 ? TOOL_EXIT_DONE
+					  : TOOL_EXIT_SIGNAL + signal_number;
 	status = tool_message_fail(overlay, &err);
 	return code == QCOW2BM_EINTERRUPTED ? TOOL_EXIT_SIGNAL + signal_number : status;
 }
