@@ -176,6 +176,7 @@ q2_sources = \
 	libqcow2bm/guest/inflate.c \
 	libqcow2bm/guest/layer.c \
 	libqcow2bm/guest/open.c \
+	libqcow2bm/guest/public.c \
 	libqcow2bm/source/allocated.c \
 	libqcow2bm/source/behind.c \
 	libqcow2bm/source/bitmap.c \
@@ -258,6 +259,7 @@ q2_sources = \
 	libqcow2bm/chain/checkpoints.c \
 	libqcow2bm/chain/convert.c \
 	libqcow2bm/chain/coverage.c \
+	libqcow2bm/chain/disk.c \
 	libqcow2bm/chain/export.c \
 	libqcow2bm/chain/flaws.c \
 	libqcow2bm/chain/inside.c \
@@ -322,6 +324,7 @@ section_HEADERS = \
 	libqcow2bm/qcow2bm/watch.h \
 	libqcow2bm/qcow2bm/carve.h \
 	libqcow2bm/qcow2bm/chain.h \
+	libqcow2bm/qcow2bm/guest.h \
 	libqcow2bm/qcow2bm/verify.h
 sectiondir = $(includedir)/qcow2bm
 pkgconfig_DATA += libqcow2bm/libqcow2bm.pc
@@ -335,6 +338,7 @@ section_pages = \
 	libqcow2bm/qcow2bm_bitmap.3 \
 	libqcow2bm/qcow2bm_edit.3 \
 	libqcow2bm/qcow2bm_chain.3 \
+	libqcow2bm/qcow2bm_guest.3 \
 	libqcow2bm/qcow2bm_verify.3 \
 	libqcow2bm/qcow2bm_together.3 \
 	libqcow2bm/qcow2bm_check.3 \
@@ -359,6 +363,8 @@ libqcow2bm/qcow2bm_verify.3: libqcow2bm/qcow2bm/verify.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/verify.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_together.3: libqcow2bm/qcow2bm/together.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/together.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_guest.3: libqcow2bm/qcow2bm/guest.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/guest.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_chain.3: libqcow2bm/qcow2bm/chain.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/chain.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_check.3: libqcow2bm/qcow2bm/check.h libqcow2bm/man.awk

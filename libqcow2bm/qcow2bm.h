@@ -39,6 +39,7 @@
 #include "qcow2bm/check.h"
 #include "qcow2bm/edit.h"
 #include "qcow2bm/error.h"
+#include "qcow2bm/guest.h"
 #include "qcow2bm/image.h"
 #include "qcow2bm/together.h"
 #include "qcow2bm/undo.h"

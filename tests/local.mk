@@ -216,6 +216,7 @@ oracle_tests += tests/oracle/disable-bitmap
 oracle_tests += tests/oracle/enable-bitmap
 oracle_tests += tests/oracle/extension-inserted
 oracle_tests += tests/oracle/good-recipes-edited
+oracle_tests += tests/oracle/guest-random
 oracle_tests += tests/oracle/info-json
 oracle_tests += tests/oracle/libvirt-backing-file
 oracle_tests += tests/oracle/keeps-qemu-out
@@ -279,6 +280,7 @@ test_data += tests/hostile/make-image-words-messages.expected
 test_data += tests/hostile/recipes
 test_data += tests/hostile/repair-recipes.expected
 test_data += tests/oracle/advice.sh
+test_data += tests/oracle/disks.sh
 test_data += tests/oracle/twins.sh
 
 test_data += tests/support/growth_program.c
@@ -314,6 +316,10 @@ tests_support_make_image_LDADD =
 # Ends or interrupts a program at one of its system calls, for scripts.
 test_programs += tests/support/kill_at
 tests_support_kill_at_LDADD =
+
+# Writes the bytes of a disk to a file, for scripts.
+test_programs += tests/support/read_disk
+tests_support_read_disk_LDADD = libqcow2bm/libq2.la
 
 tests_unit_test_carve_SOURCES = tests/unit/test_carve.c \
 	tests/unit/carve_world.c tests/unit/carve_world.h
@@ -358,6 +364,7 @@ test-programs: all $(test_programs) $(test_libraries)
 
 # What scripts call.
 $(addsuffix .log,$(script_tests)): tests/support/make_image tests/support/kill_at
+$(addsuffix .log,$(oracle_tests)): tests/support/read_disk
 $(addsuffix .log,$(crash_tests)): tests/crash/judge_calls tests/support/preload_record.la
 $(addsuffix .log,$(hostile_tests)): tests/hostile/verdicts tests/hostile/limits_run \
 	tests/hostile/random_damages

@@ -34,6 +34,8 @@ tools_sources = \
 	tools/cmd/layers.h \
 	tools/cmd/list.c \
 	tools/cmd/map.c \
+	tools/cmd/map_disk.c \
+	tools/cmd/map_disk.h \
 	tools/cmd/merge.c \
 	tools/cmd/name_list.c \
 	tools/cmd/name_list.h \

@@ -9,6 +9,7 @@
 #include "../base/options.h"
 #include "../image/directory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,8 @@ static bool has_protocol(const char *name)
 	return name[strcspn(name, ":/")] == ':';
 }
 
-static enum qcow2bm_code join_path(const char *overlay, const char *name, char **path,
-				   struct qcow2bm_error *err)
+enum qcow2bm_code q2_layers_join_path(const char *overlay, const char *name, char **path,
+				      struct qcow2bm_error *err)
 {
 	const char *slash = strrchr(overlay, '/');
 	size_t folder =
@@ -68,10 +69,10 @@ static enum qcow2bm_code find_below(const struct qcow2bm_chain *chain,
 			       "format '%.100s' of a backing file is not read here",
 			       format);
 	strcpy(below->format, format == NULL ? "" : format);
-	return join_path(layer->filename, name, &below->path, err);
+	return q2_layers_join_path(layer->filename, name, &below->path, err);
 }
 
-static unsigned storage_flags(unsigned flags)
+unsigned q2_layers_storage_flags(unsigned flags)
 {
 	return (flags & QCOW2BM_OPEN_FORCE_SHARE ? Q2_STORAGE_FORCE_SHARE : 0u) |
 	       (flags & QCOW2BM_OPEN_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
@@ -149,9 +150,9 @@ static enum qcow2bm_code open_layer(struct qcow2bm_chain *chain, struct q2_layer
 	struct q2_storage *storage;
 	struct q2_stamp stamp;
 	bool is_raw;
-	enum qcow2bm_code code = q2_file_open(&storage, layer->filename,
-					      storage_flags(chain->options.flags),
-					      chain->options.wait_seconds, NULL, err);
+	enum qcow2bm_code code = q2_file_open(
+		&storage, layer->filename, q2_layers_storage_flags(chain->options.flags),
+		chain->options.wait_seconds, NULL, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	q2_storage_stamp(storage, false, &stamp);
@@ -195,7 +196,10 @@ static enum qcow2bm_code append(struct qcow2bm_chain *chain, struct below *below
 static enum qcow2bm_code open_all(struct qcow2bm_chain *chain, const char *filename,
 				  struct qcow2bm_error *err)
 {
-	struct below below = {.path = strdup(filename), .format = "qcow2"};
+	const char *format =
+		chain->options.format == NULL ? "qcow2" : chain->options.format;
+	struct below below = {.path = strdup(filename)};
+	snprintf(below.format, sizeof(below.format), "%s", format);
 	if (below.path == NULL)
 		return q2_fail_memory(err, "the path of a layer");
 	enum qcow2bm_code code = append(chain, &below, err);
@@ -241,6 +245,7 @@ void qcow2bm_chain_close(struct qcow2bm_chain *chain)
 		qcow2bm_edit_end(chain->layers[i].edit);
 		qcow2bm_image_close(chain->layers[i].image);
 		q2_storage_close(chain->layers[i].raw);
+		q2_storage_close(chain->layers[i].data_file);
 		free(chain->layers[i].filename);
 	}
 	free(chain->layers);

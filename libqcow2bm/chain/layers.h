@@ -7,8 +7,9 @@
 
 struct q2_layer {
 	char *filename;
-	struct q2_storage *raw;      /* of a raw layer, else NULL */
-	struct qcow2bm_image *image; /* of a qcow2 layer, else NULL */
+	struct q2_storage *raw;       /* of a raw layer, else NULL */
+	struct qcow2bm_image *image;  /* of a qcow2 layer, else NULL */
+	struct q2_storage *data_file; /* its external one, once it was opened, or NULL */
 	uint64_t virtual_bytes;
 	struct qcow2bm_layer shown; /* what is given out of it */
 	uint64_t device, inode;     /* to see a loop; 0: not known */
@@ -45,7 +46,7 @@ struct qcow2bm_chain {
 	size_t checkpoint_count;
 	struct qcow2bm_order order;
 	struct qcow2bm_since since; /* of the last verdict */
-	bool is_staging; /* each checkpoint has its staged names */
+	bool is_staging;            /* each checkpoint has its staged names */
 	char gap[256];
 	char reason[512];       /* of the last verdict */
 	unsigned coarsest_bits; /* granularity of all checkpoints; 0: nobody asked yet */
@@ -66,6 +67,15 @@ static inline bool q2_layers_is_recording(const struct q2_bitmap *bitmap)
 {
 	return (bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO) != 0;
 }
+
+/* ---- layers.c ---- */
+
+/* Flags of storages, Q2_STORAGE_..., for those of images. */
+unsigned q2_layers_storage_flags(unsigned flags);
+/* The path that a name in the image `overlay` means: relative to the folder of that. The caller frees it.
+ * Errors: ENOMEM. */
+enum qcow2bm_code q2_layers_join_path(const char *overlay, const char *name, char **path,
+				      struct qcow2bm_error *err);
 
 /* ---- checkpoints.c ---- */
 

@@ -20,6 +20,7 @@ enum qcow2bm_code q2_guest_disk_piece(struct qcow2bm_disk *disk, uint64_t off,
 {
 	assert(off < end && end <= disk->bytes);
 	enum qcow2bm_code code = QCOW2BM_OK;
+	*extent = (struct q2_guest_extent){.off = off, .place = Q2_GUEST_NO_PLACE};
 	for (size_t i = 0; i < disk->count && off < disk->layers[i].bytes; i++) {
 		struct q2_guest_extent own;
 		code = q2_guest_layer_find(&disk->layers[i], off, &own, watch, err);
@@ -32,6 +33,9 @@ enum qcow2bm_code q2_guest_disk_piece(struct qcow2bm_disk *disk, uint64_t off,
 		if (own.kind != Q2_GUEST_UNALLOCATED)
 			break;
 	}
+	if (disk->lacks_backing && extent->kind == Q2_GUEST_UNALLOCATED &&
+	    extent->layer == disk->count - 1)
+		extent->kind = Q2_GUEST_BELOW;
 	return code;
 }
 

@@ -44,6 +44,7 @@ uint64_t q2_guest_disk_bytes(const struct qcow2bm_disk *disk);
 
 enum q2_guest_kind {
 	Q2_GUEST_UNALLOCATED, /* no layer has it: it reads as zeros */
+	Q2_GUEST_BELOW,       /* the backing file has it, which is not among the layers */
 	Q2_GUEST_ZERO,        /* a layer says that it reads as zeros */
 	Q2_GUEST_DATA,
 	Q2_GUEST_COMPRESSED
@@ -54,7 +55,7 @@ enum q2_guest_kind {
 struct q2_guest_extent {
 	uint64_t off, bytes; /* of the disk */
 	enum q2_guest_kind kind;
-	size_t layer; /* whose it is; UNALLOCATED: of the last one that was asked */
+	size_t layer; /* whose it is; UNALLOCATED, BELOW: of the last one that was asked */
 	/* Of the first byte in the layer's file, which is the external one where it has one; zeros may
 	 * have one, too. COMPRESSED: where the first stream is, and how long its sectors are. */
 	uint64_t place, stream_bytes;
@@ -89,7 +90,7 @@ enum qcow2bm_code q2_guest_disk_piece(struct qcow2bm_disk *disk, uint64_t off,
 
 /*
  * Reads a range, which is inside the disk. Errors: as above; EUNSUPPORTED for data that is encrypted,
- * or in a file that was not opened; EIMAGE for a compressed cluster that cannot be inflated.
+ * or in a file that was not opened, a backing file included; EIMAGE for a compressed cluster that cannot be inflated.
  */
 enum qcow2bm_code q2_guest_disk_read(struct qcow2bm_disk *disk, uint64_t off,
 				     uint64_t bytes, uint8_t *buf, struct q2_watch *watch,

@@ -83,10 +83,15 @@ static enum qcow2bm_code fetch_part(struct q2_guest_fetcher *fetcher,
 }
 
 static enum qcow2bm_code check_readable(const struct q2_guest_layer *layer,
-					uint64_t place, struct qcow2bm_error *err)
+					const struct q2_guest_extent *extent,
+					struct qcow2bm_error *err)
 {
 	static const char *const methods[] = {"", "AES", "LUKS"};
 	const struct qcow2bm_image *image = layer->image;
+	uint64_t place = extent->place;
+	if (extent->kind == Q2_GUEST_BELOW)
+		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			       "the data is in the backing file, which was not opened");
 	if (image != NULL && image->header.crypt_method != 0)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, place,
@@ -109,7 +114,7 @@ enum qcow2bm_code q2_guest_fetch(struct q2_guest_fetcher *fetcher,
 		memset(buf, 0, bytes);
 		return QCOW2BM_OK;
 	}
-	enum qcow2bm_code code = check_readable(layer, extent->place, err);
+	enum qcow2bm_code code = check_readable(layer, extent, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (extent->kind == Q2_GUEST_DATA)

@@ -221,16 +221,34 @@ static void judge_data(struct q2_guest_layer *layer, struct q2_guest_extent *ext
 		layer->data != NULL && extent->place + extent->bytes > there;
 }
 
-/* The rest of what was found before, from `off` on. */
-static void take_rest(const struct q2_guest_layer *layer, uint64_t off,
-		      struct q2_guest_extent *extent)
+/* Makes the extent begin at `off`, which is inside it. */
+static void cut_before(struct q2_guest_extent *extent, uint64_t off)
 {
-	uint64_t done = off - layer->last.off;
-	*extent = layer->last;
-	extent->off += done;
+	uint64_t done = off - extent->off;
+	extent->off = off;
 	extent->bytes -= done;
 	if (extent->place != Q2_GUEST_NO_PLACE && extent->kind != Q2_GUEST_COMPRESSED)
 		extent->place += done;
+}
+
+/* Finds what is there anew. Holes are finer than clusters: from `off` on they are looked for. */
+static enum qcow2bm_code find_anew(struct q2_guest_layer *layer, uint64_t off,
+				   struct q2_guest_extent *extent, struct q2_watch *watch,
+				   struct qcow2bm_error *err)
+{
+	*extent = (struct q2_guest_extent){.off = off};
+	if (layer->image == NULL) {
+		find_in_raw(layer, extent);
+		return QCOW2BM_OK;
+	}
+	enum qcow2bm_code code = find_in_image(layer, extent, watch, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	extent->bytes = q2_min_u64(extent->bytes, layer->bytes - extent->off);
+	cut_before(extent, off);
+	if (extent->kind == Q2_GUEST_DATA)
+		judge_data(layer, extent);
+	return code;
 }
 
 enum qcow2bm_code q2_guest_layer_find(struct q2_guest_layer *layer, uint64_t off,
@@ -239,21 +257,14 @@ enum qcow2bm_code q2_guest_layer_find(struct q2_guest_layer *layer, uint64_t off
 {
 	struct q2_guest_extent *last = &layer->last;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	if (off < last->off || off - last->off >= last->bytes) {
-		*last = (struct q2_guest_extent){.off = off};
-		if (layer->image == NULL)
-			find_in_raw(layer, last);
-		else
-			code = find_in_image(layer, last, watch, err);
-		if (code != QCOW2BM_OK) {
-			last->bytes = 0;
-			return code;
-		}
-		last->bytes = q2_min_u64(last->bytes, layer->bytes - last->off);
-		if (layer->image != NULL && last->kind == Q2_GUEST_DATA)
-			judge_data(layer, last);
+	if (off < last->off || off - last->off >= last->bytes)
+		code = find_anew(layer, off, last, watch, err);
+	if (code != QCOW2BM_OK) {
+		last->bytes = 0;
+		return code;
 	}
-	take_rest(layer, off, extent);
+	*extent = *last;
+	cut_before(extent, off);
 	return code;
 }
 

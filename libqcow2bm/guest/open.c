@@ -108,6 +108,8 @@ enum qcow2bm_code q2_guest_disk_open(struct qcow2bm_disk **result,
 		q2_guest_disk_close(disk);
 		return code;
 	}
+	const struct qcow2bm_image *lowest = layers[count - 1].image;
+	disk->lacks_backing = lowest != NULL && lowest->backing_filename != NULL;
 	disk->bytes = disk->layers[0].bytes;
 	*result = disk;
 	return QCOW2BM_OK;

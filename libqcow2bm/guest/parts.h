@@ -8,7 +8,9 @@
 struct qcow2bm_disk {
 	struct q2_guest_layer *layers; /* the top first; 1 at least */
 	size_t count;
+	bool lacks_backing; /* the lowest layer has a backing file, which was not opened */
 	uint64_t bytes;
+	struct qcow2bm_disk_extent shown; /* what the caller was given */
 	struct q2_guest_fetcher fetcher;
 };
 

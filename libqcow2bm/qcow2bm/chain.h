@@ -38,15 +38,17 @@ struct qcow2bm_chain_options {
 	bool top_only;               /* open no backing file */
 	qcow2bm_resolve_fn *resolve; /* may be NULL */
 	void *opaque;
+	const char *
+		format; /* of the top layer: "qcow2" (NULL, too), "raw"; "": as it begins */
 };
 
-#define QCOW2BM_CHAIN_OPTIONS_INIT                                            \
-	{                                                                     \
-		sizeof(struct qcow2bm_chain_options), 0, 0, false, NULL, NULL \
+#define QCOW2BM_CHAIN_OPTIONS_INIT                                                  \
+	{                                                                           \
+		sizeof(struct qcow2bm_chain_options), 0, 0, false, NULL, NULL, NULL \
 	}
 
 /*
- * Opens `filename`, a qcow2 image, and the layers below it as QEMU finds them: a name is relative to
+ * Opens `filename`, a qcow2 image unless the options say otherwise, and the layers below it as QEMU finds them: a name is relative to
  * the folder of the image that holds it, and may begin with "file:". A layer without a stored
  * format is what its first bytes say, as for QEMU. Nothing else is opened. Layers are opened for
  * reading only: qcow2bm_chain_open_for_editing() opens those anew that are to be edited.

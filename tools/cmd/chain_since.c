@@ -53,10 +53,14 @@ static int print(struct since *since)
 	int status = tool_disks_find(disk, since->disks.names[0], &since->idx);
 	if (status == TOOL_EXIT_DONE)
 		status = judge(since, disk);
-	if (status == TOOL_EXIT_DONE)
-		status = tool_extents_print(read_extents, NULL, since, disk->filename,
-					    since->disks.options.json, since->totals);
-	return status;
+	const struct tool_extents_order order = {
+		.read = read_extents,
+		.opaque = since,
+		.json = since->disks.options.json,
+		.totals = since->totals,
+	};
+	return status == TOOL_EXIT_DONE ? tool_extents_print(&order, disk->filename)
+					: status;
 }
 
 static int open_and_print(struct since *since, char **filename)

@@ -54,8 +54,10 @@ static bool resolve(void *opaque, const char *name, struct qcow2bm_backing *back
 	return is_taken;
 }
 
-int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *options,
-		     const char *filename, unsigned flags)
+enum qcow2bm_code tool_layers_try_open(struct qcow2bm_chain **chain,
+				       const struct tool_options *options,
+				       const char *filename, const char *format,
+				       unsigned flags, struct qcow2bm_error *err)
 {
 	const struct qcow2bm_chain_options chain_options = {
 		.size = sizeof(chain_options),
@@ -65,14 +67,23 @@ int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *op
 		.wait_seconds = options->wait_seconds,
 		.top_only = flags & TOOL_LAYERS_TOP_ONLY,
 		.resolve = resolve,
+		.format = format,
 	};
-	struct qcow2bm_error err = {0};
-	if (qcow2bm_chain_open(chain, filename, &chain_options, &err) != QCOW2BM_OK) {
-		tool_image_add_way_out(options, &err);
-		return tool_message_fail(filename, &err);
-	}
-	if (options->force_share && !options->quiet)
+	enum qcow2bm_code code = qcow2bm_chain_open(chain, filename, &chain_options, err);
+	if (code == QCOW2BM_OK && options->force_share && !options->quiet)
 		tool_message(filename,
 			     "warning: read without a lock, the image may be changing");
-	return TOOL_EXIT_DONE;
+	if (code != QCOW2BM_OK)
+		tool_image_add_way_out(options, err);
+	return code;
+}
+
+int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *options,
+		     const char *filename, unsigned flags)
+{
+	struct qcow2bm_error err = {0};
+	if (tool_layers_try_open(chain, options, filename, "qcow2", flags, &err) ==
+	    QCOW2BM_OK)
+		return TOOL_EXIT_DONE;
+	return tool_message_fail(filename, &err);
 }

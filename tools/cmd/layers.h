@@ -10,9 +10,16 @@ enum {
 	TOOL_LAYERS_EDIT = 1u << 1 /* those that are edited are opened for writing then */
 };
 
-/* Opens the layers as the options and flags say, with a warning when they may be changing. Names of backing files may be "json:{...}", too. Prints what fails; returns an
- * exit status. */
+/* Opens the layers as the options and flags say, with a warning when they may be changing. Names
+ * of backing files may be "json:{...}", too. Prints what fails; returns an exit status. */
 int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *options,
 		     const char *filename, unsigned flags);
+
+/* The same for a top layer of a format: "raw", "qcow2", or "", as it begins. Prints nothing: a failure is
+ * in *err. */
+enum qcow2bm_code tool_layers_try_open(struct qcow2bm_chain **chain,
+				       const struct tool_options *options,
+				       const char *filename, const char *format,
+				       unsigned flags, struct qcow2bm_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* qcow2bm map: the extents of bitmaps, one or the union of several. */
+/* qcow2bm map: the extents of bitmaps, one or the union of several, or of the disk itself. */
 #include "../report/extents.h"
 #include "../term/command.h"
 #include "../term/memory.h"
@@ -11,6 +11,7 @@
 #include "../term/size.h"
 #include "../term/text.h"
 #include "layers.h"
+#include "map_disk.h"
 
 #include <stdlib.h>
 
@@ -19,8 +20,11 @@ struct map {
 	bool totals;
 	bool untrusted; /* bits that are in-use or corrupt are printed all the same */
 	bool backing_chain;
+	bool zero; /* tell what reads as zeros, too */
+	const char *snapshot;
 	uint64_t start, length;
 	struct qcow2bm_chain *chain;
+	struct qcow2bm_disk *disk;            /* with `zero` */
 	struct qcow2bm_layer_bitmap *bitmaps; /* whose union is printed */
 	size_t count;
 };
@@ -55,6 +59,20 @@ static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
 	return qcow2bm_chain_extents(map->chain, map->bitmaps, map->count, map->start,
 				     map->length, QCOW2BM_READ_UNTRUSTED, fn, fn_opaque,
 				     NULL, err);
+}
+
+static enum qcow2bm_code find_zero(void *opaque, uint64_t start, uint64_t *length,
+				   bool *is_zero, struct qcow2bm_error *err)
+{
+	const struct map *map = opaque;
+	const struct qcow2bm_disk_extent *extent;
+	enum qcow2bm_code code =
+		qcow2bm_disk_next(map->disk, start, *length, &extent, NULL, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	*length = extent->length;
+	*is_zero = extent->reads_zero;
+	return code;
 }
 
 /* Why the bits are not to be trusted, and what to do then; false: they are. */
@@ -132,6 +150,33 @@ static int add_name(struct map *map, const char *filename, const char *name)
 				   name);
 }
 
+/* Opens the disk of the layers that are open, for what reads as zeros. */
+static int open_disk(struct map *map, const char *filename)
+{
+	struct qcow2bm_error err = {0};
+	struct qcow2bm_disk_options options = QCOW2BM_DISK_OPTIONS_INIT;
+	options.finds_holes = true;
+	options.without_data_files = !map->backing_chain;
+	if (!map->zero ||
+	    qcow2bm_disk_open(&map->disk, map->chain, &options, &err) == QCOW2BM_OK)
+		return TOOL_EXIT_DONE;
+	return tool_message_fail(filename, &err);
+}
+
+static int print(struct map *map, const char *filename)
+{
+	const struct tool_extents_order order = {
+		.read = read_extents,
+		.count = is_of_one(map) && !map->zero ? count_dirty : NULL,
+		.zero = map->zero ? find_zero : NULL,
+		.opaque = map,
+		.json = map->options.json,
+		.totals = map->totals,
+	};
+	int status = open_disk(map, filename);
+	return status == TOOL_EXIT_DONE ? tool_extents_print(&order, filename) : status;
+}
+
 static int map_bitmaps(struct map *map, const char *filename, int count, char **names)
 {
 	int status = tool_layers_open(&map->chain, &map->options, filename,
@@ -144,10 +189,9 @@ static int map_bitmaps(struct map *map, const char *filename, int count, char **
 	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++)
 		status = add_name(map, filename, names[i]);
 	if (status == TOOL_EXIT_DONE)
-		status = tool_extents_print(read_extents,
-					    is_of_one(map) ? count_dirty : NULL, map,
-					    filename, map->options.json, map->totals);
+		status = print(map, filename);
 	free(map->bitmaps);
+	qcow2bm_disk_close(map->disk);
 	qcow2bm_chain_close(map->chain);
 	return status;
 }
@@ -160,56 +204,110 @@ static int take_size(const struct map *map, const char *option, uint64_t *bytes)
 				  option, optarg);
 }
 
+/* Without a bitmap the disk itself. */
+static int map_disk(const struct map *map, const char *filename)
+{
+	const struct tool_map_disk disk = {
+		.options = &map->options,
+		.snapshot = map->snapshot,
+		.backing_chain = map->backing_chain,
+		.start = map->start,
+		.length = map->length,
+	};
+	if (map->totals || map->untrusted || map->zero)
+		return tool_message_usage(
+			&tool_cmd_map,
+			"--totals, --untrusted and --zero are about bitmaps: operands "
+			"BITMAP... are wanted");
+	return tool_map_disk_run(&disk, filename);
+}
+
+static int run_operands(struct map *map, int count, char **operands)
+{
+	if (count < 1)
+		return tool_message_usage(
+			&tool_cmd_map,
+			"operands IMAGE and, of bitmaps, BITMAP... are wanted");
+	if (count == 1)
+		return map_disk(map, operands[0]);
+	if (map->snapshot != NULL)
+		return tool_message_usage(
+			&tool_cmd_map,
+			"--snapshot is about the disk: bitmaps are of its present state");
+	return map_bitmaps(map, operands[0], count - 1, operands + 1);
+}
+
+enum { START = TOOL_OPT_OWN, LENGTH, TOTALS, UNTRUSTED, BACKING_CHAIN, ZERO, SNAPSHOT };
+
+static int take_option(struct map *map, int opt, char **argv)
+{
+	switch (opt) {
+	case START:
+		return take_size(map, "--start", &map->start);
+	case LENGTH:
+		return take_size(map, "--length", &map->length);
+	case TOTALS:
+		map->totals = true;
+		break;
+	case UNTRUSTED:
+		map->untrusted = true;
+		break;
+	case BACKING_CHAIN:
+		map->backing_chain = true;
+		break;
+	case ZERO:
+		map->zero = true;
+		break;
+	case SNAPSHOT:
+		map->snapshot = optarg;
+		break;
+	default:
+		return tool_options_take(&map->options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
 static int run(int argc, char **argv)
 {
-	enum { START = TOOL_OPT_OWN, LENGTH, TOTALS, UNTRUSTED, BACKING_CHAIN };
 	static const struct option long_options[] = {
 		{"start", required_argument, NULL, START},
 		{"length", required_argument, NULL, LENGTH},
 		{"totals", no_argument, NULL, TOTALS},
 		{"backing-chain", no_argument, NULL, BACKING_CHAIN},
 		{"untrusted", no_argument, NULL, UNTRUSTED},
+		{"zero", no_argument, NULL, ZERO},
+		{"snapshot", required_argument, NULL, SNAPSHOT},
 		TOOL_OPTIONS_READ,
 	};
 	struct map map = {.options = {.command = &tool_cmd_map}, .length = UINT64_MAX};
-	int opt;
-	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
-				  NULL)) != -1) {
-		int status = TOOL_OPTIONS_GO_ON;
-		if (opt == START)
-			status = take_size(&map, "--start", &map.start);
-		else if (opt == LENGTH)
-			status = take_size(&map, "--length", &map.length);
-		else if (opt == TOTALS)
-			map.totals = true;
-		else if (opt == UNTRUSTED)
-			map.untrusted = true;
-		else if (opt == BACKING_CHAIN)
-			map.backing_chain = true;
-		else
-			status = tool_options_take(&map.options, opt, argv);
-		if (status != TOOL_OPTIONS_GO_ON)
-			return status;
-	}
-	if (argc - optind < 2)
-		return tool_message_usage(&tool_cmd_map,
-					  "operands IMAGE and BITMAP... are wanted");
-	return map_bitmaps(&map, argv[optind], argc - optind - 1, argv + optind + 1);
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
+				  NULL)) != -1)
+		status = take_option(&map, opt, argv);
+	return status == TOOL_OPTIONS_GO_ON
+		       ? run_operands(&map, argc - optind, argv + optind)
+		       : status;
 }
 
 const struct tool_command tool_cmd_map = {
 	.name = "map",
-	.synopsis = "[OPTION]... IMAGE BITMAP...",
-	.summary = "Print which ranges of the disk bitmaps mark dirty",
+	.synopsis = "[OPTION]... IMAGE [BITMAP]...",
+	.summary = "Print which ranges of the disk bitmaps mark dirty, or what it holds",
 	.help = "For a human: the dirty extents, in bytes. As JSON: all extents, exactly as\n"
 		"`nbdinfo --map=qemu:dirty-bitmap:BITMAP --json` prints them. Of several BITMAPs the\n"
-		"union: what is dirty in any.\n"
+		"union: what is dirty in any. Without a BITMAP what the disk itself holds, as\n"
+		"`qemu-img map` prints it: of the one layer IMAGE, or of all with --backing-chain.\n"
 		"\n"
 		"Options:\n"
 		"      --start SIZE       begin at this byte of the disk (512, 64k, 1.5G)\n"
 		"      --length SIZE      look at so many bytes only\n"
 		"      --totals           print how much is clean and dirty, as nbdinfo --totals\n"
-		"      --backing-chain    take the bitmaps of these names in the layers below, too\n"
+		"      --zero             tell what is known to read as zeros, too: 0 clean, 1 dirty,\n"
+		"                         2 zero, 3 dirty and zero (to be written as zeros)\n"
+		"      --backing-chain    take the bitmaps of these names in the layers below, too;\n"
+		"                         the disk: go through all layers, open its data files\n"
+		"      --snapshot NAME    the disk as it was at this internal snapshot (ID or name)\n"
 		"      --untrusted        print the bits of a bitmap that is in-use or corrupt, too:\n"
 		"                         what is clean there may be dirty\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ
@@ -217,6 +315,8 @@ const struct tool_command tool_cmd_map = {
 		"Examples:\n"
 		"  qcow2bm map disk.qcow2 chk-1\n"
 		"  qcow2bm map --start 1G --length 64M --output=json disk.qcow2 chk-1\n"
+		"  qcow2bm map --zero --backing-chain --output=json disk.qcow2 chk-1\n"
+		"  qcow2bm map --backing-chain --output=json disk.qcow2\n"
 		"\n" TOOL_HELP_READ_EXITS,
 	.run = run,
 };

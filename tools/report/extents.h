@@ -16,10 +16,26 @@ typedef enum qcow2bm_code tool_extents_count_fn(void *opaque, uint64_t *dirty_by
 						uint64_t *all_bytes,
 						struct qcow2bm_error *err);
 
+/* Whether the disk is known to read as zeros from `start` on; *length, so far as it is asked for, becomes
+ * shorter where that changes. */
+typedef enum qcow2bm_code tool_extents_zero_fn(void *opaque, uint64_t start,
+					       uint64_t *length, bool *is_zero,
+					       struct qcow2bm_error *err);
+
+/* What is printed, and how. */
+struct tool_extents_order {
+	tool_extents_read_fn *read;
+	tool_extents_count_fn *count; /* NULL: all extents are made to count them */
+	tool_extents_zero_fn *zero;   /* NULL: that is of no interest */
+	void *opaque;                 /* of them */
+	bool is_comparison; /* extents are the same or differ, and not clean or dirty */
+	bool json;
+	bool totals;
+};
+
 /* Prints the dirty extents for people, or all of them as `nbdinfo --map --json` does; with `totals`
- * how much is clean and how much dirty, as `nbdinfo --map --totals`. `count` may be NULL:
- * then all extents are made to count them. Returns an exit status. */
-int tool_extents_print(tool_extents_read_fn *read, tool_extents_count_fn *count,
-		       void *opaque, const char *filename, bool json, bool totals);
+ * how much is clean and how much dirty, as `nbdinfo --map --totals`. Types are 0 clean, 1 dirty; with
+ * `zero` 2 clean and zero, 3 dirty and zero. Returns an exit status. */
+int tool_extents_print(const struct tool_extents_order *order, const char *filename);
 
 #endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The guest's disk of a chain: its layers, and their external data files. */
+#include "layers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/error.h"
+#include "../base/options.h"
+#include "../guest/disk.h"
+
+static bool is_same_file(struct q2_storage *storage, const struct q2_stamp *other)
+{
+	struct q2_stamp stamp;
+	if (storage == NULL)
+		return false;
+	q2_storage_stamp(storage, false, &stamp);
+	return stamp.inode != 0 && stamp.inode == other->inode &&
+	       stamp.device == other->device;
+}
+
+/* A data file that is an image of the chain, or another layer's, is one that nobody wrote. */
+static enum qcow2bm_code check_apart(const struct qcow2bm_chain *chain,
+				     struct q2_storage *data_file,
+				     struct qcow2bm_error *err)
+{
+	struct q2_stamp stamp;
+	q2_storage_stamp(data_file, false, &stamp);
+	for (size_t i = 0; i < chain->layer_count; i++) {
+		const struct q2_layer *layer = &chain->layers[i];
+		struct q2_storage *own =
+			layer->image == NULL ? layer->raw : layer->image->storage;
+		if (is_same_file(own, &stamp) || is_same_file(layer->data_file, &stamp))
+			return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
+				       "it is a layer of the disk, or the data file of "
+				       "one, already");
+	}
+	return QCOW2BM_OK;
+}
+
+static enum qcow2bm_code open_path(const struct qcow2bm_chain *chain,
+				   struct q2_layer *layer, const char *path,
+				   struct qcow2bm_error *err)
+{
+	struct q2_storage *storage;
+	enum qcow2bm_code code = q2_file_open(
+		&storage, path, q2_layers_storage_flags(chain->options.flags),
+		chain->options.wait_seconds, NULL, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = check_apart(chain, storage, err);
+	if (code == QCOW2BM_OK)
+		layer->data_file = storage;
+	else
+		q2_storage_close(storage);
+	return code;
+}
+
+static enum qcow2bm_code open_data_file(const struct qcow2bm_chain *chain,
+					struct q2_layer *layer, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_image *image = layer->image;
+	if (image == NULL || layer->data_file != NULL ||
+	    !(image->header.incompatible_features & Q2_INCOMPATIBLE_DATA_FILE))
+		return QCOW2BM_OK;
+	if (image->data_filename == NULL)
+		return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
+			       "'%.200s' has an external data file, and no name for it",
+			       layer->filename);
+	const char *name = image->data_filename;
+	struct qcow2bm_error why = {0};
+	char *path;
+	enum qcow2bm_code code = q2_layers_join_path(
+		layer->filename, strncmp(name, "file:", 5) == 0 ? name + 5 : name, &path,
+		err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = open_path(chain, layer, path, &why);
+	if (code != QCOW2BM_OK)
+		q2_fail_for(err, code, &why, "data file '%.200s': %.280s", path,
+			    why.sentence);
+	free(path);
+	return code;
+}
+
+static enum qcow2bm_code open_disk(struct qcow2bm_disk **disk,
+				   const struct qcow2bm_chain *chain,
+				   const struct q2_guest_options *options,
+				   struct qcow2bm_error *err)
+{
+	struct q2_guest_source *sources = calloc(chain->layer_count, sizeof(*sources));
+	if (sources == NULL)
+		return q2_fail_memory(err, "a disk");
+	for (size_t i = 0; i < chain->layer_count; i++)
+		sources[i] = (struct q2_guest_source){
+			.image = chain->layers[i].image,
+			.raw = chain->layers[i].raw,
+			.data_file = chain->layers[i].data_file,
+		};
+	enum qcow2bm_code code =
+		q2_guest_disk_open(disk, sources, chain->layer_count, options, err);
+	free(sources);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_disk_open(struct qcow2bm_disk **disk,
+				    struct qcow2bm_chain *chain,
+				    const struct qcow2bm_disk_options *options,
+				    struct qcow2bm_error *err)
+{
+	struct qcow2bm_disk_options own = QCOW2BM_DISK_OPTIONS_INIT;
+	enum qcow2bm_code code =
+		q2_options_take(&own, sizeof(own), options, "disk options", err);
+	for (size_t i = 0;
+	     code == QCOW2BM_OK && !own.without_data_files && i < chain->layer_count; i++)
+		code = open_data_file(chain, &chain->layers[i], err);
+	const struct q2_guest_options guest = {.snapshot = own.snapshot,
+					       .finds_holes = own.finds_holes};
+	return code == QCOW2BM_OK ? open_disk(disk, chain, &guest, err) : code;
+}
