@@ -183,6 +183,20 @@ static void a_cluster_in_use_that_is_counted_as_free_is_not_taken(void **state)
 	}
 }
 
+static void what_goes_away_and_is_counted_as_free_is_not_taken(void **state)
+{
+	(void)state;
+	struct one_edit edit;
+	build_two(&edit, 4);
+	uint64_t data = one_edit_load(&edit, one_edit_entry_off(&edit, 0, 2), 8);
+	one_edit_count(&edit, data / CLUSTER_BYTES, 0);
+	check_refused(&edit, delete_a, "what is left would look sound");
+	build_two(&edit, 4);
+	uint64_t table = one_edit_entry_off(&edit, 0, 0);
+	one_edit_count(&edit, table / CLUSTER_BYTES, 0);
+	check_refused(&edit, delete_a, "what is left would look sound");
+}
+
 static void what_is_kept_and_counted_as_free_is_not_taken(void **state)
 {
 	(void)state;
@@ -266,6 +280,7 @@ int main(void)
 		cmocka_unit_test(another_structure_is_what_is_written_in_place),
 		cmocka_unit_test(a_bitmap_that_names_metadata_can_be_deleted),
 		cmocka_unit_test(a_cluster_in_use_that_is_counted_as_free_is_not_taken),
+		cmocka_unit_test(what_goes_away_and_is_counted_as_free_is_not_taken),
 		cmocka_unit_test(what_is_kept_and_counted_as_free_is_not_taken),
 		cmocka_unit_test(clusters_counted_behind_the_end_are_not_taken),
 		cmocka_unit_test(a_file_that_was_cut_does_not_grow_over_what_is_lost),
