@@ -108,6 +108,8 @@ q2_headers = \
 	libqcow2bm/check/tables.h \
 	libqcow2bm/check/window.h \
 	libqcow2bm/carve/carve.h \
+	libqcow2bm/chain/fates.h \
+	libqcow2bm/chain/fill.h \
 	libqcow2bm/chain/flaws.h \
 	libqcow2bm/chain/inside.h \
 	libqcow2bm/chain/layers.h \
@@ -261,6 +263,8 @@ q2_sources = \
 	libqcow2bm/chain/coverage.c \
 	libqcow2bm/chain/disk.c \
 	libqcow2bm/chain/export.c \
+	libqcow2bm/chain/fates.c \
+	libqcow2bm/chain/fill.c \
 	libqcow2bm/chain/flaws.c \
 	libqcow2bm/chain/inside.c \
 	libqcow2bm/chain/layers.c \
@@ -273,6 +277,7 @@ q2_sources = \
 	libqcow2bm/chain/records.c \
 	libqcow2bm/chain/remove.c \
 	libqcow2bm/chain/rename.c \
+	libqcow2bm/chain/repair.c \
 	libqcow2bm/chain/reset.c \
 	libqcow2bm/chain/restored.c \
 	libqcow2bm/chain/scheme.c \

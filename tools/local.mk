@@ -14,6 +14,7 @@ tools_sources = \
 	tools/cmd/chain_keep.c \
 	tools/cmd/chain_prune.c \
 	tools/cmd/chain_rename.c \
+	tools/cmd/chain_repair.c \
 	tools/cmd/chain_reset.c \
 	tools/cmd/chain_resume.c \
 	tools/cmd/chain_restored.c \

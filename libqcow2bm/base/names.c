@@ -80,8 +80,23 @@ const char *qcow2bm_chain_cure_name(enum qcow2bm_chain_cure cure)
 		[QCOW2BM_CHAIN_CURE_DISABLE] = "disable",
 		[QCOW2BM_CHAIN_CURE_DELETE_BITMAP] = "delete-bitmap",
 		[QCOW2BM_CHAIN_CURE_UPGRADE] = "upgrade",
+		[QCOW2BM_CHAIN_CURE_REPAIR] = "repair",
 	};
 	return LOOK_UP(names, cure);
+}
+
+const char *qcow2bm_mending_name(enum qcow2bm_mending mending)
+{
+	static const char *const names[] = {
+		[QCOW2BM_MENDING_DROPPED] = "dropped",
+		[QCOW2BM_MENDING_ALL_DIRTY] = "all-dirty",
+		[QCOW2BM_MENDING_MADE] = "made",
+		[QCOW2BM_MENDING_SILENCED] = "silenced",
+		[QCOW2BM_MENDING_RENAMED] = "renamed",
+		[QCOW2BM_MENDING_REMOVED] = "removed",
+		[QCOW2BM_MENDING_LEFT] = "left",
+	};
+	return LOOK_UP(names, mending);
 }
 
 const char *qcow2bm_area_name(enum qcow2bm_area area)

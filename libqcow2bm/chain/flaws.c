@@ -11,45 +11,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROW(id, code, severity, cure) \
-	[Q2_FLAW_##id] = {code, QCOW2BM_SEVERITY_##severity, QCOW2BM_CHAIN_CURE_##cure}
+#define ROW(id, code, severity, cure, remedy)                                           \
+	[Q2_FLAW_##id] = {code, QCOW2BM_SEVERITY_##severity, QCOW2BM_CHAIN_CURE_##cure, \
+			  Q2_REMEDY_##remedy}
 
-/* One row, one line: id, code, severity, cure. */
+/* One row, one line: id, code, severity, cure, what a repair does. */
 /* clang-format off */
 static const struct q2_flaw_kind kinds[Q2_FLAWS] = {
 	/* Which layers have it. */
-	ROW(NOT_IN_TOP, "not-in-top", ERROR, DELETE),
-	ROW(GAP, "gap-between-layers", ERROR, DELETE),
-	ROW(HOLDS_NONE, "layer-holds-none", ERROR, UPGRADE),
-	ROW(SOME_DISKS, "not-on-all-disks", WARNING, DELETE),
-	ROW(GRANULARITY, "granularity-differs", NOTE, NONE),
-	ROW(SIZE, "size-differs", NOTE, NONE),
+	ROW(NOT_IN_TOP, "not-in-top", ERROR, REPAIR, MAKE),
+	ROW(GAP, "gap-between-layers", ERROR, REPAIR, MAKE),
+	ROW(HOLDS_NONE, "layer-holds-none", ERROR, UPGRADE, NOTHING),
+	ROW(SOME_DISKS, "not-on-all-disks", WARNING, DELETE, NOTHING),
+	ROW(GRANULARITY, "granularity-differs", NOTE, NONE, NOTHING),
+	ROW(SIZE, "size-differs", NOTE, NONE, NOTHING),
 
 	/* Whether it can be trusted, and records. */
-	ROW(IN_USE_LIVE, "in-use-live", NOTE, NONE),
-	ROW(IN_USE_STALE, "in-use-stale", WARNING, RECOVER),
-	ROW(IN_USE_IDLE, "in-use-unknown", NOTE, NONE),
-	ROW(IN_USE_UNKNOWN, "in-use-unknown", WARNING, RECOVER),
-	ROW(CORRUPT, "corrupt", ERROR, CHECK),
-	ROW(DISABLED, "disabled", ERROR, DELETE),
-	ROW(DISABLED_ALL, "disabled", ERROR, START_ANEW),
-	ROW(DISABLED_BELOW, "disabled-below", WARNING, DELETE),
-	ROW(RECORDING, "older-records", WARNING, DISABLE),
-	ROW(RECORDING_ALONE, "older-records", WARNING, NONE),
-	ROW(TEMPORARY, "temporary", WARNING, DELETE_BITMAP),
+	ROW(IN_USE_LIVE, "in-use-live", NOTE, NONE, NOTHING),
+	ROW(IN_USE_STALE, "in-use-stale", WARNING, RECOVER, FILL),
+	ROW(IN_USE_IDLE, "in-use-unknown", NOTE, NONE, NOTHING),
+	ROW(IN_USE_UNKNOWN, "in-use-unknown", WARNING, RECOVER, FILL),
+	ROW(CORRUPT, "corrupt", ERROR, CHECK, DROP),
+	ROW(DISABLED, "disabled", ERROR, DELETE, DROP),
+	ROW(DISABLED_ALL, "disabled", ERROR, REPAIR, DROP_NEWEST),
+	ROW(DISABLED_BELOW, "disabled-below", WARNING, DELETE, DROP),
+	ROW(RECORDING, "older-records", WARNING, DISABLE, SILENCE),
+	ROW(RECORDING_ALONE, "older-records", WARNING, NONE, NOTHING),
+	ROW(TEMPORARY, "temporary", WARNING, DELETE_BITMAP, REMOVE),
 
 	/* What the bits tell. */
-	ROW(NOT_NESTED, "not-nested", ERROR, DELETE),
-	ROW(ALLOCATED_CLEAN, "allocated-clean", ERROR, DELETE),
-	ROW(ALLOCATED_CLEAN_OLDER, "allocated-clean", ERROR, DELETE_OLDER),
+	ROW(NOT_NESTED, "not-nested", ERROR, DELETE, DROP),
+	ROW(ALLOCATED_CLEAN, "allocated-clean", ERROR, DELETE, DROP),
+	ROW(ALLOCATED_CLEAN_OLDER, "allocated-clean", ERROR, DELETE_OLDER, DROP),
 
 	/* What names tell of parents. */
-	ROW(HOLE, "hole", ERROR, DELETE_OLDER),
-	ROW(FORK, "fork", ERROR, START_ANEW),
-	ROW(TWO_PARENTS, "two-parents", ERROR, START_ANEW),
-	ROW(CIRCLE, "circle", ERROR, START_ANEW),
-	ROW(ORDER_UNKNOWN, "order-unknown", NOTE, NONE),
-	ROW(PARENT_GONE, "parent-gone", NOTE, NONE),
+	ROW(HOLE, "hole", ERROR, DELETE_OLDER, BRIDGE),
+	ROW(FORK, "fork", ERROR, REPAIR, RENAME),
+	ROW(TWO_PARENTS, "two-parents", ERROR, REPAIR, RENAME),
+	ROW(CIRCLE, "circle", ERROR, REPAIR, RENAME),
+	ROW(ORDER_UNKNOWN, "order-unknown", NOTE, NONE, NOTHING),
+	ROW(PARENT_GONE, "parent-gone", NOTE, NONE, NOTHING),
 };
 /* clang-format on */
 
@@ -59,12 +60,11 @@ const struct q2_flaw_kind *q2_flaws_kind(enum q2_flaw_id id)
 	return &kinds[id];
 }
 
-static struct qcow2bm_finding *reserve(struct qcow2bm_findings *findings)
+static struct q2_finding *reserve(struct qcow2bm_findings *findings)
 {
 	if (findings->count == findings->room) {
 		size_t room = findings->room == 0 ? 16 : findings->room * 2;
-		struct qcow2bm_finding *grown =
-			realloc(findings->list, room * sizeof(*grown));
+		struct q2_finding *grown = realloc(findings->list, room * sizeof(*grown));
 		if (grown == NULL)
 			return NULL;
 		findings->list = grown;
@@ -84,12 +84,17 @@ static bool can_delete(const struct qcow2bm_chain *chain)
 	       (scheme == QCOW2BM_SCHEME_DELTA && chain->order.gap == NULL);
 }
 
+/* Where a checkpoint cannot be deleted alone a repair deletes all of them, but not because another disk
+ * has none of it. */
 static enum qcow2bm_chain_cure choose_cure(const struct qcow2bm_findings *findings,
-					   enum qcow2bm_chain_cure cure)
+					   enum q2_flaw_id id)
 {
-	if (cure != QCOW2BM_CHAIN_CURE_DELETE && cure != QCOW2BM_CHAIN_CURE_DELETE_OLDER)
+	enum qcow2bm_chain_cure cure = q2_flaws_kind(id)->cure;
+	if (findings->can_delete || (cure != QCOW2BM_CHAIN_CURE_DELETE &&
+				     cure != QCOW2BM_CHAIN_CURE_DELETE_OLDER))
 		return cure;
-	return findings->can_delete ? cure : QCOW2BM_CHAIN_CURE_START_ANEW;
+	return id == Q2_FLAW_SOME_DISKS ? QCOW2BM_CHAIN_CURE_START_ANEW
+					: QCOW2BM_CHAIN_CURE_REPAIR;
 }
 
 void q2_flaws_begin(struct qcow2bm_findings *findings, const struct qcow2bm_chain *chain,
@@ -110,17 +115,18 @@ void q2_flaws_add(struct qcow2bm_findings *findings, enum q2_flaw_id id,
 	if (vasprintf(&sentence, fmt, args) < 0)
 		sentence = NULL;
 	va_end(args);
-	struct qcow2bm_finding *finding = sentence == NULL ? NULL : reserve(findings);
+	struct q2_finding *finding = sentence == NULL ? NULL : reserve(findings);
 	if (finding == NULL) {
 		findings->has_lost = true;
 		free(sentence);
 		return;
 	}
 	findings->count++;
-	*finding = (struct qcow2bm_finding){
+	finding->id = id;
+	finding->shown = (struct qcow2bm_finding){
 		.code = kind->code,
 		.severity = kind->severity,
-		.cure = choose_cure(findings, kind->cure),
+		.cure = choose_cure(findings, id),
 		.disk_idx = findings->disk_idx,
 		.layer_idx = place.layer,
 		.idx = place.idx,
@@ -138,7 +144,8 @@ static int compare_sizes(size_t a, size_t b)
 /* What is about no checkpoint, with the highest of numbers, is the last of its severity. */
 static int by_disk_and_severity(const void *a, const void *b)
 {
-	const struct qcow2bm_finding *x = a, *y = b;
+	const struct qcow2bm_finding *x = &((const struct q2_finding *)a)->shown;
+	const struct qcow2bm_finding *y = &((const struct q2_finding *)b)->shown;
 	int order = compare_sizes(x->disk_idx, y->disk_idx);
 	if (order == 0)
 		order = compare_sizes(y->severity, x->severity);
@@ -165,7 +172,7 @@ void qcow2bm_findings_free(struct qcow2bm_findings *findings)
 	if (findings == NULL)
 		return;
 	for (size_t i = 0; i < findings->count; i++)
-		free((char *)findings->list[i].sentence);
+		free((char *)findings->list[i].shown.sentence);
 	free(findings->list);
 	free(findings);
 }
@@ -178,5 +185,5 @@ size_t qcow2bm_findings_count(const struct qcow2bm_findings *findings)
 const struct qcow2bm_finding *
 qcow2bm_findings_finding(const struct qcow2bm_findings *findings, size_t number)
 {
-	return number < findings->count ? &findings->list[number] : NULL;
+	return number < findings->count ? &findings->list[number].shown : NULL;
 }

@@ -36,16 +36,35 @@ enum q2_flaw_id {
 	Q2_FLAWS
 };
 
+/* What a repair does about it. */
+enum q2_flaw_remedy {
+	Q2_REMEDY_NOTHING, /* it is no fault, or not one that a repair could mend */
+	Q2_REMEDY_MAKE,    /* make the bitmap from what the layer holds */
+	Q2_REMEDY_FILL,    /* the bitmap is all dirty, and not in-use any more */
+	Q2_REMEDY_DROP, /* no backup can use the checkpoint, in the delta scheme with all older ones */
+	Q2_REMEDY_DROP_NEWEST, /* the same of the newest one: nothing records */
+	Q2_REMEDY_BRIDGE, /* the same, or what stood between two checkpoints is all dirty */
+	Q2_REMEDY_SILENCE, /* the bitmap does not record any more */
+	Q2_REMEDY_REMOVE,  /* delete the bitmap */
+	Q2_REMEDY_RENAME /* names tell the order that was given, or all checkpoints go */
+};
+
 struct q2_flaw_kind {
 	const char *code;
 	enum qcow2bm_severity severity;
 	enum qcow2bm_chain_cure cure;
+	enum q2_flaw_remedy remedy;
 };
 
 const struct q2_flaw_kind *q2_flaws_kind(enum q2_flaw_id id);
 
+struct q2_finding {
+	struct qcow2bm_finding shown;
+	enum q2_flaw_id id;
+};
+
 struct qcow2bm_findings {
-	struct qcow2bm_finding *list;
+	struct q2_finding *list;
 	size_t count, room;
 	bool has_lost; /* for want of memory */
 	/* What is being verified: */
@@ -74,7 +93,7 @@ static inline int q2_place_shown(const struct q2_checkpoint *checkpoint)
 	return checkpoint->name_bytes > 80 ? 80 : (int)checkpoint->name_bytes;
 }
 
-/* Adds a finding. Where a checkpoint cannot be deleted alone the cure is to start anew. Want of memory is
+/* Adds a finding. Where a checkpoint cannot be deleted alone the cure is another one. Want of memory is
  * remembered. */
 void q2_flaws_add(struct qcow2bm_findings *findings, enum q2_flaw_id id,
 		  struct q2_place place, const char *fmt, ...)

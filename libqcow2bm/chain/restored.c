@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* After a restore the disk is not what its bitmaps say: what can still be true of them stays. */
 #include "../base/error.h"
-#include "../clusters/soundness.h"
-#include "stage.h"
+#include "fill.h"
 
 #include <stdlib.h>
 
@@ -30,20 +29,6 @@ enum qcow2bm_code qcow2bm_chain_forget(struct qcow2bm_chain *chain,
 	return code;
 }
 
-/* Whether its stored bits are of no use. */
-static enum qcow2bm_code is_untrue(struct qcow2bm_chain *chain,
-				   const struct q2_checkpoint *it, size_t layer, bool *is,
-				   struct qcow2bm_error *err)
-{
-	enum qcow2bm_code code = q2_soundness_judge_bits(chain->layers[layer].image,
-							 it->bitmaps[layer], err);
-	if (code != QCOW2BM_OK)
-		return code;
-	const struct q2_bitmap *bitmap = q2_layers_bitmap(chain, it, layer);
-	*is = bitmap->problem != NULL || bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE;
-	return QCOW2BM_OK;
-}
-
 /* Empty and recording in the top, and in no other layer. What a crash left in-use, or what is corrupt, is
  * made anew. */
 static enum qcow2bm_code begin_anew(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
@@ -52,7 +37,7 @@ static enum qcow2bm_code begin_anew(struct qcow2bm_chain *chain, struct q2_check
 	bool is_new = !q2_stage_has(it, 0);
 	enum qcow2bm_code code = drop_all(chain, it, 1, err);
 	if (code == QCOW2BM_OK && !is_new)
-		code = is_untrue(chain, it, 0, &is_new, err);
+		code = q2_fill_is_untrue(chain, it, 0, &is_new, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (is_new) {
@@ -64,22 +49,13 @@ static enum qcow2bm_code begin_anew(struct qcow2bm_chain *chain, struct q2_check
 	return code == QCOW2BM_OK ? q2_stage_record(chain, it, 0, true, err) : code;
 }
 
-static size_t find_lowest(const struct qcow2bm_chain *chain, size_t first, size_t end)
-{
-	for (size_t layer = chain->layer_count; layer-- > 1;)
-		for (size_t i = first; i < end; i++)
-			if (q2_stage_has(&chain->checkpoints[i], layer))
-				return layer;
-	return 0;
-}
-
 /* Delta: a layer in which only dropped bitmaps were began after the checkpoint before them, and an
  * empty one of that says so; with none it would look like a layer that nobody recorded. */
 static enum qcow2bm_code bridge(struct qcow2bm_chain *chain, size_t idx,
 				const bool *had_newer, struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
-	size_t lowest = find_lowest(chain, 0, idx);
+	size_t lowest = q2_fill_lowest(chain, 0, idx);
 	for (size_t layer = 1; code == QCOW2BM_OK && layer < lowest; layer++) {
 		bool has_older = false;
 		for (size_t i = 0; i < idx; i++)
@@ -179,48 +155,6 @@ enum qcow2bm_code qcow2bm_chain_go_back(struct qcow2bm_chain *chain, size_t idx,
 	return code;
 }
 
-/* All dirty in the layer, made there where it is not. */
-static enum qcow2bm_code fill(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
-			      size_t layer, struct qcow2bm_error *err)
-{
-	if (q2_stage_has(it, layer))
-		return q2_stage_fill_all(chain, it, layer, err);
-	enum qcow2bm_code code = q2_stage_add(chain, it, layer, true, err);
-	return code == QCOW2BM_OK
-		       ? q2_stage_fill(chain, it, layer, Q2_SOURCE_EVERYTHING, err)
-		       : code;
-}
-
-/*
- * The union over all layers is everything as soon as the top's is. Layers below are changed only where
- * that would not be believed: a bitmap that is in-use, or, when it shall be in every layer, none.
- */
-static enum qcow2bm_code fill_below(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
-				    size_t lowest, bool in_every_layer,
-				    struct qcow2bm_error *err)
-{
-	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t layer = 1; code == QCOW2BM_OK && layer <= lowest; layer++) {
-		bool is_wanted = in_every_layer && !q2_stage_has(it, layer);
-		if (q2_stage_has(it, layer))
-			code = is_untrue(chain, it, layer, &is_wanted, err);
-		if (code == QCOW2BM_OK && is_wanted)
-			code = fill(chain, it, layer, err);
-	}
-	return code;
-}
-
-static enum qcow2bm_code fill_nested(struct qcow2bm_chain *chain,
-				     struct q2_checkpoint *it, struct qcow2bm_error *err)
-{
-	size_t number = (size_t)(it - chain->checkpoints);
-	size_t lowest = find_lowest(chain, number, number + 1);
-	enum qcow2bm_code code = fill(chain, it, 0, err);
-	if (code == QCOW2BM_OK)
-		code = q2_stage_record(chain, it, 0, true, err);
-	return code == QCOW2BM_OK ? fill_below(chain, it, lowest, true, err) : code;
-}
-
 /* Delta: the newest one, or, where the order is not known, the one that records. */
 static size_t find_newest(const struct qcow2bm_chain *chain)
 {
@@ -242,21 +176,22 @@ static enum qcow2bm_code fill_delta(struct qcow2bm_chain *chain,
 	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++) {
 		struct q2_checkpoint *it = &chain->checkpoints[i];
 		if (i == newest || q2_stage_has(it, 0))
-			code = fill(chain, it, 0, err);
+			code = q2_fill_layer(chain, it, 0, err);
 		if (code == QCOW2BM_OK)
-			code = fill_below(chain, it, find_lowest(chain, i, i + 1), false,
-					  err);
+			code = q2_fill_below(chain, it, q2_fill_lowest(chain, i, i + 1),
+					     false, err);
 	}
 	if (code == QCOW2BM_OK)
 		code = q2_stage_record(chain, &chain->checkpoints[newest], 0, true, err);
 	/* A layer without any would look like one that nobody recorded. */
-	size_t lowest = find_lowest(chain, 0, chain->checkpoint_count);
+	size_t lowest = q2_fill_lowest(chain, 0, chain->checkpoint_count);
 	for (size_t layer = 1; code == QCOW2BM_OK && layer < lowest; layer++) {
 		bool has_any = false;
 		for (size_t i = 0; i < chain->checkpoint_count; i++)
 			has_any |= q2_stage_has(&chain->checkpoints[i], layer);
 		if (!has_any)
-			code = fill(chain, &chain->checkpoints[newest], layer, err);
+			code = q2_fill_layer(chain, &chain->checkpoints[newest], layer,
+					     err);
 	}
 	return code;
 }
@@ -272,6 +207,6 @@ enum qcow2bm_code qcow2bm_chain_fill(struct qcow2bm_chain *chain,
 	if (code == QCOW2BM_OK && chain->order.scheme == QCOW2BM_SCHEME_DELTA)
 		return fill_delta(chain, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++)
-		code = fill_nested(chain, &chain->checkpoints[i], err);
+		code = q2_fill_nested(chain, &chain->checkpoints[i], err);
 	return code;
 }

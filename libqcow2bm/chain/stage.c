@@ -61,9 +61,8 @@ enum qcow2bm_code q2_stage_begin(struct qcow2bm_chain *chain, struct qcow2bm_err
 	return code;
 }
 
-/* The edit of the layer, whose image is opened for writing unless all is only a plan. */
-static enum qcow2bm_code edit_of(struct qcow2bm_chain *chain, size_t layer,
-				 struct qcow2bm_edit **edit, struct qcow2bm_error *err)
+enum qcow2bm_code q2_stage_edit(struct qcow2bm_chain *chain, size_t layer,
+				struct qcow2bm_edit **edit, struct qcow2bm_error *err)
 {
 	struct q2_layer *it = &chain->layers[layer];
 	enum qcow2bm_code code = QCOW2BM_OK;
@@ -75,9 +74,9 @@ static enum qcow2bm_code edit_of(struct qcow2bm_chain *chain, size_t layer,
 	return code;
 }
 
-/* A failure to stage, and in which of several files. */
-static enum qcow2bm_code blame(const struct qcow2bm_chain *chain, size_t layer,
-			       struct qcow2bm_error *err, const struct qcow2bm_error *why)
+enum qcow2bm_code q2_stage_blame(const struct qcow2bm_chain *chain, size_t layer,
+				 struct qcow2bm_error *err,
+				 const struct qcow2bm_error *why)
 {
 	return q2_fail_for(err, why->code, why, "layer '%.200s': %.280s",
 			   chain->layers[layer].filename, why->sentence);
@@ -95,11 +94,11 @@ enum qcow2bm_code q2_stage_drop(struct qcow2bm_chain *chain,
 	struct q2_staged_name *name = &checkpoint->staged[layer];
 	struct qcow2bm_error why = {0};
 	struct qcow2bm_edit *edit;
-	enum qcow2bm_code code = edit_of(chain, layer, &edit, err);
+	enum qcow2bm_code code = q2_stage_edit(chain, layer, &edit, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (qcow2bm_edit_delete(edit, text(name), name->count, &why) != QCOW2BM_OK)
-		return blame(chain, layer, err, &why);
+		return q2_stage_blame(chain, layer, err, &why);
 	free(name->bytes);
 	*name = (struct q2_staged_name){0};
 	return QCOW2BM_OK;
@@ -136,14 +135,14 @@ enum qcow2bm_code q2_stage_rename(struct qcow2bm_chain *chain,
 	struct qcow2bm_edit *edit;
 	enum qcow2bm_code code = compose(&next, like, err);
 	if (code == QCOW2BM_OK)
-		code = edit_of(chain, layer, &edit, err);
+		code = q2_stage_edit(chain, layer, &edit, err);
 	bool is_same = code == QCOW2BM_OK && next.count == name->count &&
 		       memcmp(next.bytes, name->bytes, next.count) == 0;
 	if (code == QCOW2BM_OK && !is_same) {
 		code = qcow2bm_edit_rename(edit, text(name), name->count, text(&next),
 					   next.count, &why);
 		if (code != QCOW2BM_OK)
-			blame(chain, layer, err, &why);
+			q2_stage_blame(chain, layer, err, &why);
 	}
 	if (code != QCOW2BM_OK) {
 		free(next.bytes);
@@ -163,12 +162,12 @@ enum qcow2bm_code q2_stage_merge(struct qcow2bm_chain *chain,
 				    *source = &from->staged[layer];
 	struct qcow2bm_error why = {0};
 	struct qcow2bm_edit *edit;
-	enum qcow2bm_code code = edit_of(chain, layer, &edit, err);
+	enum qcow2bm_code code = q2_stage_edit(chain, layer, &edit, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = qcow2bm_edit_merge(edit, text(to), to->count, NULL, text(source),
 				  source->count, &why);
-	return code == QCOW2BM_OK ? code : blame(chain, layer, err, &why);
+	return code == QCOW2BM_OK ? code : q2_stage_blame(chain, layer, err, &why);
 }
 
 enum qcow2bm_code q2_stage_clear(struct qcow2bm_chain *chain,
@@ -178,11 +177,11 @@ enum qcow2bm_code q2_stage_clear(struct qcow2bm_chain *chain,
 	const struct q2_staged_name *name = &checkpoint->staged[layer];
 	struct qcow2bm_error why = {0};
 	struct qcow2bm_edit *edit;
-	enum qcow2bm_code code = edit_of(chain, layer, &edit, err);
+	enum qcow2bm_code code = q2_stage_edit(chain, layer, &edit, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = qcow2bm_edit_clear(edit, text(name), name->count, &why);
-	return code == QCOW2BM_OK ? code : blame(chain, layer, err, &why);
+	return code == QCOW2BM_OK ? code : q2_stage_blame(chain, layer, err, &why);
 }
 
 enum qcow2bm_code q2_stage_record(struct qcow2bm_chain *chain,
@@ -194,13 +193,13 @@ enum qcow2bm_code q2_stage_record(struct qcow2bm_chain *chain,
 	struct qcow2bm_edit *edit;
 	if (name->is_recording == is_recording)
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = edit_of(chain, layer, &edit, err);
+	enum qcow2bm_code code = q2_stage_edit(chain, layer, &edit, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = (is_recording ? qcow2bm_edit_enable
 			     : qcow2bm_edit_disable)(edit, text(name), name->count, &why);
 	if (code != QCOW2BM_OK)
-		return blame(chain, layer, err, &why);
+		return q2_stage_blame(chain, layer, err, &why);
 	name->is_recording = is_recording;
 	return QCOW2BM_OK;
 }
@@ -228,13 +227,13 @@ enum qcow2bm_code q2_stage_add(struct qcow2bm_chain *chain,
 	struct qcow2bm_edit *edit;
 	enum qcow2bm_code code = compose(&next, checkpoint, err);
 	if (code == QCOW2BM_OK)
-		code = edit_of(chain, layer, &edit, err);
+		code = q2_stage_edit(chain, layer, &edit, err);
 	if (code == QCOW2BM_OK) {
 		code = qcow2bm_edit_add(edit, text(&next), next.count,
 					granularity_of(chain, checkpoint), is_recording,
 					&why);
 		if (code != QCOW2BM_OK)
-			blame(chain, layer, err, &why);
+			q2_stage_blame(chain, layer, err, &why);
 	}
 	if (code != QCOW2BM_OK)
 		free(next.bytes);
@@ -251,14 +250,14 @@ enum qcow2bm_code q2_stage_fill(struct qcow2bm_chain *chain,
 	struct qcow2bm_error why = {0};
 	struct qcow2bm_edit *edit;
 	struct q2_staged *staged;
-	enum qcow2bm_code code = edit_of(chain, layer, &edit, err);
+	enum qcow2bm_code code = q2_stage_edit(chain, layer, &edit, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = q2_edit_find_usable(edit, text(name), name->count, &staged, &why);
 	const struct q2_edit_source source = {.image = edit->image, .kind = kind};
 	if (code == QCOW2BM_OK)
 		code = q2_edit_add_source(staged, &source, &why);
-	return code == QCOW2BM_OK ? code : blame(chain, layer, err, &why);
+	return code == QCOW2BM_OK ? code : q2_stage_blame(chain, layer, err, &why);
 }
 
 /* What a crash left in-use is recovered, anything else loses its bits to those of the whole disk. */
@@ -288,13 +287,28 @@ enum qcow2bm_code q2_stage_fill_all(struct qcow2bm_chain *chain,
 {
 	struct qcow2bm_error why = {0};
 	struct qcow2bm_edit *edit;
-	enum qcow2bm_code code = edit_of(chain, layer, &edit, err);
+	enum qcow2bm_code code = q2_stage_edit(chain, layer, &edit, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	bool is_in_use = q2_layers_bitmap(chain, checkpoint, layer)->entry.flags &
 			 Q2_DIRECTORY_FLAG_IN_USE;
 	code = fill_bitmap(edit, &checkpoint->staged[layer], is_in_use, &why);
-	return code == QCOW2BM_OK ? code : blame(chain, layer, err, &why);
+	return code == QCOW2BM_OK ? code : q2_stage_blame(chain, layer, err, &why);
+}
+
+enum qcow2bm_code q2_stage_remove(struct qcow2bm_chain *chain, size_t layer, size_t idx,
+				  struct qcow2bm_error *err)
+{
+	struct qcow2bm_error why = {0};
+	struct qcow2bm_edit *edit;
+	enum qcow2bm_code code = q2_stage_edit(chain, layer, &edit, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	const struct q2_directory_entry *entry =
+		&chain->layers[layer].image->directory.bitmaps[idx].entry;
+	code = qcow2bm_edit_delete(edit, (const char *)entry->name, entry->name_bytes,
+				   &why);
+	return code == QCOW2BM_OK ? code : q2_stage_blame(chain, layer, err, &why);
 }
 
 bool q2_stage_is_recording(const struct q2_checkpoint *checkpoint, size_t layer)

@@ -65,6 +65,19 @@ enum qcow2bm_code q2_stage_fill_all(struct qcow2bm_chain *chain,
 /* Whether the bitmap records, as it is staged. */
 bool q2_stage_is_recording(const struct q2_checkpoint *checkpoint, size_t layer);
 
+/* The edit of the layer, whose image is opened for writing unless all is only a plan. */
+enum qcow2bm_code q2_stage_edit(struct qcow2bm_chain *chain, size_t layer,
+				struct qcow2bm_edit **edit, struct qcow2bm_error *err);
+
+/* Fails as `why` does, and says in which layer. */
+enum qcow2bm_code q2_stage_blame(const struct qcow2bm_chain *chain, size_t layer,
+				 struct qcow2bm_error *err,
+				 const struct qcow2bm_error *why);
+
+/* Deletes bitmap `idx` of the layer, whatever it is of. */
+enum qcow2bm_code q2_stage_remove(struct qcow2bm_chain *chain, size_t layer, size_t idx,
+				  struct qcow2bm_error *err);
+
 /* Takes a checkpoint that has no bitmap any more out of the order. */
 void q2_stage_forget(struct qcow2bm_chain *chain, size_t idx);
 

@@ -18,5 +18,6 @@ extern const struct tool_command tool_chain_export;
 extern const struct tool_command tool_chain_prune;
 extern const struct tool_command tool_chain_resume;
 extern const struct tool_command tool_chain_restored;
+extern const struct tool_command tool_chain_repair;
 
 #endif

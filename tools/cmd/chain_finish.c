@@ -22,7 +22,8 @@ static void collect(struct tool_together *together, const struct tool_disks *dis
 
 int tool_chain_finish(struct tool_disks *disks)
 {
-	struct tool_together together = {.options = &disks->options};
+	struct tool_together together = {.options = &disks->options,
+					 .disks = disks->report};
 	collect(&together, disks);
 	int status = tool_together_finish(&together);
 	tool_together_free(&together);

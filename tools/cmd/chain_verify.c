@@ -89,21 +89,6 @@ static int check_names(const struct tool_disks *disks)
 	return TOOL_EXIT_DONE;
 }
 
-static int verify_all(struct verify *verify)
-{
-	const struct tool_disks *disks = &verify->disks;
-	struct qcow2bm_error err = {0};
-	struct qcow2bm_chain **chains =
-		tool_memory_zeroed(disks->count + 1, sizeof(struct qcow2bm_chain *));
-	for (size_t i = 0; i < disks->count; i++)
-		chains[i] = disks->list[i].chain;
-	enum qcow2bm_code code =
-		qcow2bm_chain_verify(chains, disks->count, &verify->findings, NULL, &err);
-	free(chains);
-	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
-				  : tool_message_fail(disks->list[0].filename, &err);
-}
-
 static int print(struct verify *verify)
 {
 	verify->list = json_array();
@@ -127,7 +112,7 @@ static int open_and_print(struct verify *verify, int count, char **filenames)
 	if (status == TOOL_EXIT_DONE)
 		status = check_names(&verify->disks);
 	if (status == TOOL_EXIT_DONE)
-		status = verify_all(verify);
+		status = tool_disks_verify(&verify->disks, &verify->findings);
 	return status == TOOL_EXIT_DONE ? print(verify) : status;
 }
 

@@ -123,6 +123,20 @@ int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
 	return tool_missing_checkpoint(disk->filename, disk->chain, name);
 }
 
+int tool_disks_verify(const struct tool_disks *disks, struct qcow2bm_findings **findings)
+{
+	struct qcow2bm_error err = {0};
+	struct qcow2bm_chain **chains =
+		tool_memory_zeroed(disks->count + 1, sizeof(struct qcow2bm_chain *));
+	for (size_t i = 0; i < disks->count; i++)
+		chains[i] = disks->list[i].chain;
+	enum qcow2bm_code code =
+		qcow2bm_chain_verify(chains, disks->count, findings, NULL, &err);
+	free(chains);
+	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
+				  : tool_message_fail(disks->list[0].filename, &err);
+}
+
 void tool_disks_close(struct tool_disks *disks)
 {
 	for (size_t i = 0; i < disks->count; i++)

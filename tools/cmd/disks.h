@@ -5,6 +5,8 @@
 
 #include "../term/options.h"
 
+struct json_t;
+
 struct tool_disk {
 	const char *filename;
 	struct qcow2bm_chain *chain;
@@ -21,6 +23,8 @@ struct tool_disks {
 	size_t given_count;
 	struct tool_disk *list;
 	size_t count;
+	struct json_t *
+		report; /* what the JSON tells of each disk besides its images, or NULL */
 };
 
 enum { TOOL_DISKS_SCHEME = TOOL_OPT_OWN, TOOL_DISKS_ORDER, TOOL_DISKS_OWN };
@@ -51,6 +55,9 @@ size_t tool_disks_look_up(const struct tool_disk *disk, const char *name);
 
 /* The same, with a message when it is not there; returns an exit status. */
 int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx);
+
+/* Verifies the checkpoints of all of them. Prints what fails; returns an exit status. */
+int tool_disks_verify(const struct tool_disks *disks, struct qcow2bm_findings **findings);
 
 void tool_disks_close(struct tool_disks *disks);
 

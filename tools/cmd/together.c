@@ -35,10 +35,12 @@ void tool_together_free(struct tool_together *together)
 	free(together->cluster_bytes);
 }
 
-static int print_images(json_t *images)
+static int print_images(const struct tool_together *together, json_t *images)
 {
 	json_t *object = json_object();
 	json_object_set_new(object, "images", images);
+	if (together->disks != NULL)
+		json_object_set(object, "disks", together->disks);
 	return tool_output_json(object);
 }
 
@@ -78,7 +80,7 @@ static int print_plans(struct tool_together *together)
 			tool_text_print(&text, "Nothing to do.\n");
 		status = tool_output_text(&text);
 	} else if (status == TOOL_EXIT_DONE) {
-		status = print_images(json_incref(images));
+		status = print_images(together, json_incref(images));
 	}
 	tool_text_free(&text);
 	json_decref(images);
@@ -164,7 +166,7 @@ static int report_success(const struct tool_together *together, json_t *changes)
 		return status;
 	}
 	json_decref(changes);
-	if (print_images(images) == TOOL_EXIT_DONE)
+	if (print_images(together, images) == TOOL_EXIT_DONE)
 		return status;
 	tool_message(NULL, "the edit is done, only its report is lost");
 	return TOOL_EXIT_LEAKED;

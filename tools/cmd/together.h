@@ -5,9 +5,13 @@
 
 #include "../term/options.h"
 
+struct json_t;
+
 /* What is zero but for the options has no edits yet. */
 struct tool_together {
 	const struct tool_options *options;
+	struct json_t
+		*disks; /* what the JSON tells of disks besides the images, or NULL */
 	bool has_own_report; /* the command tells itself what was done, where nothing fails */
 	struct qcow2bm_together_edit *list;
 	const struct qcow2bm_result **results;

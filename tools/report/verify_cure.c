@@ -101,6 +101,10 @@ char *tool_verify_cure(const struct tool_verify_report *report,
 	case QCOW2BM_CHAIN_CURE_START_ANEW:
 		add_start_anew(&text, report);
 		break;
+	case QCOW2BM_CHAIN_CURE_REPAIR:
+		tool_text_print(&text, "qcow2bm chain repair%s", report->options);
+		tool_word_add_file(&text, report->filename);
+		break;
 	case QCOW2BM_CHAIN_CURE_RECOVER:
 		add_bitmap(&text, "recover --auto", report, finding);
 		break;
