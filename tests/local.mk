@@ -222,6 +222,7 @@ oracle_tests += tests/oracle/guest-random
 oracle_tests += tests/oracle/info-json
 oracle_tests += tests/oracle/libvirt-backing-file
 oracle_tests += tests/oracle/keeps-qemu-out
+oracle_tests += tests/oracle/libvirt-check
 oracle_tests += tests/oracle/lock-migration
 oracle_tests += tests/oracle/lock-qemu
 oracle_tests += tests/oracle/map-nbdinfo
@@ -243,6 +244,7 @@ crash_tests += tests/crash/qemu-img-states
 
 hostile_tests =
 hostile_tests += tests/hostile/commands-on-recipes
+hostile_tests += tests/hostile/libvirt-xml
 hostile_tests += tests/hostile/limits-hold
 hostile_tests += tests/hostile/make-image-words
 hostile_tests += tests/hostile/random-damages
@@ -284,6 +286,7 @@ test_data += tests/hostile/recipes
 test_data += tests/hostile/repair-recipes.expected
 test_data += tests/oracle/advice.sh
 test_data += tests/oracle/disks.sh
+test_data += tests/oracle/libvirt.sh
 test_data += tests/oracle/twins.sh
 
 test_data += tests/support/growth_program.c

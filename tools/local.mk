@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The program. It sees the library through qcow2bm.h only. cmd/ has one file per command, report/
-# what people and scripts read, term/ the command line and the terminal.
+# The program. It sees the library through qcow2bm.h only. cmd/ has one file per command, libvirt/ what
+# libvirt keeps of checkpoints, report/ what people and scripts read, term/ the command line and the
+# terminal.
 
 tools_sources = \
 	tools/cmd/add.c \
@@ -33,6 +34,12 @@ tools_sources = \
 	tools/cmd/info.c \
 	tools/cmd/layers.c \
 	tools/cmd/layers.h \
+	tools/cmd/libvirt.c \
+	tools/cmd/libvirt.h \
+	tools/cmd/libvirt_check.c \
+	tools/cmd/libvirt_open.c \
+	tools/cmd/libvirt_open.h \
+	tools/cmd/libvirt_verdict.c \
 	tools/cmd/list.c \
 	tools/cmd/map.c \
 	tools/cmd/map_disk.c \
@@ -50,6 +57,25 @@ tools_sources = \
 	tools/cmd/together.c \
 	tools/cmd/together.h \
 	tools/cmd/undo.c \
+	tools/libvirt/bitmap.c \
+	tools/libvirt/checkpoint.c \
+	tools/libvirt/checkpoint.h \
+	tools/libvirt/daemon.c \
+	tools/libvirt/daemon.h \
+	tools/libvirt/domain.c \
+	tools/libvirt/domain.h \
+	tools/libvirt/file.c \
+	tools/libvirt/file.h \
+	tools/libvirt/flaws.c \
+	tools/libvirt/flaws.h \
+	tools/libvirt/flaws_disks.c \
+	tools/libvirt/flaws_files.c \
+	tools/libvirt/folder.c \
+	tools/libvirt/folder.h \
+	tools/libvirt/relations.c \
+	tools/libvirt/world.h \
+	tools/libvirt/xml.c \
+	tools/libvirt/xml.h \
 	tools/main.c \
 	tools/report/advice.c \
 	tools/report/advice.h \
@@ -78,6 +104,9 @@ tools_sources = \
 	tools/report/inventory.h \
 	tools/report/json.c \
 	tools/report/json.h \
+	tools/report/libvirt.h \
+	tools/report/libvirt_human.c \
+	tools/report/libvirt_json.c \
 	tools/report/matrix.c \
 	tools/report/matrix.h \
 	tools/report/matrix_print.c \
@@ -143,8 +172,8 @@ tools_sources = \
 
 bin_PROGRAMS += qcow2bm
 qcow2bm_SOURCES = $(tools_sources)
-qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(NETTLE_CFLAGS)
-qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS) $(NETTLE_LIBS)
+qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(NETTLE_CFLAGS) $(LIBXML_CFLAGS)
+qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS) $(NETTLE_LIBS) $(LIBXML_LIBS)
 dist_man_MANS += tools/qcow2bm.1
 
 # bash-completion looks for COMMAND.bash, too.

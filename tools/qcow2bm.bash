@@ -68,6 +68,34 @@ _qcow2bm_chain() {
 	mapfile -t COMPREPLY < <(compgen -f -- "$current")
 }
 
+_qcow2bm_libvirt() {
+	local current=$1 previous=$2
+	if [ "$COMP_CWORD" -eq 2 ]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(qcow2bm libvirt --help |
+			sed -n 's/^  \([a-z]*\)  .*/\1/p') --help" -- "$current")
+		return
+	fi
+	case $previous in
+	--output)
+		mapfile -t COMPREPLY < <(compgen -W "human json" -- "$current")
+		return
+		;;
+	--domain)
+		mapfile -t COMPREPLY < <(compgen -W "$(virsh -q list --all --name 2>/dev/null)" -- "$current")
+		return
+		;;
+	-c | --checkpoint | --wait)
+		return
+		;;
+	esac
+	if [[ $current == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_qcow2bm_options libvirt "${COMP_WORDS[2]}")" -- "$current")
+		return
+	fi
+	compopt -o filenames
+	mapfile -t COMPREPLY < <(compgen -f -- "$current")
+}
+
 _qcow2bm() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[1]} image='' i word
@@ -78,9 +106,13 @@ _qcow2bm() {
 		_qcow2bm_chain "$current" "$previous"
 		return
 	fi
+	if [[ $command == libvirt ]]; then
+		_qcow2bm_libvirt "$current" "$previous"
+		return
+	fi
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "list info map add delete rename clear enable \
-			disable merge bitmap check repair undo recover chain --help --version" -- "$current")
+			disable merge bitmap check repair undo recover chain libvirt --help --version" -- "$current")
 		return
 	fi
 	case $previous in

@@ -42,14 +42,19 @@ enum qcow2bm_code q2_layers_join_path(const char *overlay, const char *name, cha
 	return QCOW2BM_OK;
 }
 
-/* Finds the file that the backing name of the layer means, and its format. */
+/* Finds the file that the backing name of the layer means, or the one that was given instead, and its
+ * format. */
 static enum qcow2bm_code find_below(const struct qcow2bm_chain *chain,
-				    const struct q2_layer *layer, struct below *below,
-				    struct qcow2bm_error *err)
+				    const struct q2_layer *layer,
+				    const struct qcow2bm_backing *given,
+				    struct below *below, struct qcow2bm_error *err)
 {
 	const char *name = layer->image->backing_filename;
 	struct qcow2bm_backing backing = {.path = ""};
-	if (strncmp(name, "file:", 5) == 0) {
+	if (given != NULL) {
+		backing = *given;
+		name = backing.path;
+	} else if (strncmp(name, "file:", 5) == 0) {
 		name += 5;
 	} else if (has_protocol(name)) {
 		char why[256] = "it is no local file";
@@ -61,7 +66,7 @@ static enum qcow2bm_code find_below(const struct qcow2bm_chain *chain,
 				name, layer->filename, why);
 		name = backing.path;
 	}
-	const char *format = layer->image->backing_format;
+	const char *format = given == NULL ? layer->image->backing_format : NULL;
 	if (backing.format[0] != '\0')
 		format = backing.format;
 	if (format != NULL && strlen(format) >= sizeof(below->format))
@@ -193,6 +198,20 @@ static enum qcow2bm_code append(struct qcow2bm_chain *chain, struct below *below
 	return code == QCOW2BM_OK ? code : fail_layer(err, &why, layer, depth);
 }
 
+/* Whether anything is below the lowest layer so far: *is_given tells whether it is `given`, or what the
+ * header names. */
+static bool has_below(const struct qcow2bm_chain *chain, struct qcow2bm_backing *given,
+		      bool *is_given)
+{
+	size_t lowest = chain->layer_count - 1;
+	const struct qcow2bm_image *image = chain->layers[lowest].image;
+	if (image == NULL)
+		return false;
+	*is_given = chain->options.choose != NULL &&
+		    chain->options.choose(chain->options.opaque, lowest, given);
+	return *is_given ? given->path[0] != '\0' : image->backing_filename != NULL;
+}
+
 static enum qcow2bm_code open_all(struct qcow2bm_chain *chain, const char *filename,
 				  struct qcow2bm_error *err)
 {
@@ -205,9 +224,11 @@ static enum qcow2bm_code open_all(struct qcow2bm_chain *chain, const char *filen
 	enum qcow2bm_code code = append(chain, &below, err);
 	while (code == QCOW2BM_OK && !chain->options.top_only) {
 		const struct q2_layer *last = &chain->layers[chain->layer_count - 1];
-		if (last->image == NULL || last->image->backing_filename == NULL)
+		struct qcow2bm_backing given = {.path = ""};
+		bool is_given;
+		if (!has_below(chain, &given, &is_given))
 			break;
-		code = find_below(chain, last, &below, err);
+		code = find_below(chain, last, is_given ? &given : NULL, &below, err);
 		if (code == QCOW2BM_OK)
 			code = append(chain, &below, err);
 	}

@@ -31,6 +31,13 @@ struct qcow2bm_backing {
 typedef bool qcow2bm_resolve_fn(void *opaque, const char *name,
 				struct qcow2bm_backing *backing, char why[256]);
 
+/*
+ * Chooses what stands below layer `layer_idx`, for who knows better than its header, as libvirt does from a
+ * domain's XML. Returns false for what the header names, true for *backing; an empty path there is nothing.
+ */
+typedef bool qcow2bm_choose_fn(void *opaque, size_t layer_idx,
+			       struct qcow2bm_backing *backing);
+
 struct qcow2bm_chain_options {
 	size_t size;                 /* of this struct */
 	unsigned flags;              /* QCOW2BM_OPEN_..., for all layers */
@@ -40,11 +47,13 @@ struct qcow2bm_chain_options {
 	void *opaque;
 	const char *
 		format; /* of the top layer: "qcow2" (NULL, too), "raw"; "": as it begins */
+	qcow2bm_choose_fn *choose; /* may be NULL: as the headers say */
 };
 
-#define QCOW2BM_CHAIN_OPTIONS_INIT                                                  \
-	{                                                                           \
-		sizeof(struct qcow2bm_chain_options), 0, 0, false, NULL, NULL, NULL \
+#define QCOW2BM_CHAIN_OPTIONS_INIT                                                   \
+	{                                                                            \
+		sizeof(struct qcow2bm_chain_options), 0, 0, false, NULL, NULL, NULL, \
+			NULL                                                         \
 	}
 
 /*

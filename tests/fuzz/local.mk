@@ -9,6 +9,7 @@ fuzz_programs += tests/fuzz/fuzz_edit
 fuzz_programs += tests/fuzz/fuzz_extension
 fuzz_programs += tests/fuzz/fuzz_header
 fuzz_programs += tests/fuzz/fuzz_image
+fuzz_programs += tests/fuzz/fuzz_libvirt
 fuzz_programs += tests/fuzz/fuzz_refcount
 fuzz_programs += tests/fuzz/fuzz_repair
 fuzz_programs += tests/fuzz/fuzz_snapshot
@@ -60,6 +61,12 @@ tests_fuzz_fuzz_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz_image.c $(fuzz_main_sources)
 tests_fuzz_fuzz_image_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_image_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_libvirt_SOURCES = tests/fuzz/fuzz_libvirt.c $(fuzz_main_sources) \
+	tools/libvirt/checkpoint.c tools/libvirt/domain.c tools/libvirt/file.c tools/libvirt/xml.c \
+	tools/term/memory.c tools/term/text.c
+tests_fuzz_fuzz_libvirt_CFLAGS = $(AM_CFLAGS) $(LIBXML_CFLAGS)
+tests_fuzz_fuzz_libvirt_LDADD = $(fuzz_ldadd) $(LIBXML_LIBS)
+tests_fuzz_fuzz_libvirt_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_refcount_SOURCES = tests/fuzz/fuzz_refcount.c $(fuzz_main_sources)
 tests_fuzz_fuzz_refcount_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_refcount_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)

@@ -7,7 +7,7 @@ make_seeds() {
 	seeds_src=$1
 	seeds_dir=$2
 	mkdir -p "$seeds_dir"
-	for seeds_target in directory edit extension header image refcount repair snapshot table undo; do
+	for seeds_target in directory edit extension header image libvirt refcount repair snapshot table undo; do
 		mkdir -p "$seeds_dir/$seeds_target"
 	done
 	"$seeds_src/images/unpack" "$seeds_dir/base"
@@ -48,6 +48,15 @@ make_seeds() {
 	} >"$seeds_dir/extension/whole"
 	for seeds_target in directory refcount snapshot table; do
 		head -c 256 "$seeds_whole" >"$seeds_dir/$seeds_target/header"
+	done
+	for seeds_parent in '' '<parent><name>c0</name></parent>'; do
+		printf '%s' "<domaincheckpoint><name>c1</name><description>a &lt; b</description>$seeds_parent" \
+			"<creationTime>1700000000</creationTime><disks><disk name='vda' checkpoint='bitmap'" \
+			" bitmap='c1'/><disk name='sda' checkpoint='no'/></disks><domain type='kvm'><name>vm</name>" \
+			"<devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/>" \
+			"<source file='/a.qcow2'/><backingStore type='block'><format type='raw'/><source dev='/b'/>" \
+			"<backingStore/></backingStore><target dev='vda'/></disk></devices></domain>" \
+			'</domaincheckpoint>' >"$seeds_dir/libvirt/checkpoint${seeds_parent:+-child}"
 	done
 	# Options alone: the target has the undo file that changes are made of.
 	for seeds_options in '\000' '\004' '\001' '\020' '\044'; do

@@ -55,9 +55,12 @@ bool command_allows(const struct command *command, int status)
 void command_fill(const struct command *command, char *words[HOSTILE_MAX_WORDS],
 		  const char *image, char *const names[2])
 {
+	static char disk[4096]; /* until the next command is filled */
+	snprintf(disk, sizeof(disk), "vda=%s", image);
 	const struct {
 		const char *word, *value;
 	} known[] = {{"IMAGE", image},
+		     {"DISK", disk},
 		     {"GOOD", "good.qcow2"},
 		     {"FIRST", names[0]},
 		     {"LAST", names[1]}};

@@ -56,8 +56,7 @@ int tool_disks_take(struct tool_disks *disks, int opt, char **argv)
 	return TOOL_OPTIONS_GO_ON;
 }
 
-/* What a cut off edit has left is not to be built on. */
-static int check_cut_off(const struct qcow2bm_chain *chain)
+int tool_disks_check_cut_off(const struct qcow2bm_chain *chain)
 {
 	for (size_t k = 0; k < qcow2bm_chain_layer_count(chain); k++) {
 		struct qcow2bm_error err = {0};
@@ -81,7 +80,7 @@ static int open_disk(struct tool_disks *disks, struct tool_disk *disk)
 		&disk->chain, &disks->options, disk->filename,
 		disks->is_editing && !disks->options.dry_run ? TOOL_LAYERS_EDIT : 0u);
 	if (status == TOOL_EXIT_DONE && disks->is_editing)
-		status = check_cut_off(disk->chain);
+		status = tool_disks_check_cut_off(disk->chain);
 	if (status == TOOL_EXIT_DONE &&
 	    qcow2bm_chain_find_order(disk->chain, &order_options, &disk->order, &err) !=
 		    QCOW2BM_OK)

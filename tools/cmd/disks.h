@@ -50,6 +50,10 @@ int tool_disks_take(struct tool_disks *disks, int opt, char **argv);
  * returns an exit status. */
 int tool_disks_open(struct tool_disks *disks, int count, char **filenames);
 
+/* What an edit that was cut off has left is not to be built on. Prints that it is so; returns an exit
+ * status. */
+int tool_disks_check_cut_off(const struct qcow2bm_chain *chain);
+
 /* The checkpoint of this name in a disk, or QCOW2BM_NOT_FOUND. */
 size_t tool_disks_look_up(const struct tool_disk *disk, const char *name);
 

@@ -4,6 +4,7 @@
 
 #include "../term/image.h"
 #include "../term/message.h"
+#include "../term/text.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -54,28 +55,47 @@ static bool resolve(void *opaque, const char *name, struct qcow2bm_backing *back
 	return is_taken;
 }
 
-enum qcow2bm_code tool_layers_try_open(struct qcow2bm_chain **chain,
-				       const struct tool_options *options,
-				       const char *filename, const char *format,
-				       unsigned flags, struct qcow2bm_error *err)
+static enum qcow2bm_code open_layers(struct qcow2bm_chain **chain,
+				     const struct tool_options *options,
+				     const char *filename, unsigned flags,
+				     struct qcow2bm_chain_options *chain_options,
+				     struct qcow2bm_error *err)
 {
-	const struct qcow2bm_chain_options chain_options = {
-		.size = sizeof(chain_options),
-		.flags = (flags & TOOL_LAYERS_EDIT ? QCOW2BM_OPEN_WRITE : 0u) |
-			 (options->no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u) |
-			 (options->force_share ? QCOW2BM_OPEN_FORCE_SHARE : 0u),
-		.wait_seconds = options->wait_seconds,
-		.top_only = flags & TOOL_LAYERS_TOP_ONLY,
-		.resolve = resolve,
-		.format = format,
-	};
-	enum qcow2bm_code code = qcow2bm_chain_open(chain, filename, &chain_options, err);
+	chain_options->flags = (flags & TOOL_LAYERS_EDIT ? QCOW2BM_OPEN_WRITE : 0u) |
+			       (options->no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u) |
+			       (options->force_share ? QCOW2BM_OPEN_FORCE_SHARE : 0u);
+	chain_options->wait_seconds = options->wait_seconds;
+	chain_options->top_only = flags & TOOL_LAYERS_TOP_ONLY;
+	chain_options->resolve = resolve;
+	enum qcow2bm_code code = qcow2bm_chain_open(chain, filename, chain_options, err);
 	if (code == QCOW2BM_OK && options->force_share && !options->quiet)
 		tool_message(filename,
 			     "warning: read without a lock, the image may be changing");
 	if (code != QCOW2BM_OK)
 		tool_image_add_way_out(options, err);
 	return code;
+}
+
+enum qcow2bm_code tool_layers_try_open(struct qcow2bm_chain **chain,
+				       const struct tool_options *options,
+				       const char *filename, const char *format,
+				       unsigned flags, struct qcow2bm_error *err)
+{
+	struct qcow2bm_chain_options chain_options = QCOW2BM_CHAIN_OPTIONS_INIT;
+	chain_options.format = format;
+	return open_layers(chain, options, filename, flags, &chain_options, err);
+}
+
+enum qcow2bm_code tool_layers_try_open_chosen(struct qcow2bm_chain **chain,
+					      const struct tool_options *options,
+					      const char *filename, unsigned flags,
+					      qcow2bm_choose_fn *choose, void *opaque,
+					      struct qcow2bm_error *err)
+{
+	struct qcow2bm_chain_options chain_options = QCOW2BM_CHAIN_OPTIONS_INIT;
+	chain_options.choose = choose;
+	chain_options.opaque = opaque;
+	return open_layers(chain, options, filename, flags, &chain_options, err);
 }
 
 int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *options,
@@ -86,4 +106,23 @@ int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *op
 	    QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
 	return tool_message_fail(filename, &err);
+}
+
+char *tool_layers_path(const char *overlay, const char *name)
+{
+	struct qcow2bm_backing backing;
+	struct tool_text text = {0};
+	char why[256];
+	if (strncmp(name, "file:", 5) == 0) {
+		name += 5;
+	} else if (name[strcspn(name, ":/")] == ':') {
+		if (!resolve(NULL, name, &backing, why))
+			return NULL;
+		name = backing.path;
+	}
+	const char *slash = strrchr(overlay, '/');
+	if (name[0] != '/' && slash != NULL)
+		tool_text_add(&text, overlay, (size_t)(slash - overlay) + 1);
+	tool_text_print(&text, "%s", name);
+	return text.bytes;
 }

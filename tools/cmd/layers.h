@@ -22,4 +22,15 @@ enum qcow2bm_code tool_layers_try_open(struct qcow2bm_chain **chain,
 				       const char *filename, const char *format,
 				       unsigned flags, struct qcow2bm_error *err);
 
+/* The same, where somebody else knows what is below which layer. */
+enum qcow2bm_code tool_layers_try_open_chosen(struct qcow2bm_chain **chain,
+					      const struct tool_options *options,
+					      const char *filename, unsigned flags,
+					      qcow2bm_choose_fn *choose, void *opaque,
+					      struct qcow2bm_error *err);
+
+/* The path that the name of a backing file means in an image at `overlay`, to be freed; NULL when it means
+ * no local file. */
+char *tool_layers_path(const char *overlay, const char *name);
+
 #endif

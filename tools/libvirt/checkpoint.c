@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One checkpoint as its XML file tells it. */
+#include "checkpoint.h"
+
+#include "../term/memory.h"
+#include "../term/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_NAME_BYTES 1023 /* of a bitmap */
+
+bool tool_checkpoint_is_name(const char *name)
+{
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789_.-";
+	size_t bytes = strlen(name);
+	return bytes != 0 && bytes <= MAX_NAME_BYTES && name[0] != '.' &&
+	       name[strspn(name, letters)] == '\0';
+}
+
+/* Only the first reason is kept. */
+static void pass_over(struct tool_checkpoint *checkpoint, const char *why)
+{
+	if (checkpoint->problem == NULL)
+		checkpoint->problem = tool_memory_copy(why, strlen(why));
+}
+
+static void take_time(struct tool_checkpoint *checkpoint, const xmlNode *node)
+{
+	char *text = tool_xml_text(node), *end = text;
+	errno = 0;
+	if (text != NULL)
+		checkpoint->created = strtoll(text, &end, 10);
+	if (text == NULL || *text == '\0' || *end != '\0' || errno != 0) {
+		checkpoint->created = 0;
+		pass_over(checkpoint, "it has no creationTime in seconds");
+	}
+	free(text);
+}
+
+static void take_disk(struct tool_checkpoint *checkpoint, const xmlNode *node)
+{
+	struct tool_checkpoint_disk disk = {
+		.target = tool_xml_attribute(node, "name"),
+		.bitmap = tool_xml_attribute(node, "bitmap"),
+		.has_bitmap = true,
+	};
+	char *kind = tool_xml_attribute(node, "checkpoint");
+	if (kind != NULL && strcmp(kind, "bitmap") != 0) {
+		disk.has_bitmap = false;
+		if (strcmp(kind, "no") != 0)
+			pass_over(
+				checkpoint,
+				"a disk's attribute checkpoint is neither 'no' nor 'bitmap'");
+	}
+	free(kind);
+	if (disk.target == NULL) {
+		pass_over(checkpoint, "a disk has no name");
+		free(disk.bitmap);
+		return;
+	}
+	for (size_t i = 0; i < checkpoint->disk_count; i++)
+		if (strcmp(checkpoint->disks[i].target, disk.target) == 0)
+			pass_over(checkpoint, "it names a disk twice");
+	checkpoint->disks =
+		tool_memory_resize(checkpoint->disks, checkpoint->disk_count + 1,
+				   sizeof(*checkpoint->disks));
+	checkpoint->disks[checkpoint->disk_count++] = disk;
+	checkpoint->names_other_bitmaps |= disk.bitmap != NULL &&
+					   checkpoint->name != NULL &&
+					   strcmp(disk.bitmap, checkpoint->name) != 0;
+}
+
+/* Without a list of disks all that can be written have a bitmap. */
+static void take_all_disks(struct tool_checkpoint *checkpoint, const xmlNode *node)
+{
+	struct tool_domain domain;
+	tool_domain_take(&domain, node);
+	for (size_t i = 0; i < domain.disk_count; i++) {
+		struct tool_domain_disk *disk = &domain.disks[i];
+		if (disk->is_empty || disk->is_read_only)
+			continue;
+		checkpoint->disks =
+			tool_memory_resize(checkpoint->disks, checkpoint->disk_count + 1,
+					   sizeof(*checkpoint->disks));
+		checkpoint->disks[checkpoint->disk_count++] =
+			(struct tool_checkpoint_disk){
+				tool_memory_copy(disk->target, strlen(disk->target)),
+				true, NULL};
+	}
+	tool_domain_free(&domain);
+}
+
+static bool is_known(const xmlNode *node)
+{
+	static const char *const known[] = {"name",         "description", "parent",
+					    "creationTime", "disks",       "domain",
+					    "cookie"};
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strcmp((const char *)node->name, known[i]) == 0)
+			return node->ns == NULL;
+	return false;
+}
+
+/* libvirt holds each file against its schema, of which this is what matters here. */
+static void check_elements(struct tool_checkpoint *checkpoint, const xmlNode *root)
+{
+	if (root->ns != NULL)
+		pass_over(checkpoint, "its elements are in a namespace");
+	for (const xmlNode *node = tool_xml_first(root, NULL);
+	     node != NULL && checkpoint->problem == NULL;
+	     node = tool_xml_next(node, NULL)) {
+		if (!is_known(node))
+			pass_over(
+				checkpoint,
+				"it has an element that libvirt's schema does not know");
+		else if (tool_xml_next(node, (const char *)node->name) != NULL)
+			pass_over(checkpoint, "it has an element twice");
+	}
+}
+
+static void take_root(struct tool_checkpoint *checkpoint, const xmlNode *root)
+{
+	const xmlNode *disks = tool_xml_first(root, "disks");
+	checkpoint->name = tool_xml_text(tool_xml_first(root, "name"));
+	checkpoint->parent =
+		tool_xml_text(tool_xml_first(tool_xml_first(root, "parent"), "name"));
+	if (checkpoint->name == NULL)
+		pass_over(checkpoint, "it has no name");
+	else if (!tool_checkpoint_is_name(checkpoint->name))
+		pass_over(checkpoint, "its name is none that libvirt takes");
+	if (checkpoint->parent != NULL && !tool_checkpoint_is_name(checkpoint->parent))
+		pass_over(checkpoint, "its parent's name is none that libvirt takes");
+	take_time(checkpoint, tool_xml_first(root, "creationTime"));
+	for (const xmlNode *disk = tool_xml_first(disks, "disk"); disk != NULL;
+	     disk = tool_xml_next(disk, "disk"))
+		take_disk(checkpoint, disk);
+	if (disks == NULL)
+		take_all_disks(checkpoint, tool_xml_first(root, "domain"));
+	check_elements(checkpoint, root);
+}
+
+static void fail_to_read(struct tool_checkpoint *checkpoint, const char *why)
+{
+	checkpoint->is_not_read = true;
+	pass_over(checkpoint, why);
+}
+
+void tool_checkpoint_take(struct tool_checkpoint *checkpoint, const char *file,
+			  struct tool_file *content)
+{
+	char why[TOOL_WHY];
+	size_t bytes = strlen(file);
+	*checkpoint = (struct tool_checkpoint){
+		.file = tool_memory_copy(file, bytes),
+		.content = *content,
+		/* As libvirt names what it writes before it renames it. */
+		.is_left_over = bytes > 4 && strcmp(file + bytes - 4, ".new") == 0,
+	};
+	*content = (struct tool_file){0};
+	xmlDoc *doc =
+		tool_xml_parse(checkpoint->content.bytes, checkpoint->content.count, why);
+	if (doc == NULL) {
+		fail_to_read(checkpoint, why);
+		return;
+	}
+	const xmlNode *root = xmlDocGetRootElement(doc);
+	if (strcmp((const char *)root->name, "domaincheckpoint") == 0)
+		take_root(checkpoint, root);
+	else
+		fail_to_read(checkpoint, "it is no checkpoint's XML");
+	xmlFreeDoc(doc);
+}
+
+void tool_checkpoint_read(struct tool_checkpoint *checkpoint, int folder,
+			  const char *name)
+{
+	struct tool_file content;
+	char why[TOOL_WHY];
+	if (tool_file_read(&content, folder, name, why)) {
+		tool_checkpoint_take(checkpoint, name, &content);
+		return;
+	}
+	*checkpoint =
+		(struct tool_checkpoint){.file = tool_memory_copy(name, strlen(name))};
+	fail_to_read(checkpoint, why);
+}
+
+void tool_checkpoint_free(struct tool_checkpoint *checkpoint)
+{
+	for (size_t i = 0; i < checkpoint->disk_count; i++) {
+		free(checkpoint->disks[i].target);
+		free(checkpoint->disks[i].bitmap);
+	}
+	free(checkpoint->disks);
+	free(checkpoint->file);
+	tool_file_free(&checkpoint->content);
+	free(checkpoint->name);
+	free(checkpoint->parent);
+	free(checkpoint->problem);
+}
+
+bool tool_checkpoint_is_own_file(const struct tool_checkpoint *checkpoint)
+{
+	size_t bytes = strlen(checkpoint->name);
+	return strncmp(checkpoint->file, checkpoint->name, bytes) == 0 &&
+	       strcmp(checkpoint->file + bytes, ".xml") == 0;
+}
+
+bool tool_checkpoint_has(const struct tool_checkpoint *checkpoint, const char *target,
+			 const char **bitmap)
+{
+	for (size_t i = 0; i < checkpoint->disk_count; i++) {
+		const struct tool_checkpoint_disk *disk = &checkpoint->disks[i];
+		if (strcmp(disk->target, target) != 0)
+			continue;
+		if (bitmap != NULL)
+			*bitmap = disk->bitmap == NULL ? checkpoint->name : disk->bitmap;
+		return disk->has_bitmap;
+	}
+	return false;
+}
+
+/* ---- Another parent -------------------------------------------------------------------- */
+
+/* With the blanks in front of it. */
+static void drop(xmlNode *node)
+{
+	xmlNode *before = node->prev;
+	if (before != NULL && xmlIsBlankNode(before)) {
+		xmlUnlinkNode(before);
+		xmlFreeNode(before);
+	}
+	xmlUnlinkNode(node);
+	xmlFreeNode(node);
+}
+
+static void set_parent(xmlNode *root, const char *name)
+{
+	xmlNode *parent = tool_xml_first(root, "parent");
+	if (name == NULL) {
+		if (parent != NULL)
+			drop(parent);
+		return;
+	}
+	if (parent == NULL) {
+		parent = xmlNewNode(NULL, (const xmlChar *)"parent");
+		xmlAddNextSibling(tool_xml_first(root, "name"), parent);
+	}
+	while (parent->children != NULL) {
+		xmlNode *child = parent->children;
+		xmlUnlinkNode(child);
+		xmlFreeNode(child);
+	}
+	xmlNewTextChild(parent, NULL, (const xmlChar *)"name", (const xmlChar *)name);
+}
+
+/* Comments before and behind the element, too. */
+static char *dump(xmlDoc *doc)
+{
+	struct tool_text text = {0};
+	for (xmlNode *node = doc->children; node != NULL; node = node->next) {
+		char *bytes = tool_xml_dump(node);
+		tool_text_print(&text, "%s\n", bytes);
+		free(bytes);
+	}
+	return text.bytes;
+}
+
+char *tool_checkpoint_with_parent(const struct tool_checkpoint *checkpoint,
+				  const char *parent)
+{
+	char why[TOOL_WHY];
+	xmlDoc *doc =
+		tool_xml_parse(checkpoint->content.bytes, checkpoint->content.count, why);
+	set_parent(xmlDocGetRootElement(doc), parent);
+	char *bytes = dump(doc);
+	xmlFreeDoc(doc);
+	return bytes;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of what can be wrong between libvirt's checkpoints and bitmaps, and what helps. */
+#include "flaws.h"
+
+#include "../term/memory.h"
+#include "../term/name.h"
+#include "../term/word.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROW(id, code, severity, cure) \
+	[TOOL_FLAW_##id] = {code, QCOW2BM_SEVERITY_##severity, TOOL_LIBVIRT_CURE_##cure}
+
+/* One row, one line: id, code, severity, cure. */
+/* clang-format off */
+static const struct tool_flaw_kind kinds[TOOL_FLAWS] = {
+	/* The files. */
+	ROW(UNREADABLE, "file-unreadable", ERROR, REPAIR),
+	ROW(NOT_LOADED, "file-not-loaded", ERROR, REPAIR),
+	ROW(LEFT_OVER, "file-left-over", WARNING, REPAIR),
+	ROW(NAME_TWICE, "name-twice", ERROR, REPAIR),
+	ROW(FILE_NAME, "file-name", WARNING, REPAIR),
+	ROW(FILE_MODE, "file-mode", WARNING, REPAIR),
+
+	/* What they say of each other. */
+	ROW(PARENT_MISSING, "parent-missing", ERROR, REPAIR),
+	ROW(CYCLE, "cycle", ERROR, REPAIR),
+	ROW(FORK, "fork", WARNING, REPAIR),
+	ROW(ROOTS, "several-roots", WARNING, REPAIR),
+	ROW(TIME, "older-than-parent", NOTE, NONE),
+
+	/* What they say of disks. */
+	ROW(BITMAP_NAME, "bitmap-name", ERROR, REPAIR),
+	ROW(DISK_UNKNOWN, "disk-unknown", WARNING, REPAIR),
+	ROW(DISK_NOT_READ, "disk-not-read", ERROR, NONE),
+	ROW(DISK_NOT_LOCAL, "disk-not-local", NOTE, NONE),
+	ROW(OTHER_BASE, "other-base", NOTE, NONE),
+
+	/* The bitmap of a checkpoint on a disk. */
+	ROW(NO_BITMAP, "no-bitmap", ERROR, REPAIR),
+	ROW(SOME_DISKS, "some-disks", ERROR, REPAIR),
+	ROW(NOT_IN_TOP, "not-in-top", ERROR, REPAIR),
+	ROW(GAP, "gap-between-layers", ERROR, REPAIR),
+	ROW(CORRUPT, "corrupt", ERROR, CHECK),
+	ROW(IN_USE, "in-use", WARNING, RECOVER),
+	ROW(DISABLED, "disabled", ERROR, REPAIR),
+
+	/* Bitmaps that are no checkpoint's. */
+	ROW(ORPHAN, "orphan-bitmap", WARNING, REPAIR),
+	ROW(UNLISTED, "unlisted-bitmap", WARNING, REPAIR),
+	ROW(TEMPORARY, "temporary", WARNING, REPAIR),
+};
+/* clang-format on */
+
+const struct tool_flaw_kind *tool_flaw_kind(enum tool_flaw_id id)
+{
+	return &kinds[id];
+}
+
+void tool_flaws_add(struct tool_flaws *flaws, struct tool_flaw place, const char *fmt,
+		    ...)
+{
+	char sentence[1024];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, args);
+	va_end(args);
+	place.sentence = tool_memory_copy(sentence, strlen(sentence));
+	/* In doubling steps: there may be 65535 of them. */
+	if ((flaws->count & (flaws->count + 1)) == 0 || flaws->list == NULL)
+		flaws->list = tool_memory_resize(flaws->list, (flaws->count + 1) * 2,
+						 sizeof(*flaws->list));
+	flaws->list[flaws->count++] = place;
+}
+
+static int compare_sizes(size_t a, size_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static int by_severity(const void *a, const void *b)
+{
+	const struct tool_flaw *x = a, *y = b;
+	int order = (int)kinds[y->id].severity - (int)kinds[x->id].severity;
+	if (order == 0)
+		order = compare_sizes(x->checkpoint, y->checkpoint);
+	if (order == 0)
+		order = compare_sizes(x->disk, y->disk);
+	if (order == 0)
+		order = compare_sizes(x->layer, y->layer);
+	return order != 0 ? order : strcmp(x->sentence, y->sentence);
+}
+
+void tool_flaws_find(struct tool_flaws *flaws, const struct tool_world *world)
+{
+	*flaws = (struct tool_flaws){0};
+	tool_flaws_of_files(flaws, world);
+	tool_flaws_of_disks(flaws, world);
+	if (flaws->count > 1)
+		qsort(flaws->list, flaws->count, sizeof(*flaws->list), by_severity);
+}
+
+void tool_flaws_free(struct tool_flaws *flaws)
+{
+	for (size_t i = 0; i < flaws->count; i++)
+		free(flaws->list[i].sentence);
+	free(flaws->list);
+}
+
+bool tool_flaws_has_problems(const struct tool_flaws *flaws)
+{
+	for (size_t i = 0; i < flaws->count; i++)
+		if (kinds[flaws->list[i].id].severity != QCOW2BM_SEVERITY_NOTE)
+			return true;
+	return false;
+}
+
+char *tool_flaw_cure(const struct tool_world *world, const struct tool_flaw *flaw)
+{
+	struct tool_text text = {0};
+	const struct qcow2bm_layer *layer = NULL;
+	if (flaw->disk != TOOL_FLAW_NOWHERE && flaw->layer != TOOL_FLAW_NOWHERE)
+		layer = qcow2bm_chain_layer(world->disks[flaw->disk].chain, flaw->layer);
+	switch (kinds[flaw->id].cure) {
+	case TOOL_LIBVIRT_CURE_NONE:
+	case TOOL_LIBVIRT_CURE_REPAIR:
+		break;
+	case TOOL_LIBVIRT_CURE_RECOVER: {
+		const struct qcow2bm_bitmap *bitmap =
+			qcow2bm_bitmap_describe(layer->image, flaw->bitmap);
+		char *shown = tool_name_escape(bitmap->name, bitmap->name_bytes,
+					       TOOL_NAME_HUMAN);
+		tool_text_print(&text, "qcow2bm recover --auto --");
+		tool_word_add_file(&text, layer->filename);
+		tool_word_add(&text, shown);
+		free(shown);
+		break;
+	}
+	case TOOL_LIBVIRT_CURE_CHECK:
+		tool_text_print(&text, "qcow2bm check --");
+		tool_word_add_file(&text, layer->filename);
+		break;
+	}
+	return text.bytes;
+}

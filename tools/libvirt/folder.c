@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The folder in which libvirt keeps the checkpoints of a domain. */
+#define _GNU_SOURCE /* fdopendir(), O_DIRECTORY */
+#include "folder.h"
+
+#include "../term/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int by_file(const void *a, const void *b)
+{
+	const struct tool_checkpoint *x = a, *y = b;
+	return strcmp(x->file, y->file);
+}
+
+static bool read_entries(struct tool_folder *folder, DIR *dir, char why[TOOL_WHY])
+{
+	const struct dirent *entry;
+	while ((entry = readdir(dir)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (folder->count == TOOL_FOLDER_MAX_FILES) {
+			snprintf(why, TOOL_WHY, "there are more than %d files",
+				 TOOL_FOLDER_MAX_FILES);
+			return false;
+		}
+		folder->list = tool_memory_resize(folder->list, folder->count + 1,
+						  sizeof(*folder->list));
+		tool_checkpoint_read(&folder->list[folder->count++], folder->fd,
+				     entry->d_name);
+	}
+	return true;
+}
+
+bool tool_folder_open(struct tool_folder *folder, const char *path, bool may_lack,
+		      char why[TOOL_WHY])
+{
+	*folder = (struct tool_folder){.path = path};
+	folder->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (folder->fd < 0 && errno == ENOENT && may_lack)
+		return true;
+	int copy = folder->fd < 0 ? -1 : dup(folder->fd);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	if (dir == NULL) {
+		snprintf(why, TOOL_WHY, "it cannot be read: %s", strerror(errno));
+		if (copy >= 0)
+			close(copy);
+		return false;
+	}
+	bool is_read = read_entries(folder, dir, why);
+	closedir(dir);
+	if (folder->count > 1)
+		qsort(folder->list, folder->count, sizeof(*folder->list), by_file);
+	tool_relations_find(folder);
+	return is_read;
+}
+
+void tool_folder_close(struct tool_folder *folder)
+{
+	for (size_t i = 0; i < folder->count; i++)
+		tool_checkpoint_free(&folder->list[i]);
+	free(folder->list);
+	free(folder->relations);
+	free(folder->by_name);
+	if (folder->fd >= 0)
+		close(folder->fd);
+	*folder = (struct tool_folder){.fd = -1};
+}
