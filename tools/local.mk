@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The program. It sees the library through qcow2bm.h only. cmd/ has one file per command, libvirt/ what
-# libvirt keeps of checkpoints, report/ what people and scripts read, term/ the command line and the
-# terminal.
+# libvirt keeps of checkpoints, qmp/ what QMP does to bitmaps, report/ what people and scripts read,
+# term/ the command line and the terminal.
 
 tools_sources = \
 	tools/cmd/add.c \
+	tools/cmd/apply.c \
 	tools/cmd/bitmap.c \
 	tools/cmd/chain.c \
 	tools/cmd/chain.h \
@@ -77,6 +78,18 @@ tools_sources = \
 	tools/libvirt/xml.c \
 	tools/libvirt/xml.h \
 	tools/main.c \
+	tools/qmp/action.c \
+	tools/qmp/action.h \
+	tools/qmp/fault.c \
+	tools/qmp/fault.h \
+	tools/qmp/member.c \
+	tools/qmp/member.h \
+	tools/qmp/script.c \
+	tools/qmp/script.h \
+	tools/qmp/stage.c \
+	tools/qmp/stage.h \
+	tools/qmp/verb.c \
+	tools/qmp/verb.h \
 	tools/report/advice.c \
 	tools/report/advice.h \
 	tools/report/advice_names.c \
@@ -135,6 +148,8 @@ tools_sources = \
 	tools/term/image_opts.h \
 	tools/term/image_opts_known.c \
 	tools/term/image_opts_known.h \
+	tools/term/input.c \
+	tools/term/input.h \
 	tools/term/memory.c \
 	tools/term/memory.h \
 	tools/term/message.c \

@@ -112,7 +112,7 @@ _qcow2bm() {
 	fi
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "list info map add delete rename clear enable \
-			disable merge bitmap check repair undo recover chain libvirt --help --version" -- "$current")
+			disable merge bitmap apply check repair undo recover chain libvirt --help --version" -- "$current")
 		return
 	fi
 	case $previous in
@@ -122,6 +122,17 @@ _qcow2bm() {
 		;;
 	-f | -F | --format | --source-format)
 		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw" -- "$current")
+		return
+		;;
+	--node)
+		# NODE=IMAGE: = ends a word
+		return
+		;;
+	=)
+		if [[ ${COMP_WORDS[COMP_CWORD - 3]} == --node ]]; then
+			compopt -o filenames
+			mapfile -t COMPREPLY < <(compgen -f -- "$current")
+		fi
 		return
 		;;
 	-b | --source-file)
@@ -149,7 +160,7 @@ _qcow2bm() {
 			image=$word
 		fi
 	done
-	if [[ -z $image || $command == list || $command == info || $command == check || $command == undo ]]; then
+	if [[ -z $image || $command == list || $command == info || $command == check || $command == undo || $command == apply ]]; then
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return

@@ -10,6 +10,7 @@ fuzz_programs += tests/fuzz/fuzz_extension
 fuzz_programs += tests/fuzz/fuzz_header
 fuzz_programs += tests/fuzz/fuzz_image
 fuzz_programs += tests/fuzz/fuzz_libvirt
+fuzz_programs += tests/fuzz/fuzz_qmp
 fuzz_programs += tests/fuzz/fuzz_refcount
 fuzz_programs += tests/fuzz/fuzz_repair
 fuzz_programs += tests/fuzz/fuzz_snapshot
@@ -67,6 +68,12 @@ tests_fuzz_fuzz_libvirt_SOURCES = tests/fuzz/fuzz_libvirt.c $(fuzz_main_sources)
 tests_fuzz_fuzz_libvirt_CFLAGS = $(AM_CFLAGS) $(LIBXML_CFLAGS)
 tests_fuzz_fuzz_libvirt_LDADD = $(fuzz_ldadd) $(LIBXML_LIBS)
 tests_fuzz_fuzz_libvirt_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz_qmp.c $(fuzz_main_sources) tools/qmp/action.c \
+	tools/qmp/fault.c tools/qmp/member.c tools/qmp/script.c tools/qmp/verb.c \
+	tools/term/memory.c tools/term/text.c
+tests_fuzz_fuzz_qmp_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_qmp_LDADD = $(fuzz_ldadd) $(JANSSON_LIBS)
+tests_fuzz_fuzz_qmp_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_refcount_SOURCES = tests/fuzz/fuzz_refcount.c $(fuzz_main_sources)
 tests_fuzz_fuzz_refcount_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_refcount_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)

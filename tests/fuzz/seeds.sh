@@ -7,7 +7,7 @@ make_seeds() {
 	seeds_src=$1
 	seeds_dir=$2
 	mkdir -p "$seeds_dir"
-	for seeds_target in directory edit extension header image libvirt refcount repair snapshot table undo; do
+	for seeds_target in directory edit extension header image libvirt qmp refcount repair snapshot table undo; do
 		mkdir -p "$seeds_dir/$seeds_target"
 	done
 	"$seeds_src/images/unpack" "$seeds_dir/base"
@@ -62,5 +62,12 @@ make_seeds() {
 	for seeds_options in '\000' '\004' '\001' '\020' '\044'; do
 		printf "$seeds_options" >"$seeds_dir/undo/options-${seeds_options#?}"
 	done
+	cp "$seeds_src/tests/hostile/transaction.json" "$seeds_dir/qmp/list"
+	printf '%s\n' '{"execute": "qmp_capabilities", "id": [1]}' \
+		'{"execute": "x-block-dirty-bitmap-merge", "arguments": {"node": "d", "dst_name": "a", "src_name": "b"}}' \
+		'{"execute": "block-dirty-bitmap-add", "arguments": {"node": "d", "name": "n", "granularity": 512}}' \
+		'{"execute": "transaction", "arguments": {"properties": {"completion-mode": "individual"}, "actions": [
+		{"type": "block-dirty-bitmap-merge", "data": {"node": "d", "target": "a",
+		"bitmaps": ["b", {"node": "e", "name": "c"}]}}]}}' >"$seeds_dir/qmp/stream"
 	rm -rf "$seeds_dir/base"
 }

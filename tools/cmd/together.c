@@ -49,6 +49,7 @@ static int refuse(struct tool_together *together, const char *filename,
 		  const struct qcow2bm_error *err)
 {
 	together->err = *err;
+	together->failed = filename;
 	return tool_message_fail(filename, err);
 }
 
@@ -129,6 +130,7 @@ static int report_failure(struct tool_together *together, size_t failed,
 		failed < together->count ? together->list[failed].filename : NULL;
 	char *sentence = tool_message_sentence(err);
 	together->err = *err;
+	together->failed = filename;
 	if (err->code == QCOW2BM_EUNKNOWN)
 		tool_message(filename, "%s; %s", sentence, describe_unknown(together));
 	else if (err->code == QCOW2BM_EINTERRUPTED)

@@ -19,6 +19,7 @@ struct tool_together {
 	size_t count;
 	/* Of the end: */
 	struct qcow2bm_error err; /* why it was not done */
+	const char *failed;       /* the image that is to blame, or NULL */
 };
 
 /* Adds the edit of one more image. */

@@ -45,6 +45,7 @@ extern const struct tool_command tool_cmd_undo;
 extern const struct tool_command tool_cmd_recover;
 extern const struct tool_command tool_cmd_chain;
 extern const struct tool_command tool_cmd_libvirt;
+extern const struct tool_command tool_cmd_apply;
 
 /* Parts of help texts that several commands have in common. */
 #define TOOL_HELP_NAMES                                                                       \

@@ -65,6 +65,11 @@ char *tool_message_sentence(const struct qcow2bm_error *err)
 	return tool_memory_copy(text, (size_t)used);
 }
 
+char *tool_message_explain(const char *filename, const struct qcow2bm_error *err)
+{
+	return name_check(tool_message_sentence(err), filename);
+}
+
 int tool_message_status(enum qcow2bm_code code)
 {
 	switch (code) {

@@ -15,6 +15,10 @@ void tool_message(const char *filename, const char *fmt, ...)
 /* The sentence of *err, and the place in the image where it is known. The caller frees it. */
 char *tool_message_sentence(const struct qcow2bm_error *err);
 
+/* The same for who does not print it as a message: QCOW2BM_SEE_CHECK becomes the command for that
+ * file. */
+char *tool_message_explain(const char *filename, const struct qcow2bm_error *err);
+
 /* Prints *err for `filename` and returns the exit status. */
 int tool_message_fail(const char *filename, const struct qcow2bm_error *err);
 
