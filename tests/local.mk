@@ -184,6 +184,7 @@ cli_tests += tests/cli/map-untrusted
 cli_tests += tests/cli/names-escaped
 cli_tests += tests/cli/output-fails
 cli_tests += tests/cli/progress-line
+cli_tests += tests/cli/read-interrupted
 cli_tests += tests/cli/recover-carved
 cli_tests += tests/cli/recover-l2-twice
 cli_tests += tests/cli/recover-limits

@@ -190,6 +190,7 @@ enum qcow2bm_code q2_allocated_verify(struct qcow2bm_findings *findings,
 		/* Delta: what is right for the newest is right for those that are older. */
 		for (size_t i = chain->checkpoint_count; code == QCOW2BM_OK && i-- > 0;) {
 			const struct q2_checkpoint *it = &chain->checkpoints[i];
+			q2_watch_note(watch, watch->done + 1, watch->total);
 			if (it->bitmaps[layer] == NONE ||
 			    !is_below(it, layer, chain->layer_count))
 				continue;

@@ -51,6 +51,7 @@ enum qcow2bm_code q2_inside_verify(struct qcow2bm_findings *findings,
 	    chain->order.witness == QCOW2BM_WITNESS_BITS)
 		return code;
 	for (size_t i = 1; code == QCOW2BM_OK && i < chain->checkpoint_count; i++) {
+		q2_watch_note(watch, watch->done + 1, watch->total);
 		code = q2_watch_look(watch, err);
 		if (code == QCOW2BM_OK && is_whole(chain, i - 1) && is_whole(chain, i))
 			code = compare(findings, chain, i, err);

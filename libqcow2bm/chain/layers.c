@@ -290,6 +290,25 @@ const struct qcow2bm_layer *qcow2bm_chain_layer(const struct qcow2bm_chain *chai
 	return &layer->shown;
 }
 
+void q2_layers_set_watch(struct qcow2bm_chain *chain, struct q2_watch *watch)
+{
+	chain->watch = watch;
+	for (size_t i = 0; i < chain->layer_count; i++)
+		if (chain->layers[i].image != NULL)
+			chain->layers[i].image->storage->watch = watch;
+}
+
+enum qcow2bm_code q2_layers_watch(struct qcow2bm_chain *chain, struct q2_watch *watch,
+				  const struct qcow2bm_watch *caller,
+				  struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code =
+		q2_watch_begin(watch, caller, "nothing was changed", err);
+	if (code == QCOW2BM_OK)
+		q2_layers_set_watch(chain, watch);
+	return code;
+}
+
 /* Whether the two have the same bitmaps at the same places. */
 static bool is_same_directory(const struct q2_directory *a, const struct q2_directory *b)
 {

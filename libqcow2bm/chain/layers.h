@@ -50,7 +50,23 @@ struct qcow2bm_chain {
 	char gap[256];
 	char reason[512];       /* of the last verdict */
 	unsigned coarsest_bits; /* granularity of all checkpoints; 0: nobody asked yet */
+	struct q2_watch *watch; /* of the call that reads now; else NULL */
 };
+
+/*
+ * For a call that reads and writes nothing: from now on each read of a layer looks at the watch, and so
+ * does what goes through bits, until q2_layers_unwatch(). Errors: EINVAL, as q2_watch_begin().
+ */
+enum qcow2bm_code q2_layers_watch(struct qcow2bm_chain *chain, struct q2_watch *watch,
+				  const struct qcow2bm_watch *caller,
+				  struct qcow2bm_error *err);
+/* The same with a watch that has begun; NULL: no longer. */
+void q2_layers_set_watch(struct qcow2bm_chain *chain, struct q2_watch *watch);
+
+static inline void q2_layers_unwatch(struct qcow2bm_chain *chain)
+{
+	q2_layers_set_watch(chain, NULL);
+}
 
 /* The qcow2 layers are 0 .. layer_count-1, and a raw one at the bottom. */
 static inline const struct q2_bitmap *

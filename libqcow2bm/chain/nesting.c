@@ -72,6 +72,12 @@ static bool is_corrupt(const struct qcow2bm_chain *chain,
 	return false;
 }
 
+/* Each checkpoint is judged, weighed and compared with the next one. */
+static void note(const struct qcow2bm_chain *chain, size_t steps)
+{
+	q2_watch_note(chain->watch, steps, 3 * (uint64_t)chain->checkpoint_count);
+}
+
 /* All of them before the first is read: they are compared in the coarsest granularity. */
 static enum qcow2bm_code judge_all(const struct qcow2bm_chain *chain,
 				   struct qcow2bm_error *err)
@@ -79,6 +85,7 @@ static enum qcow2bm_code judge_all(const struct qcow2bm_chain *chain,
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; i < chain->checkpoint_count; i++) {
 		const size_t *bitmaps = chain->checkpoints[i].bitmaps;
+		note(chain, i);
 		for (size_t layer = 0; code == QCOW2BM_OK && layer < chain->layer_count;
 		     layer++)
 			if (bitmaps[layer] != QCOW2BM_NOT_FOUND)
@@ -161,6 +168,9 @@ enum qcow2bm_code q2_nesting_compare(struct qcow2bm_chain *chain, size_t older,
 		code = open_one(&b, chain, newer, err);
 	for (uint64_t at = 0; code == QCOW2BM_OK && at < a.bits && *is_inside;) {
 		uint64_t bits = q2_min_u64(Q2_UNION_WINDOW_BITS, a.bits - at);
+		code = q2_watch_look(chain->watch, err);
+		if (code != QCOW2BM_OK)
+			break;
 		code = compare_window(&a, &b, at, bits, is_inside, is_equal, err);
 		at += bits;
 	}
@@ -182,6 +192,7 @@ static enum qcow2bm_code sort_by_weight(struct qcow2bm_chain *chain,
 		code = q2_fail_memory(err, "the order of checkpoints");
 	for (size_t i = 0; code == QCOW2BM_OK && i < count; i++) {
 		weights[i].idx = i;
+		note(chain, count + i);
 		code = weigh(chain, i, &weights[i].ones, err);
 	}
 	if (code == QCOW2BM_OK) {
@@ -220,6 +231,7 @@ enum qcow2bm_code q2_nesting_order(struct qcow2bm_chain *chain, bool *is_ordered
 		struct q2_checkpoint *older = &chain->checkpoints[i - 1];
 		struct q2_checkpoint *newer = &chain->checkpoints[i];
 		bool is_inside;
+		note(chain, 2 * chain->checkpoint_count + i);
 		code = q2_nesting_compare(chain, i - 1, i, &is_inside, &newer->is_tie,
 					  err);
 		if (code != QCOW2BM_OK || is_inside)

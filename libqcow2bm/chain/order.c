@@ -248,12 +248,17 @@ enum qcow2bm_code qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
 	chain->order = (struct qcow2bm_order){.scheme = is_given ? ours.scheme
 								 : q2_scheme_find(chain),
 					      .scheme_is_given = is_given};
+	struct q2_watch watch;
+	code = q2_layers_watch(chain, &watch, ours.watch, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	if (chain->checkpoint_count <= 1)
 		chain->order.witness = QCOW2BM_WITNESS_ONE;
 	else if (ours.names != NULL)
 		code = take_given(chain, &ours, err);
 	else
 		code = find_order(chain, err);
+	q2_layers_unwatch(chain);
 	*order = &chain->order;
 	return code;
 }

@@ -33,6 +33,7 @@ static enum qcow2bm_code tell(struct q2_union *u, const struct request *request,
 	unsigned bits = u->granularity_bits;
 	struct q2_extents extents = q2_extents_begin(request->start, request->end, bits,
 						     request->fn, request->opaque);
+	u->tells = true;
 	enum qcow2bm_code code =
 		q2_union_visit(u, request->start >> bits, q2_shift_up(request->end, bits),
 			       q2_extents_add, &extents, err);
@@ -51,16 +52,16 @@ enum qcow2bm_code qcow2bm_chain_extents(struct qcow2bm_chain *chain,
 	struct q2_union u;
 	enum qcow2bm_code code = check_range(chain, length, &request, err);
 	if (code == QCOW2BM_OK)
-		code = q2_watch_begin(&own, watch, "nothing was changed", err);
+		code = q2_layers_watch(chain, &own, watch, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = q2_union_open(&u, chain, bitmaps, count,
 			     flags & QCOW2BM_READ_UNTRUSTED ? Q2_UNION_UNTRUSTED : 0u,
 			     err);
-	u.watch = &own;
 	if (code == QCOW2BM_OK)
 		code = tell(&u, &request, err);
 	q2_union_close(&u);
+	q2_layers_unwatch(chain);
 	return code;
 }
 
@@ -73,18 +74,19 @@ enum qcow2bm_code qcow2bm_chain_since(struct qcow2bm_chain *chain, size_t idx,
 	struct request request = {.start = start, .fn = fn, .opaque = opaque};
 	const struct qcow2bm_since *since;
 	struct q2_watch own;
-	struct q2_union u;
-	enum qcow2bm_code code = qcow2bm_chain_explain(chain, idx, &since, err);
+	struct q2_union u = {.count = 0};
+	enum qcow2bm_code code = check_range(chain, length, &request, err);
 	if (code == QCOW2BM_OK)
-		code = check_range(chain, length, &request, err);
-	if (code == QCOW2BM_OK)
-		code = q2_watch_begin(&own, watch, "nothing was changed", err);
+		code = q2_layers_watch(chain, &own, watch, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = q2_union_open_checkpoints(&u, chain, since->first, since->count, 0, err);
-	u.watch = &own;
+	code = qcow2bm_chain_explain(chain, idx, &since, err);
+	if (code == QCOW2BM_OK)
+		code = q2_union_open_checkpoints(&u, chain, since->first, since->count, 0,
+						 err);
 	if (code == QCOW2BM_OK)
 		code = tell(&u, &request, err);
 	q2_union_close(&u);
+	q2_layers_unwatch(chain);
 	return code;
 }

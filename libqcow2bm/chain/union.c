@@ -80,7 +80,8 @@ enum qcow2bm_code q2_union_open(struct q2_union *u, struct qcow2bm_chain *chain,
 				unsigned flags, struct qcow2bm_error *err)
 {
 	*u = (struct q2_union){.virtual_bytes = chain->layers[0].virtual_bytes,
-			       .granularity_bits = Q2_DIRECTORY_MIN_GRANULARITY_BITS};
+			       .granularity_bits = Q2_DIRECTORY_MIN_GRANULARITY_BITS,
+			       .watch = chain->watch};
 	u->sources = malloc((count + 1) * sizeof(*u->sources));
 	if (u->sources == NULL)
 		return q2_fail_memory(err, "the bits of several bitmaps");
@@ -239,9 +240,12 @@ enum qcow2bm_code q2_union_visit(struct q2_union *u, uint64_t first, uint64_t en
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
 	end = q2_min_u64(end, u->bits);
-	for (uint64_t at = first & ~(uint64_t)63; code == QCOW2BM_OK && at < end;) {
+	first &= ~(uint64_t)63;
+	for (uint64_t at = first; code == QCOW2BM_OK && at < end;) {
 		uint64_t bits = q2_min_u64(Q2_UNION_WINDOW_BITS, end - at);
 		bool is_uniform, value;
+		if (u->tells)
+			q2_watch_note(u->watch, at - first, end - first);
 		code = q2_watch_look(u->watch, err);
 		if (code == QCOW2BM_OK)
 			code = q2_union_read(u, at, bits, &is_uniform, &value, err);

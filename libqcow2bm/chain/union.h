@@ -16,6 +16,7 @@ struct q2_union {
 	uint64_t changed_from;  /* guest byte: what lies behind it counts as changed */
 	uint64_t *words, *other, *scratch;
 	struct q2_watch *watch; /* of who reads; may be NULL */
+	bool tells;             /* it is all of the work: how far it is, is told */
 };
 
 enum {

@@ -62,6 +62,7 @@ static enum qcow2bm_code judge_bitmaps(struct qcow2bm_findings *findings,
 	for (size_t layer = 0; layer < chain->layer_count; layer++)
 		for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count;
 		     i++) {
+			q2_watch_note(watch, watch->done + 1, watch->total);
 			code = q2_watch_look(watch, err);
 			if (code == QCOW2BM_OK &&
 			    chain->checkpoints[i].bitmaps[layer] != NONE)
@@ -92,9 +93,9 @@ static void find_temporary(struct qcow2bm_findings *findings)
 	}
 }
 
-static enum qcow2bm_code verify_disk(struct qcow2bm_findings *findings,
-				     struct qcow2bm_chain *chain, struct q2_watch *watch,
-				     struct qcow2bm_error *err)
+static enum qcow2bm_code verify_rules(struct qcow2bm_findings *findings,
+				      struct qcow2bm_chain *chain, struct q2_watch *watch,
+				      struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = judge_bitmaps(findings, watch, err);
 	if (code == QCOW2BM_OK)
@@ -108,6 +109,26 @@ static enum qcow2bm_code verify_disk(struct qcow2bm_findings *findings,
 	code = q2_inside_verify(findings, chain, watch, err);
 	return code == QCOW2BM_OK ? q2_allocated_verify(findings, chain, watch, err)
 				  : code;
+}
+
+static enum qcow2bm_code verify_disk(struct qcow2bm_findings *findings,
+				     struct qcow2bm_chain *chain, struct q2_watch *watch,
+				     struct qcow2bm_error *err)
+{
+	q2_layers_set_watch(chain, watch);
+	enum qcow2bm_code code = verify_rules(findings, chain, watch, err);
+	q2_layers_unwatch(chain);
+	return code;
+}
+
+/* Each bitmap is judged, each checkpoint compared with the next, and with the layers above the lowest. */
+static uint64_t count_steps(struct qcow2bm_chain *const *chains, size_t count)
+{
+	uint64_t steps = 0;
+	for (size_t i = 0; i < count; i++)
+		steps += 2 * (uint64_t)chains[i]->layer_count *
+			 chains[i]->checkpoint_count;
+	return steps;
 }
 
 /* A backup of a machine is of all its disks. `lookup` is of the disk `other`. */
@@ -163,6 +184,7 @@ enum qcow2bm_code qcow2bm_chain_verify(struct qcow2bm_chain *const *chains, size
 	struct qcow2bm_findings *findings = calloc(1, sizeof(*findings));
 	if (findings == NULL)
 		return q2_fail_memory(err, "the findings about checkpoints");
+	q2_watch_note(&watch, 0, count_steps(chains, count));
 	for (size_t i = 0; code == QCOW2BM_OK && i < count; i++) {
 		q2_flaws_begin(findings, chains[i], i);
 		code = verify_disk(findings, chains[i], &watch, err);

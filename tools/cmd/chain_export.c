@@ -99,6 +99,7 @@ static int run(int argc, char **argv)
 		{"as", required_argument, NULL, AS},
 		{"serve", required_argument, NULL, SERVE},
 		TOOL_DISKS_OPTIONS,
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
 	struct export export = {.disks = {.options = {.command = &tool_chain_export}}};
@@ -137,7 +138,8 @@ const struct tool_command tool_chain_export = {
 		"\n"
 		"Options:\n" TOOL_HELP_DISKS
 		"      --as BITMAP        name of the bitmap, instead of NAME\n"
-		"      --serve SOCKET     become qemu-nbd, which serves it on this UNIX socket\n" TOOL_HELP_READ
+		"      --serve SOCKET     become qemu-nbd, which serves it on this UNIX socket\n"
+		"      --progress         show progress (by itself on a terminal after a second)\n" TOOL_HELP_READ
 		"\n"
 		"Examples:\n"
 		"  qcow2bm chain export -c chk-2026-11-08 disk.qcow2 /var/tmp/backup.qcow2\n"

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm chain show: the checkpoints of disks, and what a backup can do with each. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "../report/chain.h"
 #include "../report/drawing.h"
 #include "../report/json.h"
 #include "../term/message.h"
 #include "../term/output.h"
+#include "../term/watch.h"
 #include "chain.h"
 #include "disks.h"
 
@@ -14,15 +17,25 @@ struct show {
 	struct tool_text text;   /* else */
 };
 
-static int add_disk(struct show *show, const struct tool_disk *disk)
+static int add_disk(struct show *show, size_t disk_idx)
 {
+	struct tool_disks *disks = &show->disks;
+	const struct tool_disk *disk = &disks->list[disk_idx];
+	struct tool_watch watch;
 	struct tool_chain_report report;
 	struct qcow2bm_error err = {0};
-	int status = TOOL_EXIT_DONE;
-	if (tool_chain_report_take(&report, disk->filename, disk->chain, disk->order,
-				   &err) != QCOW2BM_OK) {
-		status = tool_message_fail(disk->filename, &err);
-	} else if (show->disks.options.json) {
+	tool_watch_continue(&watch, &disks->options, &disks->progress);
+	enum qcow2bm_code code = tool_chain_report_take(
+		&report, disk->filename, disk->chain, disk->order, &watch,
+		disks->count + disk_idx, 2 * disks->count, &err);
+	int signal_number = tool_watch_leave(&watch);
+	disks->progress = watch.progress;
+	int status = tool_watch_status(disk->filename, code, signal_number, &err);
+	if (status != TOOL_EXIT_DONE) {
+		tool_chain_report_free(&report);
+		return status;
+	}
+	if (show->disks.options.json) {
 		tool_chain_json_verdicts(show->verdicts, &report);
 		json_array_append_new(show->list, tool_chain_json_disk(&report));
 	} else {
@@ -50,7 +63,7 @@ static int show_disks(struct show *show, int count, char **filenames)
 	show->verdicts = json_array();
 	show->list = json_array();
 	for (size_t i = 0; status == TOOL_EXIT_DONE && i < show->disks.count; i++)
-		status = add_disk(show, &show->disks.list[i]);
+		status = add_disk(show, i);
 	if (status == TOOL_EXIT_DONE)
 		status = print(show);
 	tool_text_free(&show->text);
@@ -63,6 +76,7 @@ static int run(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		TOOL_DISKS_OPTIONS,
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
 	struct show show = {.disks = {.options = {.command = &tool_chain_show}}};
@@ -91,6 +105,7 @@ const struct tool_command tool_chain_show = {
 		"The JSON begins with a list of these verdicts.\n"
 		"\n"
 		"Options:\n" TOOL_HELP_DISKS
+		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm chain show disk.qcow2\n"

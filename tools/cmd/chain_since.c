@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm chain since: what changed since a checkpoint, over all layers. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "../report/extents.h"
 #include "../term/message.h"
 #include "../term/size.h"
+#include "../term/watch.h"
 #include "chain.h"
 #include "disks.h"
 
@@ -14,11 +17,29 @@ struct since {
 };
 
 static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
-				      void *fn_opaque, struct qcow2bm_error *err)
+				      void *fn_opaque, const struct qcow2bm_watch *watch,
+				      struct qcow2bm_error *err)
 {
 	const struct since *since = opaque;
 	return qcow2bm_chain_since(since->disks.list[0].chain, since->idx, since->start,
-				   since->length, fn, fn_opaque, NULL, err);
+				   since->length, fn, fn_opaque, watch, err);
+}
+
+/* Looks at all bitmaps of all layers, which may take long, so that explaining does not. */
+static int judge_layers(const struct since *since, const struct tool_disk *disk)
+{
+	struct tool_watch watch;
+	struct qcow2bm_error err = {0};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	size_t layers = qcow2bm_chain_layer_count(disk->chain);
+	tool_watch_begin(&watch, &since->disks.options);
+	for (size_t k = 0; code == QCOW2BM_OK && k < layers; k++) {
+		struct qcow2bm_image *image = qcow2bm_chain_layer(disk->chain, k)->image;
+		if (image != NULL)
+			code = qcow2bm_bitmap_judge(image, QCOW2BM_NOT_FOUND,
+						    &watch.watch, &err);
+	}
+	return tool_watch_status(disk->filename, code, tool_watch_leave(&watch), &err);
 }
 
 /* Ranges that are called clean and are not lose data in a backup: refused. */
@@ -26,6 +47,9 @@ static int judge(const struct since *since, const struct tool_disk *disk)
 {
 	const struct qcow2bm_since *explained;
 	struct qcow2bm_error err = {0};
+	int status = judge_layers(since, disk);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	if (qcow2bm_chain_explain(disk->chain, since->idx, &explained, &err) !=
 	    QCOW2BM_OK)
 		return tool_message_fail(disk->filename, &err);
@@ -53,14 +77,19 @@ static int print(struct since *since)
 	int status = tool_disks_find(disk, since->disks.names[0], &since->idx);
 	if (status == TOOL_EXIT_DONE)
 		status = judge(since, disk);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	struct tool_watch watch;
+	tool_watch_continue(&watch, &since->disks.options, &since->disks.progress);
+	tool_watch_part(&watch, 1, 2);
 	const struct tool_extents_order order = {
 		.read = read_extents,
 		.opaque = since,
 		.json = since->disks.options.json,
 		.totals = since->totals,
+		.watch = &watch,
 	};
-	return status == TOOL_EXIT_DONE ? tool_extents_print(&order, disk->filename)
-					: status;
+	return tool_extents_print(&order, disk->filename);
 }
 
 static int open_and_print(struct since *since, char **filename)
@@ -98,6 +127,7 @@ static int run(int argc, char **argv)
 		{"length", required_argument, NULL, LENGTH},
 		{"totals", no_argument, NULL, TOTALS},
 		TOOL_DISKS_OPTIONS,
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
 	struct since since = {.disks = {.options = {.command = &tool_chain_since}},
@@ -134,6 +164,7 @@ const struct tool_command tool_chain_since = {
 		"      --start SIZE       begin at this byte of the disk (512, 64k, 1.5G)\n"
 		"      --length SIZE      look at so many bytes only\n"
 		"      --totals           print how much is clean and dirty, as nbdinfo --totals\n"
+		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm chain since -c chk-2026-11-08 disk.qcow2\n"

@@ -130,6 +130,7 @@ static int run(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		TOOL_DISKS_OPTIONS,
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
 	struct verify verify = {.disks = {.options = {.command = &tool_chain_verify}}};
@@ -163,6 +164,7 @@ const struct tool_command tool_chain_verify = {
 		"With -c only what concerns these checkpoints.\n"
 		"\n"
 		"Options:\n" TOOL_HELP_DISKS
+		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm chain verify vda.qcow2 vdb.qcow2\n"

@@ -11,6 +11,7 @@
 #include "../term/options.h"
 #include "../term/output.h"
 #include "../term/signals.h"
+#include "../term/watch.h"
 
 #include <string.h>
 
@@ -52,15 +53,38 @@ static int status_of(const struct qcow2bm_report *report)
 	return totals.leaked_clusters != 0 ? TOOL_EXIT_LEAKS : TOOL_EXIT_DONE;
 }
 
+/* Ends a part of the work; what a signal cut off is not printed as if it were whole. */
+static int end_watch(struct check *check, struct tool_watch *watch, const char *filename,
+		     enum qcow2bm_code code, const struct qcow2bm_error *err)
+{
+	int signal_number = tool_watch_leave(watch);
+	if (signal_number != 0)
+		check->signal_number = signal_number;
+	check->is_cut_off |= code == QCOW2BM_EINTERRUPTED;
+	return code == QCOW2BM_OK ? TOOL_EXIT_DONE : tool_message_fail(filename, err);
+}
+
 static int carve(struct check *check, const char *filename, struct qcow2bm_image *image,
 		 const struct qcow2bm_report *report, json_t *value)
 {
 	struct tool_text *text = check->options.json ? NULL : &check->text;
+	struct tool_watch watch;
 	struct qcow2bm_error err = {0};
-	if (tool_old_bitmaps_run(filename, image, report, text, value,
-				 &check->old_bitmaps, &err) != QCOW2BM_OK)
-		return tool_message_fail(filename, &err);
-	return TOOL_EXIT_DONE;
+	tool_watch_begin(&watch, &check->options);
+	enum qcow2bm_code code =
+		tool_old_bitmaps_run(filename, image, report, text, value,
+				     &check->old_bitmaps, &watch.watch, &err);
+	return end_watch(check, &watch, filename, code, &err);
+}
+
+static int make_digest(struct check *check, struct tool_digest *digest,
+		       const char *filename, struct qcow2bm_image *image)
+{
+	struct tool_watch watch;
+	struct qcow2bm_error err = {0};
+	tool_watch_begin(&watch, &check->options);
+	enum qcow2bm_code code = tool_digest_make(digest, image, &watch.watch, &err);
+	return end_watch(check, &watch, filename, code, &err);
 }
 
 /* Reports; *value is the report as JSON, if that is wanted. */
@@ -100,13 +124,15 @@ static int run_between_digests(struct check *check, const char *filename,
 			       struct qcow2bm_image *image, json_t **value)
 {
 	struct tool_digest *before = &check->digests[0], *after = &check->digests[1];
-	int status = tool_digest_make(before, filename, image);
+	int status = make_digest(check, before, filename, image);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	status = run_check(check, filename, image, value);
-	int digested = tool_digest_make(after, filename, image);
-	if (*value == NULL || digested != TOOL_EXIT_DONE)
-		return *value == NULL ? status : digested;
+	if (*value == NULL || check->is_cut_off)
+		return status;
+	int digested = make_digest(check, after, filename, image);
+	if (digested != TOOL_EXIT_DONE)
+		return digested;
 	bool is_same = strcmp(before->hex, after->hex) == 0;
 	json_object_set_new(*value, "metadata",
 			    tool_digest_json(before, after, &check->areas));

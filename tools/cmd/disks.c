@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The disks that a chain command is about: their layers and the order of their checkpoints. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "disks.h"
 
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/missing.h"
 #include "../term/name.h"
+#include "../term/watch.h"
 #include "layers.h"
 
 #include <stdlib.h>
@@ -67,25 +70,42 @@ int tool_disks_check_cut_off(const struct qcow2bm_chain *chain)
 	return TOOL_EXIT_DONE;
 }
 
-static int open_disk(struct tool_disks *disks, struct tool_disk *disk)
+static void begin_watch(struct tool_watch *watch, const struct tool_disks *disks)
 {
+	tool_watch_continue(watch, &disks->options, &disks->progress);
+	if (disks->is_editing) /* the edit has a line of its own */
+		watch->progress = (struct tool_progress){.wanted = false};
+}
+
+/* What changed since each may have to be read for it. */
+static int find_order(struct tool_disks *disks, struct tool_disk *disk, size_t all)
+{
+	struct tool_watch watch;
 	struct qcow2bm_error err = {0};
-	const struct qcow2bm_order_options order_options = {
-		.size = sizeof(order_options),
+	const struct qcow2bm_order_options options = {
+		.size = sizeof(options),
 		.scheme = disks->scheme,
 		.names = (const char *const *)disks->given,
 		.name_count = disks->given_count,
+		.watch = &watch.watch,
 	};
+	begin_watch(&watch, disks);
+	tool_watch_part(&watch, disks->count - 1, 2 * (uint64_t)all);
+	enum qcow2bm_code code =
+		qcow2bm_chain_find_order(disk->chain, &options, &disk->order, &err);
+	int signal_number = tool_watch_leave(&watch);
+	disks->progress = watch.progress;
+	return tool_watch_status(disk->filename, code, signal_number, &err);
+}
+
+static int open_disk(struct tool_disks *disks, struct tool_disk *disk, size_t all)
+{
 	int status = tool_layers_open(
 		&disk->chain, &disks->options, disk->filename,
 		disks->is_editing && !disks->options.dry_run ? TOOL_LAYERS_EDIT : 0u);
 	if (status == TOOL_EXIT_DONE && disks->is_editing)
 		status = tool_disks_check_cut_off(disk->chain);
-	if (status == TOOL_EXIT_DONE &&
-	    qcow2bm_chain_find_order(disk->chain, &order_options, &disk->order, &err) !=
-		    QCOW2BM_OK)
-		status = tool_message_fail(disk->filename, &err);
-	return status;
+	return status == TOOL_EXIT_DONE ? find_order(disks, disk, all) : status;
 }
 
 int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
@@ -98,7 +118,7 @@ int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
 	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++) {
 		struct tool_disk *disk = &disks->list[disks->count++];
 		disk->filename = filenames[i];
-		status = open_disk(disks, disk);
+		status = open_disk(disks, disk, (size_t)count);
 	}
 	return status;
 }
@@ -124,16 +144,19 @@ int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
 
 int tool_disks_verify(const struct tool_disks *disks, struct qcow2bm_findings **findings)
 {
+	struct tool_watch watch;
 	struct qcow2bm_error err = {0};
 	struct qcow2bm_chain **chains =
 		tool_memory_zeroed(disks->count + 1, sizeof(struct qcow2bm_chain *));
 	for (size_t i = 0; i < disks->count; i++)
 		chains[i] = disks->list[i].chain;
+	begin_watch(&watch, disks);
+	tool_watch_part(&watch, 1, 2);
 	enum qcow2bm_code code =
-		qcow2bm_chain_verify(chains, disks->count, findings, NULL, &err);
+		qcow2bm_chain_verify(chains, disks->count, findings, &watch.watch, &err);
 	free(chains);
-	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
-				  : tool_message_fail(disks->list[0].filename, &err);
+	return tool_watch_status(disks->list[0].filename, code, tool_watch_leave(&watch),
+				 &err);
 }
 
 void tool_disks_close(struct tool_disks *disks)

@@ -4,6 +4,7 @@
 #define TOOLS_CMD_DISKS_H
 
 #include "../term/options.h"
+#include "../term/progress.h"
 
 struct json_t;
 
@@ -25,6 +26,8 @@ struct tool_disks {
 	size_t count;
 	struct json_t *
 		report; /* what the JSON tells of each disk besides its images, or NULL */
+	struct tool_progress
+		progress; /* of a command that reads: half of it is opening */
 };
 
 enum { TOOL_DISKS_SCHEME = TOOL_OPT_OWN, TOOL_DISKS_ORDER, TOOL_DISKS_OWN };

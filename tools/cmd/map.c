@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm map: the extents of bitmaps, one or the union of several, or of the disk itself. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "../report/extents.h"
 #include "../term/command.h"
 #include "../term/memory.h"
@@ -10,6 +12,7 @@
 #include "../term/options.h"
 #include "../term/size.h"
 #include "../term/text.h"
+#include "../term/watch.h"
 #include "layers.h"
 #include "map_disk.h"
 
@@ -36,7 +39,9 @@ static bool is_of_one(const struct map *map)
 }
 
 static enum qcow2bm_code count_dirty(void *opaque, uint64_t *dirty_bytes,
-				     uint64_t *all_bytes, struct qcow2bm_error *err)
+				     uint64_t *all_bytes,
+				     const struct qcow2bm_watch *watch,
+				     struct qcow2bm_error *err)
 {
 	const struct map *map = opaque;
 	const struct qcow2bm_layer *top = qcow2bm_chain_layer(map->chain, 0);
@@ -44,30 +49,32 @@ static enum qcow2bm_code count_dirty(void *opaque, uint64_t *dirty_bytes,
 	*all_bytes = map->length < *all_bytes ? map->length : *all_bytes;
 	return qcow2bm_bitmap_dirty_bytes(top->image, map->bitmaps[0].idx, map->start,
 					  map->length, QCOW2BM_READ_UNTRUSTED,
-					  dirty_bytes, NULL, err);
+					  dirty_bytes, watch, err);
 }
 
 static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
-				      void *fn_opaque, struct qcow2bm_error *err)
+				      void *fn_opaque, const struct qcow2bm_watch *watch,
+				      struct qcow2bm_error *err)
 {
 	const struct map *map = opaque;
 	const struct qcow2bm_layer *top = qcow2bm_chain_layer(map->chain, 0);
 	if (is_of_one(map))
 		return qcow2bm_bitmap_extents(top->image, map->bitmaps[0].idx, map->start,
 					      map->length, QCOW2BM_READ_UNTRUSTED, fn,
-					      fn_opaque, NULL, err);
+					      fn_opaque, watch, err);
 	return qcow2bm_chain_extents(map->chain, map->bitmaps, map->count, map->start,
 				     map->length, QCOW2BM_READ_UNTRUSTED, fn, fn_opaque,
-				     NULL, err);
+				     watch, err);
 }
 
 static enum qcow2bm_code find_zero(void *opaque, uint64_t start, uint64_t *length,
-				   bool *is_zero, struct qcow2bm_error *err)
+				   bool *is_zero, const struct qcow2bm_watch *watch,
+				   struct qcow2bm_error *err)
 {
 	const struct map *map = opaque;
 	const struct qcow2bm_disk_extent *extent;
 	enum qcow2bm_code code =
-		qcow2bm_disk_next(map->disk, start, *length, &extent, NULL, err);
+		qcow2bm_disk_next(map->disk, start, *length, &extent, watch, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	*length = extent->length;
@@ -94,16 +101,26 @@ static bool find_doubt(const struct qcow2bm_bitmap *bitmap, struct tool_text *wh
 	return why->used != 0;
 }
 
+static int judge_bits(const struct map *map, const struct qcow2bm_layer *layer,
+		      size_t idx)
+{
+	struct tool_watch watch;
+	struct qcow2bm_error err = {0};
+	tool_watch_begin(&watch, &map->options);
+	enum qcow2bm_code code =
+		qcow2bm_bitmap_judge(layer->image, idx, &watch.watch, &err);
+	return tool_watch_status(layer->filename, code, tool_watch_leave(&watch), &err);
+}
+
 /* Ranges that are called clean and are not lose data in a backup: refused unless asked for. */
 static int judge(const struct map *map, const struct qcow2bm_layer *layer, size_t idx)
 {
 	struct qcow2bm_bitmap bitmap;
-	struct qcow2bm_error err = {0};
 	struct tool_text why = {0};
 	const char *ways_out = NULL;
-	int status = TOOL_EXIT_DONE;
-	if (qcow2bm_bitmap_judge(layer->image, idx, NULL, &err) != QCOW2BM_OK)
-		return tool_message_fail(layer->filename, &err);
+	int status = judge_bits(map, layer, idx);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	bitmap = *qcow2bm_bitmap_describe(layer->image, idx);
 	if (!find_doubt(&bitmap, &why, &ways_out))
 		return TOOL_EXIT_DONE;
@@ -165,6 +182,7 @@ static int open_disk(struct map *map, const char *filename)
 
 static int print(struct map *map, const char *filename)
 {
+	struct tool_watch watch;
 	const struct tool_extents_order order = {
 		.read = read_extents,
 		.count = is_of_one(map) && !map->zero ? count_dirty : NULL,
@@ -172,9 +190,13 @@ static int print(struct map *map, const char *filename)
 		.opaque = map,
 		.json = map->options.json,
 		.totals = map->totals,
+		.watch = &watch,
 	};
 	int status = open_disk(map, filename);
-	return status == TOOL_EXIT_DONE ? tool_extents_print(&order, filename) : status;
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	tool_watch_begin(&watch, &map->options);
+	return tool_extents_print(&order, filename);
 }
 
 static int map_bitmaps(struct map *map, const char *filename, int count, char **names)
@@ -277,6 +299,7 @@ static int run(int argc, char **argv)
 		{"untrusted", no_argument, NULL, UNTRUSTED},
 		{"zero", no_argument, NULL, ZERO},
 		{"snapshot", required_argument, NULL, SNAPSHOT},
+		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
 	struct map map = {.options = {.command = &tool_cmd_map}, .length = UINT64_MAX};
@@ -310,6 +333,7 @@ const struct tool_command tool_cmd_map = {
 		"      --snapshot NAME    the disk as it was at this internal snapshot (ID or name)\n"
 		"      --untrusted        print the bits of a bitmap that is in-use or corrupt, too:\n"
 		"                         what is clean there may be dirty\n"
+		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ
 		"\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"

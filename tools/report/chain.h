@@ -8,6 +8,8 @@
 #include <jansson.h>
 #include <qcow2bm.h>
 
+struct tool_watch;
+
 struct tool_chain_checkpoint {
 	const struct qcow2bm_checkpoint *entry;
 	struct qcow2bm_since since;
@@ -24,12 +26,14 @@ struct tool_chain_report {
 	size_t count;
 };
 
-/* Looks at all checkpoints of a disk whose order was found. */
+/* Looks at all checkpoints of a disk whose order was found; it is number `part` of so many parts of the
+ * work. */
 enum qcow2bm_code tool_chain_report_take(struct tool_chain_report *report,
 					 const char *filename,
 					 struct qcow2bm_chain *chain,
 					 const struct qcow2bm_order *order,
-					 struct qcow2bm_error *err);
+					 struct tool_watch *watch, uint64_t part,
+					 uint64_t parts, struct qcow2bm_error *err);
 void tool_chain_report_free(struct tool_chain_report *report);
 
 void tool_chain_human(struct tool_text *text, const struct tool_chain_report *report);

@@ -3,7 +3,6 @@
 #include "digest.h"
 
 #include "../term/memory.h"
-#include "../term/message.h"
 
 #include <nettle/sha2.h>
 #include <nettle/version.h>
@@ -61,17 +60,19 @@ static void finish(struct pass *pass)
 		snprintf(pass->digest->hex + 2 * i, 3, "%02x", sum[i]);
 }
 
-int tool_digest_make(struct tool_digest *digest, const char *filename,
-		     struct qcow2bm_image *image)
+enum qcow2bm_code tool_digest_make(struct tool_digest *digest,
+				   struct qcow2bm_image *image,
+				   const struct qcow2bm_watch *watch,
+				   struct qcow2bm_error *err)
 {
 	struct pass pass = {.digest = digest};
-	struct qcow2bm_error err = {0};
 	sha256_init(&pass.sha);
-	if (qcow2bm_image_metadata(image, take, &pass, NULL, &err) != QCOW2BM_OK)
-		return tool_message_fail(filename, &err);
+	enum qcow2bm_code code = qcow2bm_image_metadata(image, take, &pass, watch, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	end_area(&pass);
 	finish(&pass);
-	return TOOL_EXIT_DONE;
+	return code;
 }
 
 static json_t *make_area(const void *opaque, size_t number)

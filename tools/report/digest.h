@@ -18,9 +18,11 @@ struct tool_digest {
 	bool has_more; /* areas than are kept */
 };
 
-/* Reads all metadata. Prints what fails; returns an exit status. */
-int tool_digest_make(struct tool_digest *digest, const char *filename,
-		     struct qcow2bm_image *image);
+/* Reads all metadata. */
+enum qcow2bm_code tool_digest_make(struct tool_digest *digest,
+				   struct qcow2bm_image *image,
+				   const struct qcow2bm_watch *watch,
+				   struct qcow2bm_error *err);
 
 /* What two digests, of before and of after, say; the list is to be printed with it. */
 json_t *tool_digest_json(const struct tool_digest *before,

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Extents as nbdinfo prints them, and sums of them. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "extents.h"
 
 #include "../term/decimal.h"
-#include "../term/message.h"
 #include "../term/output.h"
 #include "../term/stream.h"
+#include "../term/watch.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -28,6 +30,7 @@ struct tool_extents {
 	struct tool_stream stream;
 	bool begun;           /* JSON: an extent stands before the next one */
 	uint64_t sums[TYPES]; /* bytes of each type */
+	const struct qcow2bm_watch *watch; /* NULL: it is printed now */
 	/* With order->zero: */
 	struct piece growing; /* length 0: none */
 	struct qcow2bm_error err;
@@ -114,7 +117,7 @@ static int put_cut(struct tool_extents *extents, const struct qcow2bm_extent *ex
 		struct piece piece = {extent->start + done, extent->length - done, 0};
 		bool is_zero = false;
 		if (order->zero(order->opaque, piece.start, &piece.length, &is_zero,
-				&extents->err) != QCOW2BM_OK)
+				extents->watch, &extents->err) != QCOW2BM_OK)
 			return 1;
 		piece.type = (extent->dirty ? DIRTY : 0) | (is_zero ? ZERO : 0);
 		status = grow(extents, &piece);
@@ -137,7 +140,8 @@ static int put_extent(void *opaque, const struct qcow2bm_extent *extent)
 static enum qcow2bm_code put_all(struct tool_extents *extents, struct qcow2bm_error *err)
 {
 	const struct tool_extents_order *order = extents->order;
-	enum qcow2bm_code code = order->read(order->opaque, put_extent, extents, err);
+	enum qcow2bm_code code =
+		order->read(order->opaque, put_extent, extents, extents->watch, err);
 	if (extents->err.code != QCOW2BM_OK) {
 		*err = extents->err;
 		return err->code;
@@ -173,23 +177,35 @@ static enum qcow2bm_code pass(struct tool_extents *extents, struct qcow2bm_error
 	return code;
 }
 
-static int print_extents(struct tool_extents *extents, const char *filename)
+/* What is longer than is kept must be readable to its end before any of it is printed. */
+static enum qcow2bm_code pass_first(struct tool_extents *extents,
+				    struct qcow2bm_error *err)
 {
 	const struct tool_extents_order *order = extents->order;
-	struct qcow2bm_error err = {0};
 	uint64_t dirty_bytes, all_bytes;
-	enum qcow2bm_code code = pass(extents, &err);
-	/* What is longer than is kept must be readable to its end before any of it is printed. */
-	if (extents->stream.overflowed && order->count != NULL)
-		code = order->count(order->opaque, &dirty_bytes, &all_bytes, &err);
-	if (code == QCOW2BM_OK && extents->stream.overflowed) {
+	enum qcow2bm_code code = pass(extents, err);
+	return extents->stream.overflowed && order->count != NULL
+		       ? order->count(order->opaque, &dirty_bytes, &all_bytes,
+				      extents->watch, err)
+		       : code;
+}
+
+static int print_extents(struct tool_extents *extents, const char *filename)
+{
+	struct qcow2bm_error err = {0};
+	enum qcow2bm_code code = pass_first(extents, &err);
+	/* Who reads the output may be slow: from now on a signal ends the program at once. */
+	int signal_number = tool_watch_leave(extents->order->watch);
+	extents->watch = NULL;
+	if (code == QCOW2BM_OK && signal_number == 0 && extents->stream.overflowed) {
 		tool_stream_start_printing(&extents->stream);
 		code = pass(extents, &err);
 	}
-	if (code == QCOW2BM_OK)
+	if (code == QCOW2BM_OK && signal_number == 0)
 		return tool_stream_finish(&extents->stream);
-	int status = code == QCOW2BM_ESTOPPED ? extents->stream.status
-					      : tool_message_fail(filename, &err);
+	int status = code == QCOW2BM_ESTOPPED
+			     ? extents->stream.status
+			     : tool_watch_status(filename, code, signal_number, &err);
 	free(extents->stream.bytes);
 	return status;
 }
@@ -200,8 +216,8 @@ static enum qcow2bm_code add_up(struct tool_extents *extents, struct qcow2bm_err
 	uint64_t all_bytes;
 	if (order->count == NULL)
 		return put_all(extents, err);
-	enum qcow2bm_code code =
-		order->count(order->opaque, &extents->sums[1], &all_bytes, err);
+	enum qcow2bm_code code = order->count(order->opaque, &extents->sums[1],
+					      &all_bytes, extents->watch, err);
 	if (code == QCOW2BM_OK)
 		extents->sums[0] = all_bytes - extents->sums[1];
 	return code;
@@ -210,8 +226,11 @@ static enum qcow2bm_code add_up(struct tool_extents *extents, struct qcow2bm_err
 static int print_totals(struct tool_extents *extents, const char *filename)
 {
 	struct qcow2bm_error err = {0};
-	if (add_up(extents, &err) != QCOW2BM_OK)
-		return tool_message_fail(filename, &err);
+	enum qcow2bm_code code = add_up(extents, &err);
+	int status = tool_watch_status(filename, code,
+				       tool_watch_leave(extents->order->watch), &err);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	bool json = extents->order->json;
 	struct tool_text text = {0};
 	double all = 0;
@@ -241,6 +260,7 @@ int tool_extents_print(const struct tool_extents_order *order, const char *filen
 {
 	struct tool_extents extents = {
 		.order = order,
+		.watch = &order->watch->watch,
 		.words = order->is_comparison ? comparison_words : words,
 	};
 	return order->totals ? print_totals(&extents, filename)

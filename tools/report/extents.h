@@ -8,19 +8,24 @@
 /* Calls `fn` for the extents that are to be printed, each time the same ones. */
 typedef enum qcow2bm_code tool_extents_read_fn(void *opaque, qcow2bm_extent_fn *fn,
 					       void *fn_opaque,
+					       const struct qcow2bm_watch *watch,
 					       struct qcow2bm_error *err);
 
 /* Counts the bytes of them that are dirty, and all of them, by a look at the bits, which finds whether
  * they can be read as well. */
 typedef enum qcow2bm_code tool_extents_count_fn(void *opaque, uint64_t *dirty_bytes,
 						uint64_t *all_bytes,
+						const struct qcow2bm_watch *watch,
 						struct qcow2bm_error *err);
 
 /* Whether the disk is known to read as zeros from `start` on; *length, so far as it is asked for, becomes
  * shorter where that changes. */
 typedef enum qcow2bm_code tool_extents_zero_fn(void *opaque, uint64_t start,
 					       uint64_t *length, bool *is_zero,
+					       const struct qcow2bm_watch *watch,
 					       struct qcow2bm_error *err);
+
+struct tool_watch;
 
 /* What is printed, and how. */
 struct tool_extents_order {
@@ -31,6 +36,8 @@ struct tool_extents_order {
 	bool is_comparison; /* extents are the same or differ, and not clean or dirty */
 	bool json;
 	bool totals;
+	/* It has begun. A signal is heard until the first byte is printed, and ends the program then. */
+	struct tool_watch *watch;
 };
 
 /* Prints the dirty extents for people, or all of them as `nbdinfo --map --json` does; with `totals`

@@ -146,6 +146,7 @@ enum qcow2bm_code tool_old_bitmaps_run(const char *filename, struct qcow2bm_imag
 				       const struct qcow2bm_report *report,
 				       struct tool_text *text, json_t *object,
 				       struct tool_old_bitmaps *found,
+				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err)
 {
 	struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
@@ -154,12 +155,14 @@ enum qcow2bm_code tool_old_bitmaps_run(const char *filename, struct qcow2bm_imag
 	struct qcow2bm_totals totals = *qcow2bm_report_totals(report);
 	struct qcow2bm_error why = {0};
 	enum qcow2bm_code code =
-		qcow2bm_image_carve(image, report, take, &carve, NULL, &why);
+		qcow2bm_image_carve(image, report, take, &carve, watch, &why);
 	bool has_more = code == QCOW2BM_ESTOPPED;
 	if (text == NULL) {
 		found->list = (struct tool_json_list){
 			.count = found->count, .make = make_json, .opaque = found};
 		tool_json_set_list(object, "carved", &found->list);
+		if (code != QCOW2BM_OK)
+			json_object_set_new(object, "carved-cut-off", json_true());
 	}
 	if (code != QCOW2BM_OK && !has_more) {
 		*err = why;
@@ -167,7 +170,5 @@ enum qcow2bm_code tool_old_bitmaps_run(const char *filename, struct qcow2bm_imag
 	}
 	if (text != NULL)
 		add_end(&carve, filename, has_more, totals.errors != 0);
-	else if (has_more)
-		json_object_set_new(object, "carved-cut-off", json_true());
 	return QCOW2BM_OK;
 }

@@ -20,6 +20,7 @@ enum qcow2bm_code tool_old_bitmaps_run(const char *filename, struct qcow2bm_imag
 				       const struct qcow2bm_report *report,
 				       struct tool_text *text, json_t *object,
 				       struct tool_old_bitmaps *found,
+				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err);
 
 #endif

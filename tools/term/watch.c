@@ -46,6 +46,14 @@ void tool_watch_begin(struct tool_watch *watch, const struct tool_options *optio
 	tool_signals_block(&watch->signals);
 }
 
+void tool_watch_continue(struct tool_watch *watch, const struct tool_options *options,
+			 const struct tool_progress *before)
+{
+	tool_watch_begin(watch, options);
+	if (before->begun_ms != 0)
+		watch->progress = *before;
+}
+
 int tool_watch_end(struct tool_watch *watch)
 {
 	int signal_number = tool_signals_pending(&watch->signals);

@@ -17,6 +17,10 @@ struct tool_watch {
 /* Puts signals off, and begins to show progress as the options say. */
 void tool_watch_begin(struct tool_watch *watch, const struct tool_options *options);
 
+/* The same for the next step of work whose line of progress is `before`, if one was begun: it goes on. */
+void tool_watch_continue(struct tool_watch *watch, const struct tool_options *options,
+			 const struct tool_progress *before);
+
 /* Now comes number `part` of so many parts of the work, which take about as long as each other. */
 void tool_watch_part(struct tool_watch *watch, uint64_t part, uint64_t parts);
 
