@@ -166,6 +166,7 @@ cli_tests += tests/cli/chain-repair
 cli_tests += tests/cli/check-carve
 cli_tests += tests/cli/check-interrupted
 cli_tests += tests/cli/check-metadata
+cli_tests += tests/cli/colour
 cli_tests += tests/cli/edit-plan
 cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused

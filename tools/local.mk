@@ -127,6 +127,8 @@ tools_sources = \
 	tools/report/old_bitmaps.h \
 	tools/report/promise.c \
 	tools/report/promise.h \
+	tools/report/state.c \
+	tools/report/state.h \
 	tools/report/summary.c \
 	tools/report/summary.h \
 	tools/report/verify.c \

@@ -183,6 +183,7 @@ const struct tool_command tool_chain_resume = {
 		"Options:\n"
 		"  -n, --dry-run          say what would be done and change nothing\n"
 		"      --output FORMAT    human (default) or json\n"
+		"      --color WHEN       auto (default: on a terminal), always or never\n"
 		"      --no-lock          take no locks: you vouch that nobody has an image open\n"
 		"      --wait SECONDS     retry for so long while an image is busy (default: fail)\n"
 		"  -q, --quiet            no report and no warnings\n"

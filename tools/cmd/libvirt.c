@@ -23,8 +23,9 @@ static int print_help(void)
 		&text,
 		"Usage: qcow2bm libvirt COMMAND [OPTION]... --domain NAME\n"
 		"libvirt's checkpoints of a domain that is off: their XML and their bitmaps.\n\n"
-		"libvirt keeps a file for each checkpoint, and a bitmap of its name in each disk; the\n"
-		"two drift apart. --domain NAME is enough where libvirt keeps both at its own places.\n\n"
+		"libvirt keeps a file for each checkpoint, and a bitmap of its name in each disk;\n"
+		"the two drift apart. --domain NAME is enough where libvirt keeps both at its own\n"
+		"places.\n\n"
 		"Commands:\n");
 	for (size_t i = 0; i < COMMANDS; i++)
 		tool_text_print(&text, "  %-9s %s\n",

@@ -45,7 +45,7 @@ enum {
 	"      --domain NAME      libvirt's domain: its XML and its checkpoints\n" \
 	"      --checkpoints DIR  the folder with the files of its checkpoints\n"  \
 	"      --xml FILE         the domain's XML, for its disks\n"               \
-	"      --disk TARGET=PATH a disk and its top layer; repeated: these disks alone\n"
+	"      --disk TARGET=PATH  a disk and its top layer; repeated: these disks alone\n"
 
 /* Takes what getopt_long() returned; as tool_options_take(). */
 int tool_libvirt_take(struct tool_libvirt *libvirt, int opt, char **argv);

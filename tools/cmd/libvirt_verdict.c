@@ -154,7 +154,7 @@ const struct tool_command tool_libvirt_verdict = {
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm libvirt verdict --domain vm\n"
-		"  qcow2bm libvirt verdict --output=json --domain vm | jq -r '.verdicts[].verdict'\n"
+		"  qcow2bm libvirt verdict --output=json --domain vm | jq '.verdicts[].verdict'\n"
 		"\n" TOOL_HELP_READ_EXITS,
 	.run = run,
 };

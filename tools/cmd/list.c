@@ -4,6 +4,7 @@
 
 #include "../report/drawing.h"
 #include "../report/matrix.h"
+#include "../report/state.h"
 #include "../term/command.h"
 #include "../term/image.h"
 #include "../term/message.h"
@@ -42,7 +43,7 @@ static void add_row(struct tool_table *table, const struct tool_inventory_bitmap
 	free(name);
 	add_size(table, entry->granularity_bits < 64,
 		 (uint64_t)1 << (entry->granularity_bits & 63));
-	tool_table_add(table, qcow2bm_state_name(bitmap->entry.state));
+	tool_state_add_cell(table, entry->state);
 	if (bits_counted)
 		add_size(table, bitmap->measured, bitmap->measure.dirty_bytes);
 	add_size(table, bitmap->measured, bitmap->measure.stored_bytes);
@@ -265,8 +266,8 @@ const struct tool_command tool_cmd_list = {
 	.summary = "List the bitmaps of qcow2 images",
 	.help = "For each bitmap: its name, how many bytes of the disk one bit stands for, its state,\n"
 		"the bytes that are marked dirty, and the bytes that it occupies in the file. State:\n"
-		"  valid            recording: QEMU marks what the guest writes\n"
-		"  disabled         whole, but not recording\n"
+		"  recording        QEMU marks what the guest writes (JSON: valid)\n"
+		"  paused           whole, but QEMU does not record into it (JSON: disabled)\n"
 		"  in-use-live      a running program has the image open for writing\n"
 		"  in-use-stale     left in use by a crash: its bits cannot be trusted\n"
 		"  in-use-unknown   in use: a program has the image open without writing, or\n"

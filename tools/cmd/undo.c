@@ -183,6 +183,7 @@ const struct tool_command tool_cmd_undo = {
 		"                         become (a disk may tear sectors when its power fails)\n"
 		"  -n, --dry-run          look whether it can be undone and change nothing\n"
 		"      --output FORMAT    human (default) or json\n"
+		"      --color WHEN       auto (default: on a terminal), always or never\n"
 		"      --no-lock          take no locks: you vouch that nobody has the image open\n"
 		"      --wait SECONDS     retry for so long while the image is busy (default: fail)\n"
 		"  -q, --quiet            no report\n"

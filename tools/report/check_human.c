@@ -6,6 +6,7 @@
 #include "../term/name.h"
 #include "../term/table.h"
 #include "advice.h"
+#include "state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -33,9 +34,8 @@ static char *name_of(const struct human *human, size_t idx)
 static void add_row(struct human *human, struct tool_table *table,
 		    const struct qcow2bm_problem *problem)
 {
-	static const char *const severities[] = {"note", "leak", "warning", "ERROR"};
 	struct tool_text cell = {0};
-	tool_table_add(table, severities[problem->severity]);
+	tool_state_add_severity(table, problem->severity);
 	if (problem->idx == QCOW2BM_NOT_FOUND) {
 		tool_table_add(table, "-");
 	} else {

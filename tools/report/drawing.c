@@ -2,9 +2,9 @@
 /* Bitmaps over the layers of a disk, a letter for each: what list and chain show draw. */
 #include "drawing.h"
 
-#include "../term/colour.h"
 #include "../term/name.h"
 #include "../term/size.h"
+#include "state.h"
 
 #include <stdlib.h>
 
@@ -25,21 +25,15 @@ void tool_drawing_layers(struct tool_text *text, const struct qcow2bm_chain *cha
 
 void tool_drawing_letter(struct tool_text *text, const enum qcow2bm_state *state)
 {
-	static const struct {
-		char letter;
-		enum tool_colour colour;
-	} states[] = {
-		[QCOW2BM_STATE_VALID] = {'R', TOOL_COLOUR_GOOD},
-		[QCOW2BM_STATE_DISABLED] = {'o', TOOL_COLOUR_NONE},
-		[QCOW2BM_STATE_IN_USE_LIVE] = {'L', TOOL_COLOUR_DOUBT},
-		[QCOW2BM_STATE_IN_USE_STALE] = {'!', TOOL_COLOUR_BAD},
-		[QCOW2BM_STATE_IN_USE_UNKNOWN] = {'?', TOOL_COLOUR_DOUBT},
-		[QCOW2BM_STATE_CORRUPT] = {'X', TOOL_COLOUR_BAD},
+	static const char letters[] = {
+		[QCOW2BM_STATE_VALID] = 'R',          [QCOW2BM_STATE_DISABLED] = 'o',
+		[QCOW2BM_STATE_IN_USE_LIVE] = 'L',    [QCOW2BM_STATE_IN_USE_STALE] = '!',
+		[QCOW2BM_STATE_IN_USE_UNKNOWN] = '?', [QCOW2BM_STATE_CORRUPT] = 'X',
 	};
 	if (state == NULL)
 		tool_colour_add(text, TOOL_COLOUR_NOTHING, ".", 1);
 	else
-		tool_colour_add(text, states[*state].colour, &states[*state].letter, 1);
+		tool_colour_add(text, tool_state_colour(*state), &letters[*state], 1);
 }
 
 /* Layers beside each other have room for their numbers; more stand close, and of many those at the
@@ -76,6 +70,6 @@ void tool_drawing_legend(struct tool_text *text)
 {
 	tool_text_print(
 		text,
-		"\nLayers: R records, o does not, ! left in-use by a crash, L in use "
+		"\nLayers: R recording, o paused, ! left in-use by a crash, L in use "
 		"by a running\nprogram, ? in use, X corrupt, . none; the top first.\n");
 }

@@ -6,6 +6,7 @@
 
 #include "../term/name.h"
 #include "../term/size.h"
+#include "state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,7 +75,7 @@ static void add_bitmap(struct tool_text *text, size_t idx,
 	if (entry->granularity_bits < 64)
 		tool_text_print(text, "            granularity: %" PRIu64 "\n",
 				(uint64_t)1 << entry->granularity_bits);
-	add_line(text, "            state", qcow2bm_state_name(bitmap->entry.state));
+	add_line(text, "            state", tool_state_word(bitmap->entry.state));
 	if (bitmap->measured && bits_counted)
 		tool_text_print(text, "            dirty bytes: %" PRIu64 "\n",
 				bitmap->measure.dirty_bytes);

@@ -183,7 +183,7 @@ static void add_change(struct tool_text *text, const struct qcow2bm_change *chan
 		char size[TOOL_SIZE_TEXT];
 		tool_size_format((uint64_t)1 << change->granularity_bits, size);
 		tool_text_print(text, "  add '%s': granularity %s, %s", name, size,
-				change->enabled ? "enabled" : "disabled");
+				change->enabled ? "recording" : "paused");
 	} else if (change->kind == QCOW2BM_CHANGE_DELETE) {
 		tool_text_print(text, "  delete '%s'", name);
 	} else {
@@ -197,7 +197,7 @@ static void add_change(struct tool_text *text, const struct qcow2bm_change *chan
 		free(new_name);
 	}
 	if (change->kind == QCOW2BM_CHANGE_UPDATE && change->flag_changed)
-		tool_text_print(text, ", %s", change->enabled ? "enable" : "disable");
+		tool_text_print(text, ", %s", change->enabled ? "recording" : "paused");
 	add_content(text, change);
 }
 

@@ -6,6 +6,7 @@
 #include "../term/table.h"
 #include "chain.h"
 #include "json.h"
+#include "state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,13 +40,12 @@ static char *name_of(const struct tool_verify_report *report, size_t idx)
 static void add_row(struct tool_table *table, const struct tool_verify_report *report,
 		    const struct qcow2bm_finding *finding)
 {
-	static const char *const severities[] = {"note", "leak", "warning", "ERROR"};
 	char layer[32] = "-";
 	if (finding->layer_idx != QCOW2BM_NOT_FOUND)
 		snprintf(layer, sizeof(layer), "%zu", finding->layer_idx);
 	char *name =
 		finding->idx == QCOW2BM_NOT_FOUND ? NULL : name_of(report, finding->idx);
-	tool_table_add(table, severities[finding->severity]);
+	tool_state_add_severity(table, finding->severity);
 	tool_table_add(table, name == NULL ? "-" : name);
 	tool_table_add(table, layer);
 	tool_table_add(table, finding->code);

@@ -9,8 +9,17 @@
 #include <string.h>
 #include <unistd.h>
 
+static enum tool_colour_when chosen = TOOL_COLOUR_AUTO;
+
+void tool_colour_choose(enum tool_colour_when when)
+{
+	chosen = when;
+}
+
 static bool is_wanted(void)
 {
+	if (chosen != TOOL_COLOUR_AUTO)
+		return chosen == TOOL_COLOUR_ALWAYS;
 	const char *no = getenv("NO_COLOR"), *terminal = getenv("TERM");
 	return (no == NULL || no[0] == '\0') && terminal != NULL &&
 	       strcmp(terminal, "dumb") != 0 && isatty(STDOUT_FILENO);

@@ -13,7 +13,11 @@ enum tool_colour {
 	TOOL_COLOUR_NOTHING /* faint */
 };
 
-/* Appends the text, in this colour where standard output is a terminal that knows colours and the
+/* Whether there are any: as --color says it. */
+enum tool_colour_when { TOOL_COLOUR_AUTO, TOOL_COLOUR_ALWAYS, TOOL_COLOUR_NEVER };
+void tool_colour_choose(enum tool_colour_when when);
+
+/* Appends the text, in this colour, unless chosen otherwise where standard output is a terminal that knows colours and the
  * environment has no NO_COLOR, or an empty one (no-color.org). */
 void tool_colour_add(struct tool_text *text, enum tool_colour colour, const char *bytes,
 		     size_t count);

@@ -53,16 +53,18 @@ extern const struct tool_command tool_cmd_apply;
 	"if no bitmap has that name, the operand is taken as it stands. New names are\n"      \
 	"always taken as they stand.\n"
 
-#define TOOL_HELP_READ                                                            \
-	"  -U, --force-share      read although another process may be writing\n" \
-	"      --no-lock          take no locks: you vouch that nobody writes\n"  \
-	"      --wait SECONDS     retry for so long while the image is busy\n"    \
-	"  -q, --quiet            no warnings\n"                                  \
+#define TOOL_HELP_READ                                                              \
+	"      --color WHEN       auto (default: on a terminal), always or never\n" \
+	"  -U, --force-share      read although another process may be writing\n"   \
+	"      --no-lock          take no locks: you vouch that nobody writes\n"    \
+	"      --wait SECONDS     retry for so long while the image is busy\n"      \
+	"  -q, --quiet            no warnings\n"                                    \
 	"  -h, --help             show this text\n"
 
 #define TOOL_HELP_EDIT                                                                       \
 	"  -n, --dry-run          print the plan and change nothing\n"                       \
 	"      --output FORMAT    human (default) or json\n"                                 \
+	"      --color WHEN       auto (default: on a terminal), always or never\n"          \
 	"      --no-lock          take no locks: you vouch that nobody has the image open\n" \
 	"      --wait SECONDS     retry for so long while the image is busy\n"               \
 	"      --trust-refcounts  do not read the L2 tables to prove what is free\n"         \

@@ -2,6 +2,7 @@
 /* The options that many commands have, and what all of them say about a wrong one. */
 #include "options.h"
 
+#include "colour.h"
 #include "help.h"
 #include "message.h"
 #include "nearest.h"
@@ -45,6 +46,19 @@ static int take_output(struct tool_options *options)
 				  "option --output: '%s' is not human or json", optarg);
 }
 
+static int take_color(struct tool_options *options)
+{
+	static const char *const words[] = {"auto", "always", "never"};
+	for (unsigned i = 0; i < 3; i++)
+		if (strcmp(optarg, words[i]) == 0) {
+			tool_colour_choose((enum tool_colour_when)i);
+			return TOOL_OPTIONS_GO_ON;
+		}
+	return tool_message_usage(options->command,
+				  "option --color: '%s' is not auto, always or never",
+				  optarg);
+}
+
 static int take_wait(struct tool_options *options)
 {
 	if (tool_size_parse_seconds(optarg, &options->wait_seconds))
@@ -69,6 +83,8 @@ int tool_options_take(struct tool_options *options, int opt, char **argv)
 		break;
 	case TOOL_OPT_OUTPUT:
 		return take_output(options);
+	case TOOL_OPT_COLOR:
+		return take_color(options);
 	case TOOL_OPT_WAIT:
 		return take_wait(options);
 	case TOOL_OPT_NO_LOCK:

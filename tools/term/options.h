@@ -12,6 +12,7 @@
 /* Values of long options without a letter; a command's own begin at TOOL_OPT_OWN. */
 enum {
 	TOOL_OPT_OUTPUT = 256,
+	TOOL_OPT_COLOR,
 	TOOL_OPT_NO_LOCK,
 	TOOL_OPT_WAIT,
 	TOOL_OPT_PROGRESS,
@@ -28,6 +29,7 @@ enum {
 #define TOOL_OPTIONS_COMMON                                                  \
 	{"help", no_argument, NULL, 'h'}, {"quiet", no_argument, NULL, 'q'}, \
 		{"output", required_argument, NULL, TOOL_OPT_OUTPUT},        \
+		{"color", required_argument, NULL, TOOL_OPT_COLOR},          \
 		{"no-lock", no_argument, NULL, TOOL_OPT_NO_LOCK},            \
 	{                                                                    \
 		"wait", required_argument, NULL, TOOL_OPT_WAIT               \
