@@ -172,6 +172,7 @@ cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused
 cli_tests += tests/cli/edit-warns
 cli_tests += tests/cli/examples
+cli_tests += tests/cli/fleet
 cli_tests += tests/cli/help-fits
 cli_tests += tests/cli/info-like-qemu
 cli_tests += tests/cli/list-autoclear-junk

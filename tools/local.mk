@@ -193,5 +193,11 @@ qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(NETTLE_CFLAGS) $(LIBXML_CFLAGS
 qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS) $(NETTLE_LIBS) $(LIBXML_LIBS)
 dist_man_MANS += tools/qcow2bm.1
 
+# Scripts to start from; tests/cli runs them.
+examplesdir = $(docdir)/examples
+dist_examples_DATA = \
+	tools/examples/fleet.py \
+	tools/examples/fleet.sh
+
 # bash-completion looks for COMMAND.bash, too.
 dist_bashcompletion_DATA += tools/qcow2bm.bash
