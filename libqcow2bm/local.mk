@@ -58,12 +58,19 @@ q2_headers = \
 	libqcow2bm/clusters/search.h \
 	libqcow2bm/clusters/soundness.h \
 	libqcow2bm/clusters/structures.h \
+	libqcow2bm/guest/differ.h \
+	libqcow2bm/guest/differences.h \
+	libqcow2bm/guest/digest.h \
 	libqcow2bm/guest/disk.h \
 	libqcow2bm/guest/entry.h \
 	libqcow2bm/guest/fetch.h \
 	libqcow2bm/guest/inflate.h \
 	libqcow2bm/guest/layer.h \
+	libqcow2bm/guest/hash.h \
+	libqcow2bm/guest/manifest.h \
+	libqcow2bm/guest/manifest_file.h \
 	libqcow2bm/guest/parts.h \
+	libqcow2bm/guest/zeros.h \
 	libqcow2bm/source/source.h \
 	libqcow2bm/edit/alloc.h \
 	libqcow2bm/edit/apart.h \
@@ -91,6 +98,7 @@ q2_headers = \
 	libqcow2bm/bitmap/dirty.h \
 	libqcow2bm/bitmap/extents.h \
 	libqcow2bm/bitmap/promise.h \
+	libqcow2bm/bitmap/recover.h \
 	libqcow2bm/bitmap/traces.h \
 	libqcow2bm/check/bitmaps.h \
 	libqcow2bm/check/check.h \
@@ -110,11 +118,14 @@ q2_headers = \
 	libqcow2bm/carve/carve.h \
 	libqcow2bm/chain/fates.h \
 	libqcow2bm/chain/fill.h \
+	libqcow2bm/chain/changed.h \
 	libqcow2bm/chain/flaws.h \
 	libqcow2bm/chain/inside.h \
 	libqcow2bm/chain/layers.h \
 	libqcow2bm/chain/lookup.h \
+	libqcow2bm/chain/old.h \
 	libqcow2bm/chain/order.h \
+	libqcow2bm/chain/proof.h \
 	libqcow2bm/chain/stage.h \
 	libqcow2bm/chain/union.h
 
@@ -171,20 +182,28 @@ q2_sources = \
 	libqcow2bm/clusters/search.c \
 	libqcow2bm/clusters/soundness.c \
 	libqcow2bm/clusters/structures.c \
+	libqcow2bm/guest/differ.c \
+	libqcow2bm/guest/differences.c \
+	libqcow2bm/guest/digest.c \
 	libqcow2bm/guest/disk.c \
 	libqcow2bm/guest/entry.c \
 	libqcow2bm/guest/fetch.c \
 	libqcow2bm/guest/holes.c \
 	libqcow2bm/guest/inflate.c \
 	libqcow2bm/guest/layer.c \
+	libqcow2bm/guest/hash.c \
+	libqcow2bm/guest/manifest.c \
+	libqcow2bm/guest/manifest_file.c \
 	libqcow2bm/guest/open.c \
 	libqcow2bm/guest/public.c \
+	libqcow2bm/guest/zeros.c \
 	libqcow2bm/source/allocated.c \
 	libqcow2bm/source/behind.c \
 	libqcow2bm/source/bitmap.c \
 	libqcow2bm/source/carved.c \
 	libqcow2bm/source/coarse.c \
 	libqcow2bm/source/convert.c \
+	libqcow2bm/source/differs.c \
 	libqcow2bm/source/everything.c \
 	libqcow2bm/source/source.c \
 	libqcow2bm/edit/alloc.c \
@@ -258,23 +277,30 @@ q2_sources = \
 	libqcow2bm/carve/recover_carved.c \
 	libqcow2bm/carve/remains.c \
 	libqcow2bm/chain/allocated.c \
+	libqcow2bm/chain/changed.c \
 	libqcow2bm/chain/checkpoints.c \
 	libqcow2bm/chain/convert.c \
 	libqcow2bm/chain/coverage.c \
+	libqcow2bm/chain/differ.c \
+	libqcow2bm/chain/digest.c \
 	libqcow2bm/chain/disk.c \
 	libqcow2bm/chain/export.c \
 	libqcow2bm/chain/fates.c \
 	libqcow2bm/chain/fill.c \
 	libqcow2bm/chain/flaws.c \
 	libqcow2bm/chain/inside.c \
+	libqcow2bm/chain/judge.c \
 	libqcow2bm/chain/layers.c \
 	libqcow2bm/chain/libvirt.c \
 	libqcow2bm/chain/lineage.c \
 	libqcow2bm/chain/lookup.c \
 	libqcow2bm/chain/nesting.c \
+	libqcow2bm/chain/old.c \
 	libqcow2bm/chain/order.c \
+	libqcow2bm/chain/proof.c \
 	libqcow2bm/chain/prune.c \
 	libqcow2bm/chain/records.c \
+	libqcow2bm/chain/recover_compared.c \
 	libqcow2bm/chain/remove.c \
 	libqcow2bm/chain/rename.c \
 	libqcow2bm/chain/repair.c \
@@ -301,7 +327,7 @@ libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)
 libqcow2bm_libq2bits_la_CFLAGS = $(AM_CFLAGS) $(BITS_CFLAGS) $(COVERAGE_CFLAGS)
 libqcow2bm_libq2_la_SOURCES = $(q2_headers) $(q2_sources)
 libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la $(ZLIB_LIBS) $(DEFLATE_LIBS) \
-	$(ZSTD_LIBS) $(PTHREAD_LIBS)
+	$(ZSTD_LIBS) $(XXHASH_LIBS) $(NETTLE_LIBS) $(PTHREAD_LIBS)
 
 lib_LTLIBRARIES += libqcow2bm/libqcow2bm.la
 libqcow2bm_libqcow2bm_la_SOURCES =
@@ -330,7 +356,9 @@ section_HEADERS = \
 	libqcow2bm/qcow2bm/carve.h \
 	libqcow2bm/qcow2bm/chain.h \
 	libqcow2bm/qcow2bm/guest.h \
-	libqcow2bm/qcow2bm/verify.h
+	libqcow2bm/qcow2bm/verify.h \
+	libqcow2bm/qcow2bm/differ.h \
+	libqcow2bm/qcow2bm/digest.h
 sectiondir = $(includedir)/qcow2bm
 pkgconfig_DATA += libqcow2bm/libqcow2bm.pc
 dist_man_MANS += libqcow2bm/libqcow2bm.3
@@ -348,7 +376,9 @@ section_pages = \
 	libqcow2bm/qcow2bm_together.3 \
 	libqcow2bm/qcow2bm_check.3 \
 	libqcow2bm/qcow2bm_carve.3 \
-	libqcow2bm/qcow2bm_undo.3
+	libqcow2bm/qcow2bm_undo.3 \
+	libqcow2bm/qcow2bm_differ.3 \
+	libqcow2bm/qcow2bm_digest.3
 dist_man_MANS += $(section_pages)
 CLEANFILES += $(section_pages)
 EXTRA_DIST += libqcow2bm/man.awk
@@ -378,6 +408,10 @@ libqcow2bm/qcow2bm_carve.3: libqcow2bm/qcow2bm/carve.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/carve.h >$@.new && mv $@.new $@
 libqcow2bm/qcow2bm_undo.3: libqcow2bm/qcow2bm/undo.h libqcow2bm/man.awk
 	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/undo.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_differ.3: libqcow2bm/qcow2bm/differ.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/differ.h >$@.new && mv $@.new $@
+libqcow2bm/qcow2bm_digest.3: libqcow2bm/qcow2bm/digest.h libqcow2bm/man.awk
+	$(make_page) $(srcdir)/libqcow2bm/qcow2bm/digest.h >$@.new && mv $@.new $@
 EXTRA_DIST += libqcow2bm/libqcow2bm.map
 
 # The list of the API that bindings of other languages are made from, of the same headers.

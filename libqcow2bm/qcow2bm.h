@@ -37,6 +37,8 @@
 #include "qcow2bm/carve.h"
 #include "qcow2bm/chain.h"
 #include "qcow2bm/check.h"
+#include "qcow2bm/differ.h"
+#include "qcow2bm/digest.h"
 #include "qcow2bm/edit.h"
 #include "qcow2bm/error.h"
 #include "qcow2bm/guest.h"

@@ -32,6 +32,7 @@ unit_tests += tests/unit/test_content
 unit_tests += tests/unit/test_convert
 unit_tests += tests/unit/test_count
 unit_tests += tests/unit/test_decimal
+unit_tests += tests/unit/test_differences
 unit_tests += tests/unit/test_directory
 unit_tests += tests/unit/test_directory_load
 unit_tests += tests/unit/test_doubt
@@ -54,6 +55,7 @@ unit_tests += tests/unit/test_interrupted
 unit_tests += tests/unit/test_l1
 unit_tests += tests/unit/test_limits
 unit_tests += tests/unit/test_lock
+unit_tests += tests/unit/test_manifest
 unit_tests += tests/unit/test_mapping
 unit_tests += tests/unit/test_model
 unit_tests += tests/unit/test_name
@@ -65,6 +67,7 @@ unit_tests += tests/unit/test_problem_table
 unit_tests += tests/unit/test_phases
 unit_tests += tests/unit/test_together
 unit_tests += tests/unit/test_promise
+unit_tests += tests/unit/test_proof
 unit_tests += tests/unit/test_prove
 unit_tests += tests/unit/test_readers
 unit_tests += tests/unit/test_record_storage
@@ -244,6 +247,12 @@ oracle_tests += tests/oracle/recover-sessions
 oracle_tests += tests/oracle/refcount-block-cut
 oracle_tests += tests/oracle/rename-bitmap
 oracle_tests += tests/oracle/repair-killed-qemu-img
+oracle_tests += tests/oracle/verify-digest
+oracle_tests += tests/oracle/verify-evidence
+oracle_tests += tests/oracle/verify-foreign
+oracle_tests += tests/oracle/verify-plants
+oracle_tests += tests/oracle/verify-recover
+oracle_tests += tests/oracle/verify-trust
 
 crash_tests =
 crash_tests += tests/crash/kill-anywhere
@@ -338,6 +347,9 @@ tests_support_kill_at_LDADD =
 test_programs += tests/support/read_disk
 tests_support_read_disk_LDADD = libqcow2bm/libq2.la
 
+# Bitmaps against the truth, for scripts.
+test_programs += tests/support/prove_bits
+
 tests_unit_test_carve_SOURCES = tests/unit/test_carve.c \
 	tests/unit/carve_world.c tests/unit/carve_world.h
 tests_unit_test_recover_carved_SOURCES = tests/unit/test_recover_carved.c \
@@ -380,7 +392,8 @@ test-programs: all $(test_programs) $(test_libraries)
 .PHONY: test-programs
 
 # What scripts call.
-$(addsuffix .log,$(script_tests)): tests/support/make_image tests/support/kill_at
+$(addsuffix .log,$(script_tests)): tests/support/make_image tests/support/kill_at \
+	tests/support/prove_bits
 $(addsuffix .log,$(oracle_tests)): tests/support/read_disk
 $(addsuffix .log,$(crash_tests)): tests/crash/judge_calls tests/support/preload_record.la
 $(addsuffix .log,$(hostile_tests)): tests/hostile/verdicts tests/hostile/limits_run \

@@ -27,6 +27,7 @@ tools_sources = \
 	tools/cmd/check.c \
 	tools/cmd/clear.c \
 	tools/cmd/delete.c \
+	tools/cmd/digest.c \
 	tools/cmd/disks.c \
 	tools/cmd/disks.h \
 	tools/cmd/enable.c \
@@ -48,7 +49,11 @@ tools_sources = \
 	tools/cmd/merge.c \
 	tools/cmd/name_list.c \
 	tools/cmd/name_list.h \
+	tools/cmd/old.c \
+	tools/cmd/old.h \
 	tools/cmd/recover.c \
+	tools/cmd/recover_compared.c \
+	tools/cmd/recover_compared.h \
 	tools/cmd/recover_carved.c \
 	tools/cmd/recover_carved.h \
 	tools/cmd/rename.c \
@@ -77,6 +82,7 @@ tools_sources = \
 	tools/libvirt/world.h \
 	tools/libvirt/xml.c \
 	tools/libvirt/xml.h \
+	tools/cmd/verify.c \
 	tools/main.c \
 	tools/qmp/action.c \
 	tools/qmp/action.h \
@@ -120,6 +126,8 @@ tools_sources = \
 	tools/report/libvirt.h \
 	tools/report/libvirt_human.c \
 	tools/report/libvirt_json.c \
+	tools/report/manifest.c \
+	tools/report/manifest.h \
 	tools/report/matrix.c \
 	tools/report/matrix.h \
 	tools/report/matrix_print.c \
@@ -127,6 +135,9 @@ tools_sources = \
 	tools/report/old_bitmaps.h \
 	tools/report/promise.c \
 	tools/report/promise.h \
+	tools/report/proof.c \
+	tools/report/proof.h \
+	tools/report/proof_words.c \
 	tools/report/state.c \
 	tools/report/state.h \
 	tools/report/summary.c \

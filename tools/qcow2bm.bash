@@ -112,12 +112,16 @@ _qcow2bm() {
 	fi
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W "list info map add delete rename clear enable \
-			disable merge bitmap apply check repair undo recover chain libvirt --help --version" -- "$current")
+			disable merge bitmap apply check repair undo recover verify digest chain libvirt --help --version" -- "$current")
 		return
 	fi
 	case $previous in
 	--output)
 		mapfile -t COMPREPLY < <(compgen -W "human json" -- "$current")
+		return
+		;;
+	--old-format)
+		mapfile -t COMPREPLY < <(compgen -W "qcow2 raw manifest" -- "$current")
 		return
 		;;
 	-f | -F | --format | --source-format)
@@ -135,7 +139,7 @@ _qcow2bm() {
 		fi
 		return
 		;;
-	-b | --source-file)
+	-b | --source-file | --base | --compare)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
@@ -152,7 +156,8 @@ _qcow2bm() {
 		word=${COMP_WORDS[i]}
 		case ${COMP_WORDS[i - 1]} in
 		--output | -f | -F | -b | -g | --format | --source-f* | --granularity | --start | \
-			--length | --wait | --match | --object | --into | --merge | --carved | --as)
+			--length | --wait | --match | --object | --into | --merge | --carved | --as | --base | --compare | \
+			--old-format | --since | --scheme | --order)
 			continue
 			;;
 		esac
@@ -160,7 +165,8 @@ _qcow2bm() {
 			image=$word
 		fi
 	done
-	if [[ -z $image || $command == list || $command == info || $command == check || $command == undo || $command == apply ]]; then
+	if [[ -z $image || $command == list || $command == info || $command == check || $command == undo || $command == apply ||
+		$command == verify || $command == digest ]]; then
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return

@@ -117,6 +117,7 @@ const char *qcow2bm_recovery_name(enum qcow2bm_recovery method)
 		[QCOW2BM_RECOVER_FULL] = "full",
 		[QCOW2BM_RECOVER_CARVED] = "carved",
 		[QCOW2BM_RECOVER_AUTO] = "auto",
+		[QCOW2BM_RECOVER_COMPARED] = "compared",
 	};
 	return LOOK_UP(names, method);
 }
@@ -138,6 +139,7 @@ const char *qcow2bm_condition_name(enum qcow2bm_condition condition)
 		[QCOW2BM_CONDITION_NOT_RESIZED] = "not-resized",
 		[QCOW2BM_CONDITION_NOT_COMMITTED] = "not-committed",
 		[QCOW2BM_CONDITION_NOT_WRITTEN_BY_OTHERS] = "not-written-by-others",
+		[QCOW2BM_CONDITION_OLD_IS_BASE] = "old-is-base",
 	};
 	return LOOK_UP(names, condition);
 }
@@ -168,6 +170,63 @@ const char *qcow2bm_carved_state_name(enum qcow2bm_carved_state state)
 		[QCOW2BM_CARVED_NOT_JUDGED] = "not-judged",
 	};
 	return LOOK_UP(names, state);
+}
+
+const char *qcow2bm_old_kind_name(enum qcow2bm_old_kind kind)
+{
+	static const char *const names[] = {
+		[QCOW2BM_OLD_ANY] = "any",
+		[QCOW2BM_OLD_QCOW2] = "qcow2",
+		[QCOW2BM_OLD_RAW] = "raw",
+		[QCOW2BM_OLD_MANIFEST] = "manifest",
+	};
+	return LOOK_UP(names, kind);
+}
+
+const char *qcow2bm_base_name(enum qcow2bm_base base)
+{
+	static const char *const names[] = {
+		[QCOW2BM_BASE_UNTOLD] = "untold",
+		[QCOW2BM_BASE_SAME] = "same",
+		[QCOW2BM_BASE_LATER] = "later",
+		[QCOW2BM_BASE_OTHER] = "other",
+	};
+	return LOOK_UP(names, base);
+}
+
+const char *qcow2bm_proof_name(enum qcow2bm_proof proof)
+{
+	static const char *const names[] = {
+		[QCOW2BM_PROOF_UNCHANGED] = "unchanged",
+		[QCOW2BM_PROOF_LOST] = "lost",
+		[QCOW2BM_PROOF_CHANGED] = "changed",
+		[QCOW2BM_PROOF_SURPLUS] = "surplus",
+		[QCOW2BM_PROOF_OPEN] = "open",
+	};
+	return LOOK_UP(names, proof);
+}
+
+const char *qcow2bm_outcome_name(enum qcow2bm_outcome outcome)
+{
+	static const char *const names[] = {
+		[QCOW2BM_OUTCOME_NOT_COMPARED] = "not-compared",
+		[QCOW2BM_OUTCOME_RIGHT] = "right",
+		[QCOW2BM_OUTCOME_WRONG] = "wrong",
+	};
+	return LOOK_UP(names, outcome);
+}
+
+const char *qcow2bm_cause_name(enum qcow2bm_cause cause)
+{
+	static const char *const names[] = {
+		[QCOW2BM_CAUSE_NONE] = "none",
+		[QCOW2BM_CAUSE_WRONG_BASE] = "wrong-base",
+		[QCOW2BM_CAUSE_RESIZE] = "resize",
+		[QCOW2BM_CAUSE_BITMAP_CLUSTER] = "bitmap-cluster",
+		[QCOW2BM_CAUSE_FOREIGN_WRITER] = "foreign-writer",
+		[QCOW2BM_CAUSE_LOST_BITS] = "lost-bits",
+	};
+	return LOOK_UP(names, cause);
 }
 
 const char *qcow2bm_resume_held_name(enum qcow2bm_resume_held held)

@@ -8,6 +8,7 @@
 #include "../format/table.h"
 #include "../image/directory.h"
 #include "promise.h"
+#include "recover.h"
 
 static enum qcow2bm_code refuse(struct qcow2bm_error *err, enum qcow2bm_code code,
 				const struct q2_bitmap *bitmap, const char *sentence)
@@ -15,9 +16,9 @@ static enum qcow2bm_code refuse(struct qcow2bm_error *err, enum qcow2bm_code cod
 	return q2_fail(err, code, bitmap->off, "%s", sentence);
 }
 
-/* Whether the entry is sound but for where its table is, which a new one makes good. */
-static bool is_sound_without_table(const struct qcow2bm_image *image,
-				   const struct q2_bitmap *bitmap)
+/* Its entry is sound but for where its table is. */
+bool q2_recover_is_sound_without_table(const struct qcow2bm_image *image,
+				       const struct q2_bitmap *bitmap)
 {
 	struct q2_directory_entry entry = bitmap->entry;
 	size_t same;
@@ -45,7 +46,7 @@ static enum qcow2bm_code find_in_use(const struct qcow2bm_edit *edit, const char
 	if (code == QCOW2BM_EINUSE ||
 	    (code == QCOW2BM_EIMAGE &&
 	     (method == QCOW2BM_RECOVER_FULL || method == QCOW2BM_RECOVER_AUTO) &&
-	     is_sound_without_table(image, &image->directory.bitmaps[idx])))
+	     q2_recover_is_sound_without_table(image, &image->directory.bitmaps[idx])))
 		return QCOW2BM_OK;
 	if (code != QCOW2BM_OK)
 		return q2_pass(err, &why);
@@ -59,11 +60,10 @@ static bool is_supported(unsigned granularity_bits)
 	       granularity_bits <= Q2_DIRECTORY_MAX_GRANULARITY_BITS;
 }
 
-/* The shape that the new bits have: the disk's, which may have been resized since. */
-static enum qcow2bm_code check_shape(const struct qcow2bm_image *image,
-				     const struct q2_bitmap *bitmap,
-				     struct q2_table_shape *shape,
-				     struct qcow2bm_error *err)
+enum qcow2bm_code q2_recover_check_shape(const struct qcow2bm_image *image,
+					 const struct q2_bitmap *bitmap,
+					 struct q2_table_shape *shape,
+					 struct qcow2bm_error *err)
 {
 	*shape = q2_table_shape(image->header.virtual_bytes,
 				bitmap->entry.granularity_bits,
@@ -110,7 +110,7 @@ static enum qcow2bm_code stage_content(struct qcow2bm_edit *edit,
 	return code;
 }
 
-static uint32_t new_flags(uint32_t flags, enum qcow2bm_recording recording)
+uint32_t q2_recover_new_flags(uint32_t flags, enum qcow2bm_recording recording)
 {
 	flags &= ~Q2_DIRECTORY_FLAG_IN_USE;
 	if (recording == QCOW2BM_RECORDING_ON)
@@ -145,7 +145,7 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *stag
 {
 	struct qcow2bm_image *image = edit->image;
 	struct q2_table_shape shape;
-	enum qcow2bm_code code = check_shape(
+	enum qcow2bm_code code = q2_recover_check_shape(
 		image, &image->directory.bitmaps[staged->committed_idx], &shape, err);
 	if (code == QCOW2BM_OK)
 		code = decide(edit, staged, options, promise, err);
@@ -156,7 +156,7 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct q2_staged *stag
 	staged->is_recovered = true;
 	staged->ignores_table = promise->method == QCOW2BM_RECOVER_FULL;
 	staged->promise = *promise;
-	staged->flags = new_flags(staged->flags, options->recording);
+	staged->flags = q2_recover_new_flags(staged->flags, options->recording);
 	return QCOW2BM_OK;
 }
 

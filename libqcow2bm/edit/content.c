@@ -23,6 +23,8 @@ static enum qcow2bm_code open_source(struct q2_source *source,
 		return q2_source_open_allocated(source, staged->image, err);
 	if (staged->kind == Q2_SOURCE_BEHIND)
 		q2_source_open_behind(source, staged->image, staged->from_bytes);
+	else if (staged->kind == Q2_SOURCE_DIFFERS)
+		q2_source_open_differs(source, staged->image, staged->differences);
 	else
 		q2_source_open_everything(source, staged->image);
 	return QCOW2BM_OK;

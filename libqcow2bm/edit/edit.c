@@ -383,7 +383,8 @@ static bool is_same_source(const struct q2_edit_source *a, const struct q2_edit_
 {
 	return a->generation == b->generation && a->image == b->image &&
 	       a->idx == b->idx && a->kind == b->kind && a->table_off == b->table_off &&
-	       a->passed_bits == b->passed_bits && a->from_bytes == b->from_bytes;
+	       a->passed_bits == b->passed_bits && a->from_bytes == b->from_bytes &&
+	       a->differences == b->differences;
 }
 
 enum qcow2bm_code q2_edit_add_source(struct q2_staged *staged,

@@ -25,7 +25,8 @@ struct q2_edit_source {
 	uint64_t table_off;
 	uint32_t table_entries;
 	uint8_t granularity_bits;
-	uint64_t from_bytes; /* of what lies behind an end; else 0 */
+	uint64_t from_bytes;                      /* of what lies behind an end; else 0 */
+	const struct q2_differences *differences; /* of DIFFERS; else NULL */
 	uint64_t
 		directory_off; /* what tells where it is, so that it can be found again */
 	uint64_t directory_bytes;

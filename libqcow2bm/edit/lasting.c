@@ -33,11 +33,12 @@ static bool has_recorded_bits(const struct qcow2bm_edit *edit,
 	return false;
 }
 
-/* Bits that are read from what the layer holds depend on when they are read. */
+/* Bits that are read from what the layer holds, or found in its data, depend on when that is. */
 static bool reads_layer(const struct q2_staged *staged)
 {
 	for (size_t i = 0; i < staged->source_count; i++)
 		if (staged->sources[i].kind == Q2_SOURCE_ALLOCATED ||
+		    staged->sources[i].kind == Q2_SOURCE_DIFFERS ||
 		    staged->sources[i].kind == Q2_SOURCE_CARVED)
 			return true;
 	return false;

@@ -121,10 +121,13 @@ enum qcow2bm_recovery {
 	/* qcow2bm_edit_recover_carved() alone: those of a deleted one */
 	QCOW2BM_RECOVER_CARVED,
 	/* the best of the first three whose conditions are all assumed */
-	QCOW2BM_RECOVER_AUTO
+	QCOW2BM_RECOVER_AUTO,
+	/* qcow2bm_edit_recover_compared() alone: what differs from an older state of the
+	 * disk */
+	QCOW2BM_RECOVER_COMPARED
 };
 
-/* "stored", "allocated", "full", "carved", "auto". NULL for none. */
+/* "stored", "allocated", "full", "carved", "auto", "compared". NULL for none. */
 const char *qcow2bm_recovery_name(enum qcow2bm_recovery method);
 
 enum qcow2bm_guarantee {
@@ -149,6 +152,9 @@ enum qcow2bm_condition {
 	/* No program but QEMU, which keeps a cluster that the guest discards as one of
 	 * zeros, has written to the image since that session began. */
 	QCOW2BM_CONDITION_NOT_WRITTEN_BY_OTHERS,
+	/* The older state that the disk was compared with is the disk as it was when the
+	 * checkpoint began. */
+	QCOW2BM_CONDITION_OLD_IS_BASE,
 	QCOW2BM_CONDITION_COUNT
 };
 

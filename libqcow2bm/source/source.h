@@ -6,6 +6,7 @@
 
 #include "../bits/uniform.h"
 #include "../format/table.h"
+#include "../guest/differences.h"
 #include "../image/image.h"
 
 enum q2_source_kind {
@@ -13,7 +14,8 @@ enum q2_source_kind {
 	Q2_SOURCE_CARVED, /* one whose table and data are in clusters that nobody uses */
 	Q2_SOURCE_ALLOCATED,  /* clusters that the image itself holds data or zeros for */
 	Q2_SOURCE_EVERYTHING, /* the whole disk */
-	Q2_SOURCE_BEHIND /* what lies behind the end of a layer that is smaller than the disk */
+	Q2_SOURCE_BEHIND, /* what lies behind the end of a layer that is smaller than the disk */
+	Q2_SOURCE_DIFFERS /* what differs from an older state of the disk */
 };
 
 struct q2_source;
@@ -46,7 +48,9 @@ struct q2_source {
 	uint64_t *table;
 	uint32_t table_entries; /* entries behind these are all-zero */
 	uint64_t first_one;     /* of what lies behind an end; else 0 */
-	void *own;              /* what else its kind knows */
+	const struct q2_differences
+		*differences; /* of DIFFERS, somebody else's; else NULL */
+	void *own;            /* what else its kind knows */
 };
 
 /* The bits of bitmap idx of the image's directory; loads its table. Errors: EIMAGE, ESYSTEM,
@@ -84,6 +88,11 @@ enum qcow2bm_code q2_source_coarsen(struct q2_source *source, unsigned granulari
  * say nothing. */
 void q2_source_open_behind(struct q2_source *source, struct qcow2bm_image *image,
 			   uint64_t from_bytes);
+
+/* The bits are those of `differences`, of the image's disk, which stay as they are until the source is
+ * closed. */
+void q2_source_open_differs(struct q2_source *source, struct qcow2bm_image *image,
+			    const struct q2_differences *differences);
 
 void q2_source_close(struct q2_source *source);
 

@@ -7,7 +7,7 @@ make_seeds() {
 	seeds_src=$1
 	seeds_dir=$2
 	mkdir -p "$seeds_dir"
-	for seeds_target in directory edit extension header image libvirt qmp refcount repair snapshot table undo; do
+	for seeds_target in directory edit extension header image libvirt manifest qmp refcount repair snapshot table undo; do
 		mkdir -p "$seeds_dir/$seeds_target"
 	done
 	"$seeds_src/images/unpack" "$seeds_dir/base"
@@ -57,6 +57,10 @@ make_seeds() {
 			"<source file='/a.qcow2'/><backingStore type='block'><format type='raw'/><source dev='/b'/>" \
 			"<backingStore/></backingStore><target dev='vda'/></disk></devices></domain>" \
 			'</domaincheckpoint>' >"$seeds_dir/libvirt/checkpoint${seeds_parent:+-child}"
+	done
+	# A manifest of the target's own, with a word of it changed: its place, and the word.
+	for seeds_place in '\000' '\010' '\024' '\036' '\050' '\100'; do
+		printf '\001\000'"$seeds_place"'\001\002\003\004' >"$seeds_dir/manifest/at-${seeds_place#?}"
 	done
 	# Options alone: the target has the undo file that changes are made of.
 	for seeds_options in '\000' '\004' '\001' '\020' '\044'; do

@@ -6,6 +6,7 @@
 #include "build_image.h"
 #include "edit/edit.h"
 #include "format/refcount.h"
+#include "guest/differ.h"
 #include "copies.h"
 
 #include <stdio.h>
@@ -30,6 +31,9 @@ const struct edit_case edit_cases[] = {
 	{"in-use", "allocated a"},
 	{"in-use", "allocated b, full c"},
 	{"in-use", "full a, stored b, merge b a, delete c"},
+	{"in-use", "compared a"},
+	{"in-use", "compared b, compared c, merge c b, delete a"},
+	{"small", "compared a"},
 	{"carved", "carved n"},
 	{"carved", "carved n, merge b n, delete c"},
 	{"device-carved", "carved n"},
@@ -476,6 +480,39 @@ static enum qcow2bm_code recover(struct qcow2bm_edit *edit, const char *name,
 	return qcow2bm_edit_recover(edit, name, strlen(name), &options, NULL, NULL, err);
 }
 
+/* What differs from an older state: single granules, whole clusters of bits, and the end. It stays for
+ * the time of all edits. */
+static enum qcow2bm_code compare(struct qcow2bm_edit *edit, const char *name,
+				 struct qcow2bm_error *err)
+{
+	static struct q2_differ_old old;
+	static struct qcow2bm_differ differ = {.olds = &old, .count = 1};
+	const struct qcow2bm_recover_options options = {
+		.size = sizeof(struct qcow2bm_recover_options)};
+	struct q2_differences *it = &old.differences;
+	uint64_t bytes = edit->image->header.virtual_bytes;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (it->pages == NULL || differ.virtual_bytes != bytes) {
+		q2_differences_close(it);
+		code = q2_differences_open(it, bytes, 9, err);
+		if (code == QCOW2BM_OK)
+			code = q2_differences_set(it, 3, 5, err);
+		if (code == QCOW2BM_OK)
+			code = q2_differences_set(it, 70, 5000, err);
+		if (code == QCOW2BM_OK)
+			code = q2_differences_set(it, it->bits - 1, it->bits, err);
+		if (code != QCOW2BM_OK)
+			q2_differences_close(it);
+	}
+	differ.virtual_bytes = bytes;
+	differ.image = edit->image;
+	return code != QCOW2BM_OK
+		       ? code
+		       : qcow2bm_edit_recover_compared(edit, name, strlen(name), &differ,
+						       0, QCOW2BM_BASE_UNTOLD, &options,
+						       NULL, err);
+}
+
 /* The last whole entry of a. */
 static int choose_carved(void *opaque, const struct qcow2bm_carved *carved)
 {
@@ -525,6 +562,8 @@ static enum qcow2bm_code stage(struct qcow2bm_edit *edit, struct qcow2bm_image *
 		return recover(edit, name, QCOW2BM_RECOVER_ALLOCATED, err);
 	if (strcmp(verb, "full") == 0)
 		return recover(edit, name, QCOW2BM_RECOVER_FULL, err);
+	if (strcmp(verb, "compared") == 0)
+		return compare(edit, name, err);
 	if (strcmp(verb, "carved") == 0)
 		return bring_back(edit, name, err);
 	if (strcmp(verb, "clear") == 0)

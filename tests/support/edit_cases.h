@@ -8,7 +8,7 @@
 /* `image` is the name of a built image, or of a file of images/. `edit` is one or several
  * operations, one edit in all: "add NAME", "delete NAME", "rename NAME NEW", "clear NAME",
  * "enable NAME", "disable NAME", "merge NAME SOURCE", "merge-from NAME SOURCE" (the source
- * is in another image), "stored NAME", "allocated NAME", "full NAME" (ways to recover it),
+ * is in another image), "stored NAME", "allocated NAME", "full NAME", "compared NAME" (ways to recover it),
  * "carved NEW" (the deleted bitmap a comes back), with commas between them. */
 struct edit_case {
 	const char *image;

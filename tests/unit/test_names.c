@@ -33,11 +33,17 @@ static void each_value_has_one(void **state)
 	CHECK_NAMES(qcow2bm_chain_cure_name, enum qcow2bm_chain_cure,
 		    QCOW2BM_CHAIN_CURE_REPAIR);
 	CHECK_NAMES(qcow2bm_mending_name, enum qcow2bm_mending, QCOW2BM_MENDING_LEFT);
-	CHECK_NAMES(qcow2bm_recovery_name, enum qcow2bm_recovery, QCOW2BM_RECOVER_AUTO);
+	CHECK_NAMES(qcow2bm_recovery_name, enum qcow2bm_recovery,
+		    QCOW2BM_RECOVER_COMPARED);
 	CHECK_NAMES(qcow2bm_guarantee_name, enum qcow2bm_guarantee,
 		    QCOW2BM_GUARANTEE_UNSAFE);
 	CHECK_NAMES(qcow2bm_condition_name, enum qcow2bm_condition,
 		    QCOW2BM_CONDITION_COUNT - 1);
+	CHECK_NAMES(qcow2bm_old_kind_name, enum qcow2bm_old_kind, QCOW2BM_OLD_MANIFEST);
+	CHECK_NAMES(qcow2bm_base_name, enum qcow2bm_base, QCOW2BM_BASE_OTHER);
+	CHECK_NAMES(qcow2bm_proof_name, enum qcow2bm_proof, QCOW2BM_PROOF_OPEN);
+	CHECK_NAMES(qcow2bm_outcome_name, enum qcow2bm_outcome, QCOW2BM_OUTCOME_WRONG);
+	CHECK_NAMES(qcow2bm_cause_name, enum qcow2bm_cause, QCOW2BM_CAUSE_LOST_BITS);
 	CHECK_NAMES(qcow2bm_change_name, enum qcow2bm_change_kind, QCOW2BM_CHANGE_NONE);
 	CHECK_NAMES(qcow2bm_carved_state_name, enum qcow2bm_carved_state,
 		    QCOW2BM_CARVED_NOT_JUDGED);

@@ -128,7 +128,7 @@ static void conditions_have_names(void **state)
 	(void)state;
 	static const char *const names[QCOW2BM_CONDITION_COUNT] = {
 		"not-changed-by-qmp", "not-resized", "not-committed",
-		"not-written-by-others"};
+		"not-written-by-others", "old-is-base"};
 	for (unsigned i = 0; i < QCOW2BM_CONDITION_COUNT; i++)
 		assert_string_equal(qcow2bm_condition_name((enum qcow2bm_condition)i),
 				    names[i]);

@@ -40,8 +40,8 @@ static bool take_backing(json_t *object, struct qcow2bm_backing *backing, char w
 	return false;
 }
 
-static bool resolve(void *opaque, const char *name, struct qcow2bm_backing *backing,
-		    char why[256])
+bool tool_layers_resolve(void *opaque, const char *name, struct qcow2bm_backing *backing,
+			 char why[256])
 {
 	json_error_t error;
 	(void)opaque;
@@ -66,7 +66,7 @@ static enum qcow2bm_code open_layers(struct qcow2bm_chain **chain,
 			       (options->force_share ? QCOW2BM_OPEN_FORCE_SHARE : 0u);
 	chain_options->wait_seconds = options->wait_seconds;
 	chain_options->top_only = flags & TOOL_LAYERS_TOP_ONLY;
-	chain_options->resolve = resolve;
+	chain_options->resolve = tool_layers_resolve;
 	enum qcow2bm_code code = qcow2bm_chain_open(chain, filename, chain_options, err);
 	if (code == QCOW2BM_OK && options->force_share && !options->quiet)
 		tool_message(filename,
@@ -116,7 +116,7 @@ char *tool_layers_path(const char *overlay, const char *name)
 	if (strncmp(name, "file:", 5) == 0) {
 		name += 5;
 	} else if (name[strcspn(name, ":/")] == ':') {
-		if (!resolve(NULL, name, &backing, why))
+		if (!tool_layers_resolve(NULL, name, &backing, why))
 			return NULL;
 		name = backing.path;
 	}

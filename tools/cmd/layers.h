@@ -10,6 +10,10 @@ enum {
 	TOOL_LAYERS_EDIT = 1u << 1 /* those that are edited are opened for writing then */
 };
 
+/* Names of backing files that are "json:{...}"; a qcow2bm_resolve_fn. */
+bool tool_layers_resolve(void *opaque, const char *name, struct qcow2bm_backing *backing,
+			 char why[256]);
+
 /* Opens the layers as the options and flags say, with a warning when they may be changing. Names
  * of backing files may be "json:{...}", too. Prints what fails; returns an exit status. */
 int tool_layers_open(struct qcow2bm_chain **chain, const struct tool_options *options,

@@ -10,7 +10,10 @@
 #include "../term/output.h"
 #include "finish.h"
 #include "recover_carved.h"
+#include "recover_compared.h"
+#include "old.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +24,8 @@ enum {
 	AUTO,
 	ASSUME,
 	CARVED,
+	COMPARE,
+	OLD_FORMAT,
 	AS,
 	UNSAFE,
 	ENABLE,
@@ -32,6 +37,8 @@ struct recover {
 	struct qcow2bm_recover_options options;
 	int methods; /* how many were asked for */
 	struct tool_carved carved;
+	struct tool_compared compared;
+	size_t staged;           /* bitmaps */
 	struct tool_text report; /* a line for each bitmap, for a human */
 };
 
@@ -62,15 +69,51 @@ static void say_ways_out(const struct recover *recover,
 	tool_text_free(&text);
 }
 
+/* How much differs from the older state: all that is told in a dry run, when it is known, too. */
+static void add_differences(struct recover *recover, const char *name, size_t name_bytes)
+{
+	size_t old_idx = tool_compared_idx(&recover->compared, recover->staged);
+	const struct tool_compared *compared = &recover->compared;
+	char *old = tool_name_escape_text(compared->filenames[old_idx], TOOL_NAME_HUMAN);
+	char *filename =
+		tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);
+	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
+	tool_text_print(&recover->report, "%s: '%s': %" PRIu64 " bytes differ from %s\n",
+			filename, shown, qcow2bm_differ_bytes(compared->differ, old_idx),
+			old);
+	free(shown);
+	free(filename);
+	free(old);
+}
+
+static enum qcow2bm_code stage_bitmap(struct recover *recover, const char *name,
+				      size_t name_bytes,
+				      const struct qcow2bm_promise **promise,
+				      struct qcow2bm_error *err)
+{
+	const struct tool_compared *compared = &recover->compared;
+	struct qcow2bm_edit *edit = recover->session.edit;
+	if (compared->count == 0)
+		return qcow2bm_edit_recover(edit, name, name_bytes, &recover->options,
+					    promise, NULL, err);
+	size_t idx = tool_compared_idx(compared, recover->staged);
+	enum qcow2bm_base base = qcow2bm_old_judge(compared->olds[idx], name, name_bytes);
+	return qcow2bm_edit_recover_compared(edit, name, name_bytes, compared->differ,
+					     idx, base, &recover->options, promise, err);
+}
+
 /* `typed` is the operand, NULL when the name comes of the directory. */
 static int stage(struct recover *recover, const char *typed, const char *name,
 		 size_t name_bytes)
 {
 	struct qcow2bm_error err = {0};
 	const struct qcow2bm_promise *promise;
-	if (qcow2bm_edit_recover(recover->session.edit, name, name_bytes,
-				 &recover->options, &promise, NULL, &err) == QCOW2BM_OK) {
-		add_to_report(recover, name, name_bytes, promise);
+	if (stage_bitmap(recover, name, name_bytes, &promise, &err) == QCOW2BM_OK) {
+		if (!recover->session.options.dry_run)
+			add_to_report(recover, name, name_bytes, promise);
+		if (recover->compared.count != 0)
+			add_differences(recover, name, name_bytes);
+		recover->staged++;
 		return TOOL_EXIT_DONE;
 	}
 	if (err.code == QCOW2BM_ENOTFOUND && typed != NULL)
@@ -111,6 +154,22 @@ static int stage_carved(struct recover *recover)
 	return status;
 }
 
+/* An older state is of one moment: where several bitmaps are in-use it must be said which began then. */
+static int check_alone(const struct recover *recover)
+{
+	size_t in_use = 0;
+	for (size_t i = 0; i < qcow2bm_bitmap_count(recover->session.image); i++)
+		in_use += qcow2bm_bitmap_describe(recover->session.image, i)->in_use;
+	if (recover->compared.count == 0 || (in_use <= 1 && recover->compared.count == 1))
+		return TOOL_EXIT_DONE;
+	tool_message(
+		recover->session.filename,
+		"%zu bitmaps are in-use, and %zu older states are given: say with NAME which "
+		"bitmap began as which of them is",
+		in_use, recover->compared.count);
+	return TOOL_EXIT_FAILED;
+}
+
 static int stage_all(struct recover *recover)
 {
 	int status = TOOL_EXIT_DONE;
@@ -122,7 +181,7 @@ static int stage_all(struct recover *recover)
 		if (bitmap.in_use)
 			status = stage(recover, NULL, bitmap.name, bitmap.name_bytes);
 	}
-	if (recover->report.used == 0 && status == TOOL_EXIT_DONE) {
+	if (recover->staged == 0 && status == TOOL_EXIT_DONE) {
 		char *filename =
 			tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);
 		tool_text_print(&recover->report,
@@ -139,7 +198,8 @@ static int print_report(struct recover *recover, int status)
 {
 	const struct tool_options *options = &recover->session.options;
 	bool done = status == TOOL_EXIT_DONE || status == TOOL_EXIT_LEAKED;
-	if (!done || options->dry_run || options->json || options->quiet)
+	bool is_told = !options->dry_run || recover->compared.count != 0;
+	if (!done || !is_told || options->json || options->quiet)
 		return status;
 	tool_fold_since(&recover->report, 0);
 	if (tool_output_text(&recover->report) == TOOL_EXIT_DONE)
@@ -158,10 +218,17 @@ static int check_usage(const struct recover *recover, int count)
 	if (recover->methods != 1)
 		return tool_message_usage(
 			&tool_cmd_recover,
-			"one of --auto, --full, --allocated, --stored and --carved is "
-			"wanted");
+			"one of --auto, --compare, --full, --allocated, --stored and "
+			"--carved is wanted");
+	if (recover->compared.count > 1 || (recover->compared.count == 1 && count > 2))
+		if ((size_t)count - 1 != recover->compared.count)
+			return tool_message_usage(
+				&tool_cmd_recover,
+				"with --compare there is a NAME for each OLD, in their "
+				"order");
 	if (recover->options.assumed != 0 &&
-	    (is_carved || recover->options.method == QCOW2BM_RECOVER_FULL))
+	    (is_carved || recover->options.method == QCOW2BM_RECOVER_COMPARED ||
+	     recover->options.method == QCOW2BM_RECOVER_FULL))
 		return tool_message_usage(&tool_cmd_recover,
 					  "--assume goes with --auto, --allocated and "
 					  "--stored: the others rest on nothing");
@@ -175,12 +242,26 @@ static int check_usage(const struct recover *recover, int count)
 	return TOOL_OPTIONS_GO_ON;
 }
 
+/* What is compared is read before anything is staged, and before the edit writes. */
+static int open_image(struct recover *recover, int count, const char *filename)
+{
+	struct tool_compared *compared = &recover->compared;
+	if (compared->count == 0)
+		return tool_session_open(&recover->session, filename);
+	int status = tool_compared_open(compared, &recover->session, filename);
+	if (status == TOOL_EXIT_DONE && count == 1)
+		status = check_alone(recover);
+	return status == TOOL_EXIT_DONE
+		       ? tool_compared_differ(compared, &recover->session)
+		       : status;
+}
+
 static int recover_bitmaps(struct recover *recover, int count, char **operands)
 {
 	int status = check_usage(recover, count);
 	if (status != TOOL_OPTIONS_GO_ON)
 		return status;
-	status = tool_session_open(&recover->session, operands[0]);
+	status = open_image(recover, count, operands[0]);
 	if (status == TOOL_EXIT_DONE && recover->carved.count != 0)
 		status = stage_carved(recover);
 	else if (status == TOOL_EXIT_DONE && count > 1)
@@ -190,6 +271,7 @@ static int recover_bitmaps(struct recover *recover, int count, char **operands)
 	if (status == TOOL_EXIT_DONE)
 		status = print_report(recover, tool_finish_run(&recover->session));
 	tool_text_free(&recover->report);
+	status = tool_compared_close(&recover->compared, &recover->session, status);
 	return tool_session_close(&recover->session, status);
 }
 
@@ -214,6 +296,14 @@ static int take_option(struct recover *recover, int opt, char **argv)
 	case AUTO:
 		choose(recover, QCOW2BM_RECOVER_AUTO);
 		break;
+	case COMPARE:
+		if (recover->compared.count == 0)
+			choose(recover, QCOW2BM_RECOVER_COMPARED);
+		tool_compared_take(&recover->compared, optarg);
+		break;
+	case OLD_FORMAT:
+		return tool_old_take_format(&recover->session.options,
+					    &recover->compared.kind);
 	case ASSUME:
 		if (!tool_promise_take_conditions(&recover->options.assumed, optarg))
 			return tool_message_usage(
@@ -261,6 +351,8 @@ static int run(int argc, char **argv)
 		{"auto", no_argument, NULL, AUTO},
 		{"assume", required_argument, NULL, ASSUME},
 		{"carved", required_argument, NULL, CARVED},
+		{"compare", required_argument, NULL, COMPARE},
+		{"old-format", required_argument, NULL, OLD_FORMAT},
 		{"as", required_argument, NULL, AS},
 		{"unsafe", no_argument, NULL, UNSAFE},
 		{"enable", no_argument, NULL, ENABLE},
@@ -287,6 +379,7 @@ const struct tool_command tool_cmd_recover = {
 	.synopsis =
 		"[OPTION]... --auto|--full|--allocated|--stored IMAGE\n"
 		"                       [NAME]...\n"
+		"       qcow2bm recover [OPTION]... {--compare OLD}... IMAGE [NAME]...\n"
 		"       qcow2bm recover [OPTION]... --unsafe {--carved OFFSET:INDEX --as NAME}...\n"
 		"                       IMAGE",
 	.summary = "Make bitmaps usable that a crash left in-use, or bring one back",
@@ -310,6 +403,12 @@ const struct tool_command tool_cmd_recover = {
 		"                         backing file) on all four conditions\n"
 		"      --stored           its bits as they are stored: exact for one that was not\n"
 		"                         recording, on the first two conditions; else unsafe\n"
+		"      --compare OLD      what differs from OLD, the disk as it was when the bitmap\n"
+		"                         began: the last full backup or a restored one, a qcow2 image\n"
+		"                         with its layers, a raw file, or a manifest of digest. Exact,\n"
+		"                         on the condition that OLD is that. A bitmap that is named and\n"
+		"                         was not in-use keeps its bits and gets what it lacks. With\n"
+		"                         several, one for each NAME: the disk is read once\n"
 		"      --carved OFFSET:INDEX\n"
 		"                         a deleted bitmap that check --carve lists there, as the\n"
 		"                         new bitmap NAME. Always unsafe: the clusters that it is\n"
@@ -320,8 +419,7 @@ const struct tool_command tool_cmd_recover = {
 		"                         write over what is left\n"
 		"      --as NAME          the name for it, behind each --carved\n"
 		"\n"
-		"Options:\n"
-		"      --assume CODE[,CODE]...\n"
+		"Options:\n" TOOL_HELP_OLD_FORMAT "      --assume CODE[,CODE]...\n"
 		"                         you know that this holds; a wrong answer loses data in\n"
 		"                         the next backup:\n"
 		"          not-changed-by-qmp     in the session that crashed no bitmap was\n"
@@ -340,6 +438,7 @@ const struct tool_command tool_cmd_recover = {
 		"  qcow2bm recover --auto disk.qcow2\n"
 		"  qcow2bm recover -n --auto --assume not-changed-by-qmp,not-resized disk.qcow2\n"
 		"  qcow2bm recover --full disk.qcow2 chk-7\n"
+		"  qcow2bm recover --compare full-backup.qcow2 disk.qcow2 chk-7\n"
 		"  qcow2bm recover --unsafe --carved 5636096:0 --as old-chk-7 disk.qcow2\n"
 		"\n" TOOL_HELP_EDIT_EXITS,
 	.run = run,

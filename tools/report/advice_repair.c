@@ -231,7 +231,9 @@ static void add_trust(struct tool_advice *advice, const char *filename,
 				dropped);
 	else
 		tool_text_print(&why, "keep them");
-	tool_text_print(&why, ", if the guest's disk was surely not written meanwhile");
+	tool_text_print(&why,
+			", if the guest's disk was surely not written meanwhile; then "
+			"verify --base with an older state of it proves that");
 	add_step(advice, is_alternative, why.bytes, trial,
 		 command_for(filename, " --trust-bitmaps"));
 	tool_text_free(&why);

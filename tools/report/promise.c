@@ -64,6 +64,12 @@ static const char *bits_of(const struct qcow2bm_promise *promise)
 	case QCOW2BM_RECOVER_CARVED:
 		return "bits of a deleted bitmap, read from clusters that anything may "
 		       "have written since; changes since it was deleted are missing";
+	case QCOW2BM_RECOVER_COMPARED:
+		return unsafe ? "what differs from the older state, changes may be missing"
+		       : promise->guarantee == QCOW2BM_GUARANTEE_EXACT
+			       ? "what differs from the older state, and nothing else"
+			       : "what differs from the older state, as coarse as its manifest "
+				 "is, and the stored bits of one that was not in-use";
 	case QCOW2BM_RECOVER_FULL:
 	case QCOW2BM_RECOVER_AUTO:
 		break;
@@ -85,6 +91,8 @@ static const char *question(unsigned condition)
 	case QCOW2BM_CONDITION_NOT_WRITTEN_BY_OTHERS:
 		return "no program but QEMU has written to the image since that session "
 		       "began";
+	case QCOW2BM_CONDITION_OLD_IS_BASE:
+		return "the older state is the disk as it was when the checkpoint began";
 	case QCOW2BM_CONDITION_COUNT:
 		break;
 	}

@@ -5,10 +5,11 @@
 
 enum tool_exit {
 	TOOL_EXIT_DONE = 0,
-	TOOL_EXIT_FAILED = 1,   /* refused or failed: the image is as it was */
-	TOOL_EXIT_PROBLEMS = 2, /* check: errors or warnings were found */
-	TOOL_EXIT_LEAKS = 3,    /* check: nothing but leaks */
-	TOOL_EXIT_UNKNOWN = 4,  /* I/O error at the switch: old or new, both whole */
+	TOOL_EXIT_FAILED = 1,       /* refused or failed: the image is as it was */
+	TOOL_EXIT_PROBLEMS = 2,     /* check: errors or warnings were found */
+	TOOL_EXIT_LEAKS = 3,        /* check: nothing but leaks */
+	TOOL_EXIT_NOT_COMPARED = 3, /* verify: none wrong, some not compared */
+	TOOL_EXIT_UNKNOWN = 4,      /* I/O error at the switch: old or new, both whole */
 	TOOL_EXIT_LEAKED = 5, /* done, but clusters were leaked, or the report is lost */
 	TOOL_EXIT_BUSY = 6,   /* another process has the image open */
 	TOOL_EXIT_NOT_QCOW2 = 63, /* check, as qemu-img check */
@@ -46,6 +47,8 @@ extern const struct tool_command tool_cmd_recover;
 extern const struct tool_command tool_cmd_chain;
 extern const struct tool_command tool_cmd_libvirt;
 extern const struct tool_command tool_cmd_apply;
+extern const struct tool_command tool_cmd_digest;
+extern const struct tool_command tool_cmd_verify;
 
 /* Parts of help texts that several commands have in common. */
 #define TOOL_HELP_NAMES                                                                       \
