@@ -70,6 +70,22 @@ static void images_that_are_not_edited(void **state)
 	check_image_refused(88, 8, 0, "autoclear bit 0");
 }
 
+/* New bitmaps would stand where the damaged extension may lead QEMU to the old ones. */
+static void an_image_that_lost_its_extension_is_not_edited(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	struct inspect inspect;
+	build_four(&edit);
+	assert_true(inspect_load(&inspect, edit.file.bytes, edit.file.length));
+	one_edit_store(&edit, inspect.payload_off - 8, 4, 0x12345678);
+	inspect_free(&inspect);
+	assert_int_equal(one_edit_run(&edit, add_e, 0), QCOW2BM_EUNSUPPORTED);
+	assert_non_null(strstr(edit.err.sentence, "there is no bitmaps extension"));
+	assert_true(one_edit_is_untouched(&edit));
+	one_edit_free(&edit);
+}
+
 static void version_2_is_not_edited(void **state)
 {
 	(void)state;
@@ -291,6 +307,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(images_that_are_not_edited),
+		cmocka_unit_test(an_image_that_lost_its_extension_is_not_edited),
 		cmocka_unit_test(version_2_is_not_edited),
 		cmocka_unit_test(operations_that_are_refused),
 		cmocka_unit_test(what_changes_nothing_writes_nothing),

@@ -106,6 +106,22 @@ static void data_changes_its_owner_unread(void **state)
 	one_edit_free(&edit);
 }
 
+/* A cluster that somebody else may have, too, is copied. */
+static void data_that_is_counted_twice_keeps_its_owner(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_two(&edit);
+	uint64_t shared = entry_of(&edit, 0, 0), own = entry_of(&edit, 0, 1);
+	one_edit_count(&edit, shared >> CLUSTER_BITS, 2);
+	assert_int_equal(one_edit_run(&edit, move_a_into_b, 0), QCOW2BM_OK);
+	assert_true(edit.is_sound);
+	assert_int_not_equal(entry_of(&edit, 0, 0), shared);
+	assert_int_equal(entry_of(&edit, 0, 1), own);
+	assert_int_equal(refcount_of(&edit, shared >> CLUSTER_BITS), 2);
+	one_edit_free(&edit);
+}
+
 static enum qcow2bm_code copy_a_twice(struct qcow2bm_edit *edit,
 				      struct qcow2bm_error *err)
 {
@@ -224,6 +240,27 @@ static void a_cluster_that_is_named_twice_is_leaked(void **state)
 	}
 }
 
+static enum qcow2bm_code delete_both(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = delete_a(edit, err);
+	return code == QCOW2BM_OK ? qcow2bm_edit_delete(edit, "b", 1, err) : code;
+}
+
+/* Whose a table is that two entries name is not known, though both go. */
+static void a_table_that_two_have_is_leaked(void **state)
+{
+	(void)state;
+	struct one_edit edit = {0};
+	build_two(&edit);
+	uint64_t table = one_edit_entry_off(&edit, 0, 0), data = entry_of(&edit, 0, 0);
+	uint64_t second = (one_edit_find(&edit, INSPECT_DIRECTORY) << CLUSTER_BITS) + 32;
+	one_edit_store(&edit, second, 8, table);
+	assert_int_equal(one_edit_run(&edit, delete_both, 0), QCOW2BM_OK);
+	assert_int_equal(refcount_of(&edit, table >> CLUSTER_BITS), 1);
+	assert_int_equal(refcount_of(&edit, data >> CLUSTER_BITS), 1);
+	one_edit_free(&edit);
+}
+
 static void a_cluster_that_is_counted_twice_is_leaked(void **state)
 {
 	(void)state;
@@ -299,10 +336,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(data_changes_its_owner_unread),
+		cmocka_unit_test(data_that_is_counted_twice_keeps_its_owner),
 		cmocka_unit_test(data_has_one_new_owner_only),
 		cmocka_unit_test(a_guest_cluster_in_a_table_is_never_freed),
 		cmocka_unit_test(a_guest_cluster_is_no_source_of_bits),
 		cmocka_unit_test(a_cluster_that_is_named_twice_is_leaked),
+		cmocka_unit_test(a_table_that_two_have_is_leaked),
 		cmocka_unit_test(a_cluster_that_is_counted_twice_is_leaked),
 		cmocka_unit_test(a_table_that_cannot_be_read_names_nothing),
 		cmocka_unit_test(a_bitmap_with_a_lost_table_can_be_deleted),
