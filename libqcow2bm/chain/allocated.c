@@ -136,6 +136,8 @@ static bool has_hole(const struct qcow2bm_chain *chain, size_t idx)
 	return false;
 }
 
+/* What a layer holds was written since the checkpoint that began with it: the union of its bitmaps
+ * there must have all of it. */
 static enum qcow2bm_code verify_layer(struct qcow2bm_findings *findings,
 				      struct qcow2bm_chain *chain, size_t layer,
 				      size_t idx, struct q2_watch *watch,

@@ -101,6 +101,7 @@ static void take_names(struct q2_fates *fates, const char *why)
 		fates->is_renaming = true;
 }
 
+/* What one finding means for the checkpoints that it is about. */
 static void take(struct q2_fates *fates, const struct q2_finding *finding)
 {
 	const struct qcow2bm_finding *it = &finding->shown;

@@ -199,6 +199,7 @@ static void tell_left(const struct repair *repair, const struct qcow2bm_finding 
 		     it->layer_idx, it->sentence);
 }
 
+/* Stages what mends one finding; of a checkpoint that goes nothing needs mending. */
 static enum qcow2bm_code mend(struct repair *repair, const struct q2_finding *finding,
 			      struct qcow2bm_error *err)
 {

@@ -166,6 +166,7 @@ static size_t find_newest(const struct qcow2bm_chain *chain)
 	return QCOW2BM_NOT_FOUND;
 }
 
+/* All that is not known to be true becomes dirty, in the layers where the delta scheme looks for it. */
 static enum qcow2bm_code fill_delta(struct qcow2bm_chain *chain,
 				    struct qcow2bm_error *err)
 {

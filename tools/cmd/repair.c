@@ -235,6 +235,7 @@ static bool is_in_memory(const char *path)
 	return type == TMPFS_MAGIC || type == RAMFS_MAGIC;
 }
 
+/* From here on all that the repair writes over goes to the undo file first. */
 static int begin_saving(struct repair *repair)
 {
 	struct qcow2bm_error err = {0};

@@ -52,6 +52,53 @@ static int print_json(const struct undo *undo, const struct qcow2bm_undo_result 
 	return tool_output_json(value);
 }
 
+/* What the image is now, or would be. */
+static void add_outcome(struct tool_text *text, const struct undo *undo,
+			const struct qcow2bm_undo_result *result, const char *shown)
+{
+	if (result->nothing)
+		tool_text_print(text,
+				"%s: it is as it was before the edit already: nothing to "
+				"put back.\n",
+				shown);
+	else if (undo->options.dry_run)
+		tool_text_print(
+			text,
+			"%s: the edit can be undone: %s; the image would be %" PRIu64
+			" bytes long again.\n",
+			shown,
+			result->proven ? "nothing else has written since"
+				       : "what the old bitmaps occupied is still free",
+			result->file_bytes);
+	else if (result->proven && result->marked_bitmaps == 0)
+		tool_text_print(
+			text,
+			"%s: undone, the image is byte for byte what it was before the "
+			"edit (%" PRIu64 " bytes put back).\n",
+			shown, result->restored_bytes);
+	else
+		tool_text_print(
+			text,
+			"%s: undone, all that the edit changed is what it was before "
+			"(%" PRIu64 " bytes put back).\n",
+			shown, result->restored_bytes);
+}
+
+static void add_marked(struct tool_text *text, const struct undo *undo,
+		       const struct qcow2bm_undo_result *result, const char *shown)
+{
+	bool one = result->marked_bitmaps == 1;
+	tool_text_print(text,
+			"%s: %" PRIu64 " bitmap%s %s as in use, so that nobody trusts "
+			"%s; what to do: qcow2bm check",
+			shown, result->marked_bitmaps, one ? "" : "s",
+			undo->options.dry_run ? "would come back marked"
+					      : "came back marked",
+			one ? "it" : "them");
+	tool_word_add_file(text, undo->filename);
+	tool_text_print(text, "\n");
+}
+
 static int print_human(const struct undo *undo, const struct qcow2bm_undo_result *result)
 {
 	struct tool_text text = {0};
@@ -64,45 +111,9 @@ static int print_human(const struct undo *undo, const struct qcow2bm_undo_result
 			result->forced
 				? "; not every sector is one that it knows (--force)"
 				: "; every sector is one that it found or made");
-	if (result->nothing)
-		tool_text_print(&text,
-				"%s: it is as it was before the edit already: nothing to "
-				"put back.\n",
-				shown);
-	else if (undo->options.dry_run)
-		tool_text_print(
-			&text,
-			"%s: the edit can be undone: %s; the image would be %" PRIu64
-			" bytes long again.\n",
-			shown,
-			result->proven ? "nothing else has written since"
-				       : "what the old bitmaps occupied is still free",
-			result->file_bytes);
-	else if (result->proven && result->marked_bitmaps == 0)
-		tool_text_print(
-			&text,
-			"%s: undone, the image is byte for byte what it was before the "
-			"edit (%" PRIu64 " bytes put back).\n",
-			shown, result->restored_bytes);
-	else
-		tool_text_print(
-			&text,
-			"%s: undone, all that the edit changed is what it was before "
-			"(%" PRIu64 " bytes put back).\n",
-			shown, result->restored_bytes);
-	if (result->marked_bitmaps != 0) {
-		tool_text_print(&text,
-				"%s: %" PRIu64
-				" bitmap%s %s as in use, so that nobody trusts "
-				"%s; what to do: qcow2bm check",
-				shown, result->marked_bitmaps,
-				result->marked_bitmaps == 1 ? "" : "s",
-				undo->options.dry_run ? "would come back marked"
-						      : "came back marked",
-				result->marked_bitmaps == 1 ? "it" : "them");
-		tool_word_add_file(&text, undo->filename);
-		tool_text_print(&text, "\n");
-	}
+	add_outcome(&text, undo, result, shown);
+	if (result->marked_bitmaps != 0)
+		add_marked(&text, undo, result, shown);
 	free(shown);
 	return tool_output_text(&text);
 }

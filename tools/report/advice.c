@@ -218,6 +218,7 @@ static bool only_costs_room(const struct facts *facts)
 	return true;
 }
 
+/* What qemu-img must mend: the bitmaps go first where it would take the snapshots with them. */
 static void add_qemu(struct facts *facts)
 {
 	const char *why = why_drop_first(facts);
@@ -299,6 +300,7 @@ static void add_unmended(struct facts *facts)
 			NULL);
 }
 
+/* One thing after the other: what keeps from copying, from opening, from trusting, then names. */
 static void decide(struct facts *facts)
 {
 	if (facts->needs_copy) {

@@ -139,6 +139,7 @@ static size_t choose_drops(const struct qcow2bm_image *image,
 	return used;
 }
 
+/* A step for each choice of which bitmaps of one name stay, tried in memory before it is shown. */
 static bool add_namesakes(struct tool_advice *advice, const char *filename,
 			  struct qcow2bm_image *image,
 			  const struct qcow2bm_report *report, const bool *is_dropped)

@@ -18,6 +18,7 @@ static void add_escaped(struct tool_text *text, const char *bytes)
 	free(shown);
 }
 
+/* How the checkpoints hang together, and what tells so. */
 static void add_scheme(struct tool_text *text, const struct tool_chain_report *report)
 {
 	static const char *const why[] = {

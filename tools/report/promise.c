@@ -47,6 +47,7 @@ void tool_promise_add_assume(struct tool_text *text, unsigned conditions)
 	}
 }
 
+/* Which bits the recovered bitmap has. */
 static const char *bits_of(const struct qcow2bm_promise *promise)
 {
 	bool unsafe = promise->guarantee == QCOW2BM_GUARANTEE_UNSAFE;

@@ -18,6 +18,7 @@ static bool is_renamed(const struct qcow2bm_change *change)
 		memcmp(change->old_name, change->new_name, change->new_name_bytes) != 0);
 }
 
+/* What happens to one bitmap: the name it has now, what it will be, where its bits come from. */
 static json_t *change_json(const struct qcow2bm_change *change)
 {
 	bool added = change->kind == QCOW2BM_CHANGE_ADD;
@@ -172,6 +173,7 @@ static void add_content(struct tool_text *text, const struct qcow2bm_change *cha
 	tool_text_add(text, "\n", 1);
 }
 
+/* The same as a line for people. */
 static void add_change(struct tool_text *text, const struct qcow2bm_change *change)
 {
 	bool added = change->kind == QCOW2BM_CHANGE_ADD;
