@@ -196,6 +196,7 @@ cli_tests += tests/cli/recover-l2-twice
 cli_tests += tests/cli/recover-limits
 cli_tests += tests/cli/recover-report
 cli_tests += tests/cli/undo-repair
+cli_tests += tests/cli/schemas
 cli_tests += tests/cli/undo-place
 cli_tests += tests/cli/undo-syncs
 cli_tests += tests/cli/repair-choices
@@ -307,6 +308,7 @@ test_data += tests/oracle/disks.sh
 test_data += tests/oracle/libvirt.sh
 test_data += tests/hostile/transaction.json
 test_data += tests/oracle/transactions.awk
+test_data += tests/support/validate_json.py
 test_data += tests/oracle/twins.sh
 
 test_data += tests/support/growth_program.c
@@ -420,6 +422,10 @@ include tests/property/local.mk
 
 # Every state, every call: what `make check` tries a part of, with the tables.
 EXTRA_DIST += tests/crash/every-state
+check-schemas: all
+	QCOW2BM_SCHEMAS_ALL=1 ./run tests/cli/schemas
+.PHONY: check-schemas
+
 check-crash: all
 	$(MAKE) test-programs
 	./run tests/crash/every-state

@@ -212,3 +212,19 @@ dist_examples_DATA = \
 
 # bash-completion looks for COMMAND.bash, too.
 dist_bashcompletion_DATA += tools/qcow2bm.bash
+
+# What scripts may rely on in the JSON of each command.
+schemadir = $(pkgdatadir)/schema
+dist_schema_DATA = \
+	tools/schema/apply.json \
+	tools/schema/chain-resume.json \
+	tools/schema/chain-show.json \
+	tools/schema/chain-verify.json \
+	tools/schema/check.json \
+	tools/schema/edit.json \
+	tools/schema/info.json \
+	tools/schema/libvirt-check.json \
+	tools/schema/libvirt-verdict.json \
+	tools/schema/list.json \
+	tools/schema/map.json \
+	tools/schema/undo.json

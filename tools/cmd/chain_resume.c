@@ -66,7 +66,7 @@ static void note_human(struct resume *resume, const struct qcow2bm_resume_result
 static void note_json(struct resume *resume, const struct qcow2bm_resume_result *result)
 {
 	json_t *images = json_array();
-	resume->value = json_object();
+	resume->value = tool_json_document("chain-resume");
 	json_object_set_new(resume->value, "intent-file",
 			    tool_json_text(resume->filename));
 	json_object_set_new(resume->value, "dry-run",

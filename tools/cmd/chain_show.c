@@ -51,7 +51,7 @@ static int print(struct show *show)
 		tool_drawing_legend(&show->text);
 		return tool_output_text(&show->text);
 	}
-	json_t *object = json_object();
+	json_t *object = tool_json_document("chain-show");
 	json_object_set(object, "verdicts", show->verdicts);
 	json_object_set(object, "disks", show->list);
 	return tool_output_json(object);

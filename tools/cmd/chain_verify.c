@@ -96,7 +96,7 @@ static int print(struct verify *verify)
 		add_disk(verify, i);
 	int status;
 	if (verify->disks.options.json) {
-		json_t *object = json_object();
+		json_t *object = tool_json_document("chain-verify");
 		json_object_set(object, "disks", verify->list);
 		status = tool_output_json(object);
 	} else {

@@ -158,8 +158,12 @@ static void print_json(struct check *check, json_t *value,
 	tool_check_set_problems(value, &lists[0], &problems);
 	struct tool_signals signals;
 	tool_signals_block(&signals);
-	tool_text_print(text, "%s        ",
-			check->printed_images++ == 0 ? "{\n    \"images\": [\n" : ",\n");
+	if (check->printed_images++ == 0) {
+		tool_json_begin_document(text, "check");
+		tool_text_print(text, "    \"images\": [\n        ");
+	} else {
+		tool_text_print(text, ",\n        ");
+	}
 	int status = tool_json_stream(text, value, 2, lists, 3);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_output_bytes(text->bytes, text->used);

@@ -57,7 +57,10 @@ static int print_report(const struct tool_session *session, json_t *report,
 	lists[0] = changes->list;
 	if (session->add_to_report != NULL)
 		session->add_to_report(session->opaque, report, &lists[1]);
-	return tool_json_output(report, lists, 2);
+	json_t *document = tool_json_document("edit");
+	json_object_update(document, report);
+	json_decref(report);
+	return tool_json_output(document, lists, 2);
 }
 
 static int print_plan_json(const struct tool_session *session,

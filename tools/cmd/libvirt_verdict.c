@@ -93,7 +93,7 @@ static int print(const struct tool_libvirt *libvirt)
 	struct tool_table table = {.columns = 4};
 	struct tool_text text = {0};
 	if (libvirt->disks.options.json) {
-		json_t *object = json_object();
+		json_t *object = tool_json_document("libvirt-verdict");
 		json_object_set_new(object, "verdicts", list_json(libvirt));
 		return tool_output_json(object);
 	}

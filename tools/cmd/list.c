@@ -130,8 +130,12 @@ static json_t *begin_json(const char *filename, const struct qcow2bm_image_info 
 static void print_json(struct tool_text *text, json_t *object,
 		       const struct tool_json_list *bitmaps)
 {
-	tool_text_print(text, "%s        ",
-			text->used == 0 ? "{\n    \"images\": [\n" : ",\n");
+	if (text->used == 0) {
+		tool_json_begin_document(text, "list");
+		tool_text_print(text, "    \"images\": [\n        ");
+	} else {
+		tool_text_print(text, ",\n        ");
+	}
 	tool_json_print(text, object, 2, bitmaps, 1);
 }
 

@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "together.h"
 
+#include "../report/json.h"
 #include "../report/summary.h"
 #include "../term/memory.h"
 #include "../term/message.h"
@@ -37,7 +38,7 @@ void tool_together_free(struct tool_together *together)
 
 static int print_images(const struct tool_together *together, json_t *images)
 {
-	json_t *object = json_object();
+	json_t *object = tool_json_document("edit");
 	json_object_set_new(object, "images", images);
 	if (together->disks != NULL)
 		json_object_set(object, "disks", together->disks);

@@ -33,7 +33,7 @@ static const char *describe_result(const struct undo *undo,
 
 static int print_json(const struct undo *undo, const struct qcow2bm_undo_result *result)
 {
-	json_t *value = json_object();
+	json_t *value = tool_json_document("undo");
 	json_object_set_new(value, "filename", tool_json_text(undo->filename));
 	json_object_set_new(value, "undo-file", tool_json_text(undo->undo_filename));
 	json_object_set_new(value, "dry-run", json_boolean(undo->options.dry_run));

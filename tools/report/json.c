@@ -18,6 +18,31 @@ void tool_json_setup(void)
 	json_set_alloc_funcs(tool_memory_alloc, free);
 }
 
+/* The schemas in tools/schema say the same. */
+#define FORMAT_VERSION 1
+
+static json_t *make_format(const char *name)
+{
+	json_t *format = json_object();
+	json_object_set_new(format, "name", json_sprintf("qcow2bm-%s", name));
+	json_object_set_new(format, "version", json_integer(FORMAT_VERSION));
+	return format;
+}
+
+json_t *tool_json_document(const char *name)
+{
+	json_t *object = json_object();
+	json_object_set_new(object, "format", make_format(name));
+	return object;
+}
+
+void tool_json_begin_document(struct tool_text *text, const char *name)
+{
+	tool_text_print(text, "{\n    \"format\": ");
+	tool_json_print(text, make_format(name), 1, NULL, 0);
+	tool_text_print(text, ",\n");
+}
+
 struct printing {
 	struct tool_text *text;
 	const struct tool_json_list *lists;

@@ -11,6 +11,13 @@
 /* Makes jansson end the program when memory runs out. */
 void tool_json_setup(void);
 
+/* A document of our own shape, of which no member goes away or changes its meaning before the version of
+ * its format does; `name` is that of its schema. */
+json_t *tool_json_document(const char *name);
+
+/* The same format as the text that begins such a document. */
+void tool_json_begin_document(struct tool_text *text, const char *name);
+
 /* An array of a document whose members are made one by one when it is printed: there may be 65535, and
  * as values they would take many times their text. */
 struct tool_json_list {

@@ -99,7 +99,7 @@ static json_t *flaw_json(const struct tool_world *world, const struct tool_flaw 
 json_t *tool_libvirt_json(const struct tool_libvirt_report *report)
 {
 	const struct tool_world *world = report->world;
-	json_t *object = json_object(), *disks = json_array(),
+	json_t *object = tool_json_document("libvirt-check"), *disks = json_array(),
 	       *checkpoints = json_array(), *findings = json_array();
 	json_object_set_new(object, "domain", tool_json_text(report->domain));
 	json_object_set_new(object, "folder", tool_json_text(world->folder.path));
