@@ -58,6 +58,7 @@ q2_headers = \
 	libqcow2bm/clusters/search.h \
 	libqcow2bm/clusters/soundness.h \
 	libqcow2bm/clusters/structures.h \
+	libqcow2bm/guest/batch.h \
 	libqcow2bm/guest/differ.h \
 	libqcow2bm/guest/differences.h \
 	libqcow2bm/guest/digest.h \
@@ -70,6 +71,7 @@ q2_headers = \
 	libqcow2bm/guest/manifest.h \
 	libqcow2bm/guest/manifest_file.h \
 	libqcow2bm/guest/parts.h \
+	libqcow2bm/guest/pool.h \
 	libqcow2bm/guest/zeros.h \
 	libqcow2bm/source/source.h \
 	libqcow2bm/edit/alloc.h \
@@ -182,6 +184,8 @@ q2_sources = \
 	libqcow2bm/clusters/search.c \
 	libqcow2bm/clusters/soundness.c \
 	libqcow2bm/clusters/structures.c \
+	libqcow2bm/guest/batch.c \
+	libqcow2bm/guest/compare.c \
 	libqcow2bm/guest/differ.c \
 	libqcow2bm/guest/differences.c \
 	libqcow2bm/guest/digest.c \
@@ -195,6 +199,7 @@ q2_sources = \
 	libqcow2bm/guest/manifest.c \
 	libqcow2bm/guest/manifest_file.c \
 	libqcow2bm/guest/open.c \
+	libqcow2bm/guest/pool.c \
 	libqcow2bm/guest/public.c \
 	libqcow2bm/guest/zeros.c \
 	libqcow2bm/source/allocated.c \

@@ -26,6 +26,7 @@ tools_sources = \
 	tools/cmd/chain_verify.c \
 	tools/cmd/check.c \
 	tools/cmd/clear.c \
+	tools/cmd/compare.c \
 	tools/cmd/delete.c \
 	tools/cmd/digest.c \
 	tools/cmd/disks.c \

@@ -19,6 +19,7 @@ static const struct tool_command *const commands[] = {
 	&tool_cmd_disable, &tool_cmd_merge,  &tool_cmd_bitmap,  &tool_cmd_check,
 	&tool_cmd_repair,  &tool_cmd_undo,   &tool_cmd_recover, &tool_cmd_verify,
 	&tool_cmd_digest,  &tool_cmd_chain,  &tool_cmd_libvirt, &tool_cmd_apply,
+	&tool_cmd_compare,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

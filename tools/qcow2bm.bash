@@ -111,7 +111,7 @@ _qcow2bm() {
 		return
 	fi
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "list info map add delete rename clear enable \
+		mapfile -t COMPREPLY < <(compgen -W "list info map compare add delete rename clear enable \
 			disable merge bitmap apply check repair undo recover verify digest chain libvirt --help --version" -- "$current")
 		return
 	fi
@@ -139,12 +139,18 @@ _qcow2bm() {
 		fi
 		return
 		;;
+	-T)
+		mapfile -t COMPREPLY < <(compgen -W "none writeback unsafe directsync \
+			writethrough" -- "$current")
+		return
+		;;
 	-b | --source-file | --base | --compare)
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return
 		;;
-	-g | --granularity | --start | --length | --wait | --match | --object | --carved | --as)
+	-g | --granularity | --start | --length | --wait | --match | --object | --carved | --as | \
+		--snapshot | --other-snapshot | --threads)
 		return
 		;;
 	esac
@@ -157,7 +163,7 @@ _qcow2bm() {
 		case ${COMP_WORDS[i - 1]} in
 		--output | -f | -F | -b | -g | --format | --source-f* | --granularity | --start | \
 			--length | --wait | --match | --object | --into | --merge | --carved | --as | --base | --compare | \
-			--old-format | --since | --scheme | --order)
+			--old-format | --since | --scheme | --order | --snapshot | --other-snapshot | --threads)
 			continue
 			;;
 		esac
@@ -166,7 +172,7 @@ _qcow2bm() {
 		fi
 	done
 	if [[ -z $image || $command == list || $command == info || $command == check || $command == undo || $command == apply ||
-		$command == verify || $command == digest ]]; then
+		$command == verify || $command == digest || $command == compare ]]; then
 		compopt -o filenames
 		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return

@@ -3,7 +3,6 @@
 #include "layers.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "../base/error.h"
 #include "../base/options.h"
@@ -67,12 +66,11 @@ static enum qcow2bm_code open_data_file(const struct qcow2bm_chain *chain,
 		return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
 			       "'%.200s' has an external data file, and no name for it",
 			       layer->filename);
-	const char *name = image->data_filename;
+	struct qcow2bm_backing backing = {.path = ""};
 	struct qcow2bm_error why = {0};
 	char *path;
-	enum qcow2bm_code code = q2_layers_join_path(
-		layer->filename, strncmp(name, "file:", 5) == 0 ? name + 5 : name, &path,
-		err);
+	enum qcow2bm_code code = q2_layers_find_path(
+		chain, layer, "data file", image->data_filename, &backing, &path, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	code = open_path(chain, layer, path, &why);

@@ -27,8 +27,8 @@ static bool has_protocol(const char *name)
 	return name[strcspn(name, ":/")] == ':';
 }
 
-enum qcow2bm_code q2_layers_join_path(const char *overlay, const char *name, char **path,
-				      struct qcow2bm_error *err)
+static enum qcow2bm_code join_path(const char *overlay, const char *name, char **path,
+				   struct qcow2bm_error *err)
 {
 	const char *slash = strrchr(overlay, '/');
 	size_t folder =
@@ -42,6 +42,25 @@ enum qcow2bm_code q2_layers_join_path(const char *overlay, const char *name, cha
 	return QCOW2BM_OK;
 }
 
+enum qcow2bm_code q2_layers_find_path(const struct qcow2bm_chain *chain,
+				      const struct q2_layer *layer, const char *what,
+				      const char *name, struct qcow2bm_backing *backing,
+				      char **path, struct qcow2bm_error *err)
+{
+	if (strncmp(name, "file:", 5) == 0) {
+		name += 5;
+	} else if (has_protocol(name)) {
+		char why[256] = "it is no local file";
+		if (chain->options.resolve == NULL ||
+		    !chain->options.resolve(chain->options.opaque, name, backing, why))
+			return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+				       "%s '%.100s' of '%.100s' is not followed: %s",
+				       what, name, layer->filename, why);
+		name = backing->path;
+	}
+	return join_path(layer->filename, name, path, err);
+}
+
 /* Finds the file that the backing name of the layer means, or the one that was given instead, and its
  * format. */
 static enum qcow2bm_code find_below(const struct qcow2bm_chain *chain,
@@ -49,32 +68,29 @@ static enum qcow2bm_code find_below(const struct qcow2bm_chain *chain,
 				    const struct qcow2bm_backing *given,
 				    struct below *below, struct qcow2bm_error *err)
 {
-	const char *name = layer->image->backing_filename;
 	struct qcow2bm_backing backing = {.path = ""};
+	enum qcow2bm_code code;
 	if (given != NULL) {
 		backing = *given;
-		name = backing.path;
-	} else if (strncmp(name, "file:", 5) == 0) {
-		name += 5;
-	} else if (has_protocol(name)) {
-		char why[256] = "it is no local file";
-		if (chain->options.resolve == NULL ||
-		    !chain->options.resolve(chain->options.opaque, name, &backing, why))
-			return q2_fail(
-				err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-				"backing file '%.100s' of '%.100s' is not followed: %s",
-				name, layer->filename, why);
-		name = backing.path;
+		code = join_path(layer->filename, backing.path, &below->path, err);
+	} else {
+		code = q2_layers_find_path(chain, layer, "backing file",
+					   layer->image->backing_filename, &backing,
+					   &below->path, err);
 	}
+	if (code != QCOW2BM_OK)
+		return code;
 	const char *format = given == NULL ? layer->image->backing_format : NULL;
 	if (backing.format[0] != '\0')
 		format = backing.format;
-	if (format != NULL && strlen(format) >= sizeof(below->format))
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "format '%.100s' of a backing file is not read here",
-			       format);
-	strcpy(below->format, format == NULL ? "" : format);
-	return q2_layers_join_path(layer->filename, name, &below->path, err);
+	format = format == NULL ? "" : format;
+	if (strlen(format) < sizeof(below->format)) {
+		strcpy(below->format, format);
+		return code;
+	}
+	free(below->path);
+	return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+		       "format '%.100s' of a backing file is not read here", format);
 }
 
 unsigned q2_layers_storage_flags(unsigned flags)

@@ -88,10 +88,13 @@ static inline bool q2_layers_is_recording(const struct q2_bitmap *bitmap)
 
 /* Flags of storages, Q2_STORAGE_..., for those of images. */
 unsigned q2_layers_storage_flags(unsigned flags);
-/* The path that a name in the image `overlay` means: relative to the folder of that. The caller frees it.
- * Errors: ENOMEM. */
-enum qcow2bm_code q2_layers_join_path(const char *overlay, const char *name, char **path,
-				      struct qcow2bm_error *err);
+/* The local file that a name in a layer's image means: relative to the folder of that, or behind "file:";
+ * others only by the caller's resolve(), which fills *backing. `what` it is the name of stands in the
+ * sentence. The caller frees *path. Errors: EUNSUPPORTED, ENOMEM. */
+enum qcow2bm_code q2_layers_find_path(const struct qcow2bm_chain *chain,
+				      const struct q2_layer *layer, const char *what,
+				      const char *name, struct qcow2bm_backing *backing,
+				      char **path, struct qcow2bm_error *err);
 
 /* ---- checkpoints.c ---- */
 

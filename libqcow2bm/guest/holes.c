@@ -4,6 +4,8 @@
 
 #include "../clusters/refcounts.h"
 
+#define SECTOR_BYTES 512u
+
 bool q2_guest_holes_cut(struct q2_guest_layer *layer, struct q2_guest_extent *extent)
 {
 	struct q2_holes *holes = &layer->holes;
@@ -12,9 +14,17 @@ bool q2_guest_holes_cut(struct q2_guest_layer *layer, struct q2_guest_extent *ex
 		return true;
 	/* For what it finds out: it gives an answer in whole sectors itself. */
 	q2_holes_skip(holes, extent->place, holes->length, &stop);
-	bool is_hole = extent->place < holes->data_off;
-	uint64_t end = is_hole ? holes->data_off : holes->data_end;
-	/* Behind a hole that the file ends with there is nothing, either. */
+	/* In whole sectors, but for the end of the file: more of it is data then. */
+	uint64_t data = holes->data_off - holes->data_off % SECTOR_BYTES;
+	bool is_hole = extent->place < data;
+	uint64_t end = is_hole ? data : holes->data_end;
+	if (holes->data_off >= holes->length) {
+		/* A hole up to the end, and behind it there is nothing, either. */
+		is_hole = true;
+		end = holes->length;
+	} else if (!is_hole && end < holes->length) {
+		end = q2_round_up(end, SECTOR_BYTES);
+	}
 	if (!is_hole || end < holes->length)
 		extent->bytes = q2_min_u64(extent->bytes, end - extent->place);
 	return is_hole;

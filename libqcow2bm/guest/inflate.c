@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Inflating one compressed cluster, with QEMU's verdict on every stream. */
+/* Inflating one compressed cluster: every stream that QEMU inflates, to the same bytes. */
 #include "inflate.h"
 
 #include <libdeflate.h>

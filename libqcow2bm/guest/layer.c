@@ -9,6 +9,9 @@
 #include "../clusters/l1.h"
 #include "entry.h"
 
+#define CACHE_ENTRY_BITS \
+	16u /* log2 of the bytes that QEMU reads of an L2 table at once */
+
 /* log2 of the bytes of the disk that an L2 table maps. */
 static unsigned table_bits(const struct q2_guest_layer *layer)
 {
@@ -266,6 +269,15 @@ enum qcow2bm_code q2_guest_layer_find(struct q2_guest_layer *layer, uint64_t off
 	*extent = *last;
 	cut_before(extent, off);
 	return code;
+}
+
+uint64_t q2_guest_layer_reach(const struct q2_guest_layer *layer)
+{
+	unsigned bits = layer->form.cluster_bits;
+	unsigned entry_bits = bits < CACHE_ENTRY_BITS ? bits : CACHE_ENTRY_BITS;
+	return layer->image == NULL
+		       ? 0
+		       : (uint64_t)1 << (entry_bits - layer->form.entry_shift + bits);
 }
 
 void q2_guest_layer_free(struct q2_guest_layer *layer)

@@ -33,6 +33,9 @@ struct q2_guest_layer {
 enum qcow2bm_code q2_guest_layer_find(struct q2_guest_layer *layer, uint64_t off,
 				      struct q2_guest_extent *extent,
 				      struct q2_watch *watch, struct qcow2bm_error *err);
+/* How many bytes of the disk QEMU tells of at once: what a cache entry of L2 tables maps. 0: of a raw
+ * layer, all. */
+uint64_t q2_guest_layer_reach(const struct q2_guest_layer *layer);
 void q2_guest_layer_free(struct q2_guest_layer *layer);
 
 /* ---- holes.c ---- */

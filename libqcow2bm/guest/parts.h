@@ -11,6 +11,8 @@ struct qcow2bm_disk {
 	bool lacks_backing; /* the lowest layer has a backing file, which was not opened */
 	uint64_t bytes;
 	struct qcow2bm_disk_extent shown; /* what the caller was given */
+	struct qcow2bm_comparison
+		comparison; /* ... of the last one with this disk as the first */
 	struct q2_guest_fetcher fetcher;
 };
 

@@ -92,6 +92,54 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_disk_read(struct qcow2bm_disk *disk, uint64_t start, uint64_t length, void *buf,
 		  const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
+enum {
+	/* Compare also, as qemu-img's strict mode, whether there is data, zeros, or nothing. */
+	QCOW2BM_COMPARE_STRICT = 1u << 0,
+	/* End at the first difference. */
+	QCOW2BM_COMPARE_FIRST = 1u << 1
+};
+
+struct qcow2bm_compare_options {
+	size_t size; /* of this struct */
+	unsigned flags;
+	unsigned threads; /* 0: as many as there are processors */
+};
+
+#define QCOW2BM_COMPARE_OPTIONS_INIT                         \
+	{                                                    \
+		sizeof(struct qcow2bm_compare_options), 0, 0 \
+	}
+
+/* What came out of a comparison, as far as it went. */
+struct qcow2bm_comparison {
+	uint64_t first; /* byte where the disks first differ; QCOW2BM_NO_OFFSET */
+	uint64_t
+		first_status; /* strict: where something other than the bytes first does */
+	uint64_t differing_bytes; /* in whole sectors of 512 bytes */
+	bool is_past_end
+		[2]; /* the disk has data past the end of a file, which reads as zeros */
+	/* After a failure: */
+	size_t failed_disk;  /* 0 or 1, or QCOW2BM_NOT_FOUND */
+	uint64_t failed_at;  /* byte of the disk */
+	bool failed_reading; /* its data, not its tables */
+};
+
+/*
+ * Compares two disks, the shorter one as if it went on with zeros, and calls `fn` (NULL: nobody) for each
+ * extent of the longer one, those that are the same and those that differ (dirty) in turn, in sectors of
+ * 512 bytes. What is known to read as zeros on both sides is not read. Reads and inflates with several
+ * threads; they call nothing, and memory is bounded whatever the disks. *result lives until disk `a` is
+ * compared again or closed, and is there after a failure, too: what comes before it was compared.
+ *
+ * Errors: EINVAL; ESTOPPED when fn returned non-zero; as qcow2bm_disk_next() and qcow2bm_disk_read();
+ * EINTERRUPTED. Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_disk_compare(struct qcow2bm_disk *a, struct qcow2bm_disk *b,
+		     const struct qcow2bm_compare_options *options, qcow2bm_extent_fn *fn,
+		     void *opaque, const struct qcow2bm_comparison **result,
+		     const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
+
 #ifdef __cplusplus
 }
 #endif

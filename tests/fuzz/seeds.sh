@@ -7,7 +7,7 @@ make_seeds() {
 	seeds_src=$1
 	seeds_dir=$2
 	mkdir -p "$seeds_dir"
-	for seeds_target in directory edit extension header image libvirt manifest qmp refcount repair snapshot table undo; do
+	for seeds_target in directory edit extension guest header image inflate libvirt manifest qmp refcount repair snapshot table undo; do
 		mkdir -p "$seeds_dir/$seeds_target"
 	done
 	"$seeds_src/images/unpack" "$seeds_dir/base"
@@ -21,6 +21,7 @@ make_seeds() {
 			rm "$seeds_image"
 			continue
 		fi
+		cp "$seeds_image" "$seeds_dir/guest"
 		# Options alone; the rest of the input is the image.
 		for seeds_options in '\000' '\001' '\144'; do
 			{
@@ -41,6 +42,15 @@ make_seeds() {
 		done
 	done
 	seeds_whole=$seeds_dir/base/cluster-512.qcow2
+	cp "$seeds_whole" "$seeds_dir/base/zstd.qcow2" "$seeds_dir/base/v2.qcow2" "$seeds_dir/guest"
+	# Streams of clusters of 512, 4096 and 65536 bytes; a frame of zstd with 512 times one byte.
+	for seeds_bytes in 512-0 4096-3 65536-7; do
+		{
+			printf "\\000\\00${seeds_bytes#*-}"
+			head -c "${seeds_bytes%-*}" "$seeds_src/NEWS" | gzip -9nc | tail -c +11
+		} >"$seeds_dir/inflate/zlib-$seeds_bytes"
+	done
+	printf '\001\000\050\265\057\375\140\000\001\003\020\000a' >"$seeds_dir/inflate/zstd"
 	head -c 512 "$seeds_whole" >"$seeds_dir/header/whole"
 	{
 		printf '\000\160'

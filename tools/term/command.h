@@ -49,6 +49,7 @@ extern const struct tool_command tool_cmd_libvirt;
 extern const struct tool_command tool_cmd_apply;
 extern const struct tool_command tool_cmd_digest;
 extern const struct tool_command tool_cmd_verify;
+extern const struct tool_command tool_cmd_compare;
 
 /* Parts of help texts that several commands have in common. */
 #define TOOL_HELP_NAMES                                                                       \
