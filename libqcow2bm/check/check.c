@@ -24,22 +24,20 @@ static void check_backing_name(struct qcow2bm_report *report)
 	if (header->version < 3)
 		return;
 	if (place == Q2_BACKING_FAR)
-		q2_problems_add(report,
-				better != 0 ? Q2_PROBLEM_BACKING_FAR
-					    : Q2_PROBLEM_BACKING_FAR_FULL,
-				QCOW2BM_NOT_FOUND, Q2_HEADER_BACKING_OFF,
-				"the backing file's name ends at byte %" PRIu64
-				", and libvirt looks for it in the first %u: it would "
-				"start a guest without its backing file",
-				header->backing_file_off + header->backing_file_bytes,
-				Q2_BACKING_REACH_BYTES);
+		q2_problems_add(
+			report,
+			better != 0 ? Q2_PROBLEM_BACKING_FAR
+				    : Q2_PROBLEM_BACKING_FAR_FULL,
+			QCOW2BM_NOT_FOUND, Q2_HEADER_BACKING_OFF,
+			"the backing file's name ends at byte %" PRIu64
+			", and libvirt looks for it in the first %u: it would start a guest without its backing file",
+			header->backing_file_off + header->backing_file_bytes,
+			Q2_BACKING_REACH_BYTES);
 	else if (place == Q2_BACKING_TIGHT && better != 0)
 		q2_problems_add(
 			report, Q2_PROBLEM_BACKING_TIGHT, QCOW2BM_NOT_FOUND,
 			Q2_HEADER_BACKING_OFF,
-			"the backing file's name has no room behind it, where "
-			"XCP-ng's storage manager moves it by %u bytes: QEMU would "
-			"refuse the image then",
+			"the backing file's name has no room behind it, where XCP-ng's storage manager moves it by %u bytes: QEMU would refuse the image then",
 			Q2_BACKING_SHIFT_BYTES);
 }
 
@@ -51,10 +49,10 @@ static void check_image(struct qcow2bm_report *report)
 	for (size_t i = 0; i < image->damage_count; i++)
 		q2_problems_add_damage(report, &image->damages[i]);
 	if (features & Q2_INCOMPATIBLE_CORRUPT)
-		q2_problems_add(report, Q2_PROBLEM_CORRUPT_BIT, QCOW2BM_NOT_FOUND,
-				Q2_HEADER_INCOMPATIBLE_OFF,
-				"the image is marked corrupt: QEMU found its structures "
-				"damaged and opens it for reading only");
+		q2_problems_add(
+			report, Q2_PROBLEM_CORRUPT_BIT, QCOW2BM_NOT_FOUND,
+			Q2_HEADER_INCOMPATIBLE_OFF,
+			"the image is marked corrupt: QEMU found its structures damaged and opens it for reading only");
 	if (features & Q2_INCOMPATIBLE_DIRTY)
 		q2_problems_add(
 			report, Q2_PROBLEM_DIRTY_BIT, QCOW2BM_NOT_FOUND,

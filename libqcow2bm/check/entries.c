@@ -24,10 +24,11 @@ static void check_numbers(struct qcow2bm_report *report, size_t idx,
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	unsigned granularity = entry->granularity_bits;
 	if (bitmap->has_bad_length)
-		q2_problems_add(report, Q2_PROBLEM_ENTRY_LENGTH, idx, bitmap->off,
-				"the lengths in its entry (name_size %d, extra_data_size "
-				"%" PRIu32 ") do not lead to the next entry",
-				entry->name_bytes, entry->extra_bytes);
+		q2_problems_add(
+			report, Q2_PROBLEM_ENTRY_LENGTH, idx, bitmap->off,
+			"the lengths in its entry (name_size %d, extra_data_size %" PRIu32
+			") do not lead to the next entry",
+			entry->name_bytes, entry->extra_bytes);
 	if (entry->type != Q2_DIRECTORY_TYPE_DIRTY)
 		q2_problems_add(report, Q2_PROBLEM_TYPE, idx,
 				bitmap->off + Q2_DIRECTORY_TYPE_OFF,
@@ -46,12 +47,12 @@ static void check_numbers(struct qcow2bm_report *report, size_t idx,
 				Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS);
 	else if (granularity < Q2_DIRECTORY_MIN_GRANULARITY_BITS ||
 		 granularity > Q2_DIRECTORY_MAX_GRANULARITY_BITS)
-		q2_problems_add(report, Q2_PROBLEM_GRANULARITY_QEMU, idx,
-				bitmap->off + Q2_DIRECTORY_GRANULARITY_OFF,
-				"the format allows its granularity_bits %u, but QEMU "
-				"opens no image with a bitmap outside %d..%d",
-				granularity, Q2_DIRECTORY_MIN_GRANULARITY_BITS,
-				Q2_DIRECTORY_MAX_GRANULARITY_BITS);
+		q2_problems_add(
+			report, Q2_PROBLEM_GRANULARITY_QEMU, idx,
+			bitmap->off + Q2_DIRECTORY_GRANULARITY_OFF,
+			"the format allows its granularity_bits %u, but QEMU opens no image with a bitmap outside %d..%d",
+			granularity, Q2_DIRECTORY_MIN_GRANULARITY_BITS,
+			Q2_DIRECTORY_MAX_GRANULARITY_BITS);
 }
 
 static size_t find_bad_utf8(const uint8_t *name, size_t bytes)
@@ -89,34 +90,32 @@ static void check_name(struct qcow2bm_report *report, size_t idx,
 	if (same > 1)
 		q2_problems_add(
 			report, Q2_PROBLEM_NAME_TWICE, idx, name_off(bitmap),
-			"%zu entries have its name; which of them is meant cannot be "
-			"told, and QEMU refuses the image",
+			"%zu entries have its name; which of them is meant cannot be told, and QEMU refuses the image",
 			same);
 	const uint8_t *nul = memchr(entry->name, 0, bytes);
 	if (nul != NULL)
-		q2_problems_add(report, Q2_PROBLEM_NAME_NUL, idx,
-				name_off(bitmap) + (size_t)(nul - entry->name),
-				"its name holds a NUL byte, and QEMU sees only what "
-				"stands before it");
+		q2_problems_add(
+			report, Q2_PROBLEM_NAME_NUL, idx,
+			name_off(bitmap) + (size_t)(nul - entry->name),
+			"its name holds a NUL byte, and QEMU sees only what stands before it");
 	const struct q2_directory *directory = &report->image->directory;
 	if (nul != NULL && idx + 1 < directory->count &&
 	    directory->bitmaps[idx + 1].has_bad_length)
-		q2_problems_add(report, Q2_PROBLEM_ENTRY_LENGTH, idx,
-				bitmap->off + Q2_DIRECTORY_NAME_SIZE_OFF,
-				"its name holds a NUL byte, and no entry follows it: its "
-				"name_size %zu may reach into the next one",
-				bytes);
+		q2_problems_add(
+			report, Q2_PROBLEM_ENTRY_LENGTH, idx,
+			bitmap->off + Q2_DIRECTORY_NAME_SIZE_OFF,
+			"its name holds a NUL byte, and no entry follows it: its name_size %zu may reach into the next one",
+			bytes);
 	size_t bad = find_bad_utf8(entry->name, bytes);
 	if (bad < bytes)
-		q2_problems_add(report, Q2_PROBLEM_NAME_UTF8, idx, name_off(bitmap) + bad,
-				"its name is not valid UTF-8 from byte %zu on: programs "
-				"that speak JSON with QEMU cannot name it",
-				bad);
+		q2_problems_add(
+			report, Q2_PROBLEM_NAME_UTF8, idx, name_off(bitmap) + bad,
+			"its name is not valid UTF-8 from byte %zu on: programs that speak JSON with QEMU cannot name it",
+			bad);
 	if (q2_name_is_temporary(entry->name, bytes))
 		q2_problems_add(
 			report, Q2_PROBLEM_TEMPORARY, idx, name_off(bitmap),
-			"its name is one that libvirt gives to a bitmap of a running "
-			"job: it may have been left over");
+			"its name is one that libvirt gives to a bitmap of a running job: it may have been left over");
 }
 
 /* Extra data, and the padding behind the name. */
@@ -126,31 +125,30 @@ static void check_rest(struct qcow2bm_report *report, size_t idx,
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	if (entry->extra_bytes != 0 &&
 	    (entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE))
-		q2_problems_add(report, Q2_PROBLEM_EXTRA, idx,
-				bitmap->off + Q2_DIRECTORY_EXTRA_SIZE_OFF,
-				"it carries %" PRIu32
-				" bytes of extra data that no program here understands; "
-				"they are marked as harmless, but QEMU refuses the image",
-				entry->extra_bytes);
+		q2_problems_add(
+			report, Q2_PROBLEM_EXTRA, idx,
+			bitmap->off + Q2_DIRECTORY_EXTRA_SIZE_OFF,
+			"it carries %" PRIu32
+			" bytes of extra data that no program here understands; they are marked as harmless, but QEMU refuses the image",
+			entry->extra_bytes);
 	else if (entry->extra_bytes != 0)
 		q2_problems_add(
 			report, Q2_PROBLEM_EXTRA_INCOMPATIBLE, idx,
 			bitmap->off + Q2_DIRECTORY_EXTRA_SIZE_OFF,
 			"it carries %" PRIu32
-			" bytes of extra data that are not marked compatible: what its "
-			"bits mean is not known, and QEMU refuses the image",
+			" bytes of extra data that are not marked compatible: what its bits mean is not known, and QEMU refuses the image",
 			entry->extra_bytes);
 	else if ((entry->flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE) &&
 		 !bitmap->has_bad_length)
-		q2_problems_add(report, Q2_PROBLEM_EXTRA_NONE, idx,
-				bitmap->off + Q2_DIRECTORY_FLAGS_OFF,
-				"it has no extra data, but a flag that says what to do "
-				"with them, and QEMU refuses the image");
+		q2_problems_add(
+			report, Q2_PROBLEM_EXTRA_NONE, idx,
+			bitmap->off + Q2_DIRECTORY_FLAGS_OFF,
+			"it has no extra data, but a flag that says what to do with them, and QEMU refuses the image");
 	uint64_t off = q2_directory_find_padding(bitmap);
 	if (off != QCOW2BM_NO_OFFSET)
-		q2_problems_add(report, Q2_PROBLEM_PADDING, idx, off,
-				"the bytes that fill its entry up are not zero: its "
-				"name may be longer than its entry says");
+		q2_problems_add(
+			report, Q2_PROBLEM_PADDING, idx, off,
+			"the bytes that fill its entry up are not zero: its name may be longer than its entry says");
 }
 
 /* In-use says nothing by itself: it is told together with who has the image open. */
@@ -164,26 +162,22 @@ static void check_in_use(struct qcow2bm_report *report, size_t idx,
 	case Q2_WRITER_LIVE:
 		q2_problems_add(
 			report, Q2_PROBLEM_IN_USE_LIVE, idx, off,
-			"a running program uses it: its bits in the file are those "
-			"of an earlier time");
+			"a running program uses it: its bits in the file are those of an earlier time");
 		break;
 	case Q2_WRITER_NONE:
 		q2_problems_add(
 			report, Q2_PROBLEM_IN_USE_STALE, idx, off,
-			"it was left in use by a crash: its bits may miss changes, "
-			"and QEMU will not use them");
+			"it was left in use by a crash: its bits may miss changes, and QEMU will not use them");
 		break;
 	case Q2_WRITER_IDLE:
 		q2_problems_add(
 			report, Q2_PROBLEM_IN_USE_IDLE, idx, off,
-			"it is in use, and a program has the image open that does not write "
-			"now, as the source of a migration that is done: quit it first");
+			"it is in use, and a program has the image open that does not write now, as the source of a migration that is done: quit it first");
 		break;
 	case Q2_WRITER_UNKNOWN:
 		q2_problems_add(
 			report, Q2_PROBLEM_IN_USE_UNKNOWN, idx, off,
-			"it is in use, and locks cannot tell whether by a program "
-			"that still runs");
+			"it is in use, and locks cannot tell whether by a program that still runs");
 		break;
 	}
 }

@@ -11,11 +11,12 @@ static void add_overlaps(const struct q2_check_bitmaps *bitmaps, size_t idx)
 {
 	const struct q2_check_bitmap *bitmap = &bitmaps->bitmaps[idx];
 	if (bitmap->metadata.count != 0)
-		q2_problems_add(bitmaps->survey->report, Q2_PROBLEM_OVERLAP_METADATA, idx,
-				bitmap->metadata.first_off,
-				"%" PRIu64 " of its clusters belong to the image's own "
-				"structures, too",
-				bitmap->metadata.count);
+		q2_problems_add(
+			bitmaps->survey->report, Q2_PROBLEM_OVERLAP_METADATA, idx,
+			bitmap->metadata.first_off,
+			"%" PRIu64
+			" of its clusters belong to the image's own structures, too",
+			bitmap->metadata.count);
 	if (bitmap->guest.count != 0)
 		q2_problems_add(bitmaps->survey->report, Q2_PROBLEM_OVERLAP_GUEST, idx,
 				bitmap->guest.first_off,
@@ -29,12 +30,12 @@ static void add_overlaps(const struct q2_check_bitmaps *bitmaps, size_t idx)
 			" places)",
 			bitmap->bitmaps.count);
 	else if (bitmap->bitmaps.count != 0)
-		q2_problems_add(bitmaps->survey->report, Q2_PROBLEM_OVERLAP_BITMAP, idx,
-				bitmap->bitmaps.first_off,
-				"%" PRIu64
-				" of its clusters belong to another bitmap or to "
-				"the directory, too",
-				bitmap->bitmaps.count);
+		q2_problems_add(
+			bitmaps->survey->report, Q2_PROBLEM_OVERLAP_BITMAP, idx,
+			bitmap->bitmaps.first_off,
+			"%" PRIu64
+			" of its clusters belong to another bitmap or to the directory, too",
+			bitmap->bitmaps.count);
 }
 
 /* Refcounts of a bitmap's clusters that are not 1. */
@@ -43,24 +44,24 @@ static void add_refcounts(const struct q2_check_bitmaps *bitmaps, size_t idx)
 	const struct q2_check_bitmap *bitmap = &bitmaps->bitmaps[idx];
 	bool is_surplus = bitmaps->survey->image->directory.bitmaps[idx].is_surplus;
 	if (bitmap->low.count != 0)
-		q2_problems_add(bitmaps->survey->report,
-				is_surplus ? Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS
-					   : Q2_PROBLEM_REFCOUNT_ZERO,
-				idx, bitmap->low.first_off,
-				"%" PRIu64
-				" of its clusters are counted as free: the next "
-				"write may go over them",
-				bitmap->low.count);
+		q2_problems_add(
+			bitmaps->survey->report,
+			is_surplus ? Q2_PROBLEM_REFCOUNT_ZERO_SURPLUS
+				   : Q2_PROBLEM_REFCOUNT_ZERO,
+			idx, bitmap->low.first_off,
+			"%" PRIu64
+			" of its clusters are counted as free: the next write may go over them",
+			bitmap->low.count);
 	if (bitmap->high.count != 0)
-		q2_problems_add(bitmaps->survey->report,
-				bitmaps->survey->report->has_unknown_owner
-					? Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED
-					: Q2_PROBLEM_REFCOUNT_HIGH,
-				idx, bitmap->high.first_off,
-				"%" PRIu64
-				" of its clusters have a refcount over 1: they "
-				"would never be freed",
-				bitmap->high.count);
+		q2_problems_add(
+			bitmaps->survey->report,
+			bitmaps->survey->report->has_unknown_owner
+				? Q2_PROBLEM_REFCOUNT_HIGH_UNOWNED
+				: Q2_PROBLEM_REFCOUNT_HIGH,
+			idx, bitmap->high.first_off,
+			"%" PRIu64
+			" of its clusters have a refcount over 1: they would never be freed",
+			bitmap->high.count);
 }
 
 /* The same for the directory's own clusters. */
@@ -77,23 +78,20 @@ static void add_directory(const struct q2_check_bitmaps *bitmaps)
 					? "another structure of the image is"
 					: "data of the guest is");
 	else if (directory->bitmaps.count != 0)
-		q2_problems_add(bitmaps->survey->report,
-				Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP, QCOW2BM_NOT_FOUND,
-				directory->bitmaps.first_off,
-				"the bitmap directory lies where the table or data of a "
-				"bitmap is");
+		q2_problems_add(
+			bitmaps->survey->report, Q2_PROBLEM_DIRECTORY_OVERLAP_BITMAP,
+			QCOW2BM_NOT_FOUND, directory->bitmaps.first_off,
+			"the bitmap directory lies where the table or data of a bitmap is");
 	if (directory->low.count != 0)
-		q2_problems_add(bitmaps->survey->report,
-				Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO, QCOW2BM_NOT_FOUND,
-				directory->low.first_off,
-				"the bitmap directory is counted as free: the next write "
-				"may go over it");
+		q2_problems_add(
+			bitmaps->survey->report, Q2_PROBLEM_DIRECTORY_REFCOUNT_ZERO,
+			QCOW2BM_NOT_FOUND, directory->low.first_off,
+			"the bitmap directory is counted as free: the next write may go over it");
 	if (directory->high.count != 0)
 		q2_problems_add(
 			bitmaps->survey->report, Q2_PROBLEM_DIRECTORY_REFCOUNT_HIGH,
 			QCOW2BM_NOT_FOUND, directory->high.first_off,
-			"the bitmap directory has a refcount over 1: it would never "
-			"be freed");
+			"the bitmap directory has a refcount over 1: it would never be freed");
 }
 
 static const char *const guest_sentences[Q2_PROBLEMS - Q2_PROBLEM_FIRST_GUEST] = {
@@ -152,8 +150,8 @@ static void add_leaks(const struct q2_survey *survey, const struct q2_tally *lea
 		id = Q2_PROBLEM_LEAKED_UNSURE;
 	q2_problems_add(
 		report, id, QCOW2BM_NOT_FOUND, leaked->first_off,
-		"clusters are counted as used, but nothing refers to them: "
-		"%" PRIu64 " (%" PRIu64 " bytes)%s%s",
+		"clusters are counted as used, but nothing refers to them: %" PRIu64
+		" (%" PRIu64 " bytes)%s%s",
 		clusters, clusters << survey->cluster_bits,
 		report->has_unknown_owner
 			? "; what the header carries and nobody here knows may own them"
@@ -188,9 +186,7 @@ static void add_foreign_writer(const struct q2_check_bitmaps *bitmaps)
 		return;
 	q2_problems_add(
 		report, Q2_PROBLEM_FOREIGN_WRITER, QCOW2BM_NOT_FOUND, QCOW2BM_NO_OFFSET,
-		"a program that knows no bitmaps may have written to the disk, or "
-		"places of bitmaps are damaged: clusters of theirs that are "
-		"counted as free: %" PRIu64
+		"a program that knows no bitmaps may have written to the disk, or places of bitmaps are damaged: clusters of theirs that are counted as free: %" PRIu64
 		", tables that fit another size of the disk: %zu",
 		free_clusters, report->unfit_tables);
 }

@@ -26,10 +26,10 @@ static bool is_asked_to_drop(const struct repair *repair, size_t idx);
 static enum qcow2bm_code fail_lost(const struct qcow2bm_problem *problem,
 				   struct qcow2bm_error *err)
 {
-	return q2_fail(err, QCOW2BM_EINVAL, problem->offset,
-		       "%s; look for old ones with check --carve, or drop all bitmaps "
-		       "with --drop-all",
-		       problem->sentence);
+	return q2_fail(
+		err, QCOW2BM_EINVAL, problem->offset,
+		"%s; look for old ones with check --carve, or drop all bitmaps with --drop-all",
+		problem->sentence);
 }
 
 /* What a program that knows no bitmaps wrote is in none of them, and what a damage hides cannot be
@@ -42,24 +42,21 @@ static enum qcow2bm_code check_trust(const struct repair *repair,
 	bool is_autoclear = finding->id == Q2_PROBLEM_AUTOCLEAR_LOST;
 	/* So does an image whose last bitmap was deleted by an edit that was cut off. */
 	if (is_autoclear && repair->report->low.count != 0)
-		return q2_fail(err, QCOW2BM_EINVAL, problem->offset,
-			       "%s; clusters of the bitmaps are counted as free, so "
-			       "they may have been deleted: drop them with --drop-all",
-			       problem->sentence);
+		return q2_fail(
+			err, QCOW2BM_EINVAL, problem->offset,
+			"%s; clusters of the bitmaps are counted as free, so they may have been deleted: drop them with --drop-all",
+			problem->sentence);
 	if (repair->options->flags & QCOW2BM_REPAIR_TRUST_BITMAPS)
 		return QCOW2BM_OK;
 	if (is_autoclear)
 		return q2_fail(
 			err, QCOW2BM_EINVAL, problem->offset,
-			"%s; the bitmaps miss what it wrote: drop them with --drop-all and "
-			"let the next backup be a full one, or, if you know that the "
-			"guest's disk was not changed, keep them with --trust-bitmaps",
+			"%s; the bitmaps miss what it wrote: drop them with --drop-all and let the next backup be a full one, or, if you know that the guest's disk was not changed, keep them with --trust-bitmaps",
 			problem->sentence);
-	return q2_fail(err, QCOW2BM_EINVAL, problem->offset,
-		       "%s; bitmaps may miss changes: drop them with --drop-all (one: "
-		       "--drop) and let the next backup be a full one, or, if you know "
-		       "that they are right, keep them with --trust-bitmaps",
-		       problem->sentence);
+	return q2_fail(
+		err, QCOW2BM_EINVAL, problem->offset,
+		"%s; bitmaps may miss changes: drop them with --drop-all (one: --drop) and let the next backup be a full one, or, if you know that they are right, keep them with --trust-bitmaps",
+		problem->sentence);
 }
 
 /* Is there anything that the user must decide, and has not? */
@@ -158,8 +155,7 @@ static enum qcow2bm_code check_low(const struct repair *repair, struct qcow2bm_e
 					err, QCOW2BM_EUNSUPPORTED,
 					(low->runs[i].first + c)
 						<< image->header.cluster_bits,
-					"a bitmap uses a cluster that no refcount block "
-					"counts" QCOW2BM_SEE_CHECK);
+					"a bitmap uses a cluster that no refcount block counts" QCOW2BM_SEE_CHECK);
 	q2_refcounts_close(&refcounts);
 	return code;
 }
@@ -295,15 +291,14 @@ enum qcow2bm_code qcow2bm_edit_repair(struct qcow2bm_edit *edit,
 		return code;
 	const struct q2_directory *directory = &edit->image->directory;
 	if (!edit->image->is_tolerant)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "the report is not about an image that was opened for "
-			       "repair");
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the report is not about an image that was opened for repair");
 	for (size_t i = 0; i < repair.options->drop_count; i++)
 		if (repair.options->drop[i] >= directory->count)
 			return q2_fail(
 				err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-				"there is no bitmap number %zu; the image has %zu, "
-				"counted from 0",
+				"there is no bitmap number %zu; the image has %zu, counted from 0",
 				repair.options->drop[i], directory->count);
 	code = check_damages(&repair, err);
 	if (code != QCOW2BM_OK)

@@ -174,28 +174,29 @@ static void add_entry_problems(struct qcow2bm_report *report, size_t idx,
 			       const struct look *look)
 {
 	if (look->reserved.count != 0)
-		q2_problems_add(report, Q2_PROBLEM_TABLE_RESERVED, idx,
-				look->reserved.first_off,
-				"its table has bits set that the format reserves (in "
-				"%" PRIu64 " of its entries)",
-				look->reserved.count);
+		q2_problems_add(
+			report, Q2_PROBLEM_TABLE_RESERVED, idx, look->reserved.first_off,
+			"its table has bits set that the format reserves (in %" PRIu64
+			" of its entries)",
+			look->reserved.count);
 	if (look->misaligned.count != 0)
-		q2_problems_add(report, Q2_PROBLEM_DATA_MISALIGNED, idx,
-				look->misaligned.first_off,
-				"its table names places that are not the start of a "
-				"cluster (in %" PRIu64 " of its entries)",
-				look->misaligned.count);
+		q2_problems_add(
+			report, Q2_PROBLEM_DATA_MISALIGNED, idx,
+			look->misaligned.first_off,
+			"its table names places that are not the start of a cluster (in %" PRIu64
+			" of its entries)",
+			look->misaligned.count);
 	if (look->past_end.count != 0)
-		q2_problems_add(report, Q2_PROBLEM_DATA_PAST_END, idx,
-				look->past_end.first_off,
-				"its data lies past the end of the file, which has "
-				"%" PRIu64 " bytes (clusters: %" PRIu64 ")",
-				look->image->file_bytes, look->past_end.count);
+		q2_problems_add(
+			report, Q2_PROBLEM_DATA_PAST_END, idx, look->past_end.first_off,
+			"its data lies past the end of the file, which has %" PRIu64
+			" bytes (clusters: %" PRIu64 ")",
+			look->image->file_bytes, look->past_end.count);
 	if (look->taken.count != 0)
 		q2_problems_add(
 			report, Q2_PROBLEM_OVERLAP_BITMAP, idx, look->taken.first_off,
-			"%" PRIu64 " of its clusters are said to be the table of another "
-			"bitmap, too",
+			"%" PRIu64
+			" of its clusters are said to be the table of another bitmap, too",
 			look->taken.count);
 }
 
@@ -235,9 +236,7 @@ static enum qcow2bm_code check_tail(struct qcow2bm_report *report, size_t idx,
 	if (code == QCOW2BM_OK && off != QCOW2BM_NO_OFFSET)
 		q2_problems_add(
 			report, Q2_PROBLEM_TAIL_BITS, idx, off,
-			"bits past the end of the disk are set, which must be zero: "
-			"its granularity or its table is not the one that its bits "
-			"were written for");
+			"bits past the end of the disk are set, which must be zero: its granularity or its table is not the one that its bits were written for");
 	return code;
 }
 

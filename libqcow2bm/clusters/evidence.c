@@ -50,8 +50,7 @@ static enum qcow2bm_code note(struct q2_directory *directory,
 	if (bitmap != NULL)
 		shown = bitmap->entry.name_bytes > 100 ? 100 : bitmap->entry.name_bytes;
 	snprintf(sentence, sizeof(sentence),
-		 "%s%.*s%s: a program that knows no bitmaps may have written to the "
-		 "disk",
+		 "%s%.*s%s: a program that knows no bitmaps may have written to the disk",
 		 bitmap != NULL ? "bitmap '" : "", shown,
 		 bitmap != NULL ? (const char *)bitmap->entry.name : "", what);
 	directory->evidence = strdup(sentence);

@@ -56,11 +56,11 @@ static enum qcow2bm_code judge_entry(struct q2_bitmap *bitmap, struct qcow2bm_er
 			err);
 	if (entry->granularity_bits < Q2_DIRECTORY_MIN_GRANULARITY_BITS ||
 	    entry->granularity_bits > Q2_DIRECTORY_MAX_GRANULARITY_BITS) {
-		snprintf(sentence, sizeof(sentence),
-			 "QEMU opens no image with a bitmap of granularity_bits %d, "
-			 "outside %d..%d",
-			 entry->granularity_bits, Q2_DIRECTORY_MIN_GRANULARITY_BITS,
-			 Q2_DIRECTORY_MAX_GRANULARITY_BITS);
+		snprintf(
+			sentence, sizeof(sentence),
+			"QEMU opens no image with a bitmap of granularity_bits %d, outside %d..%d",
+			entry->granularity_bits, Q2_DIRECTORY_MIN_GRANULARITY_BITS,
+			Q2_DIRECTORY_MAX_GRANULARITY_BITS);
 		return q2_directory_note_problem(bitmap, sentence, err);
 	}
 	if (entry->extra_bytes == 0 &&
@@ -319,15 +319,15 @@ static enum qcow2bm_code note_tally(struct q2_bitmap *bitmap, const struct tally
 			 "%llu of its clusters belong to the image's own structures, too",
 			 (unsigned long long)tally->metadata);
 	else if (tally->shared != 0)
-		snprintf(sentence, sizeof(sentence),
-			 "%llu of its clusters are named more than once, by it, another "
-			 "bitmap or the directory",
-			 (unsigned long long)tally->shared);
+		snprintf(
+			sentence, sizeof(sentence),
+			"%llu of its clusters are named more than once, by it, another bitmap or the directory",
+			(unsigned long long)tally->shared);
 	else if (tally->uncounted != 0)
-		snprintf(sentence, sizeof(sentence),
-			 "%llu of its clusters are counted as free: they may have been "
-			 "written over",
-			 (unsigned long long)tally->uncounted);
+		snprintf(
+			sentence, sizeof(sentence),
+			"%llu of its clusters are counted as free: they may have been written over",
+			(unsigned long long)tally->uncounted);
 	else
 		return QCOW2BM_OK;
 	return q2_directory_note_problem(bitmap, sentence, err);

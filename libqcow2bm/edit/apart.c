@@ -14,8 +14,7 @@ static enum qcow2bm_code refuse(struct q2_plan *plan, uint64_t cluster, const ch
 	plan->is_header_shared |= cluster == 0;
 	return q2_fail(
 		err, QCOW2BM_EIMAGE, off,
-		"the cluster at %llu would be written as part of the header or the "
-		"refcounts, but is in use by %s too" QCOW2BM_SEE_CHECK,
+		"the cluster at %llu would be written as part of the header or the refcounts, but is in use by %s too" QCOW2BM_SEE_CHECK,
 		(unsigned long long)off, what);
 }
 

@@ -111,11 +111,11 @@ static enum qcow2bm_code check_bitmap(void *opaque, const struct q2_bitmap *bitm
 		    !q2_clusters_overlap(search->metadata, run->first, run->count, &hit))
 			continue;
 		uint64_t off = hit << search->image->header.cluster_bits;
-		code = q2_fail(err, QCOW2BM_EIMAGE, off,
-			       "bitmap '%.*s' is corrupt (its cluster at %llu belongs to "
-			       "the guest's disk, too)" QCOW2BM_SEE_CHECK,
-			       entry->name_bytes > 200 ? 200 : (int)entry->name_bytes,
-			       (const char *)entry->name, (unsigned long long)off);
+		code = q2_fail(
+			err, QCOW2BM_EIMAGE, off,
+			"bitmap '%.*s' is corrupt (its cluster at %llu belongs to the guest's disk, too)" QCOW2BM_SEE_CHECK,
+			entry->name_bytes > 200 ? 200 : (int)entry->name_bytes,
+			(const char *)entry->name, (unsigned long long)off);
 	}
 	q2_clusters_free(&set);
 	return code;

@@ -66,8 +66,7 @@ static enum qcow2bm_code check_unused(const struct q2_plan *plan,
 		uint64_t off = hit << plan->edit->image->header.cluster_bits;
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, off,
-			"the cluster at %llu, which held the old bitmap, is in use by "
-			"%s now",
+			"the cluster at %llu, which held the old bitmap, is in use by %s now",
 			(unsigned long long)off, what);
 	}
 	return QCOW2BM_OK;
@@ -82,8 +81,7 @@ enum qcow2bm_code q2_carved_check(const struct q2_plan *plan,
 	if (!all)
 		return q2_fail(
 			err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
-			"another bitmap is corrupt, so whether it has the clusters of "
-			"the old bitmap is not known" QCOW2BM_SEE_CHECK);
+			"another bitmap is corrupt, so whether it has the clusters of the old bitmap is not known" QCOW2BM_SEE_CHECK);
 	enum qcow2bm_code code =
 		check_unused(plan, &plan->refs.metadata, "the image's metadata", err);
 	if (code == QCOW2BM_OK)

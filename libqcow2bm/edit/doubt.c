@@ -23,10 +23,10 @@ static enum qcow2bm_code check_evidence(const struct qcow2bm_edit *edit,
 	}
 	if (doubtful == 0 || shown != 0)
 		return QCOW2BM_OK;
-	return q2_fail(err, QCOW2BM_EIMAGE, directory->off,
-		       "what is left would look sound, but all bitmaps of the image are "
-		       "corrupt (%s)" QCOW2BM_SEE_CHECK,
-		       directory->evidence);
+	return q2_fail(
+		err, QCOW2BM_EIMAGE, directory->off,
+		"what is left would look sound, but all bitmaps of the image are corrupt (%s)" QCOW2BM_SEE_CHECK,
+		directory->evidence);
 }
 
 /* What shows a bitmap's damage may be gone with an edit of others. That its clusters hold something

@@ -17,9 +17,9 @@ enum qcow2bm_code q2_edit_check_bits(const struct qcow2bm_image *image,
 		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
 			       "the image is marked corrupt" QCOW2BM_SEE_CHECK);
 	if (features & Q2_INCOMPATIBLE_DIRTY)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "the image is marked dirty: its refcounts are not up to "
-			       "date" QCOW2BM_SEE_CHECK);
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			"the image is marked dirty: its refcounts are not up to date" QCOW2BM_SEE_CHECK);
 	return QCOW2BM_OK;
 }
 
@@ -27,9 +27,9 @@ static enum qcow2bm_code check_known(const struct qcow2bm_image *image,
 				     struct qcow2bm_error *err)
 {
 	if (image->must_reopen)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "the last commit left open what the image holds; open it "
-			       "again");
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the last commit left open what the image holds; open it again");
 	if (image->pending != Q2_PENDING_NOTHING)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "an edit of the image is prepared, but not finished");
@@ -47,8 +47,7 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 	if (header->version < 3)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			"a version 2 image cannot have bitmaps; upgrade it with qemu-img "
-			"amend -o compat=v3");
+			"a version 2 image cannot have bitmaps; upgrade it with qemu-img amend -o compat=v3");
 	/* A repair may change the header, and looks at these bits itself. */
 	code = image->is_tolerant ? QCOW2BM_OK : q2_edit_check_bits(image, err);
 	if (code != QCOW2BM_OK)
@@ -57,15 +56,12 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 	    (header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
-			"autoclear bit 0 is set, but there is no bitmaps extension: what "
-			"stood there may be damaged" QCOW2BM_SEE_CHECK);
+			"autoclear bit 0 is set, but there is no bitmaps extension: what stood there may be damaged" QCOW2BM_SEE_CHECK);
 	if (image->has_bitmaps_extension && !image->is_tolerant &&
 	    !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
-			"autoclear bit 0 is unset although there are bitmaps: a program "
-			"without bitmap support wrote to the image, or an edit was cut "
-			"off" QCOW2BM_SEE_CHECK);
+			"autoclear bit 0 is unset although there are bitmaps: a program without bitmap support wrote to the image, or an edit was cut off" QCOW2BM_SEE_CHECK);
 	return QCOW2BM_OK;
 }
 
@@ -85,8 +81,7 @@ static enum qcow2bm_code check_source(const struct q2_edit_source *source,
 	if (code == QCOW2BM_OK && source->image->pending == Q2_PENDING_SWITCHED)
 		code = q2_fail(
 			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			"the image of a source of bits is switched over to another "
-			"state");
+			"the image of a source of bits is switched over to another state");
 	return code;
 }
 
@@ -257,17 +252,16 @@ enum qcow2bm_code q2_edit_check_usable(struct qcow2bm_image *image, size_t idx,
 	    !(bitmap->entry.flags & Q2_DIRECTORY_FLAG_EXTRA_COMPATIBLE))
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, bitmap->off,
-			"bitmap '%.*s' has extra data that is not marked compatible: it "
-			"must be left as it is",
+			"bitmap '%.*s' has extra data that is not marked compatible: it must be left as it is",
 			shown, name);
 	enum qcow2bm_code code = q2_soundness_judge_bits(image, idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (image->directory.evidence != NULL)
-		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
-			       "bitmap '%.*s' is corrupt, as are all of this "
-			       "image (%s)" QCOW2BM_SEE_CHECK,
-			       shown, name, bitmap->problem);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, bitmap->off,
+			"bitmap '%.*s' is corrupt, as are all of this image (%s)" QCOW2BM_SEE_CHECK,
+			shown, name, bitmap->problem);
 	if (bitmap->problem != NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off,
 			       "bitmap '%.*s' is corrupt (%s)" QCOW2BM_SEE_CHECK, shown,
@@ -275,9 +269,7 @@ enum qcow2bm_code q2_edit_check_usable(struct qcow2bm_image *image, size_t idx,
 	if (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE)
 		return q2_fail(
 			err, QCOW2BM_EINUSE, bitmap->off,
-			"bitmap '%.*s' is inconsistent and cannot be used: it is marked "
-			"in-use, so changes may be missing from it; recover it, or delete "
-			"it and let the next backup be a full one" QCOW2BM_SEE_CHECK,
+			"bitmap '%.*s' is inconsistent and cannot be used: it is marked in-use, so changes may be missing from it; recover it, or delete it and let the next backup be a full one" QCOW2BM_SEE_CHECK,
 			shown, name);
 	return QCOW2BM_OK;
 }
@@ -311,10 +303,10 @@ enum qcow2bm_code q2_edit_check_new_name(const struct qcow2bm_edit *edit,
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "bitmap name cannot be empty");
 	if (name_bytes > Q2_DIRECTORY_MAX_NAME_BYTES)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "name length exceeds maximum (%u characters): it has %zu "
-			       "bytes",
-			       Q2_DIRECTORY_MAX_NAME_BYTES, name_bytes);
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"name length exceeds maximum (%u characters): it has %zu bytes",
+			Q2_DIRECTORY_MAX_NAME_BYTES, name_bytes);
 	if (memchr(name, '\0', name_bytes) != NULL)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "bitmap name contains a NUL byte");

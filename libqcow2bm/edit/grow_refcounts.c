@@ -101,10 +101,10 @@ static enum qcow2bm_code add_table(struct q2_growth *growth,
 		needed == refcounts->table_entries ? needed : needed + needed / 4;
 	uint64_t limit = Q2_HEADER_MAX_REFTABLE_BYTES / Q2_REFCOUNT_TABLE_ENTRY_BYTES;
 	if (needed > limit)
-		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-			       "the refcount table would need %llu entries, more than "
-			       "QEMU's %llu",
-			       (unsigned long long)needed, (unsigned long long)limit);
+		return q2_fail(
+			err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
+			"the refcount table would need %llu entries, more than QEMU's %llu",
+			(unsigned long long)needed, (unsigned long long)limit);
 	roomy = q2_min_u64(roomy, limit);
 	growth->table_clusters =
 		q2_shift_up(roomy * Q2_REFCOUNT_TABLE_ENTRY_BYTES, cluster_bits);

@@ -39,8 +39,7 @@ static enum qcow2bm_code measure_directory(struct q2_plan *plan,
 	if (plan->directory_bytes > Q2_DIRECTORY_MAX_BYTES)
 		return q2_fail(
 			err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-			"the bitmap directory would take %llu bytes, more than QEMU's "
-			"%llu",
+			"the bitmap directory would take %llu bytes, more than QEMU's %llu",
 			(unsigned long long)plan->directory_bytes,
 			Q2_DIRECTORY_MAX_BYTES);
 	plan->directory_clusters =
@@ -150,9 +149,7 @@ static enum qcow2bm_code tell_ways_out(const struct q2_plan *plan, const char *f
 		&directory->bitmaps[directory->count - 1].entry;
 	return q2_fail_errno(
 		err, ENOSPC, QCOW2BM_NO_OFFSET,
-		"%s; %s, or delete a bitmap first: no room is needed to delete the last "
-		"one of the directory ('%.*s') or all of them (delete --all, repair "
-		"--drop-all)",
+		"%s; %s, or delete a bitmap first: no room is needed to delete the last one of the directory ('%.*s') or all of them (delete --all, repair --drop-all)",
 		full, grow, last->name_bytes > 200 ? 200 : (int)last->name_bytes,
 		(const char *)last->name);
 }
@@ -279,8 +276,7 @@ enum qcow2bm_code q2_plan_make(struct q2_plan *plan, struct qcow2bm_edit *edit,
 	    !edit->repair.is_wanted)
 		code = q2_fail(
 			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			"an image that was opened although it is damaged can only be "
-			"repaired");
+			"an image that was opened although it is damaged can only be repaired");
 	if (code != QCOW2BM_OK || q2_edit_is_nothing(edit))
 		return code;
 	code = q2_doubt_check(edit, err);

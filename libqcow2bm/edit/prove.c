@@ -79,10 +79,10 @@ static enum qcow2bm_code bound_shared(const struct place *place, uint64_t *end,
 	if (off < *end)
 		*shared_bytes += q2_min_u64(bytes, *end - off);
 	if (*shared_bytes > MAX_SHARED_BYTES)
-		return q2_fail(err, QCOW2BM_EIMAGE, off,
-			       "the tables of bitmaps overlap, the one at %llu and many "
-			       "before it" QCOW2BM_SEE_CHECK,
-			       (unsigned long long)off);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, off,
+			"the tables of bitmaps overlap, the one at %llu and many before it" QCOW2BM_SEE_CHECK,
+			(unsigned long long)off);
 	if (bytes <= UINT64_MAX - off)
 		*end = q2_max_u64(*end, off + bytes);
 	return QCOW2BM_OK;
@@ -374,11 +374,10 @@ static enum qcow2bm_code check_apart(const struct q2_plan *plan,
 					 &hit))
 			continue;
 		uint64_t off = hit << plan->edit->image->header.cluster_bits;
-		return q2_fail(err, QCOW2BM_EIMAGE, off,
-			       "refcounts are wrong: the cluster at %llu is in use by "
-			       "%s, but its "
-			       "refcount is 0" QCOW2BM_SEE_CHECK,
-			       (unsigned long long)off, what);
+		return q2_fail(
+			err, QCOW2BM_EIMAGE, off,
+			"refcounts are wrong: the cluster at %llu is in use by %s, but its refcount is 0" QCOW2BM_SEE_CHECK,
+			(unsigned long long)off, what);
 	}
 	return QCOW2BM_OK;
 }
@@ -398,9 +397,7 @@ static enum qcow2bm_code check_growth(const struct q2_plan *plan,
 		return QCOW2BM_OK;
 	return q2_fail(
 		err, QCOW2BM_EIMAGE, plan->cut_off,
-		"a bitmap that the edit does not change has its table or data past "
-		"the end of the file (at %llu), where the file would grow to; delete "
-		"that bitmap first",
+		"a bitmap that the edit does not change has its table or data past the end of the file (at %llu), where the file would grow to; delete that bitmap first",
 		(unsigned long long)plan->cut_off);
 }
 

@@ -143,9 +143,9 @@ void q2_release(struct q2_commit *commit)
 	tell_leaks(commit, q2_clusters_total(&plan->given_up) + unproven,
 		   plan->leak_reason);
 	if (plan->edit->repair.kept_leaks != 0)
-		tell_leaks(commit, plan->edit->repair.kept_leaks,
-			   "they may be what is left of damaged bitmaps: look with "
-			   "check --carve; the next repair gives them back");
+		tell_leaks(
+			commit, plan->edit->repair.kept_leaks,
+			"they may be what is left of damaged bitmaps: look with check --carve; the next repair gives them back");
 	code = keep_owned(commit, &err);
 	/* The old directory may be among those that are counted too often. */
 	if (code == QCOW2BM_OK)

@@ -246,8 +246,7 @@ enum qcow2bm_code q2_resume_do(struct q2_resume *resume,
 	if (code != QCOW2BM_OK)
 		return q2_fail_for(
 			err, QCOW2BM_EUNKNOWN, &cause,
-			"outcome unknown: %.300s; both states are whole; do it "
-			"again when the disk works",
+			"outcome unknown: %.300s; both states are whole; do it again when the disk works",
 			cause.sentence);
 	for (size_t i = 0; i < resume->count; i++)
 		resume->leaked_clusters += q2_resume_count_leaked(&resume->images[i]);

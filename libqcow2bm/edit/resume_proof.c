@@ -218,8 +218,7 @@ enum qcow2bm_code q2_resume_prove_forward(const struct q2_resume_image *resumed,
 	if (holds && !is_untouched(resumed))
 		holds = (noted->lasts_forward ||
 			 refuse(&proof, QCOW2BM_NO_OFFSET,
-				"the guest may have written since, and no bitmap would "
-				"know")) &&
+				"the guest may have written since, and no bitmap would know")) &&
 			prove_same(&proof, &noted->given_up) &&
 			prove_same(&proof, &noted->used);
 	return conclude(&proof, holds, is_proven, err);
@@ -236,8 +235,7 @@ enum qcow2bm_code q2_resume_prove_back(const struct q2_resume_image *resumed,
 		prove_header(&proof, &noted->new_state) &&
 		(noted->lasts_back ||
 		 refuse(&proof, QCOW2BM_NO_OFFSET,
-			"the guest may have written since, and old bitmaps would not "
-			"know")) &&
+			"the guest may have written since, and old bitmaps would not know")) &&
 		prove_same(&proof, &noted->given_up) &&
 		prove_unused(&proof, &noted->given_up.set) &&
 		prove_same(&proof, &noted->written) && prove_same(&proof, &noted->used);

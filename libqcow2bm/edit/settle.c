@@ -50,9 +50,7 @@ enum qcow2bm_code q2_settle(struct q2_commit *commit, struct qcow2bm_error *err)
 	if (code != QCOW2BM_OK)
 		return q2_fail_for(
 			err, QCOW2BM_EUNKNOWN, &first,
-			"outcome unknown: %.300s; the image has this state "
-			"already, but perhaps not on stable storage; look again "
-			"when the disk works",
+			"outcome unknown: %.300s; the image has this state already, but perhaps not on stable storage; look again when the disk works",
 			first.sentence);
 	return QCOW2BM_OK;
 }

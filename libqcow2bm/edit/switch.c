@@ -129,8 +129,7 @@ enum qcow2bm_code q2_switch_commit(struct q2_commit *commit, struct qcow2bm_erro
 	    write_switch(commit, NULL) != QCOW2BM_OK)
 		return q2_fail_for(
 			err, QCOW2BM_EUNKNOWN, &first,
-			"outcome unknown: %.300s; the old and the new state are both whole "
-			"on disk and nothing was freed; look again when the disk works",
+			"outcome unknown: %.300s; the old and the new state are both whole on disk and nothing was freed; look again when the disk works",
 			first.sentence);
 	return QCOW2BM_OK;
 }

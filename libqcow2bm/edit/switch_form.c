@@ -70,10 +70,9 @@ static enum qcow2bm_code check_end_marker(const struct qcow2bm_image *image,
 					  struct qcow2bm_error *err)
 {
 	if (!image->has_end_marker)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
-			       "the header extensions have no end marker: there is no "
-			       "safe place "
-			       "for the bitmaps extension");
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, image->end_marker_off,
+			"the header extensions have no end marker: there is no safe place for the bitmaps extension");
 	return QCOW2BM_OK;
 }
 
@@ -187,8 +186,7 @@ static enum qcow2bm_code plan_trusted(struct q2_switch *plan,
 	if (old->bytes != PAYLOAD)
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, old->head_off,
-			"the bitmaps extension has no valid length, so its bitmaps "
-			"cannot be trusted; drop them all");
+			"the bitmaps extension has no valid length, so its bitmaps cannot be trusted; drop them all");
 	switch_autoclear(plan, image, true);
 	if (payload_off + PAYLOAD <= SECTOR_BYTES) {
 		plan->count = (size_t)(payload_off + PAYLOAD - plan->off);

@@ -98,8 +98,7 @@ static const char *find_doubt(const struct undoing *undoing)
 	if (!then->is_known)
 		return "the undo file does not tell when the edit ended";
 	if (now.boot != then->boot)
-		return "the system was started anew, and a crash can lose the time of a "
-		       "write";
+		return "the system was started anew, and a crash can lose the time of a write";
 	if (now.device != then->device || now.inode != then->inode)
 		return "it is another file than the one that was edited, a copy perhaps";
 	if (!q2_stamp_is_same(&now, then))
@@ -162,11 +161,10 @@ static enum qcow2bm_code decide(struct undoing *undoing, struct qcow2bm_error *e
 		code = check_room(undoing, err);
 	if (code == QCOW2BM_OK && undoing->doubt != NULL && !marks &&
 	    revives_bitmaps(undoing))
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "the guest may have written since, and the bitmaps that "
-			       "come back would not know: %s; undo --in-use puts them "
-			       "back marked as in use, so that nobody trusts them",
-			       undoing->doubt);
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the guest may have written since, and the bitmaps that come back would not know: %s; undo --in-use puts them back marked as in use, so that nobody trusts them",
+			undoing->doubt);
 	if (!marks)
 		undoing->undo.mark_count = 0;
 	undoing->result->marked_bitmaps = undoing->undo.mark_count;
@@ -183,11 +181,11 @@ static enum qcow2bm_code check_nothing(struct undoing *undoing, struct qcow2bm_e
 	if (code != QCOW2BM_OK || altered->count == 0)
 		return code;
 	uint64_t off = altered->items[0].first * Q2_UNDO_SECTOR_BYTES;
-	return q2_fail(err, QCOW2BM_EINVAL, off,
-		       "something else has written since: what the edit changed is as it "
-		       "was before, but the sector at byte %" PRIu64
-		       ", which the edit freed, is another",
-		       off);
+	return q2_fail(
+		err, QCOW2BM_EINVAL, off,
+		"something else has written since: what the edit changed is as it was before, but the sector at byte %" PRIu64
+		", which the edit freed, is another",
+		off);
 }
 
 /* ---- All of it -------------------------------------------------------------------------- */

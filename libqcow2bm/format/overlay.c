@@ -45,9 +45,9 @@ enum qcow2bm_code q2_overlay_encode(uint8_t *buf, uint64_t virtual_bytes,
 			       "the name of a backing file has 1 to %d bytes",
 			       Q2_HEADER_MAX_BACKING_BYTES);
 	if (l1_entries > Q2_HEADER_MAX_L1_BYTES / 8)
-		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-			       "the disk is too large for an overlay with clusters of "
-			       "64 KiB");
+		return q2_fail(
+			err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
+			"the disk is too large for an overlay with clusters of 64 KiB");
 	struct q2_header header = {
 		.version = 3,
 		.cluster_bits = Q2_OVERLAY_CLUSTER_BITS,
