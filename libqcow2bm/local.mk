@@ -92,6 +92,7 @@ q2_headers = \
 	libqcow2bm/edit/in_place.h \
 	libqcow2bm/edit/journal.h \
 	libqcow2bm/edit/new_names.h \
+	libqcow2bm/edit/others.h \
 	libqcow2bm/edit/overlay.h \
 	libqcow2bm/edit/plan.h \
 	libqcow2bm/edit/states.h \
@@ -230,6 +231,7 @@ q2_sources = \
 	libqcow2bm/edit/journal.c \
 	libqcow2bm/edit/new_state.c \
 	libqcow2bm/edit/new_names.c \
+	libqcow2bm/edit/others.c \
 	libqcow2bm/edit/overlay.c \
 	libqcow2bm/edit/phases.c \
 	libqcow2bm/edit/intent.c \

@@ -236,6 +236,9 @@ oracle_tests += tests/oracle/info-json
 oracle_tests += tests/oracle/libvirt-backing-file
 oracle_tests += tests/oracle/keeps-qemu-out
 oracle_tests += tests/oracle/libvirt-check
+oracle_tests += tests/oracle/libvirt-delete
+oracle_tests += tests/oracle/libvirt-real
+oracle_tests += tests/oracle/libvirt-symptoms
 oracle_tests += tests/oracle/lock-migration
 oracle_tests += tests/oracle/lock-qemu
 oracle_tests += tests/oracle/map-nbdinfo
@@ -258,6 +261,7 @@ oracle_tests += tests/oracle/verify-trust
 
 crash_tests =
 crash_tests += tests/crash/kill-anywhere
+crash_tests += tests/crash/kill-libvirt
 crash_tests += tests/crash/kill-together
 crash_tests += tests/crash/qemu-img-states
 

@@ -39,9 +39,14 @@ tools_sources = \
 	tools/cmd/layers.h \
 	tools/cmd/libvirt.c \
 	tools/cmd/libvirt.h \
+	tools/cmd/libvirt_adopt.c \
+	tools/cmd/libvirt_changes.c \
+	tools/cmd/libvirt_changes.h \
 	tools/cmd/libvirt_check.c \
+	tools/cmd/libvirt_delete.c \
 	tools/cmd/libvirt_open.c \
 	tools/cmd/libvirt_open.h \
+	tools/cmd/libvirt_repair.c \
 	tools/cmd/libvirt_verdict.c \
 	tools/cmd/list.c \
 	tools/cmd/map.c \
@@ -79,6 +84,8 @@ tools_sources = \
 	tools/libvirt/flaws_files.c \
 	tools/libvirt/folder.c \
 	tools/libvirt/folder.h \
+	tools/libvirt/redefine.c \
+	tools/libvirt/redefine.h \
 	tools/libvirt/relations.c \
 	tools/libvirt/world.h \
 	tools/libvirt/xml.c \

@@ -13,6 +13,7 @@
 #define MAGIC "qcow2bm-intent\n"
 #define MAGIC_BYTES 16 /* with its NUL */
 #define FORMAT_VERSION 1
+#define FORMAT_VERSION_FILES 2 /* one with other files besides the images */
 #define SUM_BYTES 4
 #define MAX_CLUSTER ((uint64_t)1 << 47)
 #define RUN_BYTES 16
@@ -34,6 +35,13 @@ void q2_intent_free(struct q2_intent *intent)
 		q2_clusters_free(&intent->images[i].used.set);
 	}
 	free(intent->images);
+	for (size_t i = 0; i < intent->file_count; i++) {
+		free(intent->files[i].path);
+		free(intent->files[i].temporary);
+		free(intent->files[i].old_bytes.bytes);
+		free(intent->files[i].new_bytes.bytes);
+	}
+	free(intent->files);
 	*intent = (struct q2_intent){0};
 }
 
@@ -101,10 +109,15 @@ static void put_clusters(struct cursor *cursor, const struct q2_intent_clusters 
 	}
 }
 
+static void put_path(struct cursor *cursor, const char *path)
+{
+	put32(cursor, (uint32_t)strlen(path));
+	put(cursor, path, strlen(path));
+}
+
 static void put_image(struct cursor *cursor, const struct q2_intent_image *image)
 {
-	put32(cursor, (uint32_t)strlen(image->path));
-	put(cursor, image->path, strlen(image->path));
+	put_path(cursor, image->path);
 	put_stamp(cursor, &image->stamp);
 	put32(cursor, image->cluster_bits);
 	put32(cursor, image->head_bytes);
@@ -121,16 +134,37 @@ static void put_image(struct cursor *cursor, const struct q2_intent_image *image
 	put_clusters(cursor, &image->used);
 }
 
+static void put_bytes(struct cursor *cursor, const struct q2_intent_bytes *bytes)
+{
+	put32(cursor, bytes->is_there);
+	put32(cursor, (uint32_t)bytes->count);
+	put(cursor, bytes->bytes, bytes->count);
+}
+
+static void put_file(struct cursor *cursor, const struct q2_intent_file *file)
+{
+	put_path(cursor, file->path);
+	put_path(cursor, file->temporary);
+	put32(cursor, file->mode);
+	put32(cursor, file->user);
+	put32(cursor, file->group);
+	put_bytes(cursor, &file->old_bytes);
+	put_bytes(cursor, &file->new_bytes);
+}
+
 static void put_all(struct cursor *cursor, const struct q2_intent *intent, size_t size)
 {
 	static const uint8_t zeros[Q2_INTENT_HEAD_BYTES];
 	put(cursor, MAGIC, MAGIC_BYTES);
-	put32(cursor, FORMAT_VERSION);
+	put32(cursor, intent->file_count == 0 ? FORMAT_VERSION : FORMAT_VERSION_FILES);
 	put32(cursor, (uint32_t)intent->count);
 	put64(cursor, size);
+	put32(cursor, (uint32_t)intent->file_count);
 	put(cursor, zeros, Q2_INTENT_HEAD_BYTES - cursor->at);
 	for (size_t i = 0; i < intent->count; i++)
 		put_image(cursor, &intent->images[i]);
+	for (size_t i = 0; i < intent->file_count; i++)
+		put_file(cursor, &intent->files[i]);
 	put32(cursor,
 	      cursor->bytes == NULL ? 0 : q2_undo_crc(0, cursor->bytes, cursor->at));
 }
@@ -140,7 +174,8 @@ enum qcow2bm_code q2_intent_encode(const struct q2_intent *intent, uint8_t **byt
 {
 	struct cursor counting = {0}, cursor = {0};
 	put_all(&counting, intent, 0);
-	if (counting.at > Q2_INTENT_MAX_BYTES || intent->count > Q2_INTENT_MAX_IMAGES)
+	if (counting.at > Q2_INTENT_MAX_BYTES || intent->count > Q2_INTENT_MAX_IMAGES ||
+	    intent->file_count > Q2_INTENT_MAX_FILES)
 		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
 			       "the intent file would be longer than %u bytes",
 			       Q2_INTENT_MAX_BYTES);
@@ -298,6 +333,40 @@ static bool take_image(struct cursor *cursor, struct q2_intent_image *image,
 	       is_sane_switch(image);
 }
 
+static bool take_bytes(struct cursor *cursor, struct q2_intent_bytes *bytes,
+		       struct qcow2bm_error *err)
+{
+	bytes->is_there = take32(cursor) != 0;
+	bytes->count = take32(cursor);
+	if (bytes->count > Q2_INTENT_MAX_FILE_BYTES ||
+	    bytes->count > cursor->size - cursor->at)
+		return false;
+	const uint8_t *from = take(cursor, bytes->count);
+	if (cursor->is_short || (!bytes->is_there && bytes->count != 0))
+		return false;
+	bytes->bytes = malloc(bytes->count + 1);
+	if (bytes->bytes == NULL) {
+		(void)q2_fail_memory(err, "the intent file");
+		return false;
+	}
+	memcpy(bytes->bytes, from, bytes->count);
+	return true;
+}
+
+static bool take_file(struct cursor *cursor, struct q2_intent_file *file,
+		      struct qcow2bm_error *err)
+{
+	if (!take_path(cursor, &file->path, err) ||
+	    !take_path(cursor, &file->temporary, err))
+		return false;
+	file->mode = take32(cursor);
+	file->user = take32(cursor);
+	file->group = take32(cursor);
+	return (file->mode & ~07777u) == 0 && strcmp(file->path, file->temporary) != 0 &&
+	       take_bytes(cursor, &file->old_bytes, err) &&
+	       take_bytes(cursor, &file->new_bytes, err);
+}
+
 static bool are_zeros(const uint8_t *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -312,18 +381,24 @@ static enum qcow2bm_code fail_damaged(struct qcow2bm_error *err)
 		       "the intent file breaks its own rules, though its sum is right");
 }
 
-static enum qcow2bm_code take_images(struct q2_intent *intent, struct cursor *cursor,
-				     size_t count, struct qcow2bm_error *err)
+static enum qcow2bm_code take_all(struct q2_intent *intent, struct cursor *cursor,
+				  size_t count, size_t file_count,
+				  struct qcow2bm_error *err)
 {
 	struct qcow2bm_error cause = {0};
-	intent->images = calloc(count, sizeof(*intent->images));
-	if (intent->images == NULL)
+	bool is_taken = true;
+	intent->images = calloc(count + 1, sizeof(*intent->images));
+	intent->files = calloc(file_count + 1, sizeof(*intent->files));
+	if (intent->images == NULL || intent->files == NULL)
 		return q2_fail_memory(err, "the intent file");
-	while (intent->count < count)
-		if (!take_image(cursor, &intent->images[intent->count++], &cause))
-			return cause.code != QCOW2BM_OK ? q2_pass(err, &cause)
-							: fail_damaged(err);
-	return cursor->at == cursor->size ? QCOW2BM_OK : fail_damaged(err);
+	while (is_taken && intent->count < count)
+		is_taken = take_image(cursor, &intent->images[intent->count++], &cause);
+	while (is_taken && intent->file_count < file_count)
+		is_taken =
+			take_file(cursor, &intent->files[intent->file_count++], &cause);
+	if (cause.code != QCOW2BM_OK)
+		return q2_pass(err, &cause);
+	return is_taken && cursor->at == cursor->size ? QCOW2BM_OK : fail_damaged(err);
 }
 
 /* The rest may be anything, but what is no intent file at all must never be taken for one: the caller
@@ -337,7 +412,7 @@ static enum qcow2bm_code check_head(const uint8_t *bytes, size_t size,
 		return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
 			       "the file is no intent file of qcow2bm");
 	uint32_t version = q2_be32_load(bytes + MAGIC_BYTES);
-	if (version != FORMAT_VERSION)
+	if (version != FORMAT_VERSION && version != FORMAT_VERSION_FILES)
 		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
 			       "the intent file is of version %u, which is not known",
 			       version);
@@ -357,11 +432,15 @@ enum qcow2bm_code q2_intent_decode(struct q2_intent *intent, const uint8_t *byte
 	    q2_be32_load(bytes + size - SUM_BYTES) !=
 		    q2_undo_crc(0, bytes, size - SUM_BYTES))
 		return QCOW2BM_OK;
-	if (count == 0 || count > Q2_INTENT_MAX_IMAGES)
+	uint32_t file_count = 0;
+	if (q2_be32_load(bytes + MAGIC_BYTES) == FORMAT_VERSION_FILES)
+		file_count = q2_be32_load(bytes + MAGIC_BYTES + 16);
+	if ((count == 0 && file_count == 0) || count > Q2_INTENT_MAX_IMAGES ||
+	    file_count > Q2_INTENT_MAX_FILES)
 		return fail_damaged(err);
 	struct cursor cursor = {
 		.from = bytes, .size = size - SUM_BYTES, .at = Q2_INTENT_HEAD_BYTES};
-	code = take_images(intent, &cursor, count, err);
+	code = take_all(intent, &cursor, count, file_count, err);
 	*is_whole = code == QCOW2BM_OK;
 	if (code != QCOW2BM_OK)
 		q2_intent_free(intent);

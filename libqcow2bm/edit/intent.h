@@ -4,8 +4,10 @@
  * structs; all numbers are big-endian.
  *
  *   head     one sector, on stable storage before the rest is written: the magic, the version, how
- *            many images, how many bytes in all; zeros
+ *            many images, how many bytes in all, how many other files; zeros
  *   image    its path, how it is switched over, the two states, the clusters of each
+ *   ...
+ *   file     its path, its temporary name, mode and owner, the bytes of both states
  *   ...
  *   sum      the CRC-32 of all before it. It is on stable storage before the first image is switched
  *            over: a file with a wrong one is of an edit that has switched none.
@@ -21,6 +23,8 @@
 #define Q2_INTENT_HEAD_BYTES 512u
 #define Q2_INTENT_MAX_BYTES (64u << 20)
 #define Q2_INTENT_MAX_IMAGES 4096u
+#define Q2_INTENT_MAX_FILES 16384u
+#define Q2_INTENT_MAX_FILE_BYTES (2u << 20)
 #define Q2_INTENT_MAX_PATH 4096u /* with its NUL */
 
 /* What one of the two states is known by. */
@@ -63,9 +67,24 @@ struct q2_intent_image {
 	struct q2_intent_clusters used;     /* where other bits came from */
 };
 
+/* What one of the other files holds in one of the two states. */
+struct q2_intent_bytes {
+	bool is_there;
+	uint8_t *bytes;
+	size_t count;
+};
+
+struct q2_intent_file {
+	char *path, *temporary; /* absolute */
+	uint32_t mode, user, group;
+	struct q2_intent_bytes old_bytes, new_bytes;
+};
+
 struct q2_intent {
 	struct q2_intent_image *images;
 	size_t count;
+	struct q2_intent_file *files; /* others, that change with the images */
+	size_t file_count;
 };
 
 void q2_intent_free(struct q2_intent *intent);

@@ -8,6 +8,7 @@
 
 #include "../base/error.h"
 #include "../undo/record.h"
+#include "others.h"
 #include "states.h"
 
 /* ---- What each holds ------------------------------------------------------------------- */
@@ -49,11 +50,24 @@ static enum qcow2bm_code open_image(struct q2_resume_image *resumed,
 	return QCOW2BM_OK;
 }
 
+static enum qcow2bm_code look_at_others(struct q2_resume *resume,
+					struct qcow2bm_error *err)
+{
+	const struct q2_intent *intent = resume->intent;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	resume->files = calloc(intent->file_count + 1, sizeof(*resume->files));
+	if (resume->files == NULL)
+		return q2_fail_memory(err, "other files");
+	for (size_t i = 0; code == QCOW2BM_OK && i < intent->file_count; i++)
+		code = q2_others_look(&intent->files[i], &resume->files[i], err);
+	return code;
+}
+
 enum qcow2bm_code q2_resume_open(struct q2_resume *resume, const struct q2_intent *intent,
 				 struct q2_storage *const *storages,
 				 struct q2_watch *watch, struct qcow2bm_error *err)
 {
-	*resume = (struct q2_resume){.watch = watch};
+	*resume = (struct q2_resume){.watch = watch, .intent = intent};
 	resume->images = calloc(intent->count + 1, sizeof(*resume->images));
 	enum qcow2bm_code code =
 		resume->images == NULL ? q2_fail_memory(err, "the images") : QCOW2BM_OK;
@@ -67,6 +81,8 @@ enum qcow2bm_code q2_resume_open(struct q2_resume *resume, const struct q2_inten
 		code = open_image(resumed, storages[i], err);
 		resume->count += code == QCOW2BM_OK;
 	}
+	if (code == QCOW2BM_OK)
+		code = look_at_others(resume, err);
 	if (code != QCOW2BM_OK)
 		q2_resume_close(resume);
 	return code;
@@ -77,6 +93,7 @@ void q2_resume_close(struct q2_resume *resume)
 	for (size_t i = 0; i < resume->count; i++)
 		qcow2bm_image_close(resume->images[i].image);
 	free(resume->images);
+	free(resume->files);
 	*resume = (struct q2_resume){0};
 }
 
@@ -87,12 +104,14 @@ static size_t count_held(const struct q2_resume *resume, enum qcow2bm_resume_hel
 	size_t count = 0;
 	for (size_t i = 0; i < resume->count; i++)
 		count += resume->images[i].held == held;
+	for (size_t i = 0; i < resume->intent->file_count; i++)
+		count += resume->files[i] == held;
 	return count;
 }
 
-static const char *name_of(const struct q2_resume_image *resumed)
+static const char *last_name(const char *path)
 {
-	return strrchr(resumed->noted->path, '/') + 1;
+	return strrchr(path, '/') + 1;
 }
 
 /* "a.qcow2 is as before, b.qcow2 as after". */
@@ -103,12 +122,18 @@ static void list_held(const struct q2_resume *resume, char *text, size_t room)
 		[QCOW2BM_RESUME_NEW] = "as after",
 		[QCOW2BM_RESUME_NEITHER] = "neither",
 	};
+	const struct q2_intent *intent = resume->intent;
 	size_t at = 0;
 	text[0] = '\0';
-	for (size_t i = 0; i < resume->count && at < room; i++) {
+	for (size_t i = 0; i < intent->count + intent->file_count && at < room; i++) {
+		bool is_image = i < intent->count;
+		size_t other = i - intent->count;
+		const char *path =
+			is_image ? intent->images[i].path : intent->files[other].path;
+		enum qcow2bm_resume_held held =
+			is_image ? resume->images[i].held : resume->files[other];
 		int more = snprintf(text + at, room - at, "%s%s %s%s", i == 0 ? "" : ", ",
-				    name_of(&resume->images[i]), i == 0 ? "is " : "",
-				    words[resume->images[i].held]);
+				    last_name(path), i == 0 ? "is " : "", words[held]);
 		at += more < 0 ? 0 : (size_t)more;
 	}
 }
@@ -131,7 +156,7 @@ static enum qcow2bm_code prove_all(struct q2_resume *resume,
 						      &one, err);
 		if (code == QCOW2BM_OK && !*is_proven)
 			(void)q2_fail(why, QCOW2BM_EINVAL, one.offset, "%.60s: %.100s",
-				      name_of(resumed), one.sentence);
+				      last_name(resumed->noted->path), one.sentence);
 	}
 	return code;
 }
@@ -145,7 +170,10 @@ static enum qcow2bm_code refuse(const struct q2_resume *resume,
 	list_held(resume, held, sizeof(held));
 	if (forward == NULL)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "an image was changed since: %s", held);
+			       "%s was changed since: %s",
+			       resume->intent->file_count == 0 ? "an image"
+							       : "an image or a file",
+			       held);
 	return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 		       "%s; it cannot be finished (%.164s) nor taken back (%.164s)", held,
 		       forward->sentence, back->sentence);
@@ -230,6 +258,22 @@ static enum qcow2bm_code tidy(struct q2_resume *resume,
 			      err);
 }
 
+/* One that holds it already may hold it in memory only: the same again. */
+static enum qcow2bm_code bring_other(struct q2_resume *resume, size_t i,
+				     enum qcow2bm_resume_held wanted,
+				     struct qcow2bm_error *err)
+{
+	const struct q2_intent_file *noted = &resume->intent->files[i];
+	enum qcow2bm_code code = q2_others_write(noted, wanted, err);
+	if (code == QCOW2BM_OK)
+		code = q2_others_switch(noted, wanted, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	resume->files[i] = wanted;
+	q2_others_clean(noted);
+	return code;
+}
+
 enum qcow2bm_code q2_resume_do(struct q2_resume *resume,
 			       enum qcow2bm_resume_outcome outcome,
 			       struct qcow2bm_error *err)
@@ -243,6 +287,8 @@ enum qcow2bm_code q2_resume_do(struct q2_resume *resume,
 		code = bring(resume, &resume->images[i], wanted, &cause);
 	for (size_t i = 0; code == QCOW2BM_OK && i < resume->count; i++)
 		code = tidy(resume, &resume->images[i], &cause);
+	for (size_t i = 0; code == QCOW2BM_OK && i < resume->intent->file_count; i++)
+		code = bring_other(resume, i, wanted, &cause);
 	if (code != QCOW2BM_OK)
 		return q2_fail_for(
 			err, QCOW2BM_EUNKNOWN, &cause,

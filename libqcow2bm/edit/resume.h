@@ -12,6 +12,8 @@
  * Where that cannot be proven, those that are new are switched back, if the same is proven of each the
  * other way round. Where nothing was switched there is nothing to prove. Else it is refused: then
  * somebody has written since, and has to look.
+ * The other files, which change behind the images, hold the old bytes or the new, and the file has both: they go
+ * either way.
  * Every write is one that the edit itself would have made, or undoes one; so it can be cut off
  * and begun again.
  */
@@ -30,6 +32,8 @@ struct q2_resume_image {
 struct q2_resume {
 	struct q2_resume_image *images;
 	size_t count;
+	const struct q2_intent *intent;
+	enum qcow2bm_resume_held *files; /* what each of the other files holds */
 	struct q2_watch *watch;
 	uint64_t leaked_clusters;
 	unsigned syncs;

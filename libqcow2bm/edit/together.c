@@ -9,6 +9,7 @@
 
 #include "../base/error.h"
 #include "intend.h"
+#include "others.h"
 
 static const struct qcow2bm_result **result_of(const struct q2_together *together,
 					       size_t i)
@@ -58,14 +59,16 @@ static enum qcow2bm_code prepare(struct q2_together *together, struct qcow2bm_er
 
 /* ---- The intent file ------------------------------------------------------------------- */
 
-/* Of the edits that change something. */
-static enum qcow2bm_code intend(struct q2_together *together, struct q2_intent *intent,
-				size_t changing, struct qcow2bm_error *err)
+/* Of the edits that change something, and of all other files. */
+static enum qcow2bm_code intend(struct q2_together *together, size_t changing,
+				struct qcow2bm_error *err)
 {
 	const struct q2_intent_place *place = together->place;
+	struct q2_intent *intent = together->intent;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	intent->images = calloc(changing, sizeof(*intent->images));
-	if (intent->images == NULL)
+	intent->images = calloc(changing + 1, sizeof(*intent->images));
+	intent->files = calloc(together->file_count + 1, sizeof(*intent->files));
+	if (intent->images == NULL || intent->files == NULL)
 		return q2_fail_memory(err, "the intent file");
 	for (size_t i = 0; code == QCOW2BM_OK && i < together->count; i++) {
 		const struct qcow2bm_together_edit *edit = &together->edits[i];
@@ -79,6 +82,9 @@ static enum qcow2bm_code intend(struct q2_together *together, struct q2_intent *
 		if (code != QCOW2BM_OK)
 			together->failed = i;
 	}
+	for (size_t i = 0; code == QCOW2BM_OK && i < together->file_count; i++)
+		code = q2_others_note(&intent->files[intent->file_count++],
+				      &together->files[i], err);
 	return code;
 }
 
@@ -98,15 +104,30 @@ static enum qcow2bm_code store(const struct q2_together *together,
 	return code;
 }
 
+/* While all can still be rolled back: a disk that is full is seen here. */
+static enum qcow2bm_code write_others(const struct q2_together *together,
+				      struct qcow2bm_error *err)
+{
+	const struct q2_intent *intent = together->intent;
+	struct qcow2bm_error cause = {0};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < intent->file_count; i++)
+		code = q2_others_write(&intent->files[i], QCOW2BM_RESUME_NEW, &cause);
+	if (code == QCOW2BM_OK)
+		return code;
+	for (size_t i = 0; i < intent->file_count; i++)
+		q2_others_clean(&intent->files[i]);
+	(void)together->place->remove(together->place->opaque, NULL);
+	return q2_pass(err, &cause);
+}
+
 static enum qcow2bm_code write_intent(struct q2_together *together, size_t changing,
 				      struct qcow2bm_error *err)
 {
-	struct q2_intent intent = {0};
-	enum qcow2bm_code code = intend(together, &intent, changing, err);
+	enum qcow2bm_code code = intend(together, changing, err);
 	if (code == QCOW2BM_OK)
-		code = store(together, &intent, err);
-	q2_intent_free(&intent);
-	return code;
+		code = store(together, together->intent, err);
+	return code == QCOW2BM_OK ? write_others(together, err) : code;
 }
 
 /* ---- Switch ---------------------------------------------------------------------------- */
@@ -160,6 +181,23 @@ static enum qcow2bm_code switch_over(struct q2_together *together, bool has_inte
 	return QCOW2BM_OK;
 }
 
+/* Behind the images: what their bitmaps are no more, nothing tells of any more then. */
+static enum qcow2bm_code switch_others(struct q2_together *together,
+				       struct qcow2bm_error *err)
+{
+	for (size_t i = 0; i < together->intent->file_count; i++) {
+		struct qcow2bm_error cause = {0};
+		if (q2_others_switch(&together->intent->files[i], QCOW2BM_RESUME_NEW,
+				     &cause) == QCOW2BM_OK)
+			continue;
+		abandon(together);
+		return q2_fail_for(err, QCOW2BM_EUNKNOWN, &cause,
+				   "%.330s; then resume '%.150s'", cause.sentence,
+				   together->place->path);
+	}
+	return QCOW2BM_OK;
+}
+
 static enum qcow2bm_code finish(struct q2_together *together, bool has_intent,
 				struct qcow2bm_error *err)
 {
@@ -174,25 +212,38 @@ static enum qcow2bm_code finish(struct q2_together *together, bool has_intent,
 	return place->remove(place->opaque, err);
 }
 
+static enum qcow2bm_code switch_all(struct q2_together *together, size_t changing,
+				    struct qcow2bm_error *err)
+{
+	bool has_intent = changing > 1 || together->file_count != 0;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (has_intent)
+		code = write_intent(together, changing, err);
+	if (code != QCOW2BM_OK) {
+		roll_back(together, together->count);
+		return code;
+	}
+	code = switch_over(together, has_intent, err);
+	if (code == QCOW2BM_OK)
+		code = switch_others(together, err);
+	return code == QCOW2BM_OK ? finish(together, has_intent, err) : code;
+}
+
 enum qcow2bm_code q2_together_commit(struct q2_together *together,
 				     struct qcow2bm_error *err)
 {
+	struct q2_intent intent = {0};
 	size_t changing = 0;
+	together->intent = &intent;
 	together->failed = SIZE_MAX;
 	enum qcow2bm_code code = prepare(together, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < together->count; i++)
 		changing += !is_nothing(together, i);
 	if (code == QCOW2BM_OK)
 		code = settle(together, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	if (changing > 1) {
-		code = write_intent(together, changing, err);
-		if (code != QCOW2BM_OK) {
-			roll_back(together, together->count);
-			return code;
-		}
-	}
-	code = switch_over(together, changing > 1, err);
-	return code == QCOW2BM_OK ? finish(together, changing > 1, err) : code;
+	if (code == QCOW2BM_OK)
+		code = switch_all(together, changing, err);
+	q2_intent_free(&intent);
+	together->intent = NULL;
+	return code;
 }

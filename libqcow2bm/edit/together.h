@@ -5,6 +5,7 @@
 
 #include "../qcow2bm.h"
 #include "../storage/storage.h"
+#include "intent.h"
 
 struct q2_intent_place {
 	const char *path; /* for sentences */
@@ -27,7 +28,10 @@ struct q2_together {
 	const struct qcow2bm_result **results;
 	const struct qcow2bm_watch *watch;
 	const struct q2_intent_place *place;
-	size_t failed; /* for the caller to read */
+	const struct qcow2bm_together_file *files;
+	size_t file_count;
+	struct q2_intent *intent; /* while it is committed */
+	size_t failed;            /* for the caller to read */
 };
 
 enum qcow2bm_code q2_together_commit(struct q2_together *together,

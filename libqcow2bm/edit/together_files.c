@@ -86,8 +86,14 @@ enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *ed
 	char *path;
 	if (failed != NULL)
 		*failed = SIZE_MAX;
-	if (count == 0)
-		return QCOW2BM_OK;
+	struct qcow2bm_commit_options known = QCOW2BM_COMMIT_OPTIONS_INIT;
+	enum qcow2bm_code code =
+		q2_options_take(&known, sizeof(known), options, "commit options", err);
+	if (code != QCOW2BM_OK || (count == 0 && known.file_count == 0))
+		return code;
+	if (count == 0 && intent_path == NULL)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "without an image the intent file needs a path");
 	for (size_t i = 0; results != NULL && i < count; i++)
 		results[i] = &nothing;
 	for (size_t i = 0; i < count; i++) {
@@ -104,8 +110,10 @@ enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *ed
 				       .options = options,
 				       .results = results,
 				       .watch = watch,
-				       .place = &place};
-	enum qcow2bm_code code = q2_together_commit(&together, err);
+				       .place = &place,
+				       .files = known.files,
+				       .file_count = known.file_count};
+	code = q2_together_commit(&together, err);
 	if (failed != NULL)
 		*failed = together.failed;
 	free(path);
@@ -150,9 +158,10 @@ static enum qcow2bm_code open_storages(struct resuming *resuming,
 
 static enum qcow2bm_code open_images(struct resuming *resuming, struct qcow2bm_error *err)
 {
-	size_t count = resuming->intent.count;
-	struct q2_storage **storages = calloc(count, sizeof(*storages));
-	resuming->images = calloc(count, sizeof(*resuming->images));
+	const struct q2_intent *intent = &resuming->intent;
+	struct q2_storage **storages = calloc(intent->count + 1, sizeof(*storages));
+	resuming->images =
+		calloc(intent->count + intent->file_count, sizeof(*resuming->images));
 	enum qcow2bm_code code = storages == NULL || resuming->images == NULL
 					 ? q2_fail_memory(err, "the images")
 					 : open_storages(resuming, storages, err);
@@ -162,11 +171,14 @@ static enum qcow2bm_code open_images(struct resuming *resuming, struct qcow2bm_e
 	free(storages);
 	if (code != QCOW2BM_OK)
 		return code;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < intent->count; i++)
 		resuming->images[i] = (struct qcow2bm_resume_image){
-			resuming->intent.images[i].path, resuming->resume.images[i].held};
+			intent->images[i].path, resuming->resume.images[i].held};
+	for (size_t i = 0; i < intent->file_count; i++)
+		resuming->images[intent->count + i] = (struct qcow2bm_resume_image){
+			intent->files[i].path, resuming->resume.files[i]};
 	resuming->result.images = resuming->images;
-	resuming->result.count = count;
+	resuming->result.count = intent->count + intent->file_count;
 	return QCOW2BM_OK;
 }
 

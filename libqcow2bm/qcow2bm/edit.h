@@ -288,14 +288,19 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit
 const struct qcow2bm_change *qcow2bm_edit_change(const struct qcow2bm_edit *edit,
 						 size_t idx);
 
+struct qcow2bm_together_file;
+
 struct qcow2bm_commit_options {
 	size_t size;    /* of this struct */
 	unsigned flags; /* QCOW2BM_COMMIT_... */
+	/* For qcow2bm_together_commit() alone: files that change with the images. */
+	const struct qcow2bm_together_file *files;
+	size_t file_count;
 };
 
-#define QCOW2BM_COMMIT_OPTIONS_INIT                      \
-	{                                                \
-		sizeof(struct qcow2bm_commit_options), 0 \
+#define QCOW2BM_COMMIT_OPTIONS_INIT                               \
+	{                                                         \
+		sizeof(struct qcow2bm_commit_options), 0, NULL, 0 \
 	}
 
 struct qcow2bm_result {

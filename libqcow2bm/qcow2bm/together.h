@@ -16,12 +16,28 @@ struct qcow2bm_together_edit {
 };
 
 /*
+ * A small file of another program, of up to 2 MiB, that is to change with the images: it has the old bytes or the
+ * new. NULL instead of bytes: it is not there, before or after. `temporary` is a name in the same file system that is
+ * nobody else's: the new bytes are written there, for its owner alone, and renamed; a file keeps its mode and
+ * owner. Nobody else may write it meanwhile, and no lock is taken for it. Its size stays what it is.
+ */
+struct qcow2bm_together_file {
+	const char *filename;
+	const char *temporary;
+	const void *old_bytes;
+	size_t old_count;
+	const void *new_bytes;
+	size_t new_count;
+};
+
+/*
  * Commits the edits, each of another image, together. All are prepared, which is all that can fail
  * in an ordinary way: what fails rolls all of them back. Then a file is made that says what each
  * image holds and what it is to hold, then each image is switched over, then each is finished, then
  * the file goes. An edit that changes nothing takes part only by its SYNC; where no more than one
  * changes anything it is qcow2bm_edit_commit(), and there is no file. Edits may read each other's
- * images: they see the state before.
+ * images: they see the state before. Files of the options change behind the images, and then there always is
+ * that file; with them `count` may be 0.
  *
  * intent_path is that file; NULL: ".NAME.qcow2bm-intent" beside the first image. It is never written
  * over. results (NULL allowed) has room for `count`; each is set in any case, and lives as that of
@@ -29,7 +45,8 @@ struct qcow2bm_together_edit {
  * when it was none of them alone. The watch is asked and told for one image after the other.
  *
  * Errors: those of qcow2bm_edit_commit() for any of them, and ELIMIT, ESYSTEM for the file, EEXIST
- * among them: a commit was cut off, and qcow2bm_together_resume() is due. No image is switched over.
+ * among them: a commit was cut off, and qcow2bm_together_resume() is due; EBUSY for one of the options' files that
+ * does not hold its old bytes; EINVAL for files without an edit and without intent_path. No image is switched over.
  * EUNKNOWN: the images must be opened anew; unless an edit without changes failed, the file stays, and
  * qcow2bm_together_resume() is due. ESYSTEM with `switched` of all results set: all is done, but
  * the file could not be removed.
@@ -75,6 +92,7 @@ enum qcow2bm_resume_outcome {
 const char *qcow2bm_resume_held_name(enum qcow2bm_resume_held held);
 const char *qcow2bm_resume_outcome_name(enum qcow2bm_resume_outcome outcome);
 
+/* An image, or one of the other files that change with them: those come behind the images. */
 struct qcow2bm_resume_image {
 	const char *filename;
 	enum qcow2bm_resume_held held;

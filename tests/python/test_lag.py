@@ -25,7 +25,7 @@ RECORDS = {"bitmap": "BitmapInfo", "image_info": "ImageInfo", "resume_result": "
            "resume_image": "ResumeImage", "undo_result": "UndoResult"}
 
 # Structs that the module fills or reads itself.
-INSIDE = {"error", "watch", "backing", "layer", "layer_bitmap", "together_edit"}
+INSIDE = {"error", "together_file", "watch", "backing", "layer", "layer_bitmap", "together_edit"}
 
 
 def test_every_word_is_told():

@@ -45,11 +45,19 @@ static void forget(struct q2_intent_image *image)
 	q2_clusters_free(&image->used.set);
 }
 
+/* One that is rewritten, and one that goes. */
+static uint8_t old_words[] = "old", new_words[] = "newer";
+static char path_c[] = "/d/c.xml", path_d[] = "/d/.d";
+static struct q2_intent_file files[] = {
+	{path_c, path_d, 0640, 1, 2, {true, old_words, 3}, {true, new_words, 5}},
+	{path_d, path_c, 0600, 3, 4, {true, old_words, 0}, {false, NULL, 0}},
+};
+
 /* Changes the first of two images by `change`, if any. To be freed. */
 static uint8_t *encode(void (*change)(struct q2_intent_image *image), size_t *size)
 {
 	struct q2_intent_image images[2];
-	struct q2_intent intent = {images, 2};
+	struct q2_intent intent = {images, 2, files, 2};
 	uint8_t *bytes;
 	fill(&images[0], path_a);
 	fill(&images[1], path_b);
@@ -81,7 +89,7 @@ static void what_is_stored_is_loaded(void **state)
 	(void)state;
 	struct memory_file file = {0};
 	struct q2_intent_image images[2];
-	struct q2_intent loaded, intent = {images, 2};
+	struct q2_intent loaded, intent = {images, 2, files, 2};
 	bool is_whole;
 	fill(&images[0], path_a);
 	fill(&images[1], path_b);
@@ -101,6 +109,16 @@ static void what_is_stored_is_loaded(void **state)
 	assert_int_equal(b->written.set.runs[1].first, 9);
 	assert_int_equal(b->given_up.sum, 12);
 	assert_false(b->used.is_known);
+	assert_int_equal(loaded.file_count, 2);
+	const struct q2_intent_file *c = &loaded.files[0], *d = &loaded.files[1];
+	assert_string_equal(c->path, path_c);
+	assert_string_equal(c->temporary, path_d);
+	assert_int_equal(c->mode, 0640);
+	assert_int_equal(c->group, 2);
+	assert_int_equal(c->new_bytes.count, 5);
+	assert_memory_equal(c->new_bytes.bytes, "newer", 5);
+	assert_true(d->old_bytes.is_there && d->old_bytes.count == 0);
+	assert_false(d->new_bytes.is_there);
 	q2_intent_free(&loaded);
 	forget(&images[0]);
 	forget(&images[1]);
@@ -141,7 +159,7 @@ static void a_changed_byte_is_seen(void **state)
 		assert_false(is_whole);
 		if (i < 16)
 			assert_int_equal(code, QCOW2BM_EIMAGE);
-		else if (i < 20)
+		else if (i < 20) /* to another version that is known, at most */
 			assert_int_equal(code, QCOW2BM_EUNSUPPORTED);
 		else
 			assert_int_equal(code, QCOW2BM_OK);
@@ -243,6 +261,28 @@ static void each_rule_is_checked(void **state)
 	}
 }
 
+/* The same for other files. */
+static void each_rule_of_files_is_checked(void **state)
+{
+	(void)state;
+	struct q2_intent_file good = files[0];
+	struct q2_intent_file bad[4] = {good, good, good, good};
+	bad[0].path = path_c + 1;
+	bad[1].temporary = path_c;
+	bad[2].mode = 0100644;
+	bad[3].old_bytes.is_there = false;
+	for (size_t i = 0; i < 4; i++) {
+		size_t size;
+		bool is_whole;
+		files[0] = bad[i];
+		uint8_t *bytes = encode(NULL, &size);
+		if (decode(bytes, size, &is_whole) != QCOW2BM_EIMAGE)
+			fail_msg("rule %zu of files is not checked", i);
+		free(bytes);
+	}
+	files[0] = good;
+}
+
 /* The directory that stays where it is may be where the switch is. */
 static void switch_in_directory(struct q2_intent_image *image)
 {
@@ -292,6 +332,7 @@ int main(void)
 		cmocka_unit_test(a_changed_byte_is_seen),
 		cmocka_unit_test(other_files_are_refused),
 		cmocka_unit_test(each_rule_is_checked),
+		cmocka_unit_test(each_rule_of_files_is_checked),
 		cmocka_unit_test(the_directory_may_be_written),
 		cmocka_unit_test(counts_are_not_believed),
 	};

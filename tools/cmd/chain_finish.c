@@ -4,9 +4,8 @@
 
 #include "../term/message.h"
 #include "../term/missing.h"
-#include "together.h"
 
-static void collect(struct tool_together *together, const struct tool_disks *disks)
+void tool_chain_collect(struct tool_together *together, const struct tool_disks *disks)
 {
 	for (size_t i = 0; i < disks->count; i++) {
 		const struct qcow2bm_chain *chain = disks->list[i].chain;
@@ -24,7 +23,7 @@ int tool_chain_finish(struct tool_disks *disks)
 {
 	struct tool_together together = {.options = &disks->options,
 					 .disks = disks->report};
-	collect(&together, disks);
+	tool_chain_collect(&together, disks);
 	int status = tool_together_finish(&together);
 	tool_together_free(&together);
 	return status;

@@ -4,6 +4,10 @@
 #define TOOLS_CMD_CHAIN_FINISH_H
 
 #include "disks.h"
+#include "together.h"
+
+/* Adds what is staged on all layers of the disks. */
+void tool_chain_collect(struct tool_together *together, const struct tool_disks *disks);
 
 /* Plans or commits what is staged, all or nothing, and reports; returns an exit status. */
 int tool_chain_finish(struct tool_disks *disks);

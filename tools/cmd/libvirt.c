@@ -10,8 +10,8 @@
 #include <string.h>
 
 static const struct tool_command *const commands[] = {
-	&tool_libvirt_check,
-	&tool_libvirt_verdict,
+	&tool_libvirt_check, &tool_libvirt_verdict, &tool_libvirt_delete,
+	&tool_libvirt_adopt, &tool_libvirt_repair,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -6,6 +6,9 @@
 #include "../term/command.h"
 
 extern const struct tool_command tool_libvirt_check;
+extern const struct tool_command tool_libvirt_adopt;
+extern const struct tool_command tool_libvirt_delete;
+extern const struct tool_command tool_libvirt_repair;
 extern const struct tool_command tool_libvirt_verdict;
 
 #endif

@@ -202,11 +202,20 @@ static enum qcow2bm_code judge(struct qcow2bm_chain *chain, struct qcow2bm_error
 	return code;
 }
 
+#define MOST 4096 /* bitmaps: no domain has so many, and each is looked up among all */
+
 /* libvirt keeps each checkpoint recording; which is older the files tell, and nobody needs to ask bits. */
 static enum qcow2bm_code find_order(struct tool_disk *listed, struct qcow2bm_error *err)
 {
 	size_t count = qcow2bm_chain_count(listed->chain);
 	struct qcow2bm_order_options options = QCOW2BM_ORDER_OPTIONS_INIT;
+	if (count > MOST) {
+		err->code = QCOW2BM_ELIMIT;
+		err->offset = QCOW2BM_NO_OFFSET;
+		snprintf(err->sentence, sizeof(err->sentence),
+			 "there are more than %d bitmaps", MOST);
+		return err->code;
+	}
 	char **names = tool_memory_zeroed(count + 1, sizeof(char *));
 	for (size_t i = 0; i < count; i++) {
 		const struct qcow2bm_checkpoint *it =

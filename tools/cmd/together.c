@@ -7,6 +7,7 @@
 #include "../report/summary.h"
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/name.h"
 #include "../term/output.h"
 #include "../term/watch.h"
 
@@ -36,10 +37,43 @@ void tool_together_free(struct tool_together *together)
 	free(together->cluster_bytes);
 }
 
+static const char *name_change(const struct qcow2bm_together_file *file)
+{
+	if (file->old_bytes == NULL)
+		return "made";
+	return file->new_bytes == NULL ? "removed" : "rewritten";
+}
+
+static json_t *list_files(const struct tool_together *together)
+{
+	json_t *files = json_array();
+	for (size_t i = 0; i < together->file_count; i++) {
+		const struct qcow2bm_together_file *file = &together->files[i];
+		json_t *object = json_object();
+		json_object_set_new(object, "filename", tool_json_text(file->filename));
+		json_object_set_new(object, "change", json_string(name_change(file)));
+		json_array_append_new(files, object);
+	}
+	return files;
+}
+
+static void add_files(struct tool_text *text, const struct tool_together *together)
+{
+	for (size_t i = 0; i < together->file_count; i++) {
+		char *shown = tool_name_escape_text(together->files[i].filename,
+						    TOOL_NAME_HUMAN);
+		tool_text_print(text, "%s: would be %s\n", shown,
+				name_change(&together->files[i]));
+		free(shown);
+	}
+}
+
 static int print_images(const struct tool_together *together, json_t *images)
 {
 	json_t *object = tool_json_document("edit");
 	json_object_set_new(object, "images", images);
+	if (together->file_count != 0)
+		json_object_set_new(object, "files", list_files(together));
 	if (together->disks != NULL)
 		json_object_set(object, "disks", together->disks);
 	return tool_output_json(object);
@@ -78,7 +112,8 @@ static int print_plans(struct tool_together *together)
 					   together->cluster_bytes[i]);
 	}
 	if (status == TOOL_EXIT_DONE && !together->options->json) {
-		if (together->count == 0)
+		add_files(&text, together);
+		if (together->count + together->file_count == 0)
 			tool_text_print(&text, "Nothing to do.\n");
 		status = tool_output_text(&text);
 	} else if (status == TOOL_EXIT_DONE) {
@@ -116,7 +151,7 @@ static int describe(struct tool_together *together, json_t **changes)
 /* What is known of the images after an error at a switch. */
 static const char *describe_unknown(const struct tool_together *together)
 {
-	return together->count == 1
+	return together->count == 1 && together->file_count == 0
 		       ? "the image is whole, but whether it has the old or the new state is "
 			 "not known: look with 'qcow2bm list'"
 		       : "each image is whole, with the old state or the new: when the disk "
@@ -175,10 +210,12 @@ static int report_success(const struct tool_together *together, json_t *changes)
 	return TOOL_EXIT_LEAKED;
 }
 
-/* All images are switched over, though something failed afterwards: the file that says what they are
- * to hold is still there. */
-static bool is_done(const struct tool_together *together)
+/* All images are switched over, and other files, though something failed afterwards: the file that says
+ * what they are to hold is still there. */
+static bool is_done(const struct tool_together *together, const struct qcow2bm_error *err)
 {
+	if (err->code == QCOW2BM_EUNKNOWN)
+		return false;
 	for (size_t i = 0; i < together->count; i++)
 		if (together->results[i] == NULL || !together->results[i]->switched)
 			return false;
@@ -196,14 +233,17 @@ static int commit(struct tool_together *together)
 	size_t failed = SIZE_MAX;
 	struct qcow2bm_commit_options options = QCOW2BM_COMMIT_OPTIONS_INIT;
 	options.flags = together->options->commit_flags;
+	options.files = together->files;
+	options.file_count = together->file_count;
 	tool_watch_begin(&watch, together->options);
-	enum qcow2bm_code code =
-		qcow2bm_together_commit(together->list, together->count, NULL, &options,
-					together->results, &failed, &watch.watch, &err);
+	enum qcow2bm_code code = qcow2bm_together_commit(
+		together->list, together->count,
+		together->count == 0 ? together->intent_path : NULL, &options,
+		together->results, &failed, &watch.watch, &err);
 	int signal_number = tool_watch_end(&watch);
 	if (code == QCOW2BM_OK)
 		return report_success(together, changes);
-	if (is_done(together)) {
+	if (is_done(together, &err)) {
 		tool_message(NULL, "done, but %s: remove it by hand", err.sentence);
 		(void)report_success(together, changes);
 		return TOOL_EXIT_LEAKED;
@@ -216,6 +256,7 @@ int tool_together_finish(struct tool_together *together)
 {
 	if (together->options->dry_run)
 		return print_plans(together);
-	return together->count != 0 || together->options->json ? commit(together)
-							       : TOOL_EXIT_DONE;
+	return together->count + together->file_count != 0 || together->options->json
+		       ? commit(together)
+		       : TOOL_EXIT_DONE;
 }

@@ -17,6 +17,11 @@ struct tool_together {
 	const struct qcow2bm_result **results;
 	uint64_t *cluster_bytes;
 	size_t count;
+	/* Files of other programs that change with the images, and where the intent file is without an
+	 * image. */
+	const struct qcow2bm_together_file *files;
+	size_t file_count;
+	const char *intent_path;
 	/* Of the end: */
 	struct qcow2bm_error err; /* why it was not done */
 	const char *failed;       /* the image that is to blame, or NULL */

@@ -251,12 +251,12 @@ static void set_parent(xmlNode *root, const char *name)
 		parent = xmlNewNode(NULL, (const xmlChar *)"parent");
 		xmlAddNextSibling(tool_xml_first(root, "name"), parent);
 	}
-	while (parent->children != NULL) {
-		xmlNode *child = parent->children;
-		xmlUnlinkNode(child);
-		xmlFreeNode(child);
-	}
-	xmlNewTextChild(parent, NULL, (const xmlChar *)"name", (const xmlChar *)name);
+	xmlNode *own = tool_xml_first(parent, "name");
+	if (own != NULL)
+		xmlNodeSetContent(own, (const xmlChar *)name);
+	else
+		xmlNewTextChild(parent, NULL, (const xmlChar *)"name",
+				(const xmlChar *)name);
 }
 
 /* Comments before and behind the element, too. */

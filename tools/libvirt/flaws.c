@@ -19,6 +19,7 @@
 static const struct tool_flaw_kind kinds[TOOL_FLAWS] = {
 	/* The files. */
 	ROW(UNREADABLE, "file-unreadable", ERROR, REPAIR),
+	ROW(NO_FILE, "file-unreadable", ERROR, NONE),
 	ROW(NOT_LOADED, "file-not-loaded", ERROR, REPAIR),
 	ROW(LEFT_OVER, "file-left-over", WARNING, REPAIR),
 	ROW(NAME_TWICE, "name-twice", ERROR, REPAIR),
@@ -34,7 +35,7 @@ static const struct tool_flaw_kind kinds[TOOL_FLAWS] = {
 
 	/* What they say of disks. */
 	ROW(BITMAP_NAME, "bitmap-name", ERROR, REPAIR),
-	ROW(DISK_UNKNOWN, "disk-unknown", WARNING, REPAIR),
+	ROW(DISK_UNKNOWN, "disk-unknown", NOTE, NONE),
 	ROW(DISK_NOT_READ, "disk-not-read", ERROR, NONE),
 	ROW(DISK_NOT_LOCAL, "disk-not-local", NOTE, NONE),
 	ROW(OTHER_BASE, "other-base", NOTE, NONE),
@@ -51,7 +52,7 @@ static const struct tool_flaw_kind kinds[TOOL_FLAWS] = {
 	/* Bitmaps that are no checkpoint's. */
 	ROW(ORPHAN, "orphan-bitmap", WARNING, REPAIR),
 	ROW(UNLISTED, "unlisted-bitmap", WARNING, REPAIR),
-	ROW(TEMPORARY, "temporary", WARNING, REPAIR),
+	ROW(TEMPORARY, "temporary", WARNING, DELETE),
 };
 /* clang-format on */
 
@@ -126,14 +127,19 @@ char *tool_flaw_cure(const struct tool_world *world, const struct tool_flaw *fla
 		layer = qcow2bm_chain_layer(world->disks[flaw->disk].chain, flaw->layer);
 	switch (kinds[flaw->id].cure) {
 	case TOOL_LIBVIRT_CURE_NONE:
-	case TOOL_LIBVIRT_CURE_REPAIR:
 		break;
-	case TOOL_LIBVIRT_CURE_RECOVER: {
+	case TOOL_LIBVIRT_CURE_REPAIR:
+		tool_text_print(&text, "qcow2bm libvirt repair%s", world->options);
+		break;
+	case TOOL_LIBVIRT_CURE_RECOVER:
+	case TOOL_LIBVIRT_CURE_DELETE: {
+		bool is_recover = kinds[flaw->id].cure == TOOL_LIBVIRT_CURE_RECOVER;
 		const struct qcow2bm_bitmap *bitmap =
 			qcow2bm_bitmap_describe(layer->image, flaw->bitmap);
 		char *shown = tool_name_escape(bitmap->name, bitmap->name_bytes,
 					       TOOL_NAME_HUMAN);
-		tool_text_print(&text, "qcow2bm recover --auto --");
+		tool_text_print(&text, "qcow2bm %s --",
+				is_recover ? "recover --auto" : "delete");
 		tool_word_add_file(&text, layer->filename);
 		tool_word_add(&text, shown);
 		free(shown);

@@ -7,6 +7,7 @@
 
 enum tool_flaw_id {
 	TOOL_FLAW_UNREADABLE,
+	TOOL_FLAW_NO_FILE,
 	TOOL_FLAW_NOT_LOADED,
 	TOOL_FLAW_LEFT_OVER,
 	TOOL_FLAW_NAME_TWICE,
@@ -40,6 +41,7 @@ enum tool_libvirt_cure {
 	TOOL_LIBVIRT_CURE_NONE,
 	TOOL_LIBVIRT_CURE_REPAIR,  /* qcow2bm libvirt repair */
 	TOOL_LIBVIRT_CURE_RECOVER, /* qcow2bm recover, of one bitmap */
+	TOOL_LIBVIRT_CURE_DELETE,  /* qcow2bm delete, of one bitmap */
 	TOOL_LIBVIRT_CURE_CHECK    /* qcow2bm check, of one layer */
 };
 

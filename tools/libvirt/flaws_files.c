@@ -18,6 +18,10 @@ static void look_at_file(struct tool_flaws *flaws, const struct tool_folder *fol
 			flaws, AT(LEFT_OVER, idx),
 			"file '%.255s' was left by a write that was cut off, and libvirt reads it",
 			it->file);
+	else if (it->is_not_read && it->content.bytes == NULL)
+		tool_flaws_add(flaws, AT(NO_FILE, idx),
+			       "'%.255s' cannot be read: %.200s; move it elsewhere",
+			       it->file, it->problem);
 	else if (it->is_not_read)
 		tool_flaws_add(flaws, AT(UNREADABLE, idx), "file '%.255s': %.200s",
 			       it->file, it->problem);

@@ -72,3 +72,11 @@ void tool_folder_close(struct tool_folder *folder)
 		close(folder->fd);
 	*folder = (struct tool_folder){.fd = -1};
 }
+
+size_t tool_folder_find_file(const struct tool_folder *folder, const char *file)
+{
+	for (size_t i = 0; i < folder->count; i++)
+		if (strcmp(folder->list[i].file, file) == 0)
+			return i;
+	return TOOL_FOLDER_NONE;
+}

@@ -37,6 +37,9 @@ void tool_folder_close(struct tool_folder *folder);
 /* The checkpoint of this name that libvirt knows, or NONE. */
 size_t tool_folder_find(const struct tool_folder *folder, const char *name);
 
+/* The file of this name, or NONE. */
+size_t tool_folder_find_file(const struct tool_folder *folder, const char *file);
+
 /* Whether `idx` is a descendant of `of`. */
 bool tool_folder_descends(const struct tool_folder *folder, size_t idx, size_t of);
 

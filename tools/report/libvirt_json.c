@@ -79,6 +79,7 @@ static json_t *flaw_json(const struct tool_world *world, const struct tool_flaw 
 		[TOOL_LIBVIRT_CURE_NONE] = "none",
 		[TOOL_LIBVIRT_CURE_REPAIR] = "repair",
 		[TOOL_LIBVIRT_CURE_RECOVER] = "recover",
+		[TOOL_LIBVIRT_CURE_DELETE] = "delete",
 		[TOOL_LIBVIRT_CURE_CHECK] = "check",
 	};
 	const struct tool_flaw_kind *kind = tool_flaw_kind(flaw->id);

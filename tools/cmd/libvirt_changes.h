@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What a libvirt command changes: files of checkpoints, and bitmaps in all layers, as one. */
+#ifndef TOOLS_CMD_LIBVIRT_CHANGES_H
+#define TOOLS_CMD_LIBVIRT_CHANGES_H
+
+#include "libvirt_open.h"
+#include "together.h"
+
+struct tool_libvirt_changes {
+	struct tool_libvirt *libvirt;
+	struct qcow2bm_together_file *files;
+	size_t count;
+};
+
+/* Says that a file of the folder goes. */
+void tool_libvirt_changes_remove(struct tool_libvirt_changes *changes, size_t idx);
+
+/* Says that a checkpoint has another parent from now on, NULL for none. */
+void tool_libvirt_changes_reparent(struct tool_libvirt_changes *changes, size_t idx,
+				   const char *parent);
+
+/* Says that a file of the folder, which need not be there, has these bytes from now on. Takes them. */
+void tool_libvirt_changes_write(struct tool_libvirt_changes *changes, const char *file,
+				char *bytes);
+
+/* Stages that the bitmap of this name goes from all layers of a disk that is looked at; one that is not there is no
+ * failure. Prints what fails; returns an exit status. */
+int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
+			      const char *name, size_t name_bytes);
+
+/* Nobody else of us changes the folder meanwhile, and no daemon runs that has it in memory, unless
+ * `may_run`. Prints what is in the way; returns an exit status. */
+int tool_libvirt_changes_begin(struct tool_libvirt *libvirt, bool may_run);
+
+/* Plans or commits all; returns an exit status. */
+int tool_libvirt_changes_finish(struct tool_libvirt_changes *changes);
+void tool_libvirt_changes_free(struct tool_libvirt_changes *changes);
+
+#endif
