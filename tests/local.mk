@@ -18,6 +18,7 @@ unit_tests += tests/crash/test_repetitions
 unit_tests += tests/crash/test_rollbacks
 unit_tests += tests/crash/test_states
 unit_tests += tests/crash/test_together
+unit_tests += tests/crash/test_resume_faults
 unit_tests += tests/crash/test_together_faults
 unit_tests += tests/crash/test_two_images
 unit_tests += tests/crash/test_undo
@@ -108,6 +109,8 @@ support_sources = \
 	tests/support/crash_trial.c \
 	tests/support/copies.h \
 	tests/support/crash_trial.h \
+	tests/support/cut_off.c \
+	tests/support/cut_off.h \
 	tests/support/damaged_image.c \
 	tests/support/damaged_image.h \
 	tests/support/edit_cases.c \

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "../base/checked.h"
 #include "../base/error.h"
 #include "../clusters/refs.h"
 #include "../clusters/search.h"
@@ -170,6 +171,23 @@ static bool prove_unused(struct proof *proof, const struct q2_clusters *set)
 				 "clusters that it needs were freed or taken since"));
 }
 
+/* The part of the set that lies inside the file: what an intent file says may be anything. */
+static enum qcow2bm_code copy_inside(struct q2_clusters *to,
+				     const struct q2_clusters *from,
+				     const struct qcow2bm_image *image)
+{
+	uint64_t end = q2_shift_up(image->file_bytes, image->header.cluster_bits);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < from->count; i++) {
+		const struct q2_run *run = &from->runs[i];
+		if (run->first < end)
+			code = q2_clusters_add(to, run->first,
+					       q2_min_u64(run->count, end - run->first),
+					       NULL);
+	}
+	return code == QCOW2BM_OK ? q2_clusters_sort(to, NULL, NULL) : code;
+}
+
 uint64_t q2_resume_count_leaked(const struct q2_resume_image *resumed)
 {
 	const struct q2_intent_image *noted = resumed->noted;
@@ -181,7 +199,7 @@ uint64_t q2_resume_count_leaked(const struct q2_resume_image *resumed)
 	uint64_t all = q2_clusters_total(set);
 	if (q2_refcounts_open(&refcounts, resumed->image, NULL) != QCOW2BM_OK)
 		return all;
-	if (copy(&counted, set, NULL) == QCOW2BM_OK &&
+	if (copy_inside(&counted, set, resumed->image) == QCOW2BM_OK &&
 	    q2_refcounts_keep_ones(&refcounts, &counted, NULL) == QCOW2BM_OK)
 		all = q2_clusters_total(&counted);
 	q2_clusters_free(&counted);

@@ -11,6 +11,7 @@ fuzz_programs += tests/fuzz/fuzz_guest
 fuzz_programs += tests/fuzz/fuzz_header
 fuzz_programs += tests/fuzz/fuzz_image
 fuzz_programs += tests/fuzz/fuzz_inflate
+fuzz_programs += tests/fuzz/fuzz_intent
 fuzz_programs += tests/fuzz/fuzz_libvirt
 fuzz_programs += tests/fuzz/fuzz_qmp
 fuzz_programs += tests/fuzz/fuzz_manifest
@@ -71,6 +72,9 @@ tests_fuzz_fuzz_image_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_inflate_SOURCES = tests/fuzz/fuzz_inflate.c $(fuzz_main_sources)
 tests_fuzz_fuzz_inflate_LDADD = $(fuzz_ldadd) $(ZLIB_LIBS) $(ZSTD_LIBS)
 tests_fuzz_fuzz_inflate_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
+tests_fuzz_fuzz_intent_SOURCES = tests/fuzz/fuzz_intent.c $(fuzz_main_sources)
+tests_fuzz_fuzz_intent_LDADD = $(fuzz_ldadd)
+tests_fuzz_fuzz_intent_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_libvirt_SOURCES = tests/fuzz/fuzz_libvirt.c $(fuzz_main_sources) \
 	tools/libvirt/checkpoint.c tools/libvirt/domain.c tools/libvirt/file.c tools/libvirt/xml.c \
 	tools/term/memory.c tools/term/text.c

@@ -7,7 +7,7 @@ make_seeds() {
 	seeds_src=$1
 	seeds_dir=$2
 	mkdir -p "$seeds_dir"
-	for seeds_target in directory edit extension guest header image inflate libvirt manifest qmp refcount repair snapshot table undo; do
+	for seeds_target in directory edit extension guest header image inflate intent libvirt manifest qmp refcount repair snapshot table undo; do
 		mkdir -p "$seeds_dir/$seeds_target"
 	done
 	"$seeds_src/images/unpack" "$seeds_dir/base"
@@ -75,6 +75,10 @@ make_seeds() {
 	# Options alone: the target has the undo file that changes are made of.
 	for seeds_options in '\000' '\004' '\001' '\020' '\044'; do
 		printf "$seeds_options" >"$seeds_dir/undo/options-${seeds_options#?}"
+	done
+	# The same: how the two images are found, and whether time has passed.
+	for seeds_options in '\000' '\001' '\002' '\003' '\004' '\005'; do
+		printf "$seeds_options" >"$seeds_dir/intent/options-${seeds_options#?}"
 	done
 	cp "$seeds_src/tests/hostile/transaction.json" "$seeds_dir/qmp/list"
 	printf '%s\n' '{"execute": "qmp_capabilities", "id": [1]}' \

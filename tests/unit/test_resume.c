@@ -12,76 +12,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../support/edit_cases.h"
-#include "../support/fault_storage.h"
+#include "../support/cut_off.h"
 #include "edit/change_refcounts.h"
 #include "edit/resume.h"
 #include "edit/together.h"
 
-#define IMAGES 2
+#define IMAGES CUT_OFF_IMAGES
 #define COMPATIBLE_FEATURES_OFF 80
 
 struct world {
-	struct memory_file files[IMAGES], file;
-	struct fault_plan fault;
+	struct cut_off cut;
 	struct q2_intent intent;
 	struct qcow2bm_error err;
 };
 
-static enum qcow2bm_code create(void *opaque, struct q2_storage **file,
-				struct qcow2bm_error *err)
-{
-	struct world *world = opaque;
-	(void)err;
-	world->fault = (struct fault_plan){
-		.kinds = FAULT_WRITE, .at = 1, .from_then_on = true, .sys_errno = EIO};
-	*file = memory_storage_open(&world->file);
-	return QCOW2BM_OK;
-}
-
-static enum qcow2bm_code discard(void *opaque, struct qcow2bm_error *err)
-{
-	(void)opaque;
-	(void)err;
-	return QCOW2BM_OK;
-}
-
-static enum qcow2bm_code resolve(void *opaque, const char *filename, char **path,
-				 struct qcow2bm_error *err)
-{
-	(void)opaque;
-	(void)err;
-	*path = strdup(filename);
-	return QCOW2BM_OK;
-}
-
 static void open_world(struct world *world, const char *first, const char *second)
 {
-	const char *const words[IMAGES] = {first, second};
-	struct qcow2bm_image *images[IMAGES];
-	struct qcow2bm_together_edit edits[IMAGES];
-	struct q2_intent_place place = {"/d/i", world, create, discard, resolve};
-	struct q2_together together = {.edits = edits, .count = IMAGES, .place = &place};
 	bool is_whole;
 	memset(world, 0, sizeof(*world));
-	for (size_t i = 0; i < IMAGES; i++) {
-		assert_true(edit_case_image("small", &world->files[i]));
-		struct q2_storage *storage = memory_storage_open(&world->files[i]);
-		if (i == 1)
-			storage = fault_storage_open(storage, &world->fault);
-		assert_int_equal(q2_image_open(&images[i], storage, NULL), QCOW2BM_OK);
-		edits[i].filename = i == 0 ? "/d/a" : "/d/b";
-		assert_int_equal(qcow2bm_edit_begin(&edits[i].edit, images[i], NULL),
-				 QCOW2BM_OK);
-		assert_int_equal(edit_case_stage(edits[i].edit, NULL, words[i], NULL),
-				 QCOW2BM_OK);
-	}
-	assert_int_equal(q2_together_commit(&together, NULL), QCOW2BM_EUNKNOWN);
-	for (size_t i = 0; i < IMAGES; i++) {
-		qcow2bm_edit_end(edits[i].edit);
-		qcow2bm_image_close(images[i]);
-	}
-	struct q2_storage *file = memory_storage_open(&world->file);
+	assert_true(cut_off_make(&world->cut, first, second));
+	struct q2_storage *file = memory_storage_open(&world->cut.file);
 	assert_int_equal(q2_intent_load(&world->intent, file, &is_whole, NULL),
 			 QCOW2BM_OK);
 	assert_true(is_whole);
@@ -91,9 +41,7 @@ static void open_world(struct world *world, const char *first, const char *secon
 static void close_world(struct world *world)
 {
 	q2_intent_free(&world->intent);
-	memory_file_free(&world->file);
-	for (size_t i = 0; i < IMAGES; i++)
-		memory_file_free(&world->files[i]);
+	cut_off_free(&world->cut);
 }
 
 /* The outcome, or -1 when it is refused. */
@@ -104,7 +52,7 @@ static int decide(struct world *world)
 	enum qcow2bm_resume_outcome outcome;
 	memset(&world->err, 0, sizeof(world->err));
 	for (size_t i = 0; i < IMAGES; i++)
-		storages[i] = memory_storage_open(&world->files[i]);
+		storages[i] = memory_storage_open(&world->cut.images[i]);
 	assert_int_equal(q2_resume_open(&resume, &world->intent, storages, NULL, NULL),
 			 QCOW2BM_OK);
 	enum qcow2bm_code code = q2_resume_decide(&resume, &outcome, &world->err);
@@ -123,7 +71,7 @@ static void refuses(struct world *world, const char *words)
 static void let_time_pass(struct world *world)
 {
 	for (size_t i = 0; i < IMAGES; i++)
-		world->files[i].writes++;
+		world->cut.images[i].writes++;
 }
 
 /* Changes the last cluster of the set that is not the directory: bits, or a table of which only an
@@ -141,7 +89,7 @@ static void change(struct world *world, size_t i, const struct q2_clusters *set)
 			uint64_t off = (set->runs[r].first + k) << noted->cluster_bits;
 			if (off == old_one.directory_off || off == new_one.directory_off)
 				continue;
-			world->files[i]
+			world->cut.images[i]
 				.bytes[off + ((uint64_t)1 << noted->cluster_bits) - 1] ^=
 				1;
 			return;
@@ -200,16 +148,16 @@ static void free_clusters(struct world *world, size_t i, const struct q2_cluster
 {
 	struct qcow2bm_image *image;
 	struct q2_refcounts refcounts;
-	uint64_t writes = world->files[i].writes;
+	uint64_t writes = world->cut.images[i].writes;
 	assert_int_equal(
-		q2_image_open(&image, memory_storage_open(&world->files[i]), NULL),
+		q2_image_open(&image, memory_storage_open(&world->cut.images[i]), NULL),
 		QCOW2BM_OK);
 	assert_int_equal(q2_refcounts_open(&refcounts, image, NULL), QCOW2BM_OK);
 	assert_int_equal(q2_change_refcounts(&refcounts, set, Q2_CHANGE_TO_ZERO, NULL),
 			 QCOW2BM_OK);
 	q2_refcounts_close(&refcounts);
 	qcow2bm_image_close(image);
-	world->files[i].writes = writes;
+	world->cut.images[i].writes = writes;
 }
 
 static void new_clusters_must_be_counted(void **state)
@@ -243,7 +191,7 @@ static void the_header_must_be_the_same(void **state)
 	(void)state;
 	struct world world;
 	open_world(&world, "delete a", "delete a");
-	world.files[1].bytes[COMPATIBLE_FEATURES_OFF] ^= 1;
+	world.cut.images[1].bytes[COMPATIBLE_FEATURES_OFF] ^= 1;
 	refuses(&world, "b: the header was written since");
 	close_world(&world);
 }
@@ -287,13 +235,13 @@ static void another_directory_is_neither_state(void **state)
 	struct qcow2bm_image *image;
 	open_world(&world, "delete a", "delete a");
 	assert_int_equal(
-		q2_image_open(&image, memory_storage_open(&world.files[1]), NULL),
+		q2_image_open(&image, memory_storage_open(&world.cut.images[1]), NULL),
 		QCOW2BM_OK);
 	uint64_t off = image->directory.bitmaps[0].off;
 	qcow2bm_image_close(image);
-	world.files[1].bytes[off + Q2_DIRECTORY_FLAGS_OFF + 3] |= 1;
+	world.cut.images[1].bytes[off + Q2_DIRECTORY_FLAGS_OFF + 3] |= 1;
 	refuses(&world, "an image was changed since: a is as after, b neither");
-	world.files[1].bytes[0] ^= 1; /* no image at all */
+	world.cut.images[1].bytes[0] ^= 1; /* no image at all */
 	refuses(&world, "b neither");
 	close_world(&world);
 }
