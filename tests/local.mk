@@ -165,6 +165,7 @@ cli_tests += tests/cli/bitmap-like-qemu
 cli_tests += tests/cli/chain-drawing
 cli_tests += tests/cli/chain-keep-orphans
 cli_tests += tests/cli/chain-libvirt
+cli_tests += tests/cli/chain-manual
 cli_tests += tests/cli/check-digest-holes
 cli_tests += tests/cli/check-exits
 cli_tests += tests/cli/check-human
