@@ -122,6 +122,8 @@ tools_sources = \
 	tools/report/drawing.h \
 	tools/report/extents.c \
 	tools/report/extents.h \
+	tools/report/image_list.c \
+	tools/report/image_list.h \
 	tools/report/info.h \
 	tools/report/info_human.c \
 	tools/report/info_json.c \

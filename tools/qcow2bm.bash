@@ -117,7 +117,9 @@ _qcow2bm() {
 	fi
 	case $previous in
 	--output)
-		mapfile -t COMPREPLY < <(compgen -W "human json" -- "$current")
+		word='human json'
+		if [[ $command == list || $command == check ]]; then word+=' jsonl'; fi
+		mapfile -t COMPREPLY < <(compgen -W "$word" -- "$current")
 		return
 		;;
 	--old-format)

@@ -32,9 +32,9 @@ def with_format(schema):
     return schema
 
 
-def documents(name, text):
-    """What was printed, as values: QMP's replies are one a line."""
-    if name == "apply" and not text.startswith("{\n"):
+def documents(text):
+    """What was printed, as values: QMP's replies, and those of --output=jsonl, are one a line."""
+    if text.startswith("{") and not text.startswith("{\n"):
         return [json.loads(line) for line in text.splitlines()]
     return [json.loads(text)]
 
@@ -54,7 +54,7 @@ def main():
     wrong = 0
     for path in sorted(pathlib.Path(sys.argv[2]).glob("*.json")):
         name = path.with_suffix(".schema").read_text().strip()
-        for value in documents(name, path.read_text()):
+        for value in documents(path.read_text()):
             used = "edit" if name == "apply" and "format" in value else name
             counts[used] += 1
             for error in validators[used].iter_errors(value):

@@ -4,6 +4,7 @@
 
 #include "../report/check.h"
 #include "../report/digest.h"
+#include "../report/image_list.h"
 #include "../report/old_bitmaps.h"
 #include "../term/command.h"
 #include "../term/image.h"
@@ -20,7 +21,8 @@ struct check {
 	unsigned flags;
 	bool carve;
 	struct tool_text text;         /* of one image */
-	size_t printed_images;         /* that are in the JSON */
+	struct tool_image_list images; /* in the JSON */
+	struct qcow2bm_error failure;  /* of the image that is checked */
 	int printed;                   /* an exit status */
 	struct qcow2bm_report *report; /* of the image that is checked */
 	/* What else its JSON has; of the digest two, taken before and after. */
@@ -33,7 +35,15 @@ struct check {
 	bool is_cut_off;   /* by it, and something is not checked */
 };
 
-static int open_image(const struct check *check, const char *filename,
+/* Keeps why there is no report of the image, and prints it. */
+static int fail(struct check *check, const char *filename,
+		const struct qcow2bm_error *err)
+{
+	check->failure = *err;
+	return tool_message_fail(filename, err);
+}
+
+static int open_image(struct check *check, const char *filename,
 		      struct qcow2bm_image **image)
 {
 	struct qcow2bm_error err = {0};
@@ -41,7 +51,7 @@ static int open_image(const struct check *check, const char *filename,
 						     QCOW2BM_OPEN_DAMAGED, image, &err);
 	if (code == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
-	int status = tool_message_fail(filename, &err);
+	int status = fail(check, filename, &err);
 	return code == QCOW2BM_ENOTQCOW2 ? TOOL_EXIT_NOT_QCOW2 : status;
 }
 
@@ -61,7 +71,7 @@ static int end_watch(struct check *check, struct tool_watch *watch, const char *
 	if (signal_number != 0)
 		check->signal_number = signal_number;
 	check->is_cut_off |= code == QCOW2BM_EINTERRUPTED;
-	return code == QCOW2BM_OK ? TOOL_EXIT_DONE : tool_message_fail(filename, err);
+	return code == QCOW2BM_OK ? TOOL_EXIT_DONE : fail(check, filename, err);
 }
 
 static int carve(struct check *check, const char *filename, struct qcow2bm_image *image,
@@ -112,7 +122,7 @@ static int run_check(struct check *check, const char *filename,
 				 &check->signal_number, &err);
 	check->is_cut_off = code == QCOW2BM_EINTERRUPTED;
 	if (code != QCOW2BM_OK)
-		return tool_message_fail(filename, &err);
+		return fail(check, filename, &err);
 	int status = report_image(check, filename, image, check->report, value);
 	int carved = check->carve ? carve(check, filename, image, check->report, *value)
 				  : TOOL_EXIT_DONE;
@@ -142,7 +152,12 @@ static int run_between_digests(struct check *check, const char *filename,
 	return TOOL_EXIT_FAILED;
 }
 
-static const char json_end[] = "\n    ]\n}\n";
+/* What a signal that comes from now on has still to print. */
+static void leave_end(const struct check *check)
+{
+	const char *end = tool_image_list_end(&check->images);
+	tool_signals_leave(end, strlen(end));
+}
 
 /* Prints the finished report of an image, of which no signal loses a part: what comes meanwhile is
  * heard afterwards, and ends the document. */
@@ -158,35 +173,55 @@ static void print_json(struct check *check, json_t *value,
 	tool_check_set_problems(value, &lists[0], &problems);
 	struct tool_signals signals;
 	tool_signals_block(&signals);
-	if (check->printed_images++ == 0) {
-		tool_json_begin_document(text, "check");
-		tool_text_print(text, "    \"images\": [\n        ");
-	} else {
-		tool_text_print(text, ",\n        ");
-	}
-	int status = tool_json_stream(text, value, 2, lists, 3);
+	tool_image_list_open(&check->images, text);
+	int status = tool_json_stream(text, value, tool_image_list_depth(&check->images),
+				      lists, 3);
+	tool_image_list_close(&check->images, text);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_output_bytes(text->bytes, text->used);
 	tool_text_free(text);
 	if (check->printed == TOOL_EXIT_DONE)
 		check->printed = status;
-	tool_signals_leave(json_end, strlen(json_end));
+	leave_end(check);
 	if (check->signal_number == 0)
 		tool_signals_unblock(&signals);
 }
 
+/* Tells in the JSON of an image that there is no report of. */
+static void print_failure(struct check *check, const char *filename)
+{
+	struct tool_signals signals;
+	tool_signals_block(&signals);
+	tool_image_list_fail(&check->images, &check->text, filename, &check->failure);
+	if (check->text.used != 0 && check->printed == TOOL_EXIT_DONE)
+		check->printed = tool_output_bytes(check->text.bytes, check->text.used);
+	tool_text_free(&check->text);
+	if (check->images.count != 0)
+		leave_end(check);
+	if (check->signal_number == 0)
+		tool_signals_unblock(&signals);
+}
+
+static int check_open(struct check *check, const char *filename,
+		      struct qcow2bm_image *image, json_t **value)
+{
+	return check->carve && check->options.json
+		       ? run_between_digests(check, filename, image, value)
+		       : run_check(check, filename, image, value);
+}
+
 static int check_image(struct check *check, const char *filename)
 {
-	struct qcow2bm_image *image;
+	struct qcow2bm_image *image = NULL;
 	json_t *value = NULL;
+	check->failure.code = QCOW2BM_OK;
 	int status = open_image(check, filename, &image);
-	if (status != TOOL_EXIT_DONE)
-		return status;
-	status = check->carve && check->options.json
-			 ? run_between_digests(check, filename, image, &value)
-			 : run_check(check, filename, image, &value);
+	if (status == TOOL_EXIT_DONE)
+		status = check_open(check, filename, image, &value);
 	if (value != NULL)
 		print_json(check, value, image);
+	else if (check->images.has_failures && check->failure.code != QCOW2BM_OK)
+		print_failure(check, filename);
 	qcow2bm_report_free(check->report);
 	check->report = NULL;
 	tool_old_bitmaps_free(&check->old_bitmaps);
@@ -219,6 +254,7 @@ static int print_report(struct check *check)
 static int check_images(struct check *check, int count, char **filenames)
 {
 	int status = TOOL_EXIT_DONE;
+	check->images = tool_image_list_begin("check", &check->options, count);
 	for (int i = 0; i < count; i++) {
 		check->is_cut_off |= check->signal_number != 0;
 		if (check->is_cut_off)
@@ -228,11 +264,12 @@ static int check_images(struct check *check, int count, char **filenames)
 		if (check->printed == TOOL_EXIT_DONE && !check->options.json)
 			check->printed = print_report(check);
 	}
-	if (check->printed_images != 0) {
+	if (check->images.count != 0) {
+		const char *end = tool_image_list_end(&check->images);
 		/* Once, and not again by a signal that comes now. */
 		tool_signals_leave(NULL, 0);
 		if (check->printed == TOOL_EXIT_DONE)
-			check->printed = tool_output_bytes(json_end, strlen(json_end));
+			check->printed = tool_output_bytes(end, strlen(end));
 	}
 	tool_text_free(&check->text);
 	if (check->is_cut_off)
@@ -249,7 +286,8 @@ static int run(int argc, char **argv)
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
-	struct check check = {.options = {.command = &tool_cmd_check}};
+	struct check check = {
+		.options = {.command = &tool_cmd_check, .takes_lines = true}};
 	int opt;
 	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
 				  NULL)) != -1) {
@@ -288,7 +326,8 @@ const struct tool_command tool_cmd_check = {
 		"      --carve            look for old bitmaps in clusters that are free or leaked;\n"
 		"                         as JSON with SHA-256 of the metadata, before and after\n"
 		"      --progress         show progress (by itself on a terminal after a second)\n"
-		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
+		"      --output FORMAT    human (default), json, or jsonl: a line for each image,\n"
+		"                         as soon as it is done\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm check disk.qcow2\n"
 		"  qcow2bm check --output=json *.qcow2 | jq '.images[].problems[].code'\n"

@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "../report/drawing.h"
+#include "../report/image_list.h"
 #include "../report/matrix.h"
 #include "../report/state.h"
 #include "../term/command.h"
@@ -24,6 +25,7 @@ struct list {
 	bool backing_chain;
 	int signal_number; /* that came; 0: none */
 	struct tool_text text;
+	struct tool_image_list images; /* in the JSON */
 };
 
 static void add_size(struct tool_table *table, bool known, uint64_t bytes)
@@ -127,26 +129,23 @@ static json_t *begin_json(const char *filename, const struct qcow2bm_image_info 
 }
 
 /* One of the document's images. */
-static void print_json(struct tool_text *text, json_t *object,
+static void print_json(struct list *list, json_t *object,
 		       const struct tool_json_list *bitmaps)
 {
-	if (text->used == 0) {
-		tool_json_begin_document(text, "list");
-		tool_text_print(text, "    \"images\": [\n        ");
-	} else {
-		tool_text_print(text, ",\n        ");
-	}
-	tool_json_print(text, object, 2, bitmaps, 1);
+	tool_image_list_open(&list->images, &list->text);
+	tool_json_print(&list->text, object, tool_image_list_depth(&list->images),
+			bitmaps, 1);
+	tool_image_list_close(&list->images, &list->text);
 }
 
-static void add_json(struct tool_text *text, const char *filename,
+static void add_json(struct list *list, const char *filename,
 		     const struct qcow2bm_image_info *info,
 		     const struct tool_inventory *survey)
 {
 	struct tool_json_list bitmaps;
 	json_t *object = begin_json(filename, info);
 	tool_json_set_bitmaps(object, &bitmaps, survey);
-	print_json(text, object, &bitmaps);
+	print_json(list, object, &bitmaps);
 }
 
 /* The image and the layers below it. */
@@ -159,7 +158,7 @@ static void add_matrix(struct list *list, const char *filename,
 		struct tool_json_list bitmaps;
 		json_t *object = begin_json(filename, &info);
 		tool_matrix_set_json(object, &bitmaps, matrix);
-		print_json(&list->text, object, &bitmaps);
+		print_json(list, object, &bitmaps);
 		return;
 	}
 	begin_human(&list->text, filename, &info, matrix->count);
@@ -168,21 +167,28 @@ static void add_matrix(struct list *list, const char *filename,
 		tool_matrix_human(&list->text, matrix);
 }
 
+static int fail(struct list *list, const char *filename, const struct qcow2bm_error *err)
+{
+	tool_image_list_fail(&list->images, &list->text, filename, err);
+	return tool_message_fail(filename, err);
+}
+
 static int list_chain(struct list *list, const char *filename)
 {
 	struct qcow2bm_chain *chain;
 	struct tool_watch watch;
 	struct tool_matrix matrix;
 	struct qcow2bm_error err = {0};
-	int status = tool_layers_open(&chain, &list->options, filename, 0);
-	if (status != TOOL_EXIT_DONE)
-		return status;
+	int status = TOOL_EXIT_DONE;
+	if (tool_layers_try_open(&chain, &list->options, filename, "qcow2", 0, &err) !=
+	    QCOW2BM_OK)
+		return fail(list, filename, &err);
 	tool_watch_begin(&watch, &list->options);
 	enum qcow2bm_code code =
 		tool_matrix_take(&matrix, chain, list->count_bits, &watch.watch, &err);
 	list->signal_number = tool_watch_leave(&watch);
 	if (code != QCOW2BM_OK)
-		status = tool_message_fail(filename, &err);
+		status = fail(list, filename, &err);
 	else
 		add_matrix(list, filename, &matrix);
 	tool_matrix_free(&matrix);
@@ -194,21 +200,21 @@ static int list_image(struct list *list, const char *filename)
 {
 	struct qcow2bm_image *image;
 	struct tool_watch watch;
-	int status = tool_image_open(&list->options, filename, 0, &image);
-	if (status != TOOL_EXIT_DONE)
-		return status;
-	struct tool_inventory survey;
 	struct qcow2bm_error err = {0};
+	int status = TOOL_EXIT_DONE;
+	if (tool_image_try_open(&list->options, filename, 0, &image, &err) != QCOW2BM_OK)
+		return fail(list, filename, &err);
+	struct tool_inventory survey;
 	tool_watch_begin(&watch, &list->options);
 	enum qcow2bm_code code =
 		tool_inventory_take(&survey, image, list->count_bits, &watch.watch, &err);
 	list->signal_number = tool_watch_leave(&watch);
 	if (code != QCOW2BM_OK) {
-		status = tool_message_fail(filename, &err);
+		status = fail(list, filename, &err);
 	} else {
 		struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
 		if (list->options.json)
-			add_json(&list->text, filename, &info, &survey);
+			add_json(list, filename, &info, &survey);
 		else
 			add_human(&list->text, filename, &info, &survey);
 	}
@@ -220,17 +226,23 @@ static int list_image(struct list *list, const char *filename)
 /* A signal ends it behind the images that are finished. */
 static int list_images(struct list *list, int count, char **filenames)
 {
-	int status = TOOL_EXIT_DONE;
+	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;
+	list->images = tool_image_list_begin("list", &list->options, count);
 	for (int i = 0; i < count && list->signal_number == 0; i++) {
 		int one = list->backing_chain ? list_chain(list, filenames[i])
 					      : list_image(list, filenames[i]);
 		status = tool_exit_worse(status, one);
+		/* Lines are out as soon as they are done. */
+		if (list->images.has_lines && printed == TOOL_EXIT_DONE)
+			printed = tool_output_text(&list->text);
 	}
-	if (list->options.json && list->text.used != 0)
-		tool_text_print(&list->text, "\n    ]\n}\n");
+	if (list->images.count != 0)
+		tool_text_print(&list->text, "%s", tool_image_list_end(&list->images));
 	else if (list->backing_chain && list->text.used != 0)
 		tool_drawing_legend(&list->text);
-	int printed = tool_output_text(&list->text);
+	if (printed == TOOL_EXIT_DONE)
+		printed = tool_output_text(&list->text);
+	tool_text_free(&list->text);
 	if (list->signal_number != 0)
 		return TOOL_EXIT_SIGNAL + list->signal_number;
 	return status != TOOL_EXIT_DONE ? status : printed;
@@ -245,7 +257,8 @@ static int run(int argc, char **argv)
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
-	struct list list = {.options = {.command = &tool_cmd_list}, .count_bits = true};
+	struct list list = {.options = {.command = &tool_cmd_list, .takes_lines = true},
+			    .count_bits = true};
 	int opt;
 	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
 				  NULL)) != -1) {
@@ -285,7 +298,8 @@ const struct tool_command tool_cmd_list = {
 		"      --backing-chain    list the bitmaps of the layers below, too; only local files\n"
 		"                         are followed\n"
 		"      --progress         show progress (by itself on a terminal after a second)\n"
-		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
+		"      --output FORMAT    human (default), json, or jsonl: a line for each image,\n"
+		"                         as soon as it is done\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm list disk.qcow2\n"
 		"  qcow2bm list --backing-chain top.qcow2\n"

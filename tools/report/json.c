@@ -64,8 +64,17 @@ static int append(const char *bytes, size_t count, void *opaque)
 	return 0;
 }
 
+static unsigned inside(unsigned depth)
+{
+	return depth == TOOL_JSON_LINE ? depth : depth + 1;
+}
+
 static void begin_line(const struct printing *printing, bool is_first, unsigned depth)
 {
+	if (depth == TOOL_JSON_LINE) {
+		tool_text_print(printing->text, "%s", is_first ? "" : ", ");
+		return;
+	}
 	tool_text_print(printing->text, "%s\n", is_first ? "" : ",");
 	tool_text_fill(printing->text, ' ', (size_t)depth * INDENT);
 }
@@ -86,9 +95,9 @@ static void print_object(const struct printing *printing, json_t *object, unsign
 	tool_text_add(printing->text, "{", 1);
 	json_object_foreach(object, key, value)
 	{
-		begin_line(printing, is_first, depth + 1);
+		begin_line(printing, is_first, inside(depth));
 		tool_text_print(printing->text, "\"%s\": ", key);
-		print_value(printing, value, depth + 1);
+		print_value(printing, value, inside(depth));
 		is_first = false;
 	}
 	end_lines(printing, is_first, depth, "}");
@@ -101,8 +110,8 @@ static void print_array(const struct printing *printing, json_t *array, unsigned
 	tool_text_add(printing->text, "[", 1);
 	json_array_foreach(array, i, value)
 	{
-		begin_line(printing, i == 0, depth + 1);
-		print_value(printing, value, depth + 1);
+		begin_line(printing, i == 0, inside(depth));
+		print_value(printing, value, inside(depth));
 	}
 	end_lines(printing, json_array_size(array) == 0, depth, "]");
 }
@@ -123,8 +132,8 @@ static void print_list(const struct printing *printing, const struct tool_json_l
 	tool_text_add(printing->text, "[", 1);
 	for (size_t i = 0; i < list->count; i++) {
 		json_t *value = list->make(list->opaque, i);
-		begin_line(printing, i == 0, depth + 1);
-		print_value(printing, value, depth + 1);
+		begin_line(printing, i == 0, inside(depth));
+		print_value(printing, value, inside(depth));
 		json_decref(value);
 		empty(printing);
 	}

@@ -7,6 +7,7 @@
 #include "inventory.h"
 
 #include <jansson.h>
+#include <limits.h>
 
 /* Makes jansson end the program when memory runs out. */
 void tool_json_setup(void);
@@ -29,6 +30,8 @@ struct tool_json_list {
 
 /* Sets the list's place in `object`, under `key`. */
 void tool_json_set_list(json_t *object, const char *key, struct tool_json_list *list);
+
+#define TOOL_JSON_LINE UINT_MAX /* instead of a depth: all in one line */
 
 /* Appends the value as tool_output_json() prints it inside of `depth` others; gives it back. */
 void tool_json_print(struct tool_text *text, json_t *value, unsigned depth,

@@ -39,11 +39,14 @@ static int refuse(const struct tool_options *options, int opt, char **argv)
 
 static int take_output(struct tool_options *options)
 {
-	options->json = strcmp(optarg, "json") == 0;
+	options->json_lines = options->takes_lines && strcmp(optarg, "jsonl") == 0;
+	options->json = options->json_lines || strcmp(optarg, "json") == 0;
 	if (options->json || strcmp(optarg, "human") == 0)
 		return TOOL_OPTIONS_GO_ON;
 	return tool_message_usage(options->command,
-				  "option --output: '%s' is not human or json", optarg);
+				  "option --output: '%s' is not human%s json%s", optarg,
+				  options->takes_lines ? "," : " or",
+				  options->takes_lines ? " or jsonl" : "");
 }
 
 static int take_color(struct tool_options *options)

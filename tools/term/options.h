@@ -54,6 +54,8 @@ enum {
 struct tool_options {
 	const struct tool_command *command;
 	bool json;
+	bool takes_lines; /* the command knows --output=jsonl, */
+	bool json_lines;  /* which is json, too */
 	bool quiet;
 	bool no_lock;
 	bool force_share; /* reading */
