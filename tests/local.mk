@@ -47,10 +47,12 @@ unit_tests += tests/unit/test_file_open
 unit_tests += tests/unit/test_generations
 unit_tests += tests/unit/test_granularity
 unit_tests += tests/unit/test_grow
+unit_tests += tests/unit/test_guest_entry
 unit_tests += tests/unit/test_header
 unit_tests += tests/unit/test_holder
 unit_tests += tests/unit/test_image_opts
 unit_tests += tests/unit/test_in_place
+unit_tests += tests/unit/test_inflate
 unit_tests += tests/unit/test_intent
 unit_tests += tests/unit/test_interrupted
 unit_tests += tests/unit/test_l1
@@ -236,6 +238,7 @@ oracle_tests += tests/oracle/disable-bitmap
 oracle_tests += tests/oracle/enable-bitmap
 oracle_tests += tests/oracle/extension-inserted
 oracle_tests += tests/oracle/good-recipes-edited
+oracle_tests += tests/oracle/guest-forms
 oracle_tests += tests/oracle/guest-random
 oracle_tests += tests/oracle/info-json
 oracle_tests += tests/oracle/libvirt-backing-file
@@ -377,6 +380,8 @@ tests_unit_test_readers_SOURCES = tests/unit/test_readers.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
 tests_unit_test_model_SOURCES = tests/unit/test_model.c \
 	tests/unit/model_world.c tests/unit/model_world.h
+
+tests_unit_test_inflate_LDADD = $(LDADD) $(ZLIB_LIBS) $(ZSTD_LIBS)
 
 # Tests of the program's files are built with what those need.
 tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c tools/term/decimal.c
