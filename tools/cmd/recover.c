@@ -371,6 +371,7 @@ static int run(int argc, char **argv)
 	if (status == TOOL_OPTIONS_GO_ON)
 		status = recover_bitmaps(&recover, argc - optind, argv + optind);
 	tool_carved_free(&recover.carved);
+	free(recover.compared.filenames);
 	return status;
 }
 

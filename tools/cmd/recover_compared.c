@@ -66,7 +66,6 @@ int tool_compared_close(struct tool_compared *compared, struct tool_session *ses
 	for (size_t i = 0; i < compared->open; i++)
 		qcow2bm_old_close(compared->olds[i]);
 	free(compared->olds);
-	free(compared->filenames);
 	qcow2bm_chain_close(compared->chain);
 	return status;
 }

@@ -6,7 +6,8 @@
 #include "session.h"
 
 struct tool_compared {
-	const char **filenames; /* of older states, as they were given */
+	const char *
+		*filenames; /* of older states, as they were given; the caller frees it */
 	size_t count;
 	enum qcow2bm_old_kind kind;
 	struct qcow2bm_chain *chain; /* its top is the image of the session */
