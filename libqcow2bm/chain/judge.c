@@ -253,7 +253,8 @@ enum qcow2bm_code qcow2bm_differ_judge(struct qcow2bm_differ *differ, size_t old
 	struct q2_watch watch;
 	struct comparison it = {.watch = &watch, .proof = {.fn = fn, .opaque = opaque}};
 	const struct qcow2bm_since *since;
-	differ->judgement = (struct qcow2bm_judgement){QCOW2BM_OUTCOME_NOT_COMPARED};
+	differ->judgement =
+		(struct qcow2bm_judgement){.outcome = QCOW2BM_OUTCOME_NOT_COMPARED};
 	*judgement = &differ->judgement;
 	if (old_idx >= differ->count ||
 	    differ->virtual_bytes != chain->layers[0].virtual_bytes)
