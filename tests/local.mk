@@ -265,6 +265,7 @@ oracle_tests += tests/oracle/repair-killed-qemu-img
 oracle_tests += tests/oracle/verify-digest
 oracle_tests += tests/oracle/verify-evidence
 oracle_tests += tests/oracle/verify-foreign
+oracle_tests += tests/oracle/verify-interrupted
 oracle_tests += tests/oracle/verify-plants
 oracle_tests += tests/oracle/verify-recover
 oracle_tests += tests/oracle/verify-trust
