@@ -286,6 +286,7 @@ q2_sources = \
 	libqcow2bm/chain/allocated.c \
 	libqcow2bm/chain/changed.c \
 	libqcow2bm/chain/checkpoints.c \
+	libqcow2bm/chain/commit.c \
 	libqcow2bm/chain/convert.c \
 	libqcow2bm/chain/coverage.c \
 	libqcow2bm/chain/differ.c \

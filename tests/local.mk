@@ -173,6 +173,7 @@ cli_tests += tests/cli/chain-manual
 cli_tests += tests/cli/check-digest-holes
 cli_tests += tests/cli/check-exits
 cli_tests += tests/cli/check-human
+cli_tests += tests/cli/chain-commit
 cli_tests += tests/cli/chain-repair
 cli_tests += tests/cli/check-carve
 cli_tests += tests/cli/check-interrupted
@@ -221,6 +222,7 @@ oracle_tests += tests/oracle/advice-recipes
 oracle_tests += tests/oracle/apply-random
 oracle_tests += tests/oracle/bitmap-actions
 oracle_tests += tests/oracle/bitmap-errors
+oracle_tests += tests/oracle/chain-commit
 oracle_tests += tests/oracle/chain-export
 oracle_tests += tests/oracle/chain-export-sizes
 oracle_tests += tests/oracle/chain-layers
@@ -273,6 +275,7 @@ oracle_tests += tests/oracle/verify-trust
 crash_tests =
 crash_tests += tests/crash/kill-anywhere
 crash_tests += tests/crash/kill-libvirt
+crash_tests += tests/crash/kill-commit
 crash_tests += tests/crash/kill-together
 crash_tests += tests/crash/qemu-img-states
 
@@ -295,6 +298,7 @@ test_data += tests/python/test_errors.py
 test_data += tests/python/test_lag.py
 test_data += tests/python/test_layouts.py
 test_data += tests/python/test_read.py
+test_data += tests/cli/chain-commit.expected
 test_data += tests/cli/chain-repair.expected
 test_data += tests/cli/apply-refused.expected
 test_data += tests/cli/check-human.expected
@@ -450,6 +454,7 @@ check-crash: all
 	./run tests/crash/every-state
 	./run tests/crash/test_faults
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-anywhere || test $$? -eq 77
+	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-commit || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-together || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/qemu-img-states || test $$? -eq 77
 

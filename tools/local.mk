@@ -9,6 +9,7 @@ tools_sources = \
 	tools/cmd/bitmap.c \
 	tools/cmd/chain.c \
 	tools/cmd/chain.h \
+	tools/cmd/chain_commit.c \
 	tools/cmd/chain_delete.c \
 	tools/cmd/chain_export.c \
 	tools/cmd/chain_finish.c \
@@ -57,6 +58,8 @@ tools_sources = \
 	tools/cmd/name_list.h \
 	tools/cmd/old.c \
 	tools/cmd/old.h \
+	tools/cmd/qemu_img.c \
+	tools/cmd/qemu_img.h \
 	tools/cmd/recover.c \
 	tools/cmd/recover_compared.c \
 	tools/cmd/recover_compared.h \

@@ -159,6 +159,8 @@ static enum qcow2bm_code verify_layer(struct qcow2bm_findings *findings,
 		bitmaps[count++] = (struct qcow2bm_layer_bitmap){layer, bitmap};
 	}
 	enum qcow2bm_code code = QCOW2BM_OK;
+	/* A layer that has none of them is told already. */
+	is_trusted &= count != 0;
 	if (is_trusted)
 		code = open_both(&it, chain, layer, bitmaps, count, err);
 	/* What a raw data file holds no table tells. */
@@ -193,7 +195,7 @@ enum qcow2bm_code q2_allocated_verify(struct qcow2bm_findings *findings,
 		for (size_t i = chain->checkpoint_count; code == QCOW2BM_OK && i-- > 0;) {
 			const struct q2_checkpoint *it = &chain->checkpoints[i];
 			q2_watch_note(watch, watch->done + 1, watch->total);
-			if (it->bitmaps[layer] == NONE ||
+			if ((is_nested && it->bitmaps[layer] == NONE) ||
 			    !is_below(it, layer, chain->layer_count))
 				continue;
 			code = verify_layer(findings, chain, layer, i, watch, err);

@@ -287,6 +287,21 @@ enum qcow2bm_code qcow2bm_chain_prune(struct qcow2bm_chain *chain, size_t layer_
 				      struct qcow2bm_error *err);
 
 /*
+ * A commit: what the layers above layer `layer_idx` hold is copied into it, after which it alone is the
+ * disk. QEMU would record the copying in its bitmaps, cluster by cluster. So they are moved up first:
+ * the top gets all bits that the layers down to this one have, and the layer none. Nested: a checkpoint
+ * that the top has none of is not kept. Errors: also EINVAL for a top that is smaller, and where
+ * none records in it. Crash (once committed): what changed since each checkpoint is what it was.
+ */
+enum qcow2bm_code qcow2bm_chain_lift(struct qcow2bm_chain *chain, size_t layer_idx,
+				     struct qcow2bm_error *err);
+
+/* The data is copied: the bitmaps of the top, with their flags, are moved down to the layer. Errors:
+ * also EINVAL for a layer that has checkpoints, or is not as large as the top. */
+enum qcow2bm_code qcow2bm_chain_lower(struct qcow2bm_chain *chain, size_t layer_idx,
+				      struct qcow2bm_error *err);
+
+/*
  * After a restore the disk is not what its bitmaps say. Of these three, the first is right for every
  * content, the third, too, and the second for that of a checkpoint.
  */

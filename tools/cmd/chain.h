@@ -19,5 +19,6 @@ extern const struct tool_command tool_chain_prune;
 extern const struct tool_command tool_chain_resume;
 extern const struct tool_command tool_chain_restored;
 extern const struct tool_command tool_chain_repair;
+extern const struct tool_command tool_chain_commit;
 
 #endif

@@ -159,11 +159,18 @@ int tool_disks_verify(const struct tool_disks *disks, struct qcow2bm_findings **
 				 &err);
 }
 
-void tool_disks_close(struct tool_disks *disks)
+void tool_disks_close_images(struct tool_disks *disks)
 {
 	for (size_t i = 0; i < disks->count; i++)
 		qcow2bm_chain_close(disks->list[i].chain);
 	free(disks->list);
+	disks->list = NULL;
+	disks->count = 0;
+}
+
+void tool_disks_close(struct tool_disks *disks)
+{
+	tool_disks_close_images(disks);
 	free(disks->names);
 	if (disks->given != NULL)
 		free(disks->given[0]);

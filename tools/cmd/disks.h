@@ -66,6 +66,9 @@ int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
 /* Verifies the checkpoints of all of them. Prints what fails; returns an exit status. */
 int tool_disks_verify(const struct tool_disks *disks, struct qcow2bm_findings **findings);
 
+/* Closes the images; the options stay. */
+void tool_disks_close_images(struct tool_disks *disks);
+
 void tool_disks_close(struct tool_disks *disks);
 
 #endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* qcow2bm chain commit: qemu-img commit, after which the bitmaps are what they would have been. */
+#define _XOPEN_SOURCE 700
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/output.h"
+#include "../term/word.h"
+#include "chain.h"
+#include "chain_finish.h"
+#include "qemu_img.h"
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BEFORE = TOOL_DISKS_OWN, AFTER };
+
+struct commit {
+	struct tool_disks disks;
+	char *top, *base;
+	bool before, after; /* these steps alone */
+};
+
+/* The number of the layer that BASE names. */
+static int find_base(const struct commit *commit, size_t *layer_idx)
+{
+	const struct qcow2bm_chain *chain = commit->disks.list[0].chain;
+	for (size_t i = 1; i < qcow2bm_chain_layer_count(chain); i++) {
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, i);
+		if (!tool_session_is_same_file(commit->base, layer->filename))
+			continue;
+		*layer_idx = i;
+		return TOOL_EXIT_DONE;
+	}
+	tool_message(commit->top, "'%s' is no layer below it", commit->base);
+	return TOOL_EXIT_FAILED;
+}
+
+/* What does not matter: a layer below BASE stays as it is; nested, a checkpoint that the top does not
+ * go on with is not kept. */
+static bool is_harmless(const struct qcow2bm_finding *finding,
+			const struct tool_disk *disk, size_t base)
+{
+	return finding->severity == QCOW2BM_SEVERITY_NOTE ||
+	       strcmp(finding->code, "temporary") == 0 ||
+	       (finding->layer_idx != QCOW2BM_NOT_FOUND && finding->layer_idx > base) ||
+	       (strcmp(finding->code, "not-in-top") == 0 &&
+		disk->order->scheme == QCOW2BM_SCHEME_NESTED);
+}
+
+/* A fault would be no fault any more once all is in one layer, and its bits would still be missing. */
+static int check_sound(const struct commit *commit, size_t base)
+{
+	const struct tool_disk *disk = &commit->disks.list[0];
+	struct qcow2bm_findings *findings = NULL;
+	int status = tool_disks_verify(&commit->disks, &findings);
+	for (size_t i = 0;
+	     status == TOOL_EXIT_DONE && i < qcow2bm_findings_count(findings); i++) {
+		const struct qcow2bm_finding *finding =
+			qcow2bm_findings_finding(findings, i);
+		if (is_harmless(finding, disk, base))
+			continue;
+		struct tool_text command = {0};
+		tool_text_print(&command, "qcow2bm chain repair");
+		tool_word_add_file(&command, commit->top);
+		tool_message(commit->top, "%s; mend that first: %s", finding->sentence,
+			     command.bytes);
+		tool_text_free(&command);
+		status = TOOL_EXIT_FAILED;
+	}
+	qcow2bm_findings_free(findings);
+	return status;
+}
+
+/* A top without checkpoints may have been committed already, and what the guest has written to BASE since
+ * would be lost: nothing is told to do. */
+static int check_top(const struct commit *commit)
+{
+	const struct qcow2bm_chain *chain = commit->disks.list[0].chain;
+	size_t count = qcow2bm_chain_count(chain);
+	for (size_t i = 0; i < count; i++)
+		if (qcow2bm_chain_bitmap(chain, i, 0) != QCOW2BM_NOT_FOUND)
+			return TOOL_EXIT_DONE;
+	tool_message(
+		commit->top,
+		count == 0
+			? "there are no checkpoints: `qemu-img commit` is all that it takes"
+			: "it has no checkpoints, as if it was committed already, or a "
+			  "crash had left it without");
+	return TOOL_EXIT_FAILED;
+}
+
+static int stage_lift(struct commit *commit, size_t base)
+{
+	struct qcow2bm_chain *chain = commit->disks.list[0].chain;
+	struct qcow2bm_error err = {0};
+	int status = check_top(commit);
+	if (status == TOOL_EXIT_DONE)
+		status = check_sound(commit, base);
+	if (status == TOOL_EXIT_DONE &&
+	    qcow2bm_chain_lift(chain, base, &err) != QCOW2BM_OK)
+		status = tool_message_fail(commit->top, &err);
+	return status;
+}
+
+static int stage_lower(struct commit *commit, size_t base)
+{
+	struct qcow2bm_chain *chain = commit->disks.list[0].chain;
+	struct qcow2bm_error err = {0};
+	return qcow2bm_chain_lower(chain, base, &err) == QCOW2BM_OK
+		       ? TOOL_EXIT_DONE
+		       : tool_message_fail(commit->top, &err);
+}
+
+/* Opens the disk, stages one of the two steps and does or shows it. */
+static int run_step(struct commit *commit,
+		    int (*stage)(struct commit *commit, size_t base), bool is_last)
+{
+	size_t base;
+	struct tool_options asked = commit->disks.options;
+	int status = tool_disks_open(&commit->disks, 1, &commit->top);
+	if (status == TOOL_EXIT_DONE)
+		status = find_base(commit, &base);
+	if (status == TOOL_EXIT_DONE)
+		status = stage(commit, base);
+	/* One report for all steps. */
+	commit->disks.options.json &= is_last || asked.dry_run;
+	if (status == TOOL_EXIT_DONE)
+		status = tool_chain_finish(&commit->disks);
+	commit->disks.options = asked;
+	tool_disks_close_images(&commit->disks);
+	return status;
+}
+
+/* The file beside TOP, hidden, that stands above it while the data is copied. */
+static void name_overlay(struct tool_text *overlay, const char *top)
+{
+	const char *name = strrchr(top, '/') + 1;
+	tool_text_print(overlay, "%.*s.%s.qcow2bm-commit", (int)(name - top), top, name);
+}
+
+/* An overlay of TOP is committed: TOP itself is opened for reading, so that its bitmaps are not left
+ * in-use by a kill. Copied again, after that, the data is the same. */
+static int run_qemu_img(const char *top, const char *base)
+{
+	struct tool_text overlay = {0};
+	name_overlay(&overlay, top);
+	const char *const create[] = {"qemu-img", "create", "-q",          "-f",
+				      "qcow2",    "-F",     "qcow2",       "-b",
+				      top,        "--",     overlay.bytes, NULL};
+	const char *const commit[] = {"qemu-img", "commit",      "-q", "-d",
+				      "-f",       "qcow2",       "-b", base,
+				      "--",       overlay.bytes, NULL};
+	(void)unlink(overlay.bytes);
+	int status = tool_qemu_img_run(create);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_qemu_img_run(commit);
+	(void)unlink(overlay.bytes);
+	tool_text_free(&overlay);
+	return status;
+}
+
+static int copy(const struct commit *commit)
+{
+	char *top = realpath(commit->top, NULL), *base = realpath(commit->base, NULL);
+	int status = TOOL_EXIT_FAILED;
+	if (top == NULL || base == NULL)
+		tool_message(top == NULL ? commit->top : commit->base, "%s",
+			     strerror(errno));
+	else
+		status = run_qemu_img(top, base);
+	free(top);
+	free(base);
+	if (status != TOOL_EXIT_DONE)
+		tool_message(
+			commit->top,
+			"the data was not copied; what changed since each checkpoint is "
+			"what it was; do it again");
+	return status;
+}
+
+static int commit_all(struct commit *commit)
+{
+	bool is_all = !commit->before && !commit->after;
+	int status = TOOL_EXIT_DONE;
+	if (!commit->after)
+		status = run_step(commit, stage_lift, commit->before);
+	if (commit->disks.options.dry_run || !is_all ||
+	    (status != TOOL_EXIT_DONE && status != TOOL_EXIT_LEAKED))
+		return commit->after ? run_step(commit, stage_lower, true) : status;
+	int copied = copy(commit);
+	if (copied != TOOL_EXIT_DONE)
+		return copied;
+	int lowered = run_step(commit, stage_lower, true);
+	return lowered == TOOL_EXIT_DONE ? status : lowered;
+}
+
+static int check(const struct commit *commit, int operands)
+{
+	if (operands != 2)
+		return tool_message_usage(&tool_chain_commit,
+					  "operands TOP and BASE are wanted");
+	if (commit->before && commit->after)
+		return tool_message_usage(&tool_chain_commit,
+					  "--before and --after exclude each other");
+	return TOOL_OPTIONS_GO_ON;
+}
+
+static int run(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"before", no_argument, NULL, BEFORE},
+		{"after", no_argument, NULL, AFTER},
+		{"scheme", required_argument, NULL, TOOL_DISKS_SCHEME},
+		{"order", required_argument, NULL, TOOL_DISKS_ORDER},
+		TOOL_OPTIONS_EDIT,
+	};
+	struct commit commit = {.disks = {.options = {.command = &tool_chain_commit},
+					  .is_editing = true}};
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
+				  NULL)) != -1)
+		if (opt == BEFORE)
+			commit.before = true;
+		else if (opt == AFTER)
+			commit.after = true;
+		else
+			status = tool_disks_take(&commit.disks, opt, argv);
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = check(&commit, argc - optind);
+	if (status == TOOL_OPTIONS_GO_ON) {
+		commit.top = argv[optind];
+		commit.base = argv[optind + 1];
+		status = commit_all(&commit);
+	}
+	tool_disks_close(&commit.disks);
+	return status;
+}
+
+const struct tool_command tool_chain_commit = {
+	.name = "chain commit",
+	.synopsis = "[OPTION]... TOP BASE",
+	.summary = "Copy layers into a lower one, bitmaps exact (qemu-img)",
+	.help = "What TOP and the layers between hold is copied into BASE, a layer below it, by\n"
+		"`qemu-img commit`; BASE alone is the disk then, with all checkpoints. QEMU would count\n"
+		"what is copied as changed, cluster by cluster; here what changed since each checkpoint\n"
+		"stays what it was. Before the copying TOP gets all bits, and BASE has no bitmaps; after\n"
+		"it they go down to BASE, and TOP has none. Cut off anywhere, the chain of TOP is right,\n"
+		"and the same command goes on. Refused where `chain verify` finds a fault. Nested: a\n"
+		"checkpoint that TOP does not go on with goes. Nothing else may write to BASE meanwhile.\n"
+		"\n"
+		"Options:\n"
+		"      --before           only what comes before the copying, by another program\n"
+		"      --after            only what comes after it\n"
+		"      --scheme SCHEME    nested or delta, where the images tell it wrongly\n"
+		"      --order A,B,C      the checkpoints from the oldest on, where nothing tells\n" TOOL_HELP_EDIT
+		"\n"
+		"Examples:\n"
+		"  qcow2bm chain commit overlay.qcow2 disk.qcow2\n"
+		"  qcow2bm chain commit --before overlay.qcow2 disk.qcow2\n"
+		"\n" TOOL_HELP_EDIT_EXITS,
+	.run = run,
+};
