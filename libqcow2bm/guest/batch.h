@@ -6,8 +6,9 @@
 #include "parts.h"
 
 #define Q2_BATCH_PAIRS 256
-#define Q2_BATCH_BYTES (1u << 20) /* of ranges; the last may be a cluster more */
-#define Q2_BATCH_SECTOR 512u      /* what is the same or differs */
+#define Q2_BATCH_BYTES (1u << 20)  /* of ranges; the last may be a cluster more */
+#define Q2_BATCH_PART (128u << 10) /* read at once: both sides stay in the cache */
+#define Q2_BATCH_SECTOR 512u       /* what is the same or differs */
 #define Q2_BATCH_WORDS \
 	((Q2_BATCH_BYTES + (1u << Q2_HEADER_MAX_CLUSTER_BITS)) / Q2_BATCH_SECTOR / 64)
 

@@ -49,7 +49,7 @@ static void fit(struct q2_batch_pair *pair)
 	uint64_t bytes = q2_min_u64(pair->side[0].bytes, pair->side[1].bytes);
 	if (is_read && pair->side[0].kind != Q2_GUEST_COMPRESSED &&
 	    pair->side[1].kind != Q2_GUEST_COMPRESSED)
-		bytes = q2_min_u64(bytes, Q2_BATCH_BYTES);
+		bytes = q2_min_u64(bytes, Q2_BATCH_PART);
 	bytes = bytes < Q2_BATCH_SECTOR ? Q2_BATCH_SECTOR
 					: bytes - bytes % Q2_BATCH_SECTOR;
 	pair->side[0].bytes = pair->side[1].bytes = bytes;
