@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../base/error.h"
+#include "../clusters/l1.h"
 #include "../image/snapshots.h"
 
 /* QEMU counts a raw disk in whole sectors. */
@@ -72,6 +73,38 @@ static enum qcow2bm_code take_snapshot(struct q2_guest_layer *layer, const char 
 	return code;
 }
 
+static enum qcow2bm_code count_table(void *opaque, const struct q2_l1_table *table,
+				     const struct q2_l1_entry *entry,
+				     struct qcow2bm_error *err)
+{
+	uint64_t *count = opaque;
+	(void)table;
+	(void)entry;
+	(void)err;
+	++*count;
+	return QCOW2BM_OK;
+}
+
+/* Each L2 table has a cluster of its own: a file that names more of them than it has clusters names some
+ * again and again, and its reader would be busy for ever. What else is wrong is for who reads it. */
+static enum qcow2bm_code check_tables(const struct q2_guest_layer *layer,
+				      struct qcow2bm_error *err)
+{
+	static const struct q2_faults nobody = {.fn = NULL};
+	const struct q2_l1_table table = {.off = layer->l1_off,
+					  .entries = layer->l1_entries};
+	uint64_t count = 0;
+	if (layer->image == NULL ||
+	    q2_l1_read(layer->image, &table, NULL, &nobody, count_table, &count, NULL) !=
+		    QCOW2BM_OK ||
+	    count <= q2_shift_up(layer->image->file_bytes, layer->form.cluster_bits))
+		return QCOW2BM_OK;
+	return q2_fail(err, QCOW2BM_EIMAGE, layer->l1_off,
+		       "the L1 table names %llu L2 tables, more than the file has "
+		       "clusters" QCOW2BM_SEE_CHECK,
+		       (unsigned long long)count);
+}
+
 static enum qcow2bm_code open_layer(struct q2_guest_layer *layer,
 				    const struct q2_guest_source *source,
 				    const struct q2_guest_options *options,
@@ -104,6 +137,8 @@ enum qcow2bm_code q2_guest_disk_open(struct qcow2bm_disk **result,
 				  options, err);
 	if (code == QCOW2BM_OK && options->snapshot != NULL)
 		code = take_snapshot(&disk->layers[0], options->snapshot, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < count; i++)
+		code = check_tables(&disk->layers[i], err);
 	if (code != QCOW2BM_OK) {
 		q2_guest_disk_close(disk);
 		return code;
