@@ -158,6 +158,9 @@ static void bits_are_as_coarse_as_what_they_went_through(void **state)
 	merge(0, "fine", 0, "wide");
 	add(0, "last", 12);
 	merge(0, "last", 0, "fine");
+	add(0, "both", 12);
+	merge(0, "both", 0, "a");
+	merge(0, "both", 0, "wide");
 	merge(1, "b", 0, "wide");
 	merge(0, "a", 0, "wide");
 	commit();
@@ -165,6 +168,7 @@ static void bits_are_as_coarse_as_what_they_went_through(void **state)
 	assert_int_equal(dirty(0, "wide"), 0xffff);
 	assert_int_equal(dirty(0, "fine"), 0xffff);
 	assert_int_equal(dirty(0, "last"), 0xffff);
+	assert_int_equal(dirty(0, "both"), 0xffff);
 	assert_int_equal(dirty(0, "a"), 0xffff);
 	assert_int_equal(dirty(1, "b"), 0xffff | B);
 }
