@@ -68,6 +68,7 @@ unit_tests += tests/unit/test_open_fd
 unit_tests += tests/unit/test_or
 unit_tests += tests/unit/test_order
 unit_tests += tests/unit/test_problem_table
+unit_tests += tests/unit/test_others
 unit_tests += tests/unit/test_phases
 unit_tests += tests/unit/test_together
 unit_tests += tests/unit/test_promise
