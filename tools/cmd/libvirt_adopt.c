@@ -53,42 +53,6 @@ static int check_names(const struct adopt *adopt)
 	return TOOL_EXIT_DONE;
 }
 
-#define MOST 4096 /* no domain has so many; each is looked up among all */
-
-static int check_count(const struct adopt *adopt)
-{
-	const struct tool_disks *disks = &adopt->libvirt.disks;
-	for (size_t i = 0; i < disks->count; i++)
-		if (qcow2bm_chain_count(disks->list[i].chain) > MOST) {
-			tool_message(disks->list[i].filename,
-				     "there are more than %d bitmaps", MOST);
-			return TOOL_EXIT_FAILED;
-		}
-	return TOOL_EXIT_DONE;
-}
-
-/* The order of what is made stands in the bits: an older one has all that a newer one has. */
-static int find_order(const struct adopt *adopt)
-{
-	const struct tool_disks *disks = &adopt->libvirt.disks;
-	for (size_t i = 0; i < disks->count; i++) {
-		struct qcow2bm_order_options options = QCOW2BM_ORDER_OPTIONS_INIT;
-		struct qcow2bm_error err = {0};
-		const struct qcow2bm_order *order;
-		options.scheme = QCOW2BM_SCHEME_NESTED;
-		if (qcow2bm_chain_find_order(disks->list[i].chain, &options, &order,
-					     &err) != QCOW2BM_OK)
-			return tool_message_fail(disks->list[i].filename, &err);
-		if (order->gap != NULL && !disks->options.quiet)
-			tool_message(
-				disks->list[i].filename,
-				"warning: which is older the bits do not tell (%s); for a "
-				"backup it does not matter",
-				order->gap);
-	}
-	return TOOL_EXIT_DONE;
-}
-
 /* The newest that is there: what is made comes behind it. */
 static size_t find_newest(const struct tool_folder *folder)
 {
@@ -174,15 +138,15 @@ static int print(struct adopt *adopt)
 static int run_adopt(struct adopt *adopt)
 {
 	bool is_dry = adopt->libvirt.disks.options.dry_run;
-	int status = check_count(adopt);
-	if (status == TOOL_EXIT_DONE && adopt->write && !is_dry)
+	int status = TOOL_EXIT_DONE;
+	if (adopt->write && !is_dry)
 		status = make_folder(adopt);
 	if (status == TOOL_EXIT_DONE && adopt->write)
 		status = tool_libvirt_changes_begin(&adopt->libvirt, false);
 	if (status == TOOL_EXIT_DONE)
 		status = check_names(adopt);
 	if (status == TOOL_EXIT_DONE)
-		status = find_order(adopt);
+		status = tool_libvirt_find_order(&adopt->libvirt);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	adopt->list = adopt->libvirt.disks.options.json ? json_array() : NULL;

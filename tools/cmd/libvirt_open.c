@@ -362,3 +362,34 @@ void tool_libvirt_close(struct tool_libvirt *libvirt)
 	free(libvirt->domain_name);
 	tool_text_free(&libvirt->options);
 }
+
+/* The order of what is made stands in the bits: an older one has all that a newer one has. */
+static int find_bits_order(const struct tool_libvirt *libvirt,
+			   const struct tool_disk *disk)
+{
+	struct qcow2bm_order_options options = QCOW2BM_ORDER_OPTIONS_INIT;
+	struct qcow2bm_error err = {0};
+	const struct qcow2bm_order *order;
+	options.scheme = QCOW2BM_SCHEME_NESTED;
+	if (qcow2bm_chain_count(disk->chain) > MOST) {
+		tool_message(disk->filename, "there are more than %d bitmaps", MOST);
+		return TOOL_EXIT_FAILED;
+	}
+	if (qcow2bm_chain_find_order(disk->chain, &options, &order, &err) != QCOW2BM_OK)
+		return tool_message_fail(disk->filename, &err);
+	if (order->gap != NULL && !libvirt->disks.options.quiet)
+		tool_message(
+			disk->filename,
+			"warning: which is older the bits do not tell (%s); for a backup it "
+			"does not matter",
+			order->gap);
+	return TOOL_EXIT_DONE;
+}
+
+int tool_libvirt_find_order(const struct tool_libvirt *libvirt)
+{
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; i < libvirt->disks.count && status == TOOL_EXIT_DONE; i++)
+		status = find_bits_order(libvirt, &libvirt->disks.list[i]);
+	return status;
+}

@@ -53,6 +53,11 @@ int tool_libvirt_take(struct tool_libvirt *libvirt, int opt, char **argv);
 /* Reads all that is named. Prints what fails; returns an exit status. With `needs_folder` a folder that is
  * not there is a failure. */
 int tool_libvirt_open(struct tool_libvirt *libvirt, int operands, bool needs_folder);
+
+/* Orders the bitmaps of each disk by their bits, for checkpoints that are made of them. Prints what fails, and where
+ * nothing tells; returns an exit status. */
+int tool_libvirt_find_order(const struct tool_libvirt *libvirt);
+
 void tool_libvirt_close(struct tool_libvirt *libvirt);
 
 #endif

@@ -2,6 +2,7 @@
 /* qcow2bm libvirt repair: the changes after which `libvirt check` finds nothing to repair. */
 #define _GNU_SOURCE /* fchmodat(), qsort_r() */
 #include "../libvirt/flaws.h"
+#include "../libvirt/redefine.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/name.h"
@@ -12,14 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define NONE TOOL_FOLDER_NONE
 
 struct repair {
 	struct tool_libvirt libvirt;
-	bool drop_all;
-	bool *goes;    /* by file of the folder: it is removed */
-	size_t *depth; /* of those that stay: how many ancestors it has */
+	bool drop_all, adopt;
+	struct tool_redefine adopted; /* bitmaps that become checkpoints */
+	bool *goes;                   /* by file of the folder: it is removed */
+	size_t *depth;                /* of those that stay: how many ancestors it has */
 	struct tool_libvirt_changes changes;
 };
 
@@ -76,6 +79,11 @@ static bool is_wanted(const struct repair *repair, size_t disk, const char *name
 {
 	const struct tool_world *world = &repair->libvirt.world;
 	char *text = tool_memory_copy(name, name_bytes);
+	for (size_t i = 0; i < repair->adopted.count; i++)
+		if (strcmp(repair->adopted.names[i], text) == 0) {
+			free(text);
+			return true;
+		}
 	size_t idx = strlen(text) == name_bytes ? tool_folder_find(&world->folder, text)
 						: NONE;
 	free(text);
@@ -120,12 +128,13 @@ static int check_something_stays(const struct repair *repair)
 			return TOOL_EXIT_DONE;
 		loaded += folder->relations[i].is_loaded;
 	}
-	if (repair->drop_all || loaded + count_bitmaps(repair) == 0)
+	if (repair->drop_all || repair->adopted.count != 0 ||
+	    loaded + count_bitmaps(repair) == 0)
 		return TOOL_EXIT_DONE;
 	tool_message(
 		repair->libvirt.folder_path,
-		"no checkpoint would stay, and no bitmap: 'qcow2bm libvirt adopt' makes "
-		"checkpoints of bitmaps; --drop-all lets them go");
+		"no checkpoint would stay, and no bitmap: --adopt makes checkpoints of "
+		"bitmaps, --drop-all lets them go");
 	return TOOL_EXIT_FAILED;
 }
 
@@ -185,17 +194,23 @@ static char *name_file(const struct tool_checkpoint *checkpoint)
 	return file.bytes;
 }
 
+static bool is_file_of(const char *file, const char *name)
+{
+	size_t bytes = strlen(name);
+	return strncmp(file, name, bytes) == 0 && strcmp(file + bytes, ".xml") == 0;
+}
+
 /* Whether a file that goes is written over by that of a checkpoint which was in another one. */
 static bool is_replaced(const struct repair *repair, size_t idx)
 {
 	const struct tool_folder *folder = &repair->libvirt.world.folder;
 	bool is_found = false;
+	for (size_t i = 0; i < repair->adopted.count && !is_found; i++)
+		is_found = is_file_of(folder->list[idx].file, repair->adopted.names[i]);
 	for (size_t i = 0; i < folder->count && !is_found; i++) {
 		if (!stays(repair, i) || tool_checkpoint_is_own_file(&folder->list[i]))
 			continue;
-		char *file = name_file(&folder->list[i]);
-		is_found = strcmp(file, folder->list[idx].file) == 0;
-		free(file);
+		is_found = is_file_of(folder->list[idx].file, folder->list[i].name);
 	}
 	return is_found;
 }
@@ -235,6 +250,31 @@ static void link_all(struct repair *repair, const size_t *order, size_t count)
 	}
 }
 
+/* Behind the newest of those that stay, which is the last of the line. */
+static void add_adopted(struct repair *repair, const size_t *order, size_t count)
+{
+	const struct tool_world *world = &repair->libvirt.world;
+	bool is_line = is_one_line(repair, order, count);
+	const char *parent = NULL;
+	long long created = (long long)time(NULL) - (long long)repair->adopted.count;
+	for (size_t i = 0; i < count; i++) {
+		const struct tool_checkpoint *it = &world->folder.list[order[i]];
+		if (!is_line || repair->depth[order[i]] == count - 1)
+			parent = it->name;
+		created = it->created;
+	}
+	for (size_t i = 0; i < repair->adopted.count; i++) {
+		const char *name = repair->adopted.names[i];
+		struct tool_text file = {0};
+		tool_text_print(&file, "%s.xml", name);
+		tool_libvirt_changes_write(
+			&repair->changes, file.bytes,
+			tool_redefine_xml(world, name, parent, ++created, true));
+		tool_text_free(&file);
+		parent = name;
+	}
+}
+
 static void change_files(struct repair *repair)
 {
 	const struct tool_folder *folder = &repair->libvirt.world.folder;
@@ -250,6 +290,7 @@ static void change_files(struct repair *repair)
 	}
 	qsort_r(order, count, sizeof(*order), by_age, repair);
 	link_all(repair, order, count);
+	add_adopted(repair, order, count);
 	free(order);
 }
 
@@ -283,6 +324,10 @@ static int run_repair(struct repair *repair)
 	for (size_t i = 0; i < flaws.count && status == TOOL_EXIT_DONE; i++)
 		status = judge(repair, &flaws.list[i]);
 	tool_flaws_free(&flaws);
+	if (status == TOOL_EXIT_DONE && repair->adopt)
+		status = tool_libvirt_find_order(&repair->libvirt);
+	if (status == TOOL_EXIT_DONE && repair->adopt)
+		tool_redefine_find(&repair->adopted, world);
 	if (status == TOOL_EXIT_DONE)
 		status = check_something_stays(repair);
 	for (size_t i = 0; i < world->disk_count && status == TOOL_EXIT_DONE; i++)
@@ -295,11 +340,12 @@ static int run_repair(struct repair *repair)
 	return tool_libvirt_changes_finish(&repair->changes);
 }
 
-enum { DROP_ALL = TOOL_LIBVIRT_OWN };
+enum { DROP_ALL = TOOL_LIBVIRT_OWN, ADOPT };
 
 static int run(int argc, char **argv)
 {
 	static const struct option long_options[] = {
+		{"adopt", no_argument, NULL, ADOPT},
 		{"drop-all", no_argument, NULL, DROP_ALL},
 		TOOL_LIBVIRT_OPTIONS,
 		TOOL_OPTIONS_EDIT,
@@ -313,7 +359,8 @@ static int run(int argc, char **argv)
 	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
 				  NULL)) != -1) {
 		repair.drop_all |= opt == DROP_ALL;
-		if (opt != DROP_ALL)
+		repair.adopt |= opt == ADOPT;
+		if (opt != DROP_ALL && opt != ADOPT)
 			status = tool_libvirt_take(&repair.libvirt, opt, argv);
 	}
 	if (status == TOOL_OPTIONS_GO_ON) {
@@ -322,6 +369,7 @@ static int run(int argc, char **argv)
 			status = run_repair(&repair);
 	}
 	tool_libvirt_changes_free(&repair.changes);
+	tool_redefine_free(&repair.adopted);
 	tool_libvirt_close(&repair.libvirt);
 	free(repair.goes);
 	free(repair.depth);
@@ -335,11 +383,12 @@ const struct tool_command tool_libvirt_repair = {
 	.help = "Checkpoints that are broken on a disk go with their files and bitmaps, on all disks;\n"
 		"so do files that libvirt passes over, and bitmaps that no checkpoint has. Those that\n"
 		"stay become one line, by their parents, or by the clock where these make none. All of\n"
-		"it happens, or nothing. -n tells what would go: `qcow2bm libvirt adopt` keeps bitmaps\n"
-		"without a checkpoint. Where another command saves a bitmap (recover, check) it is to be\n"
+		"it happens, or nothing. -n tells what would go; --adopt keeps bitmaps that no\n"
+		"checkpoint has. Where another command saves a bitmap (recover, check) it is to be\n"
 		"run first. Refused while libvirt runs, and where no checkpoint would stay.\n"
 		"\n"
 		"Options:\n"
+		"      --adopt            make checkpoints of bitmaps that none has, if they are sound\n"
 		"      --drop-all         although no checkpoint stays\n" TOOL_HELP_LIBVIRT
 			TOOL_HELP_EDIT "\n"
 		"Examples:\n"
