@@ -75,6 +75,12 @@ static void whole_pages_are_told_without_reading(void **state)
 	assert_int_equal(q2_differences_set(&it, 32768, 3 * 32768 + 1, NULL), QCOW2BM_OK);
 	assert_int_equal(q2_differences_classify(&it, 32768, 3 * 32768), Q2_UNIFORM_ONES);
 	assert_int_equal(q2_differences_classify(&it, 32767, 32769), Q2_UNIFORM_MIXED);
+	/* All of a page but its last bit. */
+	uint64_t words[1];
+	assert_int_equal(q2_differences_set(&it, 5 * 32768, 6 * 32768 - 1, NULL),
+			 QCOW2BM_OK);
+	q2_differences_read(&it, 6 * 32768 - 64, 6 * 32768, words);
+	assert_int_equal(((const uint8_t *)words)[7], 0x7f);
 	assert_int_equal(q2_differences_set(&it, 0, UINT64_MAX, NULL), QCOW2BM_OK);
 	assert_int_equal(it.ones, it.bits);
 	q2_differences_close(&it);
