@@ -174,6 +174,32 @@ static void records_follow_each_other_in_one_way(void **state)
 	assert_int_equal(open_bytes(made.bytes, made.size, NULL), QCOW2BM_EIMAGE);
 }
 
+/* Two records of one kind, for 10 granules, and the end, with all checks right. */
+static enum qcow2bm_code open_two(enum q2_manifest_kind kind, uint64_t granules)
+{
+	struct made made;
+	make(&made, Q2_MANIFEST_XXH3);
+	made.size = made.header.header_bytes;
+	made.size += q2_manifest_encode_record(&made.header, kind, 0, granules,
+					       made.bytes + made.size);
+	if (granules != 10)
+		made.size +=
+			q2_manifest_encode_record(&made.header, kind, granules,
+						  10 - granules, made.bytes + made.size);
+	made.size += q2_manifest_encode_record(&made.header, Q2_MANIFEST_END, 10, 0,
+					       made.bytes + made.size);
+	return open_bytes(made.bytes, made.size, NULL);
+}
+
+static void one_kind_is_told_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(open_two(Q2_MANIFEST_ZEROS, 10), QCOW2BM_OK);
+	assert_int_equal(open_two(Q2_MANIFEST_HASHES, 10), QCOW2BM_OK);
+	assert_int_equal(open_two(Q2_MANIFEST_ZEROS, 3), QCOW2BM_EIMAGE);
+	assert_int_equal(open_two(Q2_MANIFEST_HASHES, 3), QCOW2BM_EIMAGE);
+}
+
 static void what_a_later_version_has_is_refused(void **state)
 {
 	(void)state;
@@ -216,6 +242,7 @@ int main(void)
 		cmocka_unit_test(a_flip_of_any_bit_is_seen),
 		cmocka_unit_test(a_cut_at_any_length_is_seen),
 		cmocka_unit_test(records_follow_each_other_in_one_way),
+		cmocka_unit_test(one_kind_is_told_at_once),
 		cmocka_unit_test(what_a_later_version_has_is_refused),
 		cmocka_unit_test(zeros_are_told_from_anything_else),
 	};
