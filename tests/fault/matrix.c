@@ -20,6 +20,8 @@ struct command {
 	const char *words[INJECT_MAX_WORDS];
 };
 
+#define PLACE "OFFSET:N" /* of the old bitmap that the image has */
+
 static const struct command commands[] = {
 	{"small", true, {"add", "image", "n"}},
 	{"small", false, {"add", "--disable", "-g", "4k", "image", "n", "m"}},
@@ -63,7 +65,7 @@ static const struct command commands[] = {
 	{"mixed.qcow2", false, {"recover", "--full", "image", "chk-2026-11-01"}},
 	{"carved",
 	 false,
-	 {"recover", "--carved", "18432:0", "--as", "n", "--unsafe", "image"}},
+	 {"recover", "--carved", PLACE, "--as", "n", "--unsafe", "image"}},
 	{"enabled.qcow2",
 	 true,
 	 {"recover", "--old-format=raw", "--compare", "source", "image",
@@ -156,15 +158,32 @@ static void try_mode(const struct command *command, struct trial *trial,
 	}
 }
 
+/* The words of the command, with the place in them that PLACE stands for. */
+static bool fill_words(struct trial *trial, const struct command *command,
+		       struct memory_file *image)
+{
+	static const char *words[INJECT_MAX_WORDS];
+	static char place[EDIT_CASE_PLACE];
+	memcpy(words, command->words, sizeof(words));
+	trial->injection.words = words;
+	for (size_t i = 0; i < INJECT_MAX_WORDS && words[i] != NULL; i++)
+		if (strcmp(words[i], PLACE) == 0) {
+			if (!edit_case_carved(image, place))
+				return false;
+			words[i] = place;
+		}
+	return true;
+}
+
 static bool begin(struct trial *trial, const struct command *command,
 		  struct memory_file *image)
 {
 	memset(trial, 0, sizeof(*trial));
-	if (!edit_case_image(command->image, image)) {
+	if (!edit_case_image(command->image, image) ||
+	    !fill_words(trial, command, image)) {
 		printf("no image %s\n", command->image);
 		return false;
 	}
-	trial->injection.words = command->words;
 	trial->injection.image = image;
 	for (size_t i = 0; i < INJECT_MAX_WORDS && command->words[i] != NULL; i++)
 		if (strcmp(command->words[i], INJECT_SOURCE) == 0)

@@ -524,18 +524,40 @@ static int choose_carved(void *opaque, const struct qcow2bm_carved *carved)
 	return 0;
 }
 
+/* Where the old bitmap stands, into *options. */
+static enum qcow2bm_code find_carved(struct qcow2bm_image *image,
+				     struct qcow2bm_report **report,
+				     struct qcow2bm_carved_options *options,
+				     struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = qcow2bm_image_check(image, NULL, report, NULL, err);
+	return code == QCOW2BM_OK ? qcow2bm_image_carve(image, *report, choose_carved,
+							options, NULL, err)
+				  : code;
+}
+
+bool edit_case_carved(struct memory_file *file, char place[EDIT_CASE_PLACE])
+{
+	struct qcow2bm_carved_options options = {.size = sizeof(options)};
+	struct qcow2bm_report *report = NULL;
+	struct qcow2bm_image *image;
+	if (q2_image_open(&image, memory_storage_open(file), NULL) != QCOW2BM_OK)
+		return false;
+	enum qcow2bm_code code = find_carved(image, &report, &options, NULL);
+	snprintf(place, EDIT_CASE_PLACE, "%llu:%u",
+		 (unsigned long long)options.directory_offset, (unsigned)options.idx);
+	qcow2bm_report_free(report);
+	qcow2bm_image_close(image);
+	return code == QCOW2BM_OK && options.directory_offset != 0;
+}
+
 static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, const char *name,
 				    struct qcow2bm_error *err)
 {
 	struct qcow2bm_carved_options options = {
 		.size = sizeof(struct qcow2bm_carved_options), .accept_unsafe = true};
-	struct qcow2bm_report *report;
-	enum qcow2bm_code code =
-		qcow2bm_image_check(edit->image, NULL, &report, NULL, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	code = qcow2bm_image_carve(edit->image, report, choose_carved, &options, NULL,
-				   err);
+	struct qcow2bm_report *report = NULL;
+	enum qcow2bm_code code = find_carved(edit->image, &report, &options, err);
 	if (code == QCOW2BM_OK)
 		code = qcow2bm_edit_recover_carved(edit, report, &options, name,
 						   strlen(name), NULL, err);

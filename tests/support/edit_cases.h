@@ -60,4 +60,8 @@ enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 				     struct qcow2bm_result *result,
 				     struct qcow2bm_error *err);
 
+/* Where the deleted bitmap of a "carved" image stands, as recover --carved takes it. */
+#define EDIT_CASE_PLACE 40
+bool edit_case_carved(struct memory_file *file, char place[EDIT_CASE_PLACE]);
+
 #endif
