@@ -187,9 +187,10 @@ static int list_chain(struct list *list, const char *filename)
 	enum qcow2bm_code code =
 		tool_matrix_take(&matrix, chain, list->count_bits, &watch.watch, &err);
 	list->signal_number = tool_watch_leave(&watch);
-	if (code != QCOW2BM_OK)
-		status = fail(list, filename, &err);
-	else
+	status = code != QCOW2BM_OK
+			 ? fail(list, filename, &err)
+			 : tool_watch_status(filename, code, list->signal_number, &err);
+	if (status == TOOL_EXIT_DONE)
 		add_matrix(list, filename, &matrix);
 	tool_matrix_free(&matrix);
 	qcow2bm_chain_close(chain);
@@ -209,9 +210,10 @@ static int list_image(struct list *list, const char *filename)
 	enum qcow2bm_code code =
 		tool_inventory_take(&survey, image, list->count_bits, &watch.watch, &err);
 	list->signal_number = tool_watch_leave(&watch);
-	if (code != QCOW2BM_OK) {
-		status = fail(list, filename, &err);
-	} else {
+	status = code != QCOW2BM_OK
+			 ? fail(list, filename, &err)
+			 : tool_watch_status(filename, code, list->signal_number, &err);
+	if (status == TOOL_EXIT_DONE) {
 		struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
 		if (list->options.json)
 			add_json(list, filename, &info, &survey);

@@ -72,7 +72,10 @@ int tool_watch_leave(struct tool_watch *watch)
 int tool_watch_status(const char *filename, enum qcow2bm_code code, int signal_number,
 		      const struct qcow2bm_error *err)
 {
-	int status =
-		code == QCOW2BM_OK ? TOOL_EXIT_DONE : tool_message_fail(filename, err);
+	int status = TOOL_EXIT_DONE;
+	if (code != QCOW2BM_OK)
+		status = tool_message_fail(filename, err);
+	else if (signal_number != 0) /* it came when all was read */
+		tool_message(filename, "interrupted: of this image nothing is printed");
 	return signal_number != 0 ? TOOL_EXIT_SIGNAL + signal_number : status;
 }
