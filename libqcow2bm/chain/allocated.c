@@ -183,11 +183,22 @@ static bool is_below(const struct q2_checkpoint *checkpoint, size_t layer, size_
 	return false;
 }
 
+/* Where names tell no parent a chain may be a nested one whose new top lost its bitmaps in a crash: each of
+ * its clusters is looked at, though none of its checkpoints is below. */
+static bool are_plain(const struct qcow2bm_chain *chain)
+{
+	for (size_t i = 0; i < chain->checkpoint_count; i++)
+		if (chain->checkpoints[i].parent != NULL)
+			return false;
+	return true;
+}
+
 enum qcow2bm_code q2_allocated_verify(struct qcow2bm_findings *findings,
 				      struct qcow2bm_chain *chain, struct q2_watch *watch,
 				      struct qcow2bm_error *err)
 {
 	bool is_nested = chain->order.scheme == QCOW2BM_SCHEME_NESTED;
+	bool has_own = is_nested || !are_plain(chain);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t layer = 0; code == QCOW2BM_OK && layer + 1 < chain->layer_count;
 	     layer++)
@@ -195,7 +206,7 @@ enum qcow2bm_code q2_allocated_verify(struct qcow2bm_findings *findings,
 		for (size_t i = chain->checkpoint_count; code == QCOW2BM_OK && i-- > 0;) {
 			const struct q2_checkpoint *it = &chain->checkpoints[i];
 			q2_watch_note(watch, watch->done + 1, watch->total);
-			if ((is_nested && it->bitmaps[layer] == NONE) ||
+			if ((has_own && it->bitmaps[layer] == NONE) ||
 			    !is_below(it, layer, chain->layer_count))
 				continue;
 			code = verify_layer(findings, chain, layer, i, watch, err);
