@@ -180,6 +180,7 @@ cli_tests += tests/cli/check-carve
 cli_tests += tests/cli/check-interrupted
 cli_tests += tests/cli/check-metadata
 cli_tests += tests/cli/colour
+cli_tests += tests/cli/complete-shells
 cli_tests += tests/cli/edit-plan
 cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused
@@ -293,6 +294,7 @@ hostile_tests += tests/hostile/verdicts-agree
 # Files that the scripts read: what `golden` compares with, recipes.
 test_data =
 test_data += tests/python/images.py
+test_data += tests/support/type_in_shell.py
 test_data += tests/python/test_chain.py
 test_data += tests/python/test_edit.py
 test_data += tests/python/test_errors.py

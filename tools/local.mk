@@ -28,6 +28,8 @@ tools_sources = \
 	tools/cmd/check.c \
 	tools/cmd/clear.c \
 	tools/cmd/compare.c \
+	tools/cmd/complete.c \
+	tools/cmd/complete.h \
 	tools/cmd/delete.c \
 	tools/cmd/digest.c \
 	tools/cmd/disks.c \
@@ -241,3 +243,14 @@ dist_schema_DATA = \
 	tools/schema/list.json \
 	tools/schema/map.json \
 	tools/schema/undo.json
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_fishcompletion_DATA = tools/qcow2bm.fish
+
+# zsh wants the name _qcow2bm, which no file of a tree that others read should have.
+EXTRA_DIST += tools/qcow2bm.zsh
+zshcompletiondir = $(datadir)/zsh/site-functions
+install-data-local:
+	$(MKDIR_P) "$(DESTDIR)$(zshcompletiondir)"
+	$(INSTALL_DATA) "$(srcdir)/tools/qcow2bm.zsh" "$(DESTDIR)$(zshcompletiondir)/_qcow2bm"
+uninstall-local:
+	rm -f "$(DESTDIR)$(zshcompletiondir)/_qcow2bm"

@@ -2,6 +2,7 @@
 /* The program: which command is run. */
 #define _POSIX_C_SOURCE 200809L
 
+#include "cmd/complete.h"
 #include "report/json.h"
 #include "term/command.h"
 #include "term/message.h"
@@ -14,15 +15,20 @@
 #include <string.h>
 
 static const struct tool_command *const commands[] = {
-	&tool_cmd_list,    &tool_cmd_info,   &tool_cmd_map,     &tool_cmd_add,
-	&tool_cmd_delete,  &tool_cmd_rename, &tool_cmd_clear,   &tool_cmd_enable,
-	&tool_cmd_disable, &tool_cmd_merge,  &tool_cmd_bitmap,  &tool_cmd_check,
-	&tool_cmd_repair,  &tool_cmd_undo,   &tool_cmd_recover, &tool_cmd_verify,
-	&tool_cmd_digest,  &tool_cmd_chain,  &tool_cmd_libvirt, &tool_cmd_apply,
-	&tool_cmd_compare,
+	&tool_cmd_list,    &tool_cmd_info,
+	&tool_cmd_map,     &tool_cmd_add,
+	&tool_cmd_delete,  &tool_cmd_rename,
+	&tool_cmd_clear,   &tool_cmd_enable,
+	&tool_cmd_disable, &tool_cmd_merge,
+	&tool_cmd_bitmap,  &tool_cmd_check,
+	&tool_cmd_repair,  &tool_cmd_undo,
+	&tool_cmd_recover, &tool_cmd_verify,
+	&tool_cmd_digest,  &tool_cmd_chain,
+	&tool_cmd_libvirt, &tool_cmd_apply,
+	&tool_cmd_compare, NULL,
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]) - 1)
 
 static int print_help(void)
 {
@@ -68,6 +74,8 @@ static int run_command(int argc, char **argv)
 	for (size_t i = 0; i < COMMANDS; i++)
 		if (strcmp(argv[0], commands[i]->name) == 0)
 			return commands[i]->run(argc, argv);
+	if (strcmp(argv[0], "__complete") == 0)
+		return tool_complete_run(commands, argc, argv);
 	return refuse_command(argv[0]);
 }
 

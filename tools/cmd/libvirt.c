@@ -10,11 +10,17 @@
 #include <string.h>
 
 static const struct tool_command *const commands[] = {
+<<<<<<< HEAD
 	&tool_libvirt_check, &tool_libvirt_verdict, &tool_libvirt_delete,
 	&tool_libvirt_adopt, &tool_libvirt_repair,
+=======
+	&tool_libvirt_check,
+	&tool_libvirt_verdict,
+	NULL,
+>>>>>>> f8c88a0 (completion: the program tells what may stand where; bash, zsh and fish ask it, and are tried by typing)
 };
 
-#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]) - 1)
 
 static int print_help(void)
 {
@@ -71,4 +77,5 @@ const struct tool_command tool_cmd_libvirt = {
 	.summary = "Look after libvirt's checkpoints of a domain that is off",
 	.help = "",
 	.run = run,
+	.commands = commands,
 };

@@ -27,6 +27,7 @@ struct tool_command {
 	const char *summary;  /* one line for the list of commands */
 	const char *help;     /* options, examples, exit statuses */
 	int (*run)(int argc, char **argv);
+	const struct tool_command *const *commands; /* of a group; ends in NULL */
 };
 
 extern const struct tool_command tool_cmd_list;

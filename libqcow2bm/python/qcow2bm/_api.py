@@ -23,6 +23,8 @@ _NUMBERS = {
     "bool": ctypes.c_bool,
     "int": ctypes.c_int,
     "unsigned": ctypes.c_uint,
+    "uint8_t": ctypes.c_uint8,
+    "uint16_t": ctypes.c_uint16,
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
     "size_t": ctypes.c_size_t,
