@@ -86,6 +86,9 @@ def test_snapshot_prune_and_export(tmp_path):
     with qcow2bm.Chain(path) as chain:
         finding = qcow2bm.verify([chain])[0]
         assert (finding.code, finding.disk_idx, finding.bitmap_idx) == ("not-in-top", 0, None)
+    with qcow2bm.Chain(path, write=True) as chain:
+        mended = chain.repair()
+        assert mended and all(mending.reason for mending in mended)
     with changed(path, lambda chain: chain.snapshot()) as chain:
         assert {b.name for b in chain.layer_image(0).bitmaps} == {"a", "b"}
     with qcow2bm.Image(path, write=True) as image, image.edit() as edit:

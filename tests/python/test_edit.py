@@ -90,6 +90,17 @@ def test_merge_from_another_image(tmp_path):
         assert image.bitmap("copy").dirty_bytes() == wanted > 0
 
 
+def test_merge_of_what_is_staged_elsewhere(tmp_path):
+    paths = [made(tmp_path, name, "empty 64M", "bitmap a table=data") for name in ("one", "two")]
+    with qcow2bm.Image(paths[0], write=True) as one, qcow2bm.Image(paths[1], write=True) as two:
+        with one.edit() as source, two.edit() as edit:
+            source.rename("a", "b")
+            edit.add("c")
+            edit.merge_staged("c", source, "b")
+            qcow2bm.commit_together([source, edit])
+        assert two.bitmap("c").dirty_bytes() == one.bitmap("b").dirty_bytes() > 0
+
+
 def test_recover_says_what_it_promises(tmp_path):
     path = copied(tmp_path, "in-use.qcow2")
     with qcow2bm.Image(path, write=True) as image:

@@ -14,6 +14,9 @@ API = _api.API
 # What Python has of its own, or the module asks for in another way.
 NOT_OFFERED = {"code_name": "Code.name", "utf8_decode": "str"}
 
+# Sections that the module has nothing of yet: a program that wants them asks qcow2bm.
+NOT_YET = {"differ.h", "digest.h", "guest.h"}
+
 # Enums without a class of the same name.
 CLASSES = {"carved_state": "CarvedState", "change_kind": "ChangeKind", "chain_cure": "ChainCure",
            "resume_held": "ResumeHeld", "resume_outcome": "ResumeOutcome"}
@@ -39,14 +42,18 @@ def test_every_word_is_told():
 
 def test_every_function_is_called():
     called = set(vars(_api.lib)) | set(NOT_OFFERED)
-    wanted = {function["name"][len("qcow2bm_"):] for function in API["functions"]}
+    wanted = {
+        function["name"][len("qcow2bm_"):]
+        for function in API["functions"]
+        if function["header"] not in NOT_YET
+    }
     qcow2bm.library_version()
     assert wanted - called - {"version"} == set()
 
 
 def test_enums_are_the_headers():
     for enum in API["enums"]:
-        if not enum["name"]:
+        if not enum["name"] or enum["header"] in NOT_YET:
             continue
         name = enum["name"][len("qcow2bm_"):]
         kind = getattr(values, CLASSES.get(name, name.capitalize()))
@@ -62,7 +69,7 @@ def test_flags_are_all_offered():
     for module in ("image", "edit", "check", "chain", "together", "undo"):
         source += pathlib.Path(qcow2bm.__file__).with_name(module + ".py").read_text()
     for enum in API["enums"]:
-        for value in [] if enum["name"] else enum["values"]:
+        for value in [] if enum["name"] or enum["header"] in NOT_YET else enum["values"]:
             _, prefix, *rest = value["name"].lower().split("_")
             assert re.search(
                 r'flags\(\s*"%s",[^)]*\b%s=' % (prefix.upper(), "_".join(rest)), source
@@ -72,7 +79,7 @@ def test_flags_are_all_offered():
 def test_records_have_every_member():
     for struct in API["structs"]:
         name = struct["name"][len("qcow2bm_"):]
-        if struct["opaque"] or name in INSIDE or name.endswith("_options"):
+        if struct["opaque"] or struct["header"] in NOT_YET or name in INSIDE or name.endswith("_options"):
             continue
         record = getattr(records, RECORDS.get(name, name.capitalize()))
         members = {member["name"] for member in struct["members"]}

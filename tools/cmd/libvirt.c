@@ -10,14 +10,8 @@
 #include <string.h>
 
 static const struct tool_command *const commands[] = {
-<<<<<<< HEAD
 	&tool_libvirt_check, &tool_libvirt_verdict, &tool_libvirt_delete,
-	&tool_libvirt_adopt, &tool_libvirt_repair,
-=======
-	&tool_libvirt_check,
-	&tool_libvirt_verdict,
-	NULL,
->>>>>>> f8c88a0 (completion: the program tells what may stand where; bash, zsh and fish ask it, and are tried by typing)
+	&tool_libvirt_adopt, &tool_libvirt_repair,  NULL,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]) - 1)

@@ -16,6 +16,7 @@ from .records import (
     Checkpoint,
     Extent,
     Finding,
+    Mended,
     Name,
     Order,
     Plan,
@@ -237,6 +238,24 @@ class Chain:
         """All has changed since each checkpoint."""
         self._stage("fill")
 
+    def repair(
+        self, all_dirty: bool = False, watch: Optional[Watch] = None
+    ) -> Tuple[Mended, ...]:
+        """Stages what mends all that verify() finds in this disk; tells what that is."""
+        told: List[Mended] = []
+
+        def keep(_opaque: Any, mended: Any) -> None:
+            told.append(record(Mended, mended.contents))
+
+        flags = _api.flags("MEND", all_dirty=all_dirty)
+        findings = _verify([self], watch)
+        try:
+            with catching() as caught:
+                self._stage("repair", findings, 0, flags, caught.callback("mended_fn", keep, None), None)
+        finally:
+            _api.lib.findings_free(findings)
+        return tuple(told)
+
     def open_for_editing(self, layer: int) -> None:
         """Opens a layer anew for writing; what is staged does that where it is needed."""
         self._call("chain_open_for_editing", self._handle(), layer)
@@ -313,15 +332,20 @@ def _resolving(resolve: Resolve) -> Callable[..., bool]:
     return resolving
 
 
-def verify(chains: Sequence[Chain], watch: Optional[Watch] = None) -> Tuple[Finding, ...]:
-    """What is wrong with the checkpoints of disks: of each the worst first."""
+def _verify(chains: Sequence[Chain], watch: Optional[Watch]) -> Any:
+    """The findings as the library has them, to be freed."""
     for chain in chains:
         chain.order
     array = (ctypes.c_void_p * len(chains))(*(chain._handle().value for chain in chains))
     findings = ctypes.c_void_p()
-    lib = _api.lib
     with catching() as caught:
         call("chain_verify", array, len(chains), findings, caught.watch(watch))
+    return findings
+
+
+def verify(chains: Sequence[Chain], watch: Optional[Watch] = None) -> Tuple[Finding, ...]:
+    """What is wrong with the checkpoints of disks: of each the worst first."""
+    lib, findings = _api.lib, _verify(chains, watch)
     try:
         count = lib.findings_count(findings)
         return tuple(

@@ -77,6 +77,13 @@ class Edit:
         for source in map(encoded, sources):
             self._stage("merge", target, len(target), other, source, len(source))
 
+    def merge_staged(self, name: Name, source_edit: "Edit", source: Name) -> None:
+        """The same for a bitmap of another image as it is staged in that edit; both are committed
+        together."""
+        target, other = encoded(name), encoded(source)
+        handle = source_edit._handle()
+        self._stage("merge_staged", target, len(target), handle, other, len(other))
+
     def recover(
         self, name: Name, method: Recovery = Recovery.AUTO, recording: Recording = Recording.KEEP,
         accept_unsafe: bool = False, assume: Iterable[Condition] = (),

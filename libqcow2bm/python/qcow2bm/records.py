@@ -22,6 +22,7 @@ from .values import (
     Cure,
     Encryption,
     Guarantee,
+    Mending,
     Recovery,
     ResumeHeld,
     ResumeOutcome,
@@ -241,6 +242,16 @@ class Finding:
     other_idx: Optional[int]
     bitmap_idx: Optional[int]
     sentence: str
+
+
+@dataclass(frozen=True)
+class Mended:
+    """What Chain.repair() does about a checkpoint or bitmap."""
+
+    mending: Mending
+    name: Optional[str]
+    layer_idx: Optional[int]
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class Recovery(_Value):
     FULL = 2
     CARVED = 3
     AUTO = 4
+    COMPARED = 5
 
 
 class Guarantee(_Value):
@@ -107,6 +108,7 @@ class Condition(_Value):
     NOT_RESIZED = 1
     NOT_COMMITTED = 2
     NOT_WRITTEN_BY_OTHERS = 3
+    OLD_IS_BASE = 4
 
 
 class Recording(_Value):
@@ -220,10 +222,23 @@ class ChainCure(_Value):
     DISABLE = 6
     DELETE_BITMAP = 7
     UPGRADE = 8
+    REPAIR = 9
 
     @classmethod
     def _cautious(cls) -> "ChainCure":
         return cls.CHECK
+
+
+class Mending(_Value):
+    """What a repair does about checkpoints."""
+
+    DROPPED = 0
+    ALL_DIRTY = 1
+    MADE = 2
+    SILENCED = 3
+    RENAMED = 4
+    REMOVED = 5
+    LEFT = 6
 
 
 class ResumeHeld(_Value):
