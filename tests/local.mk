@@ -212,6 +212,7 @@ cli_tests += tests/cli/schemas
 cli_tests += tests/cli/undo-place
 cli_tests += tests/cli/undo-syncs
 cli_tests += tests/cli/repair-choices
+cli_tests += tests/cli/states-table
 cli_tests += tests/cli/usage
 cli_tests += tests/cli/words-and-lines
 
@@ -222,6 +223,7 @@ oracle_tests += tests/oracle/advice-damages
 oracle_tests += tests/oracle/advice-names
 oracle_tests += tests/oracle/advice-recipes
 oracle_tests += tests/oracle/apply-random
+oracle_tests += tests/oracle/backup-restore
 oracle_tests += tests/oracle/bitmap-actions
 oracle_tests += tests/oracle/bitmap-errors
 oracle_tests += tests/oracle/chain-commit

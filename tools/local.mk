@@ -222,6 +222,7 @@ dist_man_MANS += tools/qcow2bm.1
 # Scripts to start from; tests/cli runs them.
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
+	tools/examples/backup.sh \
 	tools/examples/fleet.py \
 	tools/examples/fleet.sh
 
