@@ -71,6 +71,17 @@ def test_checkpoints_are_edited_in_all_layers(top):
         assert dirty_since(chain, chain.checkpoints[-1].name) == 0
 
 
+def test_bitmaps_move_up_and_down(top):
+    with qcow2bm.Chain(top) as chain:
+        dirty = dirty_since(chain, "chk-2026-11-01")
+    with changed(top, lambda chain: chain.lift(1)) as chain:
+        assert chain.layer_image(1).bitmaps == ()
+        assert dirty_since(chain, "chk-2026-11-01") == dirty
+    with changed(top, lambda chain: chain.lower(1)) as chain:
+        assert chain.layer_image(0).bitmaps == ()
+        assert len(chain.layer_image(1).bitmaps) > 0
+
+
 def test_after_a_restore(top):
     with changed(top, lambda chain: chain.go_back("chk-2026-11-02")) as chain:
         assert {c.name for c in chain.checkpoints} == {"chk-2026-11-01", "chk-2026-11-02"}

@@ -226,6 +226,14 @@ class Chain:
         """Drops from a lower layer the bitmaps that the top has none of."""
         self._stage("prune", layer)
 
+    def lift(self, layer: int) -> None:
+        """Before what is above a layer is copied into it: its bitmaps move to the top."""
+        self._stage("lift", layer)
+
+    def lower(self, layer: int) -> None:
+        """After that: the bitmaps of the top move down to the layer."""
+        self._stage("lower", layer)
+
     def forget(self) -> None:
         """Deletes all checkpoints in all layers."""
         self._stage("forget")
