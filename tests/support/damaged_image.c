@@ -78,7 +78,7 @@ uint64_t damaged_image_refcount(const struct damaged_image *image, uint64_t off)
 		return 0;
 	if (order >= 3)
 		return load(image, place, 1u << (order - 3));
-	return image->file.bytes[place] >> at & ((1u << (1u << order)) - 1);
+	return (unsigned)image->file.bytes[place] >> at & ((1u << (1u << order)) - 1);
 }
 
 static bool is_free(const struct damaged_image *image, uint64_t off)
