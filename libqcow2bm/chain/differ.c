@@ -77,8 +77,9 @@ enum qcow2bm_code qcow2bm_chain_differ(struct qcow2bm_chain *chain,
 				       struct qcow2bm_error *err)
 {
 	struct q2_watch watch;
-	enum qcow2bm_code code =
-		q2_watch_begin(&watch, caller, "nothing was changed", err);
+	enum qcow2bm_code code = q2_layers_check(chain, err);
+	if (code == QCOW2BM_OK)
+		code = q2_watch_begin(&watch, caller, "nothing was changed", err);
 	if (code != QCOW2BM_OK)
 		return code;
 	struct qcow2bm_differ *differ = calloc(1, sizeof(*differ));

@@ -146,9 +146,10 @@ static enum qcow2bm_code take_qcow2(struct q2_layer *layer, struct q2_storage *s
 				    struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_image_open(&layer->image, storage, err);
-	if (code == QCOW2BM_OK)
-		layer->virtual_bytes = layer->image->header.virtual_bytes;
-	return code;
+	if (code != QCOW2BM_OK)
+		return code;
+	layer->virtual_bytes = layer->image->header.virtual_bytes;
+	return q2_generation_take(layer->image, &layer->generation, err);
 }
 
 static enum qcow2bm_code check_loop(const struct qcow2bm_chain *chain,
@@ -280,6 +281,7 @@ void qcow2bm_chain_close(struct qcow2bm_chain *chain)
 	q2_checkpoints_free(chain);
 	for (size_t i = 0; i < chain->layer_count; i++) {
 		qcow2bm_edit_end(chain->layers[i].edit);
+		q2_generation_drop(chain->layers[i].generation);
 		qcow2bm_image_close(chain->layers[i].image);
 		q2_storage_close(chain->layers[i].raw);
 		q2_storage_close(chain->layers[i].data_file);
@@ -306,6 +308,17 @@ const struct qcow2bm_layer *qcow2bm_chain_layer(const struct qcow2bm_chain *chai
 	return &layer->shown;
 }
 
+enum qcow2bm_code q2_layers_check(const struct qcow2bm_chain *chain,
+				  struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < chain->layer_count; i++)
+		if (chain->layers[i].image != NULL)
+			code = q2_generation_check(chain->layers[i].generation,
+						   "the chain was opened", err);
+	return code;
+}
+
 void q2_layers_set_watch(struct qcow2bm_chain *chain, struct q2_watch *watch)
 {
 	chain->watch = watch;
@@ -318,8 +331,9 @@ enum qcow2bm_code q2_layers_watch(struct qcow2bm_chain *chain, struct q2_watch *
 				  const struct qcow2bm_watch *caller,
 				  struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code =
-		q2_watch_begin(watch, caller, "nothing was changed", err);
+	enum qcow2bm_code code = q2_layers_check(chain, err);
+	if (code == QCOW2BM_OK)
+		code = q2_watch_begin(watch, caller, "nothing was changed", err);
 	if (code == QCOW2BM_OK)
 		q2_layers_set_watch(chain, watch);
 	return code;
@@ -358,6 +372,10 @@ enum qcow2bm_code qcow2bm_chain_open_for_editing(struct qcow2bm_chain *chain,
 			       "another program has edited its bitmaps meanwhile");
 	q2_directory_free(&before);
 	layer->image = image;
+	q2_generation_drop(layer->generation);
+	layer->generation = NULL;
+	if (code == QCOW2BM_OK)
+		code = q2_generation_take(image, &layer->generation, &why);
 	layer->is_writable = code == QCOW2BM_OK;
 	return code == QCOW2BM_OK ? code : fail_layer(err, &why, layer, layer_idx);
 }

@@ -3,6 +3,7 @@
 #ifndef Q2_CHAIN_LAYERS_H
 #define Q2_CHAIN_LAYERS_H
 
+#include "../image/generation.h"
 #include "../image/image.h"
 
 struct q2_layer {
@@ -14,7 +15,8 @@ struct q2_layer {
 	struct qcow2bm_layer shown; /* what is given out of it */
 	uint64_t device, inode;     /* to see a loop; 0: not known */
 	bool is_writable;
-	struct qcow2bm_edit *edit; /* NULL: nothing is staged */
+	struct qcow2bm_edit *edit;        /* NULL: nothing is staged */
+	struct q2_generation *generation; /* of the image, when it was opened */
 };
 
 /* A bitmap of a checkpoint in a layer as it is staged. */
@@ -95,6 +97,11 @@ enum qcow2bm_code q2_layers_find_path(const struct qcow2bm_chain *chain,
 				      const struct q2_layer *layer, const char *what,
 				      const char *name, struct qcow2bm_backing *backing,
 				      char **path, struct qcow2bm_error *err);
+
+/* Whether what the chain knows of its images still holds: the places of bitmaps are others after a
+ * commit. Errors: EINVAL. */
+enum qcow2bm_code q2_layers_check(const struct qcow2bm_chain *chain,
+				  struct qcow2bm_error *err);
 
 /* ---- checkpoints.c ---- */
 

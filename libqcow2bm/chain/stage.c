@@ -51,9 +51,9 @@ static enum qcow2bm_code begin_one(const struct qcow2bm_chain *chain,
 
 enum qcow2bm_code q2_stage_begin(struct qcow2bm_chain *chain, struct qcow2bm_error *err)
 {
-	if (chain->is_staging)
-		return QCOW2BM_OK;
-	enum qcow2bm_code code = QCOW2BM_OK;
+	enum qcow2bm_code code = q2_layers_check(chain, err);
+	if (code != QCOW2BM_OK || chain->is_staging)
+		return code;
 	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++)
 		if (chain->checkpoints[i].staged == NULL)
 			code = begin_one(chain, &chain->checkpoints[i], err);

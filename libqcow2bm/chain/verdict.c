@@ -149,10 +149,12 @@ enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
 	if (idx >= chain->checkpoint_count)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "there is no checkpoint of this number");
+	enum qcow2bm_code code = q2_layers_check(chain, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	struct qcow2bm_since *since = &chain->since;
 	*result = since;
 	choose(chain, idx, since);
-	enum qcow2bm_code code = QCOW2BM_OK;
 	size_t lowest = find_lowest(chain, since);
 	for (size_t layer = 0; code == QCOW2BM_OK && layer <= lowest; layer++)
 		code = judge_layer(chain, since, layer, err);

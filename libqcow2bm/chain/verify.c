@@ -115,8 +115,11 @@ static enum qcow2bm_code verify_disk(struct qcow2bm_findings *findings,
 				     struct qcow2bm_chain *chain, struct q2_watch *watch,
 				     struct qcow2bm_error *err)
 {
+	enum qcow2bm_code code = q2_layers_check(chain, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	q2_layers_set_watch(chain, watch);
-	enum qcow2bm_code code = verify_rules(findings, chain, watch, err);
+	code = verify_rules(findings, chain, watch, err);
 	q2_layers_unwatch(chain);
 	return code;
 }

@@ -13,14 +13,15 @@ extern "C" {
  * A disk is named by its top layer, below which its backing files stand. A checkpoint is a point in
  * time: bitmaps of the layers bear its name, or begin with it (`B^A`: checkpoint B, child of A).
  * What a backup must copy that has a copy of checkpoint X is told by the bitmaps of X and, in the
- * delta scheme, of all checkpoints that are newer.
+ * delta scheme, of all checkpoints that are newer. A chain holds until one of its images is committed:
+ * from then on its calls give EINVAL, and it is closed and opened anew.
  */
 struct qcow2bm_chain;
 
 /* Which file a backing file's name means. */
 struct qcow2bm_backing {
-	char path
-		[4096]; /* relative to the folder of the image that names it, or absolute */
+	/* Relative to the folder of the image that names it, or absolute. */
+	char path[4096];
 	char format[32]; /* "qcow2", "raw"; "": as the image has it stored */
 };
 
@@ -45,8 +46,8 @@ struct qcow2bm_chain_options {
 	bool top_only;               /* open no backing file */
 	qcow2bm_resolve_fn *resolve; /* may be NULL */
 	void *opaque;
-	const char *
-		format; /* of the top layer: "qcow2" (NULL, too), "raw"; "": as it begins */
+	/* Of the top layer: "qcow2" (NULL, too), "raw"; "": as it begins. */
+	const char *format;
 	qcow2bm_choose_fn *choose; /* may be NULL: as the headers say */
 };
 

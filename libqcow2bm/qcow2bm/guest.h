@@ -113,11 +113,11 @@ struct qcow2bm_compare_options {
 /* What came out of a comparison, as far as it went. */
 struct qcow2bm_comparison {
 	uint64_t first; /* byte where the disks first differ; QCOW2BM_NO_OFFSET */
-	uint64_t
-		first_status; /* strict: where something other than the bytes first does */
+	/* Strict: where something other than the bytes first differs. */
+	uint64_t first_status;
 	uint64_t differing_bytes; /* in whole sectors of 512 bytes */
-	bool is_past_end
-		[2]; /* the disk has data past the end of a file, which reads as zeros */
+	/* The disk has data past the end of a file, which reads as zeros. */
+	bool is_past_end[2];
 	/* After a failure: */
 	size_t failed_disk;  /* 0 or 1, or QCOW2BM_NOT_FOUND */
 	uint64_t failed_at;  /* byte of the disk */

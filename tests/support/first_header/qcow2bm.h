@@ -35,12 +35,17 @@
 
 #include "qcow2bm/bitmap.h"
 #include "qcow2bm/carve.h"
+#include "qcow2bm/chain.h"
 #include "qcow2bm/check.h"
+#include "qcow2bm/differ.h"
+#include "qcow2bm/digest.h"
 #include "qcow2bm/edit.h"
 #include "qcow2bm/error.h"
+#include "qcow2bm/guest.h"
 #include "qcow2bm/image.h"
 #include "qcow2bm/together.h"
 #include "qcow2bm/undo.h"
+#include "qcow2bm/verify.h"
 #include "qcow2bm/watch.h"
 
 #endif

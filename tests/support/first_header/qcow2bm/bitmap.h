@@ -59,6 +59,13 @@ size_t qcow2bm_bitmap_find(const struct qcow2bm_image *image, const char *name,
 			   size_t name_bytes);
 
 /*
+ * For who shows names, which are bytes of any value: decodes the UTF-8 character that starts at
+ * `bytes`, of which `left` are there. Returns its length; 0 when it is not valid: truncated, too
+ * long a form, a surrogate, past U+10FFFF, or nothing left.
+ */
+size_t qcow2bm_utf8_decode(const char *bytes, size_t left, uint32_t *character);
+
+/*
  * Judges the bitmaps of an image as qcow2bm_image_check() does, but for what only L2
  * tables and the L1 tables of snapshots tell: entries, places, refcounts, overlaps,
  * traces of programs that know no bitmaps; of bitmap `idx`, unless that is
@@ -89,7 +96,9 @@ enum {
  * Measures bitmap `idx`: reads its table and, with QCOW2BM_READ_COUNT, its data. The bits
  * are counted as they are stored; bits past the end of the disk do not count. *measure
  * lives until another bitmap of the image is measured, or the image is changed by a
- * commit or closed.
+ * commit or closed. A bitmap that shares its table or data with another, or names a
+ * cluster twice, is not measured, with QCOW2BM_READ_UNTRUSTED neither: all bitmaps together
+ * take no longer than the file is.
  *
  * Errors: EIMAGE for a corrupt bitmap, as qcow2bm_bitmap_judge() finds it: the sentence
  * says why; EINVAL for an index out of range; ESYSTEM, ENOMEM. Crash: changes nothing.
@@ -98,6 +107,19 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx, unsigned flags,
 		       const struct qcow2bm_measure **measure,
 		       const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
+
+/*
+ * How many of the guest bytes [start, start+length), cut at the end of the disk, bitmap `idx` marks
+ * dirty: what the extents below add up to, without making them. Of a corrupt bitmap with
+ * QCOW2BM_READ_UNTRUSTED alone, as far as it can be read.
+ *
+ * Errors: EINVAL when start lies past the end of the disk; EINVAL, EIMAGE, ESYSTEM, ENOMEM as
+ * qcow2bm_bitmap_measure(). Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_bitmap_dirty_bytes(struct qcow2bm_image *image, size_t idx, uint64_t start,
+			   uint64_t length, unsigned flags, uint64_t *dirty_bytes,
+			   const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 struct qcow2bm_extent {
 	uint64_t start;  /* guest byte */

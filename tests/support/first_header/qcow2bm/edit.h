@@ -90,7 +90,8 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_disable(struct qcow2bm_edit *e
 
 /*
  * ORs the bits of `source` into `name`, whatever their granularities: where bits of
- * different size meet, every byte that is dirty in the source is dirty in the result.
+ * different size meet, every byte that is dirty in the source is dirty in the result. As
+ * in QEMU, bits that went through a coarser bitmap on their way come as coarse as that.
  * `source_image` NULL means the image of the edit, and then sees what is staged; another
  * image is read when the edit is planned or committed: is it edited or closed before,
  * that fails with EINVAL.
@@ -101,6 +102,16 @@ qcow2bm_edit_merge(struct qcow2bm_edit *edit, const char *name, size_t name_byte
 		   struct qcow2bm_image *source_image, const char *source,
 		   size_t source_bytes, struct qcow2bm_error *err);
 
+/*
+ * The same for a bitmap of another image as it is staged there, in source_edit: with
+ * qcow2bm_together_commit() both edits act in the order in which they were staged.
+ * Errors: the same, of either edit.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_merge_staged(struct qcow2bm_edit *edit, const char *name, size_t name_bytes,
+			  const struct qcow2bm_edit *source_edit, const char *source,
+			  size_t source_bytes, struct qcow2bm_error *err);
+
 /* What a bitmap that a crash left in-use gets for its bits. */
 enum qcow2bm_recovery {
 	QCOW2BM_RECOVER_STORED, /* its own, as they are stored */
@@ -110,10 +121,13 @@ enum qcow2bm_recovery {
 	/* qcow2bm_edit_recover_carved() alone: those of a deleted one */
 	QCOW2BM_RECOVER_CARVED,
 	/* the best of the first three whose conditions are all assumed */
-	QCOW2BM_RECOVER_AUTO
+	QCOW2BM_RECOVER_AUTO,
+	/* qcow2bm_edit_recover_compared() alone: what differs from an older state of the
+	 * disk */
+	QCOW2BM_RECOVER_COMPARED
 };
 
-/* "stored", "allocated", "full", "carved", "auto". NULL for none. */
+/* "stored", "allocated", "full", "carved", "auto", "compared". NULL for none. */
 const char *qcow2bm_recovery_name(enum qcow2bm_recovery method);
 
 enum qcow2bm_guarantee {
@@ -138,6 +152,9 @@ enum qcow2bm_condition {
 	/* No program but QEMU, which keeps a cluster that the guest discards as one of
 	 * zeros, has written to the image since that session began. */
 	QCOW2BM_CONDITION_NOT_WRITTEN_BY_OTHERS,
+	/* The older state that the disk was compared with is the disk as it was when the
+	 * checkpoint began. */
+	QCOW2BM_CONDITION_OLD_IS_BASE,
 	QCOW2BM_CONDITION_COUNT
 };
 
@@ -271,14 +288,19 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit
 const struct qcow2bm_change *qcow2bm_edit_change(const struct qcow2bm_edit *edit,
 						 size_t idx);
 
+struct qcow2bm_together_file;
+
 struct qcow2bm_commit_options {
 	size_t size;    /* of this struct */
 	unsigned flags; /* QCOW2BM_COMMIT_... */
+	/* For qcow2bm_together_commit() alone: files that change with the images. */
+	const struct qcow2bm_together_file *files;
+	size_t file_count;
 };
 
-#define QCOW2BM_COMMIT_OPTIONS_INIT                      \
-	{                                                \
-		sizeof(struct qcow2bm_commit_options), 0 \
+#define QCOW2BM_COMMIT_OPTIONS_INIT                               \
+	{                                                         \
+		sizeof(struct qcow2bm_commit_options), 0, NULL, 0 \
 	}
 
 struct qcow2bm_result {

@@ -23,8 +23,9 @@ struct qcow2bm_watch {
 	 * the switch of a commit on, nor once an undo writes. May be NULL. */
 	bool (*interrupted)(void *opaque);
 	/* How many bytes of the work are done, and how many there are in all, which
-	 * may grow on the way. Called where that is known: check, plan, commit, carve,
-	 * metadata. May be NULL. */
+	 * may grow on the way; of checkpoints steps, which are as good for telling how
+	 * far it is. Called where that is known: check, plan, commit, carve, metadata,
+	 * order, since and verify of a chain. May be NULL. */
 	void (*progress)(void *opaque, uint64_t done_bytes, uint64_t total_bytes);
 	void *opaque; /* what the functions are given */
 };
