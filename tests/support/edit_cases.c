@@ -480,13 +480,14 @@ static enum qcow2bm_code recover(struct qcow2bm_edit *edit, const char *name,
 	return qcow2bm_edit_recover(edit, name, strlen(name), &options, NULL, NULL, err);
 }
 
-/* What differs from an older state: single granules, whole clusters of bits, and the end. It stays for
- * the time of all edits. */
+static struct q2_differ_old old;
+static struct qcow2bm_differ differ = {.olds = &old, .count = 1};
+
+/* What differs from an older state: single granules, whole clusters of bits, and the end. It stays
+ * until the edit has ended. */
 static enum qcow2bm_code compare(struct qcow2bm_edit *edit, const char *name,
 				 struct qcow2bm_error *err)
 {
-	static struct q2_differ_old old;
-	static struct qcow2bm_differ differ = {.olds = &old, .count = 1};
 	const struct qcow2bm_recover_options options = {
 		.size = sizeof(struct qcow2bm_recover_options)};
 	struct q2_differences *it = &old.differences;
@@ -638,6 +639,7 @@ enum qcow2bm_code edit_case_run_with(struct q2_storage *storage,
 	if (code == QCOW2BM_OK)
 		code = commit(staged, NULL, result, watch, err);
 	qcow2bm_edit_end(staged);
+	q2_differences_close(&old.differences);
 	qcow2bm_image_close(image);
 	return code;
 }
