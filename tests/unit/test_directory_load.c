@@ -67,7 +67,7 @@ static void lengths_that_do_not_add_up(void **state)
 	assert_non_null(strstr(err.sentence, "too few for 3 bitmaps"));
 	memset(&err, 0, sizeof(err));
 	assert_int_equal(parse(&directory, names, 2, 1, 0, &err), QCOW2BM_EIMAGE);
-	assert_non_null(strstr(err.sentence, "its 1 entries take 32"));
+	assert_non_null(strstr(err.sentence, "its 1 entry takes 32"));
 	memset(&err, 0, sizeof(err));
 	assert_int_equal(parse(&directory, names, 2, 2, 8, &err), QCOW2BM_EIMAGE);
 	assert_int_equal(err.offset, 0x3000 + 64);
@@ -187,7 +187,7 @@ static void a_directory_that_is_not_there(void **state)
 {
 	(void)state;
 	uint64_t data = EXTENSION_OFF + 8;
-	check_refused(data, 4, 1, "entries take");
+	check_refused(data, 4, 1, "entry takes");
 	check_refused(data + 4, 4, 1, "reserved");
 	check_refused(data + 16, 8, (uint64_t)1 << 40, "past the end of the file");
 }
