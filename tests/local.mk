@@ -158,6 +158,7 @@ house_tests += tests/symbols
 house_tests += tests/growth
 house_tests += tests/man
 house_tests += tests/install
+house_tests += tests/packages
 
 # The Python module, under pytest.
 python_tests =
@@ -470,6 +471,12 @@ check-crash: all
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/qemu-img-states || test $$? -eq 77
 
 .PHONY: check-crash
+
+# What make dist makes, without and with a blank in its path.
+EXTRA_DIST += tests/release
+check-release: all
+	MAKE='$(MAKE)' ./run tests/release
+.PHONY: check-release
 
 # What is measured, into EVIDENCE: a part of it, or with EVIDENCE_FULL=1 all.
 EXTRA_DIST += tests/evidence tests/sizes

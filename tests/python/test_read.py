@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -87,8 +88,8 @@ def test_check_tells_problems_and_totals():
 
 def program_with_problems(*arguments):
     """check ends with 2 when it finds something."""
-    with os.popen(" ".join([os.environ["QCOW2BM"], *map(str, arguments)])) as output:
-        return output.read()
+    command = [os.environ["QCOW2BM"], *map(str, arguments)]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
 
 
 def test_metadata_in_order():
