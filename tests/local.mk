@@ -478,6 +478,12 @@ check-release: all
 	MAKE='$(MAKE)' ./run tests/release
 .PHONY: check-release
 
+# Packages, built and installed; as root, for the overlay that they are installed in.
+EXTRA_DIST += tests/packages-installed
+check-packages: all
+	MAKE='$(MAKE)' ./run tests/packages-installed || test $$? -eq 77
+.PHONY: check-packages
+
 # What is measured, into EVIDENCE: a part of it, or with EVIDENCE_FULL=1 all.
 EXTRA_DIST += tests/evidence tests/sizes
 evidence: all
