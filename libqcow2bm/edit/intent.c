@@ -353,6 +353,7 @@ static bool take_bytes(struct cursor *cursor, struct q2_intent_bytes *bytes,
 	return true;
 }
 
+/* No mode makes what is written a program of its owner's. */
 static bool take_file(struct cursor *cursor, struct q2_intent_file *file,
 		      struct qcow2bm_error *err)
 {
@@ -362,7 +363,7 @@ static bool take_file(struct cursor *cursor, struct q2_intent_file *file,
 	file->mode = take32(cursor);
 	file->user = take32(cursor);
 	file->group = take32(cursor);
-	return (file->mode & ~07777u) == 0 && strcmp(file->path, file->temporary) != 0 &&
+	return (file->mode & ~0777u) == 0 && strcmp(file->path, file->temporary) != 0 &&
 	       take_bytes(cursor, &file->old_bytes, err) &&
 	       take_bytes(cursor, &file->new_bytes, err);
 }

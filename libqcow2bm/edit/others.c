@@ -133,10 +133,10 @@ static enum qcow2bm_code resolve(const char *name, char **path, struct qcow2bm_e
 	return *path != NULL ? QCOW2BM_OK : q2_fail_memory(err, "a file's name");
 }
 
-/* A new file is its owner's alone. */
+/* A new file is its owner's alone; no file acts as its owner: setuid is not kept. */
 static void note_owner(struct q2_intent_file *noted, const struct stat *st)
 {
-	noted->mode = noted->old_bytes.is_there ? st->st_mode & 07777 : 0600;
+	noted->mode = noted->old_bytes.is_there ? st->st_mode & 0777 : 0600;
 	noted->user = noted->old_bytes.is_there ? st->st_uid : geteuid();
 	noted->group = noted->old_bytes.is_there ? st->st_gid : getegid();
 }

@@ -3,15 +3,35 @@
 #define _XOPEN_SOURCE 700 /* realpath() */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "../base/error.h"
 #include "../base/options.h"
 #include "resume.h"
 #include "together.h"
+
+/* ---- Trust ----------------------------------------------------------------------------- */
+
+/* An intent file with other files has any bytes written to any path, of any owner: nobody else may have said that. */
+static enum qcow2bm_code check_trust(const struct stat *st, struct qcow2bm_error *err)
+{
+	if (st->st_uid != geteuid())
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the intent file has other files besides images, and belongs to user %lu, not to %lu who runs this: only its owner is obeyed",
+			(unsigned long)st->st_uid, (unsigned long)geteuid());
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the intent file has other files besides images, and its mode %03o lets others write it: it is not obeyed",
+			(unsigned)(st->st_mode & 0777));
+	return QCOW2BM_OK;
+}
 
 /* ---- Commit ---------------------------------------------------------------------------- */
 
@@ -32,6 +52,25 @@ static enum qcow2bm_code create(void *opaque, struct q2_storage **file,
 	if (code == QCOW2BM_ESYSTEM && cause.sys_errno == EEXIST)
 		return fail_exists(opaque, err);
 	return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
+}
+
+/* Refuses where the file system gives the file to somebody else: resume would not obey it. */
+static enum qcow2bm_code create_trusted(void *opaque, struct q2_storage **file,
+					struct qcow2bm_error *err)
+{
+	struct stat st;
+	enum qcow2bm_code code = create(opaque, file, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = lstat(opaque, &st) == 0
+		       ? check_trust(&st, err)
+		       : q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET,
+				       "cannot look at '%.300s'", (const char *)opaque);
+	if (code == QCOW2BM_OK)
+		return code;
+	q2_storage_close(*file);
+	(void)q2_file_remove(opaque, NULL);
+	return code;
 }
 
 static enum qcow2bm_code discard(void *opaque, struct qcow2bm_error *err)
@@ -104,7 +143,9 @@ enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *ed
 	path = intent_path == NULL ? make_path(edits[0].filename) : strdup(intent_path);
 	if (path == NULL)
 		return q2_fail_memory(err, "a file's name");
-	struct q2_intent_place place = {path, path, create, discard, resolve};
+	struct q2_intent_place place = {path, path,
+					known.file_count == 0 ? create : create_trusted,
+					discard, resolve};
 	struct q2_together together = {.edits = edits,
 				       .count = count,
 				       .options = options,
@@ -197,18 +238,37 @@ static enum qcow2bm_code resume_images(struct resuming *resuming,
 	return code;
 }
 
+/* Reads an open intent file, and obeys one with other files only if it is the caller's own. */
+static enum qcow2bm_code load_fd(int fd, struct q2_intent *intent, bool *is_whole,
+				 struct qcow2bm_error *err)
+{
+	struct q2_storage *file;
+	struct stat st;
+	enum qcow2bm_code code =
+		q2_file_borrow(&file, fd, Q2_STORAGE_NO_LOCK, 0, NULL, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = q2_intent_load(intent, file, is_whole, err);
+	if (code == QCOW2BM_OK && intent->file_count != 0)
+		code = fstat(fd, &st) == 0
+			       ? check_trust(&st, err)
+			       : q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET,
+					       "cannot look at the intent file");
+	q2_storage_close(file);
+	return code;
+}
+
+/* A link is not followed: whoever made it would choose which of the caller's intent files is obeyed. */
 static enum qcow2bm_code load(const char *path, struct q2_intent *intent, bool *is_whole,
 			      struct qcow2bm_error *err)
 {
-	struct q2_storage *file;
 	struct qcow2bm_error cause = {0};
-	enum qcow2bm_code code =
-		q2_file_open(&file, path, Q2_STORAGE_NO_LOCK, 0, NULL, &cause);
-	if (code != QCOW2BM_OK)
-		return q2_pass(err, &cause);
-	code = q2_intent_load(intent, file, is_whole, err);
-	q2_storage_close(file);
-	return code;
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET, "cannot open");
+	enum qcow2bm_code code = load_fd(fd, intent, is_whole, &cause);
+	close(fd);
+	return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
 }
 
 #define RESUME_FLAGS (QCOW2BM_RESUME_DRY_RUN | QCOW2BM_RESUME_NO_LOCK)

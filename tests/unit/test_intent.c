@@ -266,12 +266,13 @@ static void each_rule_of_files_is_checked(void **state)
 {
 	(void)state;
 	struct q2_intent_file good = files[0];
-	struct q2_intent_file bad[4] = {good, good, good, good};
+	struct q2_intent_file bad[5] = {good, good, good, good, good};
 	bad[0].path = path_c + 1;
 	bad[1].temporary = path_c;
 	bad[2].mode = 0100644;
 	bad[3].old_bytes.is_there = false;
-	for (size_t i = 0; i < 4; i++) {
+	bad[4].mode = 04755;
+	for (size_t i = 0; i < 5; i++) {
 		size_t size;
 		bool is_whole;
 		files[0] = bad[i];

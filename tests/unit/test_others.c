@@ -278,6 +278,80 @@ static void somebody_elses_bytes_stay(void **state)
 	close_world(&world);
 }
 
+/* Nor is the intent obeyed, and it stays, when it could be another user's. */
+static void is_not_obeyed(struct world *world, enum qcow2bm_code code, const char *words)
+{
+	world->told = 0;
+	assert_int_equal(resume(world), code);
+	if (words != NULL && strstr(world->err.sentence, words) == NULL)
+		fail_msg("%s", world->err.sentence);
+	assert_int_equal(world->told, 0);
+	is_old(world);
+}
+
+static void an_intent_that_others_may_write_is_not_obeyed(void **state)
+{
+	static const mode_t modes[] = {0620, 0602, 0666};
+	struct world world;
+	(void)state;
+	open_world(&world);
+	cut_off(&world, 0);
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		assert_int_equal(chmod(world.intent, modes[i]), 0);
+		is_not_obeyed(&world, QCOW2BM_EINVAL, "lets others write it");
+	}
+	assert_int_equal(chmod(world.intent, 0644), 0);
+	assert_int_equal(resume(&world), QCOW2BM_OK);
+	is_new(&world);
+	close_world(&world);
+}
+
+static void an_intent_of_another_user_is_not_obeyed(void **state)
+{
+	struct world world;
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	open_world(&world);
+	cut_off(&world, 0);
+	assert_int_equal(chown(world.intent, 1, (gid_t)-1), 0);
+	is_not_obeyed(&world, QCOW2BM_EINVAL, "belongs to user 1");
+	assert_int_equal(chown(world.intent, 0, (gid_t)-1), 0);
+	assert_int_equal(resume(&world), QCOW2BM_OK);
+	is_new(&world);
+	close_world(&world);
+}
+
+static void a_link_to_an_intent_is_not_followed(void **state)
+{
+	struct world world;
+	char link[160];
+	(void)state;
+	open_world(&world);
+	cut_off(&world, 0);
+	snprintf(link, sizeof(link), "%s.moved", world.intent);
+	assert_int_equal(rename(world.intent, link), 0);
+	assert_int_equal(symlink(link, world.intent), 0);
+	is_not_obeyed(&world, QCOW2BM_ESYSTEM, NULL);
+	assert_int_equal(world.err.sys_errno, ELOOP);
+	assert_int_equal(rename(link, world.intent), 0);
+	assert_int_equal(resume(&world), QCOW2BM_OK);
+	close_world(&world);
+}
+
+/* It would be one that resume does not obey. */
+static void setuid_is_not_kept(void **state)
+{
+	struct world world;
+	(void)state;
+	open_world(&world);
+	put(world.paths[0], "old a", 06750);
+	assert_int_equal(commit(&world), QCOW2BM_OK);
+	is_new(&world);
+	assert_int_equal(mode_of(world.paths[0]), 0750);
+	close_world(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +362,10 @@ int main(void)
 		cmocka_unit_test(limits_are_told),
 		cmocka_unit_test(what_is_cut_off_is_finished),
 		cmocka_unit_test(somebody_elses_bytes_stay),
+		cmocka_unit_test(an_intent_that_others_may_write_is_not_obeyed),
+		cmocka_unit_test(an_intent_of_another_user_is_not_obeyed),
+		cmocka_unit_test(a_link_to_an_intent_is_not_followed),
+		cmocka_unit_test(setuid_is_not_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
