@@ -6,6 +6,7 @@
 #include "together.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "../base/error.h"
 #include "intend.h"
@@ -59,6 +60,33 @@ static enum qcow2bm_code prepare(struct q2_together *together, struct qcow2bm_er
 
 /* ---- The intent file ------------------------------------------------------------------- */
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Of files with a name in common only the last would be as noted: resume would find neither state. */
+static enum qcow2bm_code check_names(const struct q2_intent *intent,
+				     struct qcow2bm_error *err)
+{
+	size_t count = 2 * intent->file_count;
+	const char **names = calloc(count + 1, sizeof(*names));
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (names == NULL)
+		return q2_fail_memory(err, "other files");
+	for (size_t i = 0; i < intent->file_count; i++) {
+		names[2 * i] = intent->files[i].path;
+		names[2 * i + 1] = intent->files[i].temporary;
+	}
+	qsort(names, count, sizeof(*names), compare_names);
+	for (size_t i = 1; code == QCOW2BM_OK && i < count; i++)
+		if (strcmp(names[i - 1], names[i]) == 0)
+			code = q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+				       "'%.300s' is named twice", names[i]);
+	free(names);
+	return code;
+}
+
 /* Of the edits that change something, and of all other files. */
 static enum qcow2bm_code intend(struct q2_together *together, size_t changing,
 				struct qcow2bm_error *err)
@@ -85,7 +113,7 @@ static enum qcow2bm_code intend(struct q2_together *together, size_t changing,
 	for (size_t i = 0; code == QCOW2BM_OK && i < together->file_count; i++)
 		code = q2_others_note(&intent->files[intent->file_count++],
 				      &together->files[i], err);
-	return code;
+	return code == QCOW2BM_OK ? check_names(intent, err) : code;
 }
 
 static enum qcow2bm_code store(const struct q2_together *together,

@@ -200,6 +200,28 @@ static void limits_are_told(void **state)
 	close_world(&world);
 }
 
+/* One path by two names, and one temporary name of two files. */
+static void a_name_of_two_files_is_refused(void **state)
+{
+	struct world world;
+	char other_name[160];
+	(void)state;
+	open_world(&world);
+	snprintf(other_name, sizeof(other_name), "%s/./0", world.folder);
+	world.files[1] = world.files[0];
+	world.files[1].filename = other_name;
+	world.files[1].temporary = world.temporaries[1];
+	assert_int_equal(commit(&world), QCOW2BM_EINVAL);
+	is_old(&world);
+	world.files[1].filename = world.paths[1];
+	world.files[1].old_bytes = "old b";
+	world.files[1].temporary = world.temporaries[0];
+	assert_int_equal(commit(&world), QCOW2BM_EINVAL);
+	assert_non_null(strstr(world.err.sentence, "is named twice"));
+	is_old(&world);
+	close_world(&world);
+}
+
 /* ---- Cut off -------------------------------------------------------------------------------- */
 
 static void told(void *opaque, const struct qcow2bm_resume_result *result)
@@ -360,6 +382,7 @@ int main(void)
 		cmocka_unit_test(links_are_refused),
 		cmocka_unit_test(no_room_for_one_changes_none),
 		cmocka_unit_test(limits_are_told),
+		cmocka_unit_test(a_name_of_two_files_is_refused),
 		cmocka_unit_test(what_is_cut_off_is_finished),
 		cmocka_unit_test(somebody_elses_bytes_stay),
 		cmocka_unit_test(an_intent_that_others_may_write_is_not_obeyed),
