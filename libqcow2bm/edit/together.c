@@ -226,18 +226,30 @@ static enum qcow2bm_code switch_others(struct q2_together *together,
 	return QCOW2BM_OK;
 }
 
+/* A failure comes when all is switched. The results of images tell that; without any the code has to. */
+static enum qcow2bm_code remove_intent(const struct q2_together *together,
+				       struct qcow2bm_error *err)
+{
+	const struct q2_intent_place *place = together->place;
+	struct qcow2bm_error cause = {0};
+	if (together->count != 0)
+		return place->remove(place->opaque, err);
+	if (place->remove(place->opaque, &cause) == QCOW2BM_OK)
+		return QCOW2BM_OK;
+	return q2_fail_for(err, QCOW2BM_EUNKNOWN, &cause,
+			   "all files are changed, but %.310s; then resume '%.150s'",
+			   cause.sentence, place->path);
+}
+
 static enum qcow2bm_code finish(struct q2_together *together, bool has_intent,
 				struct qcow2bm_error *err)
 {
-	const struct q2_intent_place *place = together->place;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < together->count; i++)
 		if (together->edits[i].edit->commit != NULL)
 			code = qcow2bm_edit_finish(together->edits[i].edit,
 						   result_of(together, i), err);
-	if (code != QCOW2BM_OK || !has_intent)
-		return code;
-	return place->remove(place->opaque, err);
+	return code == QCOW2BM_OK && has_intent ? remove_intent(together, err) : code;
 }
 
 static enum qcow2bm_code switch_all(struct q2_together *together, size_t changing,

@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "edit/others.h"
+#include "edit/together.h"
 #include "qcow2bm.h"
 
 #define FILES 3
@@ -284,6 +286,39 @@ static void what_is_cut_off_is_finished(void **state)
 	}
 }
 
+static enum qcow2bm_code create_intent(void *opaque, struct q2_storage **file,
+				       struct qcow2bm_error *err)
+{
+	return q2_file_create(file, opaque, err);
+}
+
+static enum qcow2bm_code keep_intent(void *opaque, struct qcow2bm_error *err)
+{
+	(void)opaque;
+	return q2_fail_errno(err, EROFS, QCOW2BM_NO_OFFSET, "cannot remove it");
+}
+
+/* It is no failure that leaves all as it was, though no image can say so. */
+static void an_intent_that_stays_is_no_refusal(void **state)
+{
+	struct world world;
+	(void)state;
+	open_world(&world);
+	struct q2_intent_place place = {.path = world.intent,
+					.opaque = world.intent,
+					.create = create_intent,
+					.remove = keep_intent};
+	struct q2_together together = {
+		.place = &place, .files = world.files, .file_count = FILES};
+	assert_int_equal(q2_together_commit(&together, &world.err), QCOW2BM_EUNKNOWN);
+	assert_int_equal(world.err.sys_errno, EROFS);
+	assert_non_null(strstr(world.err.sentence, "all files are changed"));
+	is_new(&world);
+	assert_int_equal(resume(&world), QCOW2BM_OK);
+	is_new(&world);
+	close_world(&world);
+}
+
 static void somebody_elses_bytes_stay(void **state)
 {
 	struct world world;
@@ -384,6 +419,7 @@ int main(void)
 		cmocka_unit_test(limits_are_told),
 		cmocka_unit_test(a_name_of_two_files_is_refused),
 		cmocka_unit_test(what_is_cut_off_is_finished),
+		cmocka_unit_test(an_intent_that_stays_is_no_refusal),
 		cmocka_unit_test(somebody_elses_bytes_stay),
 		cmocka_unit_test(an_intent_that_others_may_write_is_not_obeyed),
 		cmocka_unit_test(an_intent_of_another_user_is_not_obeyed),
