@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Files besides the images that change with them. */
-#define _GNU_SOURCE /* O_DIRECTORY, O_NOFOLLOW */
+#define _GNU_SOURCE /* O_DIRECTORY, O_NOFOLLOW, statx() */
 #include "others.h"
 
 #include <errno.h>
@@ -133,6 +133,65 @@ static enum qcow2bm_code resolve(const char *name, char **path, struct qcow2bm_e
 	return *path != NULL ? QCOW2BM_OK : q2_fail_memory(err, "a file's name");
 }
 
+/* Where a rename can reach; 0 is a mount that is not known. */
+struct reach {
+	dev_t device;
+	uint64_t mount;
+};
+
+/* Two mounts of one file system have one device, and a rename from one to the other fails all the same. */
+static uint64_t find_mount(const char *path)
+{
+#ifdef STATX_MNT_ID
+	struct statx found;
+	if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, &found) == 0 &&
+	    (found.stx_mask & STATX_MNT_ID) != 0)
+		return found.stx_mnt_id;
+#endif
+	(void)path;
+	return 0;
+}
+
+/* Of the folder of an absolute path. */
+static enum qcow2bm_code find_reach(const char *path, struct reach *reach,
+				    struct qcow2bm_error *err)
+{
+	struct stat st;
+	char *folder = strndup(path, (size_t)(strrchr(path, '/') - path) + 1);
+	if (folder == NULL)
+		return q2_fail_memory(err, "a file's name");
+	enum qcow2bm_code code = stat(folder, &st) == 0
+					 ? QCOW2BM_OK
+					 : fail(err, "look at the folder of", path);
+	if (code == QCOW2BM_OK)
+		*reach = (struct reach){st.st_dev, find_mount(folder)};
+	free(folder);
+	return code;
+}
+
+/* The rename comes behind the switch of the images: one that never works would leave them between two states. A
+ * trial would put a file where other programs read all of them. The file may be a mount, too; its device is not
+ * compared, which overlay file systems make up. */
+static enum qcow2bm_code check_reach(const struct q2_intent_file *noted,
+				     struct qcow2bm_error *err)
+{
+	struct reach from, to;
+	enum qcow2bm_code code = find_reach(noted->temporary, &from, err);
+	if (code == QCOW2BM_OK)
+		code = find_reach(noted->path, &to, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	uint64_t file = noted->old_bytes.is_there ? find_mount(noted->path) : 0;
+	if (from.device == to.device &&
+	    (from.mount == 0 || to.mount == 0 || from.mount == to.mount) &&
+	    (file == 0 || to.mount == 0 || file == to.mount))
+		return QCOW2BM_OK;
+	return q2_fail(
+		err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+		"'%.190s' and '%.190s' are not in one mount: the new file could not be renamed into its place",
+		noted->temporary, noted->path);
+}
+
 /* A new file is its owner's alone; no file acts as its owner: setuid is not kept. */
 static void note_owner(struct q2_intent_file *noted, const struct stat *st)
 {
@@ -161,6 +220,8 @@ enum qcow2bm_code q2_others_note(struct q2_intent_file *noted,
 	if (code == QCOW2BM_OK && !is_same(&now, &noted->old_bytes))
 		code = q2_fail(err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
 			       "'%.300s' was changed meanwhile", file->filename);
+	if (code == QCOW2BM_OK)
+		code = check_reach(noted, err);
 	free(now.bytes);
 	note_owner(noted, &st);
 	return code;

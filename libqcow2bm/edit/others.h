@@ -11,7 +11,8 @@
 #include "intent.h"
 
 /* Looks at the file, and notes what it holds and is to hold, for the intent file. Errors: EBUSY when it does not
- * hold what the caller says; ELIMIT, ESYSTEM, ENOMEM. */
+ * hold what the caller says; EUNSUPPORTED when it is no regular file, or its temporary name is in another mount, from
+ * which it could not be renamed; ELIMIT, ESYSTEM, ENOMEM. */
 enum qcow2bm_code q2_others_note(struct q2_intent_file *noted,
 				 const struct qcow2bm_together_file *file,
 				 struct qcow2bm_error *err);

@@ -9,10 +9,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -224,6 +227,79 @@ static void a_name_of_two_files_is_refused(void **state)
 	close_world(&world);
 }
 
+/* Nothing is switched that could not be completed: the rename would fail for ever. */
+static void another_file_system_is_refused(void **state)
+{
+	struct world world;
+	struct stat here, there;
+	char temporary[] = "/dev/shm/test_others.XXXXXX";
+	(void)state;
+	open_world(&world);
+	int fd = mkstemp(temporary);
+	bool is_other = fd >= 0 && fstat(fd, &there) == 0 &&
+			stat(world.folder, &here) == 0 && here.st_dev != there.st_dev;
+	if (fd >= 0)
+		close(fd);
+	world.files[1].temporary = temporary;
+	if (is_other)
+		assert_int_equal(commit(&world), QCOW2BM_EUNSUPPORTED);
+	(void)!unlink(temporary);
+	is_old(&world);
+	close_world(&world);
+	if (!is_other)
+		skip();
+}
+
+/* In a mount namespace of its own, where `what` is mounted on itself: 0, or what went wrong; -1 when that is not
+ * permitted. */
+static int commit_with_mount(struct world *world, const char *what)
+{
+	int status;
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		if (unshare(CLONE_NEWNS) != 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+		    mount(what, what, NULL, MS_BIND, NULL) != 0)
+			_exit(77);
+		enum qcow2bm_code code = commit(world);
+		_exit(code == QCOW2BM_EUNSUPPORTED &&
+				      strstr(world->err.sentence, "not in one mount")
+			      ? 0
+			      : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status) == 77 ? -1 : WEXITSTATUS(status);
+}
+
+/* Of one file system: the device tells nothing. The folder is a mount, or one of the files. */
+static void another_mount_is_refused(void **state)
+{
+	struct world world;
+	(void)state;
+	open_world(&world);
+	char names[FILES][160];
+	for (size_t i = 0; i < FILES; i++) {
+		snprintf(names[i], sizeof(names[i]), "%s/../.%s-%zu", world.folder,
+			 strrchr(world.folder, '/') + 1, i);
+		world.files[i].temporary = names[i];
+	}
+	int folder = commit_with_mount(&world, world.folder);
+	is_old(&world);
+	int file = commit_with_mount(&world, world.paths[1]);
+	is_old(&world);
+	assert_int_equal(folder, folder < 0 ? -1 : 0);
+	assert_int_equal(file, file < 0 ? -1 : 0);
+	assert_int_equal(commit(&world), QCOW2BM_OK);
+	is_new(&world);
+	for (size_t i = 0; i < FILES; i++)
+		holds(names[i], NULL);
+	close_world(&world);
+	if (folder < 0)
+		skip();
+}
+
 /* ---- Cut off -------------------------------------------------------------------------------- */
 
 static void told(void *opaque, const struct qcow2bm_resume_result *result)
@@ -418,6 +494,8 @@ int main(void)
 		cmocka_unit_test(no_room_for_one_changes_none),
 		cmocka_unit_test(limits_are_told),
 		cmocka_unit_test(a_name_of_two_files_is_refused),
+		cmocka_unit_test(another_file_system_is_refused),
+		cmocka_unit_test(another_mount_is_refused),
 		cmocka_unit_test(what_is_cut_off_is_finished),
 		cmocka_unit_test(an_intent_that_stays_is_no_refusal),
 		cmocka_unit_test(somebody_elses_bytes_stay),
