@@ -170,6 +170,7 @@ cli_tests += tests/cli/apply-hostile
 cli_tests += tests/cli/apply-refused
 cli_tests += tests/cli/bitmap-like-qemu
 cli_tests += tests/cli/chain-drawing
+cli_tests += tests/cli/chain-apart
 cli_tests += tests/cli/chain-keep-orphans
 cli_tests += tests/cli/chain-libvirt
 cli_tests += tests/cli/chain-manual

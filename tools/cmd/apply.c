@@ -7,6 +7,7 @@
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/output.h"
+#include "session.h"
 #include "together.h"
 
 #include <stdlib.h>
@@ -24,6 +25,23 @@ struct apply {
 
 /* ---- Nodes ------------------------------------------------------------------------------ */
 
+/* The disk of this image, new unless the file has one already, maybe under another name: edited as two, it
+ * would be torn. */
+static size_t find_disk(struct tool_qmp_disks *disks, const char *filename)
+{
+	size_t disk = 0;
+	while (disk < disks->count && strcmp(disks->list[disk].filename, filename) != 0 &&
+	       !tool_session_is_same_file(disks->list[disk].filename, filename))
+		disk++;
+	if (disk == disks->count)
+		disks->list[disks->count++] = (struct tool_qmp_disk){
+			.filename = filename,
+			.temporary = json_object(),
+			.going = json_object(),
+		};
+	return disk;
+}
+
 /* Takes NODE=IMAGE. An image that is named twice is one disk. */
 static int take_node(struct apply *apply)
 {
@@ -32,17 +50,8 @@ static int take_node(struct apply *apply)
 	if (equals == NULL || equals == optarg || equals[1] == '\0')
 		return tool_message_usage(
 			&tool_cmd_apply, "option --node: '%s' is not NODE=IMAGE", optarg);
-	const char *filename = equals + 1;
 	char *name = tool_memory_copy(optarg, (size_t)(equals - optarg));
-	size_t disk = 0;
-	while (disk < disks->count && strcmp(disks->list[disk].filename, filename) != 0)
-		disk++;
-	if (disk == disks->count)
-		disks->list[disks->count++] = (struct tool_qmp_disk){
-			.filename = filename,
-			.temporary = json_object(),
-			.going = json_object(),
-		};
+	size_t disk = find_disk(disks, equals + 1);
 	for (size_t i = 0; i < disks->node_count; i++)
 		if (strcmp(disks->nodes[i].name, name) == 0) {
 			free(name);

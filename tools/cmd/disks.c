@@ -10,6 +10,7 @@
 #include "../term/name.h"
 #include "../term/watch.h"
 #include "layers.h"
+#include "session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,35 @@ static int open_disk(struct tool_disks *disks, struct tool_disk *disk, size_t al
 	return status == TOOL_EXIT_DONE ? find_order(disks, disk, all) : status;
 }
 
+/* Whether a file is a layer of the disk. */
+static bool has_layer(const struct tool_disk *disk, const char *filename)
+{
+	for (size_t k = 0;
+	     disk->chain != NULL && k < qcow2bm_chain_layer_count(disk->chain); k++)
+		if (tool_session_is_same_file(
+			    qcow2bm_chain_layer(disk->chain, k)->filename, filename))
+			return true;
+	return false;
+}
+
+/* An image that is edited is no layer of another disk: one edit would not know of the other. */
+static int check_apart(const struct tool_disks *disks, const struct tool_disk *disk)
+{
+	for (const struct tool_disk *other = disks->list;
+	     disks->is_editing && other != disk; other++) {
+		if (!has_layer(other, disk->filename) &&
+		    !has_layer(disk, other->filename))
+			continue;
+		tool_message(
+			disk->filename,
+			"it is the same disk as '%s', or one is a layer of the other: "
+			"name each disk once",
+			other->filename);
+		return TOOL_EXIT_FAILED;
+	}
+	return TOOL_EXIT_DONE;
+}
+
 int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
 {
 	if (count == 0)
@@ -118,7 +148,12 @@ int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
 	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++) {
 		struct tool_disk *disk = &disks->list[disks->count++];
 		disk->filename = filenames[i];
-		status = open_disk(disks, disk, (size_t)count);
+		/* Once before it is opened, where its own locks would be in the way. */
+		status = check_apart(disks, disk);
+		if (status == TOOL_EXIT_DONE)
+			status = open_disk(disks, disk, (size_t)count);
+		if (status == TOOL_EXIT_DONE)
+			status = check_apart(disks, disk);
 	}
 	return status;
 }

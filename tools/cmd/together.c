@@ -10,8 +10,10 @@
 #include "../term/name.h"
 #include "../term/output.h"
 #include "../term/watch.h"
+#include "session.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void tool_together_add(struct tool_together *together, struct qcow2bm_edit *edit,
@@ -252,8 +254,32 @@ static int commit(struct tool_together *together)
 	return report_failure(together, failed, &err, signal_number);
 }
 
+/* Two edits of one file, which --no-lock lets through, would each take the free clusters of the other. */
+static int check_apart(struct tool_together *together)
+{
+	for (size_t i = 0; i < together->count; i++)
+		for (size_t k = 0; k < i; k++) {
+			const char *one = together->list[k].filename;
+			const char *other = together->list[i].filename;
+			struct qcow2bm_error err = {.code = QCOW2BM_EINVAL,
+						    .offset = QCOW2BM_NO_OFFSET};
+			if (!tool_session_is_same_file(one, other))
+				continue;
+			snprintf(
+				err.sentence, sizeof(err.sentence),
+				"two of the disks have it as a layer (here '%.200s'), and "
+				"it cannot be edited twice at once: name one disk",
+				one);
+			return refuse(together, other, &err);
+		}
+	return TOOL_EXIT_DONE;
+}
+
 int tool_together_finish(struct tool_together *together)
 {
+	int status = check_apart(together);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	if (together->options->dry_run)
 		return print_plans(together);
 	return together->count + together->file_count != 0 || together->options->json
