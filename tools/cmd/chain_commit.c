@@ -21,7 +21,18 @@ struct commit {
 	struct tool_disks disks;
 	char *top, *base;
 	bool before, after; /* these steps alone */
+	bool has_lower;     /* a layer below BASE has checkpoints */
 };
+
+/* Whether a layer below this one has checkpoints. */
+static bool has_lower(const struct qcow2bm_chain *chain, size_t base)
+{
+	for (size_t k = base + 1; k < qcow2bm_chain_layer_count(chain); k++)
+		for (size_t i = 0; i < qcow2bm_chain_count(chain); i++)
+			if (qcow2bm_chain_bitmap(chain, i, k) != QCOW2BM_NOT_FOUND)
+				return true;
+	return false;
+}
 
 /* The number of the layer that BASE names. */
 static int find_base(const struct commit *commit, size_t *layer_idx)
@@ -92,6 +103,21 @@ static int check_top(const struct commit *commit)
 	return TOOL_EXIT_FAILED;
 }
 
+/* Before anything is edited, where it is to copy. */
+static int check_qemu_img(const struct commit *commit)
+{
+	if (commit->before || commit->disks.options.dry_run)
+		return TOOL_EXIT_DONE;
+	int status = tool_qemu_img_check();
+	if (status != TOOL_EXIT_DONE)
+		tool_message(
+			commit->top, "%s; the images are as they were",
+			status >= TOOL_EXIT_SIGNAL
+				? "interrupted"
+				: "qemu-img, which is to copy the data, cannot be run");
+	return status;
+}
+
 static int stage_lift(struct commit *commit, size_t base)
 {
 	struct qcow2bm_chain *chain = commit->disks.list[0].chain;
@@ -102,7 +128,7 @@ static int stage_lift(struct commit *commit, size_t base)
 	if (status == TOOL_EXIT_DONE &&
 	    qcow2bm_chain_lift(chain, base, &err) != QCOW2BM_OK)
 		status = tool_message_fail(commit->top, &err);
-	return status;
+	return status == TOOL_EXIT_DONE ? check_qemu_img(commit) : status;
 }
 
 static int stage_lower(struct commit *commit, size_t base)
@@ -123,8 +149,10 @@ static int run_step(struct commit *commit,
 	int status = tool_disks_open(&commit->disks, 1, &commit->top);
 	if (status == TOOL_EXIT_DONE)
 		status = find_base(commit, &base);
-	if (status == TOOL_EXIT_DONE)
+	if (status == TOOL_EXIT_DONE) {
+		commit->has_lower = has_lower(commit->disks.list[0].chain, base);
 		status = stage(commit, base);
+	}
 	/* One report for all steps. */
 	commit->disks.options.json &= is_last || asked.dry_run;
 	if (status == TOOL_EXIT_DONE)
@@ -143,7 +171,7 @@ static void name_overlay(struct tool_text *overlay, const char *top)
 
 /* An overlay of TOP is committed: TOP itself is opened for reading, so that its bitmaps are not left
  * in-use by a kill. Copied again, after that, the data is the same. */
-static int run_qemu_img(const char *top, const char *base)
+static int run_qemu_img(const char *top, const char *base, bool *interrupted)
 {
 	struct tool_text overlay = {0};
 	name_overlay(&overlay, top);
@@ -154,30 +182,53 @@ static int run_qemu_img(const char *top, const char *base)
 				      "-f",       "qcow2",       "-b", base,
 				      "--",       overlay.bytes, NULL};
 	(void)unlink(overlay.bytes);
-	int status = tool_qemu_img_run(create);
+	int status = tool_qemu_img_run(create, interrupted);
 	if (status == TOOL_EXIT_DONE)
-		status = tool_qemu_img_run(commit);
+		status = tool_qemu_img_run(commit, interrupted);
 	(void)unlink(overlay.bytes);
 	tool_text_free(&overlay);
 	return status;
+}
+
+/* What holds between the two edits, and how it goes on. Above other checkpoints what BASE has, cluster by
+ * cluster, may be more than the bits tell. */
+static void report_cut_off(const struct commit *commit, const char *what)
+{
+	struct tool_text rest = {0};
+	if (commit->has_lower) {
+		tool_text_print(&rest,
+				"where copied data looks like a lost change, first "
+				"qcow2bm chain repair");
+		tool_word_add_file(&rest, commit->top);
+		tool_text_print(&rest, ", which counts whole clusters as changed");
+	} else {
+		tool_text_print(&rest,
+				"what changed since each checkpoint is what it was");
+	}
+	tool_message(
+		commit->top,
+		"%s; '%s' has no bitmaps now, all are in this image: %s; type the same "
+		"command again",
+		what, commit->base, rest.bytes);
+	tool_text_free(&rest);
 }
 
 static int copy(const struct commit *commit)
 {
 	char *top = realpath(commit->top, NULL), *base = realpath(commit->base, NULL);
 	int status = TOOL_EXIT_FAILED;
+	bool interrupted = false;
 	if (top == NULL || base == NULL)
 		tool_message(top == NULL ? commit->top : commit->base, "%s",
 			     strerror(errno));
 	else
-		status = run_qemu_img(top, base);
+		status = run_qemu_img(top, base, &interrupted);
 	free(top);
 	free(base);
 	if (status != TOOL_EXIT_DONE)
-		tool_message(
-			commit->top,
-			"the data was not copied; what changed since each checkpoint is "
-			"what it was; do it again");
+		report_cut_off(commit, interrupted
+					       ? "interrupted while the data was copied"
+					       : "the data was not copied");
 	return status;
 }
 
@@ -194,6 +245,9 @@ static int commit_all(struct commit *commit)
 	if (copied != TOOL_EXIT_DONE)
 		return copied;
 	int lowered = run_step(commit, stage_lower, true);
+	if (lowered != TOOL_EXIT_DONE && lowered != TOOL_EXIT_LEAKED &&
+	    lowered != TOOL_EXIT_UNKNOWN)
+		report_cut_off(commit, "the data is copied");
 	return lowered == TOOL_EXIT_DONE ? status : lowered;
 }
 
@@ -248,9 +302,12 @@ const struct tool_command tool_chain_commit = {
 		"`qemu-img commit`; BASE alone is the disk then, with all checkpoints. QEMU would count\n"
 		"what is copied as changed, cluster by cluster; here what changed since each checkpoint\n"
 		"stays what it was. Before the copying TOP gets all bits, and BASE has no bitmaps; after\n"
-		"it they go down to BASE, and TOP has none. Cut off anywhere, the chain of TOP is right,\n"
-		"and the same command goes on. Refused where `chain verify` finds a fault. Nested: a\n"
-		"checkpoint that TOP does not go on with goes. Nothing else may write to BASE meanwhile.\n"
+		"it they go down to BASE, and TOP has none. Cut off anywhere, the same command goes on,\n"
+		"and the chain of TOP is right, or, where a layer below BASE has checkpoints, maybe\n"
+		"refused: copied data looks like a change that was lost there. `chain repair TOP` mends\n"
+		"that first, and counts whole clusters as changed. Refused where `chain verify` finds a\n"
+		"fault. Nested: a checkpoint that TOP does not go on with goes. Nothing else may write to\n"
+		"BASE meanwhile.\n"
 		"\n"
 		"Options:\n"
 		"      --before           only what comes before the copying, by another program\n"
@@ -261,6 +318,10 @@ const struct tool_command tool_chain_commit = {
 		"Examples:\n"
 		"  qcow2bm chain commit overlay.qcow2 disk.qcow2\n"
 		"  qcow2bm chain commit --before overlay.qcow2 disk.qcow2\n"
-		"\n" TOOL_HELP_EDIT_EXITS,
+		"\n"
+		"Exit status: 0 done, 1 refused or failed and the images are as they were, or, if a\n"
+		"message says so, all bitmaps are in TOP and the same command goes on, 4 unknown after\n"
+		"an I/O error at the switch, 5 done but clusters leaked or the report could not be\n"
+		"printed, 6 busy, 64 usage, 128+n interrupted by signal n, or qemu-img was: as 1.\n",
 	.run = run,
 };

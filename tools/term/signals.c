@@ -6,6 +6,8 @@
 #include "signals.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "message.h"
@@ -16,6 +18,10 @@ static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 /* Changed while the signals are blocked. */
 static const char *last_bytes;
 static size_t last_count;
+
+/* What was blocked when the program was started. */
+static sigset_t started;
+static bool is_started_known;
 
 static void find_watched(sigset_t *watched)
 {
@@ -33,7 +39,39 @@ static void find_watched(sigset_t *watched)
 void tool_signals_block(struct tool_signals *signals)
 {
 	find_watched(&signals->watched);
-	sigprocmask(SIG_BLOCK, &signals->watched, NULL);
+	sigset_t before;
+	sigprocmask(SIG_BLOCK, &signals->watched, &before);
+	if (!is_started_known)
+		started = before;
+	is_started_known = true;
+}
+
+void tool_signals_restore(void)
+{
+	if (is_started_known)
+		sigprocmask(SIG_SETMASK, &started, NULL);
+}
+
+/* What came with others, or with the child's end, is pending still. */
+pid_t tool_signals_wait(const struct tool_signals *signals, pid_t child, int *status,
+			int *number)
+{
+	sigset_t awaited = signals->watched, before;
+	pid_t ended;
+	*number = 0;
+	sigaddset(&awaited, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &awaited, &before);
+	while ((ended = waitpid(child, status, WNOHANG)) == 0) {
+		int came = sigwaitinfo(&awaited, NULL);
+		if (came <= 0 || came == SIGCHLD)
+			continue;
+		*number = came;
+		kill(child, SIGTERM);
+	}
+	if (*number == 0)
+		*number = tool_signals_pending(signals);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return ended;
 }
 
 /* Calls nothing but what is safe in a handler. */

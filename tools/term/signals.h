@@ -6,6 +6,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct tool_signals {
 	/* SIGINT, SIGTERM, SIGHUP, less those that the caller had ignored. */
@@ -15,6 +16,14 @@ struct tool_signals {
 /* To the end of the program: its exit status tells which state the image has, and that of a
  * signal that came after the switch would tell the wrong one. */
 void tool_signals_block(struct tool_signals *signals);
+
+/* In a child, before another program runs in it: what the first block() found blocked, and no more. */
+void tool_signals_restore(void);
+
+/* Waits for the end of a child while these are blocked and SIGCHLD is not ignored. A watched signal that comes meanwhile ends the child by SIGTERM. The
+ * number of that signal goes to `number`, 0 without one; returns as waitpid(). */
+pid_t tool_signals_wait(const struct tool_signals *signals, pid_t child, int *status,
+			int *number);
 
 /* For work that changes nothing, and whose report ends the program when a signal is pending. */
 void tool_signals_unblock(const struct tool_signals *signals);
