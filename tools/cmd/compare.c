@@ -11,6 +11,7 @@
 #include "layers.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +61,37 @@ static int open_path(const struct compare *compare, struct side *side, const cha
 	return status;
 }
 
+static bool is_about_layers(const char *key)
+{
+	return strncmp(key, "backing", 7) == 0 || strncmp(key, "data-file", 9) == 0;
+}
+
+/* Whether the list KEY=VALUE,... names other layers than the image does; two commas are one in a value. */
+static bool list_names_layers(const char *text)
+{
+	while (text != NULL && !is_about_layers(text)) {
+		text = strchr(text, ',');
+		while (text != NULL && text[1] == ',')
+			text = strchr(text + 2, ',');
+		text = text == NULL ? NULL : text + 1;
+	}
+	return text != NULL;
+}
+
+/* Whether the options in "json:{...}" name other layers than the image does. */
+static bool json_names_layers(const char *name)
+{
+	const char *key;
+	json_t *value;
+	bool names_layers = false;
+	if (strncmp(name, "json:", 5) != 0)
+		return false;
+	json_t *object = json_loads(name + 5, 0, NULL);
+	json_object_foreach(object, key, value) names_layers |= is_about_layers(key);
+	json_decref(object);
+	return names_layers;
+}
+
 static int open_side(const struct compare *compare, struct side *side)
 {
 	char problem[TOOL_IMAGE_OPTS_PROBLEM];
@@ -68,7 +100,13 @@ static int open_side(const struct compare *compare, struct side *side)
 			     : tool_image_opts_resolve(side->filename, false, problem);
 	if (path == NULL)
 		return could_not_open(side, problem, CANNOT_OPEN);
-	int status = open_path(compare, side, path);
+	bool names_layers = compare->image_opts ? list_names_layers(side->filename)
+						: json_names_layers(side->filename);
+	int status = names_layers ? could_not_open(side,
+						   "options of other layers (backing, "
+						   "data-file) are not taken here",
+						   CANNOT_OPEN)
+				  : open_path(compare, side, path);
 	free(path);
 	return status;
 }

@@ -20,11 +20,43 @@ static const char *find_text(json_t *object, const char *outer, const char *key)
 	return text != NULL ? text : json_string_value(json_object_get(inner, key));
 }
 
+/* Whether an option changes nothing of what the guest sees. */
+static bool is_harmless(const char *key)
+{
+	static const char *const words[] = {
+		"driver",  "filename",	    "node-name", "aio",		   "locking",
+		"discard", "detect-zeroes", "read-only", "auto-read-only", "force-share"};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], key) == 0)
+			return true;
+	return strncmp(key, "cache", 5) == 0;
+}
+
+/* The first option of a node that may change what the guest sees, or NULL. */
+static const char *find_harmful(json_t *object, bool is_file)
+{
+	const char *key, *found = NULL;
+	json_t *value;
+	json_object_foreach(object, key, value)
+	{
+		bool is_own = strncmp(key, "file.", 5) == 0 && !is_file;
+		if (strcmp(key, "file") == 0 && !is_file && json_is_object(value))
+			found = find_harmful(value, true);
+		else if (!is_harmless(is_own ? key + 5 : key))
+			found = key;
+		if (found != NULL)
+			return found;
+	}
+	return NULL;
+}
+
+/* Finds the file that the options name, where they say nothing that is not heeded here. */
 static bool take_backing(json_t *object, struct qcow2bm_backing *backing, char why[256])
 {
 	const char *driver = json_string_value(json_object_get(object, "driver"));
 	const char *path = find_text(object, "file", "filename");
 	const char *protocol = find_text(object, "file", "driver");
+	const char *harmful = find_harmful(object, false);
 	if (driver == NULL ||
 	    (strcmp(driver, "qcow2") != 0 && strcmp(driver, "raw") != 0)) {
 		snprintf(why, 256, "its driver is neither qcow2 nor raw");
@@ -32,6 +64,9 @@ static bool take_backing(json_t *object, struct qcow2bm_backing *backing, char w
 		   (protocol != NULL && strcmp(protocol, "file") != 0 &&
 		    strcmp(protocol, "host_device") != 0)) {
 		snprintf(why, 256, "it is no local file");
+	} else if (harmful != NULL) {
+		snprintf(why, 256, "its option '%.100s' may change what the guest sees",
+			 harmful);
 	} else {
 		strcpy(backing->path, path);
 		strcpy(backing->format, driver);
