@@ -212,10 +212,12 @@ static void find_in_raw(struct q2_guest_layer *layer, struct q2_guest_extent *ex
 		extent->kind = Q2_GUEST_ZERO;
 }
 
-/* Clusters that begin past the end of the file are not there; the last one may be cut short. */
+/* Clusters that begin past the end of the file are not there; the last one may be cut short. What is
+ * encrypted and a hole of the file is not zeros for the guest. */
 static void judge_data(struct q2_guest_layer *layer, struct q2_guest_extent *extent)
 {
-	if (layer->finds_holes && layer->data != NULL)
+	if (layer->finds_holes && layer->data != NULL &&
+	    layer->image->header.crypt_method == 0)
 		extent->is_hole = q2_guest_holes_cut(layer, extent);
 	uint64_t cluster_bytes = (uint64_t)1 << layer->form.cluster_bits;
 	uint64_t there = layer->holes.length;

@@ -37,6 +37,14 @@ static enum qcow2bm_disk_kind kind_of(const struct q2_guest_extent *extent)
 	return kinds[extent->kind];
 }
 
+/* Whether the guest's bytes are others than those in the layer's file. */
+static bool is_encrypted(const struct qcow2bm_disk *disk,
+			 const struct q2_guest_extent *extent)
+{
+	const struct qcow2bm_image *image = disk->layers[extent->layer].image;
+	return image != NULL && image->header.crypt_method != 0;
+}
+
 enum qcow2bm_code qcow2bm_disk_next(struct qcow2bm_disk *disk, uint64_t start,
 				    uint64_t length,
 				    const struct qcow2bm_disk_extent **extent,
@@ -56,8 +64,8 @@ enum qcow2bm_code qcow2bm_disk_next(struct qcow2bm_disk *disk, uint64_t start,
 					  err);
 	if (code != QCOW2BM_OK)
 		return code;
-	bool has_offset =
-		own.kind != Q2_GUEST_COMPRESSED && own.place != Q2_GUEST_NO_PLACE;
+	bool has_offset = own.kind != Q2_GUEST_COMPRESSED &&
+			  own.place != Q2_GUEST_NO_PLACE && !is_encrypted(disk, &own);
 	disk->shown = (struct qcow2bm_disk_extent){
 		.start = own.off,
 		.length = own.bytes,
