@@ -39,6 +39,7 @@ static enum qcow2bm_code prepare(struct qcow2bm_differ *differ,
 		it->disk.disk = olds[i]->disk;
 		it->virtual_bytes = olds[i]->info.virtual_bytes;
 		it->is_manifest = olds[i]->disk == NULL;
+		it->is_size_unsure = olds[i]->info.kind == QCOW2BM_OLD_RAW;
 		if (it->is_manifest)
 			it->manifest = &olds[i]->manifest;
 		code = q2_differences_open(
@@ -107,8 +108,10 @@ void qcow2bm_differ_free(struct qcow2bm_differ *differ)
 {
 	if (differ == NULL)
 		return;
-	for (size_t i = 0; i < differ->count; i++)
+	for (size_t i = 0; i < differ->count; i++) {
 		q2_differences_close(&differ->olds[i].differences);
+		q2_differences_close(&differ->olds[i].unknown);
+	}
 	free(differ->olds);
 	free(differ);
 }

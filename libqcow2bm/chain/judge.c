@@ -21,7 +21,9 @@ struct comparison {
 		fine; /* the same bitmaps at their own granularity, which is finer */
 	bool has_fine;
 	struct q2_source differs;
-	uint64_t *words, *scratch; /* of `differs` */
+	struct q2_source unknown; /* of those, what is not known to */
+	bool has_unknown;
+	uint64_t *words, *unknown_words, *scratch;
 	struct q2_proof proof;
 	struct q2_watch *watch;
 };
@@ -39,23 +41,23 @@ static uint64_t word_of(const struct side *side, size_t i)
 	return side->value ? UINT64_MAX : 0;
 }
 
-static enum qcow2bm_code read_differs(struct comparison *it, uint64_t first,
-				      uint64_t bits, struct side *side,
-				      struct qcow2bm_error *err)
+static enum qcow2bm_code read_found(struct comparison *it, struct q2_source *source,
+				    uint64_t first, uint64_t bits, uint64_t *words,
+				    struct side *side, struct qcow2bm_error *err)
 {
 	unsigned granularity_bits = it->dirty.granularity_bits;
 	struct q2_source_range range =
-		q2_convert_range(&it->differs, granularity_bits, first, bits);
-	enum q2_uniform kind = q2_source_classify(&it->differs, range.first, range.bits);
+		q2_convert_range(source, granularity_bits, first, bits);
+	enum q2_uniform kind = q2_source_classify(source, range.first, range.bits);
 	*side = (struct side){true, kind == Q2_UNIFORM_ONES, NULL};
 	if (kind != Q2_UNIFORM_MIXED)
 		return QCOW2BM_OK;
-	*side = (struct side){false, false, it->words};
-	if (it->differs.granularity_bits == granularity_bits)
-		return q2_source_read(&it->differs, first, bits, it->words, err);
-	memset(it->words, 0, WINDOW_WORDS * sizeof(*it->words));
-	return q2_convert_read(&it->differs, granularity_bits, first, bits, it->words,
-			       it->scratch, err);
+	*side = (struct side){false, false, words};
+	if (source->granularity_bits == granularity_bits)
+		return q2_source_read(source, first, bits, words, err);
+	memset(words, 0, WINDOW_WORDS * sizeof(*words));
+	return q2_convert_read(source, granularity_bits, first, bits, words, it->scratch,
+			       err);
 }
 
 /* A granule of the manifest that differs, and some of it is dirty: is all of it? */
@@ -87,11 +89,13 @@ static enum qcow2bm_code look_closer(struct comparison *it, uint64_t bit,
 }
 
 static enum qcow2bm_code add_bit(struct comparison *it, uint64_t bit, bool differs,
-				 bool dirty, struct qcow2bm_error *err)
+				 bool unknown, bool dirty, struct qcow2bm_error *err)
 {
 	enum qcow2bm_proof kind = QCOW2BM_PROOF_UNCHANGED;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	if (differs)
+	if (unknown)
+		kind = QCOW2BM_PROOF_OPEN;
+	else if (differs)
 		kind = dirty ? QCOW2BM_PROOF_CHANGED : QCOW2BM_PROOF_LOST;
 	else if (dirty)
 		kind = QCOW2BM_PROOF_SURPLUS;
@@ -115,36 +119,43 @@ static bool is_alike(const struct comparison *it, uint64_t differs, uint64_t dir
 }
 
 static enum qcow2bm_code add_word(struct comparison *it, uint64_t first, uint64_t bits,
-				  uint64_t differs, uint64_t dirty,
+				  uint64_t differs, uint64_t unknown, uint64_t dirty,
 				  struct qcow2bm_error *err)
 {
 	enum qcow2bm_proof kind;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	if (is_alike(it, differs, dirty, &kind))
+	if (unknown == 0 && is_alike(it, differs, dirty, &kind))
 		return q2_proof_add(&it->proof, first, bits, kind, err);
 	for (uint64_t i = 0; code == QCOW2BM_OK && i < bits; i++)
-		code = add_bit(it, first + i, differs >> i & 1, dirty >> i & 1, err);
+		code = add_bit(it, first + i, differs >> i & 1, unknown >> i & 1,
+			       dirty >> i & 1, err);
 	return code;
 }
 
 static enum qcow2bm_code compare_window(struct comparison *it, uint64_t first,
 					uint64_t bits, struct qcow2bm_error *err)
 {
-	struct side dirty = {.words = NULL}, differs;
+	struct side dirty = {.words = NULL}, differs, unknown = {.is_uniform = true};
 	enum qcow2bm_proof kind;
 	enum qcow2bm_code code = q2_union_read(&it->dirty, first, bits, &dirty.is_uniform,
 					       &dirty.value, err);
 	dirty.words = it->dirty.words;
 	if (code == QCOW2BM_OK)
-		code = read_differs(it, first, bits, &differs, err);
+		code = read_found(it, &it->differs, first, bits, it->words, &differs,
+				  err);
+	if (code == QCOW2BM_OK && it->has_unknown)
+		code = read_found(it, &it->unknown, first, bits, it->unknown_words,
+				  &unknown, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	if (dirty.is_uniform && differs.is_uniform &&
+	if (dirty.is_uniform && differs.is_uniform && unknown.is_uniform &&
+	    !unknown.value &&
 	    is_alike(it, word_of(&differs, 0), word_of(&dirty, 0), &kind))
 		return q2_proof_add(&it->proof, first, bits, kind, err);
 	for (uint64_t at = 0; code == QCOW2BM_OK && at < bits; at += 64)
 		code = add_word(it, first + at, q2_min_u64(64, bits - at),
 				word_of(&differs, (size_t)(at / 64)),
+				word_of(&unknown, (size_t)(at / 64)),
 				word_of(&dirty, (size_t)(at / 64)), err);
 	return code;
 }
@@ -172,9 +183,13 @@ static enum qcow2bm_code open_both(struct comparison *it, struct qcow2bm_differ 
 {
 	struct qcow2bm_image *image = chain->layers[0].image;
 	q2_source_open_differs(&it->differs, image, &old->differences);
+	it->has_unknown = old->unknown.ones != 0;
+	if (it->has_unknown)
+		q2_source_open_differs(&it->unknown, image, &old->unknown);
 	it->words = malloc(WINDOW_WORDS * sizeof(*it->words));
+	it->unknown_words = malloc(WINDOW_WORDS * sizeof(*it->unknown_words));
 	it->scratch = malloc(Q2_CONVERT_WORDS * sizeof(*it->scratch));
-	if (it->words == NULL || it->scratch == NULL)
+	if (it->words == NULL || it->unknown_words == NULL || it->scratch == NULL)
 		return q2_fail_memory(err, "the bits of several bitmaps");
 	size_t first = since->first, count = since->count;
 	enum qcow2bm_code code =
@@ -199,7 +214,10 @@ static void close_both(struct comparison *it)
 	q2_union_close(&it->dirty);
 	q2_union_close(&it->fine);
 	q2_source_close(&it->differs);
+	if (it->has_unknown)
+		q2_source_close(&it->unknown);
 	free(it->words);
+	free(it->unknown_words);
 	free(it->scratch);
 }
 
@@ -222,6 +240,11 @@ static void conclude(struct qcow2bm_differ *differ, const struct q2_proof *proof
 	judgement->outcome = QCOW2BM_OUTCOME_RIGHT;
 	if (proof->lost_extents != 0)
 		judgement->outcome = QCOW2BM_OUTCOME_WRONG;
+	else if (old->unknown.ones != 0)
+		refuse(differ,
+		       "the older state does not tell all: its file was probably cut, or ends "
+		       "before the disk does, or the disk ends inside a granule of its "
+		       "manifest");
 	else if (proof->bytes[QCOW2BM_PROOF_OPEN] != 0)
 		refuse(differ,
 		       "the manifest is coarser than the bitmap: what differs in its "

@@ -47,8 +47,9 @@ static const char *find_doubt(enum qcow2bm_base base)
 static void promise_bits(struct qcow2bm_promise *promise, const struct q2_differ_old *old,
 			 const struct q2_bitmap *bitmap, bool is_in_use, bool is_doubtful)
 {
-	bool is_exact = is_in_use && old->differences.granularity_bits <=
-					     bitmap->entry.granularity_bits;
+	bool is_exact =
+		is_in_use && old->unknown.ones == 0 &&
+		old->differences.granularity_bits <= bitmap->entry.granularity_bits;
 	*promise = (struct qcow2bm_promise){
 		.method = QCOW2BM_RECOVER_COMPARED,
 		.guarantee =

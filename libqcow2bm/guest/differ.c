@@ -7,6 +7,7 @@
 #include "hash.h"
 #include "zeros.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,35 @@ static enum qcow2bm_code mark(struct q2_differ_old *old, uint64_t off, uint64_t 
 				  q2_shift_up(end, shift), err);
 }
 
+/* Marks the granules of guest bytes [off, end), of which it is not known whether they differ. */
+static enum qcow2bm_code mark_unknown(struct q2_differ_old *old, uint64_t off,
+				      uint64_t end, const struct pass *pass,
+				      struct qcow2bm_error *err)
+{
+	unsigned shift = old->differences.granularity_bits;
+	enum qcow2bm_code code = mark(old, off, end, err);
+	if (code == QCOW2BM_OK && old->unknown.pages == NULL)
+		code = q2_differences_open(&old->unknown, pass->disk_bytes, shift, err);
+	return code == QCOW2BM_OK ? q2_differences_set(&old->unknown, off >> shift,
+						       q2_shift_up(end, shift), err)
+				  : code;
+}
+
+/* Marks what the old state had in [off, end) past the end of its file. */
+static enum qcow2bm_code mark_cut(const struct pass *pass, struct q2_differ_old *old,
+				  uint64_t off, uint64_t end, struct qcow2bm_error *err)
+{
+	struct q2_guest_extent cut = {.bytes = 0};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (; code == QCOW2BM_OK && off < end; off = cut.off + cut.bytes) {
+		code = q2_zeros_find_cut(old->disk.disk, off, end, &cut, pass->watch,
+					 err);
+		if (code == QCOW2BM_OK && cut.bytes != 0)
+			code = mark_unknown(old, cut.off, cut.off + cut.bytes, pass, err);
+	}
+	return code;
+}
+
 static bool is_same(const uint8_t *a, const uint8_t *b, size_t bytes)
 {
 	if (a == NULL || b == NULL) {
@@ -105,6 +135,9 @@ static enum qcow2bm_code compare_disk(struct pass *pass, struct q2_differ_old *o
 		return code;
 	if (end >= window->off + window->bytes)
 		return compare_bytes(old, window, now, NULL, err);
+	code = mark_cut(pass, old, window->off, window->off + window->bytes, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	code = q2_zeros_read(old->disk.disk, window->off, window->bytes, pass->then,
 			     pass->watch, err);
 	return code == QCOW2BM_OK ? compare_bytes(old, window, now, pass->then, err)
@@ -120,13 +153,21 @@ static bool has_hash(const struct pass *pass, const struct q2_manifest_header *h
 	uint64_t granule = (uint64_t)1 << header->granularity_bits;
 	size_t hashed = (size_t)q2_min_u64(granule, header->disk_bytes - off);
 	size_t have = (size_t)q2_min_u64(granule, pass->disk_bytes - off);
+	assert(have >= hashed);
 	const uint8_t *bytes = pass->now + (size_t)(off - window->off);
-	/* The disk has become smaller in the middle of it: what was behind is not known. */
-	if (window->is_zeros || have < hashed)
+	if (window->is_zeros)
 		return false;
 	q2_hash_granule(header->hash, bytes, hashed, own);
 	return memcmp(own, hash, q2_manifest_hash_bytes(header->hash)) == 0 &&
 	       q2_hash_is_zeros(bytes + hashed, have - hashed);
+}
+
+/* Whether the disk has become smaller in the middle of a granule: what its hash is of is not there. */
+static bool is_shrunk(const struct pass *pass, const struct q2_manifest_header *header,
+		      uint64_t off)
+{
+	uint64_t granule = (uint64_t)1 << header->granularity_bits;
+	return pass->disk_bytes - off < q2_min_u64(granule, header->disk_bytes - off);
 }
 
 /* Compares one granule with what the manifest has for it. */
@@ -142,6 +183,8 @@ static enum qcow2bm_code compare_granule(struct pass *pass, struct q2_differ_old
 		code = q2_manifest_file_find(old->manifest, granule, &hash, &end, err);
 	if (code != QCOW2BM_OK)
 		return code;
+	if (hash != NULL && is_shrunk(pass, header, off))
+		return mark_unknown(old, off, off + 1, pass, err);
 	const uint8_t *now = window->is_zeros ? NULL : pass->now + (off - window->off);
 	bool same = hash == NULL ? is_same(now, NULL, bytes)
 				 : has_hash(pass, header, window, off, hash);
@@ -222,6 +265,19 @@ static enum qcow2bm_code compare_all(struct pass *pass, struct qcow2bm_error *er
 	return code;
 }
 
+/* What lies behind the end of a file that may have been cut. */
+static enum qcow2bm_code mark_behind(const struct pass *pass, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < pass->count; i++) {
+		struct q2_differ_old *old = &pass->olds[i];
+		if (old->is_size_unsure && old->virtual_bytes < pass->disk_bytes)
+			code = mark_unknown(old, old->virtual_bytes, pass->disk_bytes,
+					    pass, err);
+	}
+	return code;
+}
+
 static size_t choose_window(const struct pass *pass)
 {
 	size_t bytes = WINDOW_BYTES;
@@ -251,7 +307,9 @@ enum qcow2bm_code q2_differ_find(struct qcow2bm_disk *disk, struct q2_differ_old
 	pass.then = malloc(pass.window_bytes);
 	enum qcow2bm_code code = pass.now == NULL || pass.then == NULL
 					 ? q2_fail_memory(err, "the data of a disk")
-					 : compare_all(&pass, err);
+					 : mark_behind(&pass, err);
+	if (code == QCOW2BM_OK)
+		code = compare_all(&pass, err);
 	if (code == QCOW2BM_OK && watch != NULL)
 		q2_watch_end(watch);
 	free(pass.now);

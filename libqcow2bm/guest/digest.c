@@ -107,13 +107,31 @@ static enum qcow2bm_code skip_zeros(struct pass *pass, uint64_t off, uint64_t *e
 	return code == QCOW2BM_OK ? add_zeros_to_total(pass, off, *end - off, err) : code;
 }
 
+/* A manifest of a disk of which some is missing would prove what is wrong. */
+static enum qcow2bm_code check_there(struct pass *pass, uint64_t off, uint64_t end,
+				     struct qcow2bm_error *err)
+{
+	struct q2_guest_extent cut;
+	enum qcow2bm_code code =
+		q2_zeros_find_cut(pass->disk.disk, off, end, &cut, pass->watch, err);
+	if (code != QCOW2BM_OK || cut.bytes == 0)
+		return code;
+	return q2_fail(
+		err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
+		"what the disk has at %llu lies past the end of the file, which was "
+		"probably cut: there is no manifest of what is missing",
+		(unsigned long long)cut.off);
+}
+
 /* Reads a window of granules and adds each. */
 static enum qcow2bm_code add_window(struct pass *pass, uint64_t off, size_t bytes,
 				    struct qcow2bm_error *err)
 {
 	size_t granule_bytes = (size_t)1 << pass->header->granularity_bits;
-	enum qcow2bm_code code = q2_guest_disk_read(pass->disk.disk, off, bytes,
-						    pass->window, pass->watch, err);
+	enum qcow2bm_code code = check_there(pass, off, off + bytes, err);
+	if (code == QCOW2BM_OK)
+		code = q2_guest_disk_read(pass->disk.disk, off, bytes, pass->window,
+					  pass->watch, err);
 	if (code == QCOW2BM_OK && pass->total != NULL)
 		q2_hash_total_add(pass->total, pass->window, bytes);
 	for (size_t at = 0; code == QCOW2BM_OK && at < bytes; at += granule_bytes) {

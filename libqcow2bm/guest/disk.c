@@ -28,6 +28,8 @@ enum qcow2bm_code q2_guest_disk_piece(struct qcow2bm_disk *disk, uint64_t off,
 			return code;
 		own.bytes = q2_min_u64(own.bytes, end - off);
 		own.layer = i;
+		/* Where the table of a layer is cut, the one below says nothing for sure. */
+		own.is_cut |= extent->is_cut;
 		*extent = own;
 		end = off + own.bytes;
 		if (own.kind != Q2_GUEST_UNALLOCATED)

@@ -62,6 +62,8 @@ struct q2_guest_extent {
 	bool is_hole; /* DATA of which the file has a hole: it reads as zeros */
 	bool is_past_end; /* some of it would lie in clusters past the end of the file, and reads
 			     as zeros: the file may have been cut */
+	bool is_cut; /* all of it, or the table that tells of it, lies past the end of a file: what
+			it was is not known, and it reads as zeros */
 };
 
 /* Whether the extent is known to read as zeros. */

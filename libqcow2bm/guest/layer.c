@@ -12,6 +12,8 @@
 #define CACHE_ENTRY_BITS \
 	16u /* log2 of the bytes that QEMU reads of an L2 table at once */
 
+#define SECTOR_BYTES 512u
+
 /* log2 of the bytes of the disk that an L2 table maps. */
 static unsigned table_bits(const struct q2_guest_layer *layer)
 {
@@ -60,6 +62,16 @@ static bool is_empty(struct q2_guest_layer *layer, uint64_t l2_off)
 	return l2_off == 0 ||
 	       q2_holes_is_empty(&layer->table_holes, l2_off,
 				 l2_off + ((uint64_t)1 << layer->form.cluster_bits));
+}
+
+/* Whether the L1 table, or an L2 table, goes on past the end of the file: its entries there read as zeros. */
+static bool is_table_cut(const struct q2_guest_layer *layer, uint64_t l2_off)
+{
+	uint64_t there = q2_round_up(layer->image->file_bytes, SECTOR_BYTES);
+	uint64_t l1_bytes = (uint64_t)layer->l1_entries * Q2_L1_ENTRY_BYTES;
+	return layer->l1_off + l1_bytes > there ||
+	       (l2_off != 0 &&
+		l2_off + ((uint64_t)1 << layer->form.cluster_bits) > there);
 }
 
 /* Loads the part of a table that has entry `idx`; *in_part is its number there. */
@@ -171,7 +183,8 @@ static void skip_empty(struct q2_guest_layer *layer, uint64_t idx,
 		       struct q2_guest_extent *extent)
 {
 	uint64_t end = layer->l1_first + layer->l1_count;
-	while (idx < end && is_empty(layer, layer->l1[idx - layer->l1_first]))
+	while (idx < end && is_empty(layer, layer->l1[idx - layer->l1_first]) &&
+	       is_table_cut(layer, layer->l1[idx - layer->l1_first]) == extent->is_cut)
 		idx++;
 	/* What the L1 table does not reach, of a snapshot of a smaller disk, is nowhere. */
 	extent->bytes =
@@ -196,6 +209,7 @@ static enum qcow2bm_code find_in_image(struct q2_guest_layer *layer,
 	if (code != QCOW2BM_OK)
 		return code;
 	uint64_t l2_off = layer->l1[idx - layer->l1_first];
+	extent->is_cut = is_table_cut(layer, l2_off);
 	if (!is_empty(layer, l2_off))
 		return find_in_l2(layer, l2_off, extent, err);
 	skip_empty(layer, idx, extent);
@@ -212,6 +226,17 @@ static void find_in_raw(struct q2_guest_layer *layer, struct q2_guest_extent *ex
 		extent->kind = Q2_GUEST_ZERO;
 }
 
+/* Tells what is in the file from what is behind its end. */
+static void cut_at_end(const struct q2_guest_layer *layer, struct q2_guest_extent *extent)
+{
+	uint64_t there = layer->holes.length;
+	there = there > INT64_MAX ? there : q2_round_up(there, SECTOR_BYTES);
+	if (extent->place >= there)
+		extent->is_cut = true;
+	else
+		extent->bytes = q2_min_u64(extent->bytes, there - extent->place);
+}
+
 /* Clusters that begin past the end of the file are not there; the last one may be cut short. What is
  * encrypted and a hole of the file is not zeros for the guest. */
 static void judge_data(struct q2_guest_layer *layer, struct q2_guest_extent *extent)
@@ -224,6 +249,8 @@ static void judge_data(struct q2_guest_layer *layer, struct q2_guest_extent *ext
 	there = there > INT64_MAX ? there : q2_round_up(there, cluster_bytes);
 	extent->is_past_end =
 		layer->data != NULL && extent->place + extent->bytes > there;
+	if (layer->data != NULL)
+		cut_at_end(layer, extent);
 }
 
 /* Makes the extent begin at `off`, which is inside it. */

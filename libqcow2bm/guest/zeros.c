@@ -18,13 +18,29 @@ enum qcow2bm_code q2_zeros_find_end(struct q2_zeros *zeros, uint64_t off, uint64
 			q2_guest_disk_piece(zeros->disk, at, bytes, &extent, watch, err);
 		if (code != QCOW2BM_OK)
 			return code;
-		if (!q2_guest_reads_zero(&extent))
+		if (!q2_guest_reads_zero(&extent) || extent.is_cut)
 			break;
 		at = extent.off + extent.bytes;
 	}
 	*end = at < bytes ? at : UINT64_MAX;
 	zeros->from = off;
 	zeros->end = *end;
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_zeros_find_cut(struct qcow2bm_disk *disk, uint64_t off, uint64_t end,
+				    struct q2_guest_extent *cut, struct q2_watch *watch,
+				    struct qcow2bm_error *err)
+{
+	uint64_t bytes = q2_min_u64(end, q2_guest_disk_bytes(disk));
+	while (off < bytes) {
+		enum qcow2bm_code code =
+			q2_guest_disk_piece(disk, off, bytes, cut, watch, err);
+		if (code != QCOW2BM_OK || cut->is_cut)
+			return code;
+		off = cut->off + cut->bytes;
+	}
+	*cut = (struct q2_guest_extent){.off = end};
 	return QCOW2BM_OK;
 }
 

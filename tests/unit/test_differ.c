@@ -177,6 +177,7 @@ static void try_once(struct random *random)
 	for (size_t i = 0; i < 2; i++) {
 		check_bits(&now, &old, &olds[i]);
 		q2_differences_close(&olds[i].differences);
+		q2_differences_close(&olds[i].unknown);
 	}
 	q2_manifest_file_close(&manifest);
 	q2_storage_close(storage);

@@ -24,8 +24,9 @@ static const char *find_text(json_t *object, const char *outer, const char *key)
 static bool is_harmless(const char *key)
 {
 	static const char *const words[] = {
-		"driver",  "filename",	    "node-name", "aio",		   "locking",
-		"discard", "detect-zeroes", "read-only", "auto-read-only", "force-share"};
+		"driver",         "filename",   "node-name",     "aio",
+		"locking",        "discard",    "detect-zeroes", "read-only",
+		"auto-read-only", "force-share"};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(words[i], key) == 0)
 			return true;
