@@ -6,6 +6,7 @@
 #include "../libvirt/daemon.h"
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/name.h"
 #include "../term/text.h"
 #include "../term/word.h"
 #include "chain_finish.h"
@@ -72,18 +73,94 @@ void tool_libvirt_changes_write(struct tool_libvirt_changes *changes, const char
 
 /* ---- Bitmaps ----------------------------------------------------------------------------- */
 
-int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
-			      const char *name, size_t name_bytes)
+/* Whether the bitmap that a checkpoint has in a layer is of this name, all of it. */
+static enum tool_libvirt_match match_layer(const struct qcow2bm_chain *chain, size_t idx,
+					   size_t layer_idx, const char *name,
+					   size_t name_bytes)
 {
-	struct qcow2bm_chain *chain = changes->libvirt->world.disks[disk].chain;
+	size_t at = qcow2bm_chain_bitmap(chain, idx, layer_idx);
+	if (at == QCOW2BM_NOT_FOUND)
+		return TOOL_LIBVIRT_MATCH_NONE;
+	const struct qcow2bm_bitmap *bitmap =
+		qcow2bm_bitmap_describe(qcow2bm_chain_layer(chain, layer_idx)->image, at);
+	return bitmap->name_bytes == name_bytes &&
+			       memcmp(bitmap->name, name, name_bytes) == 0
+		       ? TOOL_LIBVIRT_MATCH_ALL
+		       : TOOL_LIBVIRT_MATCH_OTHERS;
+}
+
+enum tool_libvirt_match tool_libvirt_changes_match(const struct qcow2bm_chain *chain,
+						   size_t idx, const char *name,
+						   size_t name_bytes)
+{
+	unsigned match = TOOL_LIBVIRT_MATCH_NONE;
+	for (size_t i = 0; i < qcow2bm_chain_layer_count(chain); i++)
+		match |= match_layer(chain, idx, i, name, name_bytes);
+	return (enum tool_libvirt_match)match;
+}
+
+/* The first layer in which it is of another name. */
+static size_t find_other(const struct qcow2bm_chain *chain, size_t idx, const char *name,
+			 size_t name_bytes)
+{
+	size_t layer = 0;
+	while (match_layer(chain, idx, layer, name, name_bytes) !=
+	       TOOL_LIBVIRT_MATCH_OTHERS)
+		layer++;
+	return layer;
+}
+
+int tool_libvirt_changes_refuse_mixed(const struct tool_libvirt_changes *changes,
+				      size_t disk, size_t idx, const char *name,
+				      size_t name_bytes)
+{
+	const struct tool_libvirt_disk *it = &changes->libvirt->world.disks[disk];
+	size_t at = find_other(it->chain, idx, name, name_bytes);
+	const struct qcow2bm_layer *layer = qcow2bm_chain_layer(it->chain, at);
+	const struct qcow2bm_bitmap *bitmap = qcow2bm_bitmap_describe(
+		layer->image, qcow2bm_chain_bitmap(it->chain, idx, at));
+	char *own = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
+	char *other = tool_name_escape(bitmap->name, bitmap->name_bytes, TOOL_NAME_HUMAN);
+	struct tool_text command = {0};
+	tool_word_add_file(&command, layer->filename);
+	tool_word_add(&command, other);
+	tool_message(
+		it->path,
+		"one layer has bitmap '%s', and another one '%s', which is not libvirt's; "
+		"first give that another name, or delete it: qcow2bm delete --%s",
+		own, other, command.bytes);
+	tool_text_free(&command);
+	free(other);
+	free(own);
+	return TOOL_EXIT_FAILED;
+}
+
+int tool_libvirt_changes_choose(const struct tool_libvirt_changes *changes, size_t disk,
+				const char *name, bool *goes)
+{
+	const struct qcow2bm_chain *chain = changes->libvirt->world.disks[disk].chain;
+	size_t bytes = strlen(name);
+	for (size_t i = 0; i < qcow2bm_chain_count(chain); i++) {
+		enum tool_libvirt_match match =
+			tool_libvirt_changes_match(chain, i, name, bytes);
+		if (match == TOOL_LIBVIRT_MATCH_MIXED)
+			return tool_libvirt_changes_refuse_mixed(changes, disk, i, name,
+								 bytes);
+		goes[i] |= match == TOOL_LIBVIRT_MATCH_ALL;
+	}
+	return TOOL_EXIT_DONE;
+}
+
+int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
+			      const bool *goes)
+{
+	const struct tool_libvirt_disk *it = &changes->libvirt->world.disks[disk];
 	struct qcow2bm_error err = {0};
-	size_t idx = qcow2bm_chain_find(chain, name, name_bytes);
-	if (idx == QCOW2BM_NOT_FOUND)
-		return TOOL_EXIT_DONE;
-	return qcow2bm_chain_delete(chain, idx, &err) == QCOW2BM_OK
-		       ? TOOL_EXIT_DONE
-		       : tool_message_fail(changes->libvirt->world.disks[disk].path,
-					   &err);
+	/* From the last on: those that are left keep their numbers. */
+	for (size_t i = qcow2bm_chain_count(it->chain); i-- > 0;)
+		if (goes[i] && qcow2bm_chain_delete(it->chain, i, &err) != QCOW2BM_OK)
+			return tool_message_fail(it->path, &err);
+	return TOOL_EXIT_DONE;
 }
 
 /* ---- Begin and end ----------------------------------------------------------------------- */

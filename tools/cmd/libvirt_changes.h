@@ -23,10 +23,34 @@ void tool_libvirt_changes_reparent(struct tool_libvirt_changes *changes, size_t 
 void tool_libvirt_changes_write(struct tool_libvirt_changes *changes, const char *file,
 				char *bytes);
 
-/* Stages that the bitmap of this name goes from all layers of a disk that is looked at; one that is not there is no
- * failure. Prints what fails; returns an exit status. */
+/* How the bitmaps of a disk's checkpoint, one in a layer, are named: libvirt knows whole names alone, and `B^A` is
+ * not its `B`. */
+enum tool_libvirt_match {
+	TOOL_LIBVIRT_MATCH_NONE = 0,
+	TOOL_LIBVIRT_MATCH_ALL = 1,
+	TOOL_LIBVIRT_MATCH_OTHERS = 2,
+	TOOL_LIBVIRT_MATCH_MIXED = 3
+};
+
+/* Holds the whole names of a checkpoint's bitmaps against this name. */
+enum tool_libvirt_match tool_libvirt_changes_match(const struct qcow2bm_chain *chain,
+						   size_t idx, const char *name,
+						   size_t name_bytes);
+
+/* Prints that a checkpoint is named otherwise in another layer, which is not for us to judge; returns a status. */
+int tool_libvirt_changes_refuse_mixed(const struct tool_libvirt_changes *changes,
+				      size_t disk, size_t idx, const char *name,
+				      size_t name_bytes);
+
+/* Marks, by checkpoint of the disk's chain, that whose bitmaps have this whole name; none is no failure. Prints what
+ * fails; returns an exit status. */
+int tool_libvirt_changes_choose(const struct tool_libvirt_changes *changes, size_t disk,
+				const char *name, bool *goes);
+
+/* Stages that the marked checkpoints of a disk that is looked at go from all its layers. Prints what fails; returns
+ * an exit status. */
 int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
-			      const char *name, size_t name_bytes);
+			      const bool *goes);
 
 /* Nobody else of us changes the folder meanwhile, and no daemon runs that has it in memory, unless
  * `may_run`. Prints what is in the way; returns an exit status. */

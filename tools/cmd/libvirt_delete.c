@@ -101,29 +101,43 @@ static bool is_still_wanted(const struct delete *delete, const char *target,
 	return false;
 }
 
-static int drop_bitmaps(struct delete *delete, size_t idx)
+/* Marks what a checkpoint that goes has on a disk. */
+static int choose_bitmap(const struct delete *delete, size_t idx, size_t disk_idx,
+			 bool *goes)
 {
 	const struct tool_world *world = &delete->libvirt.world;
-	const struct tool_checkpoint *it = &world->folder.list[idx];
+	const struct tool_libvirt_disk *disk = &world->disks[disk_idx];
+	const char *bitmap;
+	if (!tool_checkpoint_has(&world->folder.list[idx], disk->target, &bitmap))
+		return TOOL_EXIT_DONE;
+	if (disk->chain != NULL)
+		return is_still_wanted(delete, disk->target, bitmap)
+			       ? TOOL_EXIT_DONE
+			       : tool_libvirt_changes_choose(&delete->changes, disk_idx,
+							     bitmap, goes);
+	if (!tool_world_is_far(disk))
+		return TOOL_EXIT_DONE;
+	tool_message(
+		disk->target,
+		"the disk is in no local file: its bitmap '%s' cannot be deleted here",
+		bitmap);
+	return TOOL_EXIT_FAILED;
+}
+
+/* Stages what all that go have on a disk, which is judged at once. */
+static int drop_bitmaps(struct delete *delete, size_t disk_idx)
+{
+	const struct tool_world *world = &delete->libvirt.world;
+	const struct qcow2bm_chain *chain = world->disks[disk_idx].chain;
+	bool *goes = tool_memory_zeroed(
+		(chain == NULL ? 0 : qcow2bm_chain_count(chain)) + 1, sizeof(bool));
 	int status = TOOL_EXIT_DONE;
-	for (size_t i = 0; i < world->disk_count && status == TOOL_EXIT_DONE; i++) {
-		const struct tool_libvirt_disk *disk = &world->disks[i];
-		const char *bitmap;
-		if (!tool_checkpoint_has(it, disk->target, &bitmap))
-			continue;
-		if (disk->chain != NULL) {
-			if (!is_still_wanted(delete, disk->target, bitmap))
-				status = tool_libvirt_changes_drop(
-					&delete->changes, i, bitmap, strlen(bitmap));
-		} else if (tool_world_is_far(disk)) {
-			tool_message(
-				disk->target,
-				"the disk is in no local file: its bitmap '%s' cannot be "
-				"deleted here",
-				bitmap);
-			status = TOOL_EXIT_FAILED;
-		}
-	}
+	for (size_t i = 0; i < world->folder.count && status == TOOL_EXIT_DONE; i++)
+		if (delete->goes[i])
+			status = choose_bitmap(delete, i, disk_idx, goes);
+	if (status == TOOL_EXIT_DONE && chain != NULL)
+		status = tool_libvirt_changes_drop(&delete->changes, disk_idx, goes);
+	free(goes);
 	return status;
 }
 
@@ -154,8 +168,8 @@ static int run_delete(struct delete *delete)
 		&delete->libvirt, delete->bitmaps_only || delete->metadata_only);
 	if (status == TOOL_EXIT_DONE)
 		status = select_all(delete);
-	for (size_t i = 0; i < world->folder.count && status == TOOL_EXIT_DONE; i++)
-		if (delete->goes[i] && !delete->metadata_only)
+	for (size_t i = 0; i < world->disk_count && status == TOOL_EXIT_DONE; i++)
+		if (!delete->metadata_only)
 			status = drop_bitmaps(delete, i);
 	if (status != TOOL_EXIT_DONE)
 		return status;

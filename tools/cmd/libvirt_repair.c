@@ -92,19 +92,36 @@ static bool is_wanted(const struct repair *repair, size_t disk, const char *name
 				   NULL);
 }
 
+/* Marks a checkpoint of a disk unless one of libvirt's has its bitmaps. */
+static int choose_bitmap(const struct repair *repair, size_t disk, size_t idx, bool *goes)
+{
+	const struct qcow2bm_chain *chain = repair->libvirt.world.disks[disk].chain;
+	const struct qcow2bm_checkpoint *it = qcow2bm_chain_checkpoint(chain, idx);
+	enum tool_libvirt_match match =
+		tool_libvirt_changes_match(chain, idx, it->name, it->name_bytes);
+	bool stays_here = (match & TOOL_LIBVIRT_MATCH_ALL) != 0 &&
+			  is_wanted(repair, disk, it->name, it->name_bytes);
+	if (stays_here && match == TOOL_LIBVIRT_MATCH_MIXED)
+		return tool_libvirt_changes_refuse_mixed(&repair->changes, disk, idx,
+							 it->name, it->name_bytes);
+	goes[idx] = !stays_here;
+	return TOOL_EXIT_DONE;
+}
+
+/* Stages that all bitmaps of a disk go which nobody has. */
 static int drop_bitmaps(struct repair *repair, size_t disk)
 {
 	const struct qcow2bm_chain *chain = repair->libvirt.world.disks[disk].chain;
+	if (chain == NULL)
+		return TOOL_EXIT_DONE;
+	size_t count = qcow2bm_chain_count(chain);
+	bool *goes = tool_memory_zeroed(count + 1, sizeof(bool));
 	int status = TOOL_EXIT_DONE;
-	/* From the last on: those that are left keep their numbers. */
-	for (size_t i = chain == NULL ? 0 : qcow2bm_chain_count(chain);
-	     i-- > 0 && status == TOOL_EXIT_DONE;) {
-		const struct qcow2bm_checkpoint *it = qcow2bm_chain_checkpoint(chain, i);
-		if (it->parent != NULL ||
-		    !is_wanted(repair, disk, it->name, it->name_bytes))
-			status = tool_libvirt_changes_drop(&repair->changes, disk,
-							   it->name, it->name_bytes);
-	}
+	for (size_t i = 0; i < count && status == TOOL_EXIT_DONE; i++)
+		status = choose_bitmap(repair, disk, i, goes);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_libvirt_changes_drop(&repair->changes, disk, goes);
+	free(goes);
 	return status;
 }
 
