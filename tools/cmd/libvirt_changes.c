@@ -151,11 +151,52 @@ int tool_libvirt_changes_choose(const struct tool_libvirt_changes *changes, size
 	return TOOL_EXIT_DONE;
 }
 
+/* Prints what merges the bits of one that would go, with the file left to libvirt delete; returns a status. */
+static int refuse_delta(const struct tool_libvirt_disk *disk, size_t idx)
+{
+	const struct qcow2bm_checkpoint *it = qcow2bm_chain_checkpoint(disk->chain, idx);
+	char *name = tool_name_escape(it->name, it->name_bytes, TOOL_NAME_HUMAN);
+	struct tool_text command = {0};
+	tool_word_add(&command, name);
+	tool_text_print(&command, " --");
+	tool_word_add_file(&command, disk->path);
+	tool_message(
+		disk->path,
+		"%s: what changed since an older one would lack the bits of '%s'. This merges "
+		"them (with --order where no names tell it), then libvirt delete "
+		"--metadata-only deletes the file: qcow2bm chain delete -c%s",
+		disk->scheme == QCOW2BM_SCHEME_DELTA
+			? "only the newest of its bitmaps records"
+			: "none of its bitmaps records",
+		name, command.bytes);
+	tool_text_free(&command);
+	free(name);
+	return TOOL_EXIT_FAILED;
+}
+
+/* Bitmaps that have what changed together may go together alone: a drop merges no bits. */
+static int check_delta(const struct tool_libvirt_disk *disk, const bool *goes)
+{
+	size_t count = qcow2bm_chain_count(disk->chain), going = 0, last = 0;
+	bool is_alone = disk->scheme != QCOW2BM_SCHEME_DELTA &&
+			disk->scheme != QCOW2BM_SCHEME_UNKNOWN;
+	for (size_t i = 0; i < count; i++)
+		if (goes[i]) {
+			going++;
+			last = i;
+		}
+	return is_alone || going == 0 || going == count ? TOOL_EXIT_DONE
+							: refuse_delta(disk, last);
+}
+
 int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
 			      const bool *goes)
 {
 	const struct tool_libvirt_disk *it = &changes->libvirt->world.disks[disk];
 	struct qcow2bm_error err = {0};
+	int status = check_delta(it, goes);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	/* From the last on: those that are left keep their numbers. */
 	for (size_t i = qcow2bm_chain_count(it->chain); i-- > 0;)
 		if (goes[i] && qcow2bm_chain_delete(it->chain, i, &err) != QCOW2BM_OK)

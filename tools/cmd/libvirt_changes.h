@@ -47,8 +47,8 @@ int tool_libvirt_changes_refuse_mixed(const struct tool_libvirt_changes *changes
 int tool_libvirt_changes_choose(const struct tool_libvirt_changes *changes, size_t disk,
 				const char *name, bool *goes);
 
-/* Stages that the marked checkpoints of a disk that is looked at go from all its layers. Prints what fails; returns
- * an exit status. */
+/* Stages that the marked checkpoints of a disk that is looked at go from all its layers. Refused where older ones
+ * need the bits of one that goes, and not all go. Prints what fails; returns an exit status. */
 int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
 			      const bool *goes);
 

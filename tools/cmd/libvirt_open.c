@@ -204,8 +204,10 @@ static enum qcow2bm_code judge(struct qcow2bm_chain *chain, struct qcow2bm_error
 
 #define MOST 4096 /* bitmaps: no domain has so many, and each is looked up among all */
 
-/* libvirt keeps each checkpoint recording; which is older the files tell, and nobody needs to ask bits. */
-static enum qcow2bm_code find_order(struct tool_disk *listed, struct qcow2bm_error *err)
+/* libvirt keeps each checkpoint recording, and one goes as if all did; *scheme is what they are in truth, for who drops
+ * some. Which is older the files tell, and nobody needs to ask bits. */
+static enum qcow2bm_code find_order(struct tool_disk *listed, enum qcow2bm_scheme *scheme,
+				    struct qcow2bm_error *err)
 {
 	size_t count = qcow2bm_chain_count(listed->chain);
 	struct qcow2bm_order_options options = QCOW2BM_ORDER_OPTIONS_INIT;
@@ -222,11 +224,16 @@ static enum qcow2bm_code find_order(struct tool_disk *listed, struct qcow2bm_err
 			qcow2bm_chain_checkpoint(listed->chain, i);
 		names[i] = tool_memory_copy(it->name, it->name_bytes);
 	}
-	options.scheme = QCOW2BM_SCHEME_NESTED;
 	options.names = (const char *const *)names;
 	options.name_count = count;
 	enum qcow2bm_code code =
 		qcow2bm_chain_find_order(listed->chain, &options, &listed->order, err);
+	if (code == QCOW2BM_OK) {
+		*scheme = listed->order->scheme;
+		options.scheme = QCOW2BM_SCHEME_NESTED;
+		code = qcow2bm_chain_find_order(listed->chain, &options, &listed->order,
+						err);
+	}
 	for (size_t i = 0; i < count; i++)
 		free(names[i]);
 	free(names);
@@ -247,7 +254,7 @@ static enum qcow2bm_code try_open_disk(struct tool_libvirt *libvirt,
 	if (code == QCOW2BM_OK)
 		code = judge(listed->chain, err);
 	if (code == QCOW2BM_OK && disks->is_editing)
-		code = find_order(listed, err);
+		code = find_order(listed, &disk->scheme, err);
 	return code;
 }
 

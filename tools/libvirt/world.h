@@ -13,6 +13,7 @@ struct tool_libvirt_disk {
 	const char *path; /* of the top layer; NULL: none that is local */
 	const struct tool_domain_disk *xml; /* NULL: it was given by --disk */
 	struct qcow2bm_chain *chain;        /* NULL: it is not looked at */
+	enum qcow2bm_scheme scheme;         /* of its bitmaps, when it is to be edited */
 	char *why_not; /* why it is not looked at, or NULL: it has none to look at */
 	size_t base_layer; /* the first layer whose base libvirt takes from the XML, other than its
 			      header's, or NONE */
