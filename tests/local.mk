@@ -194,6 +194,7 @@ cli_tests += tests/cli/help-fits
 cli_tests += tests/cli/failures-in-json
 cli_tests += tests/cli/info-like-qemu
 cli_tests += tests/cli/libvirt-delta
+cli_tests += tests/cli/libvirt-files
 cli_tests += tests/cli/libvirt-names
 cli_tests += tests/cli/list-autoclear-junk
 cli_tests += tests/cli/list-backing-chain

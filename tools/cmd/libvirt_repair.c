@@ -217,7 +217,8 @@ static bool is_file_of(const char *file, const char *name)
 	return strncmp(file, name, bytes) == 0 && strcmp(file + bytes, ".xml") == 0;
 }
 
-/* Whether a file that goes is written over by that of a checkpoint which was in another one. */
+/* Whether a file is written over by that of a checkpoint which was in another one, or is made of a bitmap: to remove
+ * it, before or after, would cost that one. */
 static bool is_replaced(const struct repair *repair, size_t idx)
 {
 	const struct tool_folder *folder = &repair->libvirt.world.folder;
@@ -244,7 +245,8 @@ static void change_one(struct repair *repair, size_t idx, const char *parent)
 		return;
 	}
 	char *file = name_file(it);
-	tool_libvirt_changes_remove(&repair->changes, idx);
+	if (!is_replaced(repair, idx))
+		tool_libvirt_changes_remove(&repair->changes, idx);
 	tool_libvirt_changes_write(
 		&repair->changes, file,
 		is_same ? tool_memory_copy(it->content.bytes, it->content.count)
