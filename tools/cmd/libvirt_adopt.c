@@ -53,6 +53,48 @@ static int check_names(const struct adopt *adopt)
 	return TOOL_EXIT_DONE;
 }
 
+static char *name_file(const char *name)
+{
+	struct tool_text file = {0};
+	tool_text_print(&file, "%s.xml", name);
+	return file.bytes;
+}
+
+/* Prints why a file is not made; without --adopt, repair would delete the bitmap. Returns an exit status. */
+static int refuse_file(const struct adopt *adopt, const char *name, const char *file)
+{
+	tool_message(
+		adopt->libvirt.folder_path,
+		"cannot adopt '%s': there is a file %s already, and it may be another "
+		"checkpoint's; this gives each its own: qcow2bm libvirt repair --adopt%s",
+		name, file, adopt->libvirt.world.options);
+	return TOOL_EXIT_FAILED;
+}
+
+/* Whether a file that is there is not this checkpoint's own, which libvirt passes over. */
+static bool is_others_file(const struct tool_folder *folder, const char *file,
+			   const char *name)
+{
+	size_t at = tool_folder_find_file(folder, file);
+	return at != NONE && (folder->list[at].name == NULL ||
+			      strcmp(folder->list[at].name, name) != 0);
+}
+
+/* No file is written over but one that is of the same checkpoint, and of no use to libvirt. */
+static int check_files(const struct adopt *adopt)
+{
+	const struct tool_folder *folder = &adopt->libvirt.world.folder;
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; i < adopt->redefine.count && status == TOOL_EXIT_DONE; i++) {
+		const char *name = adopt->redefine.names[i];
+		char *file = name_file(name);
+		if (is_wanted(adopt, name) && is_others_file(folder, file, name))
+			status = refuse_file(adopt, name, file);
+		free(file);
+	}
+	return status;
+}
+
 /* The newest that is there: what is made comes behind it. */
 static size_t find_newest(const struct tool_folder *folder)
 {
@@ -72,10 +114,9 @@ static void add_one(struct adopt *adopt, const char *name, const char *parent,
 	const struct tool_world *world = &adopt->libvirt.world;
 	char *xml = tool_redefine_xml(world, name, parent, created, adopt->write);
 	if (adopt->write) {
-		struct tool_text file = {0};
-		tool_text_print(&file, "%s.xml", name);
-		tool_libvirt_changes_write(&adopt->changes, file.bytes, xml);
-		tool_text_free(&file);
+		char *file = name_file(name);
+		tool_libvirt_changes_write(&adopt->changes, file, xml);
+		free(file);
 		return;
 	}
 	if (adopt->list != NULL) {
@@ -151,6 +192,10 @@ static int run_adopt(struct adopt *adopt)
 		return status;
 	adopt->list = adopt->libvirt.disks.options.json ? json_array() : NULL;
 	tool_redefine_find(&adopt->redefine, &adopt->libvirt.world);
+	if (adopt->write)
+		status = check_files(adopt);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	add_all(adopt);
 	return adopt->write ? tool_libvirt_changes_finish(&adopt->changes) : print(adopt);
 }
