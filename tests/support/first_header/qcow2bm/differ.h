@@ -105,7 +105,8 @@ struct qcow2bm_differ;
 /*
  * Reads the disk of a chain once, older states beside it, and notes which granules differ: with a disk as
  * fine as the finest bitmap of the layers is, with a manifest as fine as that. Where one of them is
- * longer, the others were zeros. Zeros on both sides are known from tables. Memory is bounded, but
+ * longer, the others were zeros, but for a raw file: that, and what an image has past the end of its file, is
+ * not known, differs, and is QCOW2BM_PROOF_OPEN. Zeros on both sides are known from tables. Memory is bounded, but
  * for a bit of each granule that differs. The older states are not needed afterwards.
  *
  * Errors: EUNSUPPORTED for data that is encrypted; EIMAGE for tables or data that QEMU would not read
@@ -129,7 +130,7 @@ enum qcow2bm_proof {
 	QCOW2BM_PROOF_LOST,      /* differs, and is clean: the next backup lacks it */
 	QCOW2BM_PROOF_CHANGED,   /* differs, and is dirty */
 	QCOW2BM_PROOF_SURPLUS,   /* the same, and dirty: it only costs */
-	QCOW2BM_PROOF_OPEN /* differs, and some of it is dirty: the manifest is too coarse to tell */
+	QCOW2BM_PROOF_OPEN /* not known: the manifest is too coarse to tell, or the older state was cut */
 };
 
 /* "unchanged", "lost", "changed", "surplus", "open". NULL for none. */
