@@ -243,15 +243,15 @@ enum qcow2bm_code qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
 		q2_options_take(&ours, sizeof(ours), options, "order options", err);
 	if (code != QCOW2BM_OK)
 		return code;
+	struct q2_watch watch;
+	code = q2_layers_watch(chain, &watch, ours.watch, err);
+	if (code != QCOW2BM_OK)
+		return code;
 	bool is_given = ours.scheme == QCOW2BM_SCHEME_NESTED ||
 			ours.scheme == QCOW2BM_SCHEME_DELTA;
 	chain->order = (struct qcow2bm_order){.scheme = is_given ? ours.scheme
 								 : q2_scheme_find(chain),
 					      .scheme_is_given = is_given};
-	struct q2_watch watch;
-	code = q2_layers_watch(chain, &watch, ours.watch, err);
-	if (code != QCOW2BM_OK)
-		return code;
 	if (chain->checkpoint_count <= 1)
 		chain->order.witness = QCOW2BM_WITNESS_ONE;
 	else if (ours.names != NULL)

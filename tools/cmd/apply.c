@@ -117,12 +117,12 @@ static int print_error(const struct apply *apply, const char *sentence)
 {
 	const struct tool_qmp_fault *fault = &apply->fault;
 	struct tool_text text = {0};
-	json_t *error = json_object();
 	const json_t *id = NULL;
 	if (!apply->options.json)
 		return TOOL_EXIT_DONE;
 	if (fault->command != 0 && fault->command <= apply->script.count)
 		id = apply->script.commands[fault->command - 1].id;
+	json_t *error = json_object();
 	json_object_set_new(error, "class", json_string(tool_qmp_class(fault)));
 	json_object_set_new(error, "desc", tool_json_text(sentence));
 	add_reply(&text, id, "error", error);
