@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm libvirt adopt: checkpoints made anew from bitmaps that nobody has any more. */
-#define _POSIX_C_SOURCE 200809L
 #include "../libvirt/redefine.h"
 #include "../report/json.h"
 #include "../term/memory.h"
@@ -9,10 +8,8 @@
 #include "libvirt.h"
 #include "libvirt_changes.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #define NONE TOOL_FOLDER_NONE
@@ -148,25 +145,6 @@ static void add_all(struct adopt *adopt)
 	}
 }
 
-/* libvirt makes the folder with the first checkpoint. */
-static int make_folder(struct adopt *adopt)
-{
-	struct tool_libvirt *libvirt = &adopt->libvirt;
-	char why[TOOL_WHY];
-	if (libvirt->world.folder.fd >= 0)
-		return TOOL_EXIT_DONE;
-	if (mkdir(libvirt->folder_path, 0700) != 0 && errno != EEXIST) {
-		tool_message(libvirt->folder_path, "cannot make the folder: %s",
-			     strerror(errno));
-		return TOOL_EXIT_FAILED;
-	}
-	tool_folder_close(&libvirt->world.folder);
-	if (tool_folder_open(&libvirt->world.folder, libvirt->folder_path, false, why))
-		return TOOL_EXIT_DONE;
-	tool_message(libvirt->folder_path, "%s", why);
-	return TOOL_EXIT_FAILED;
-}
-
 static int print(struct adopt *adopt)
 {
 	if (!adopt->libvirt.disks.options.json)
@@ -181,7 +159,7 @@ static int run_adopt(struct adopt *adopt)
 	bool is_dry = adopt->libvirt.disks.options.dry_run;
 	int status = TOOL_EXIT_DONE;
 	if (adopt->write && !is_dry)
-		status = make_folder(adopt);
+		status = tool_libvirt_changes_make_folder(&adopt->libvirt);
 	if (status == TOOL_EXIT_DONE && adopt->write)
 		status = tool_libvirt_changes_begin(&adopt->libvirt, false);
 	if (status == TOOL_EXIT_DONE)

@@ -12,10 +12,12 @@
 #include "chain_finish.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- Files ------------------------------------------------------------------------------- */
 
@@ -248,6 +250,39 @@ static int check_daemon(const struct tool_libvirt *libvirt)
 		"notice. Stop it, guests go on: systemctl stop 'libvirtd*' 'virtqemud*'",
 		(long)pid);
 	return TOOL_EXIT_BUSY;
+}
+
+/* The folder's name is on stable storage before what is made in it says that it is. */
+static bool make_folder(const char *path)
+{
+	struct tool_text parent = {0};
+	tool_text_print(&parent, "%s/..", path);
+	bool is_made = mkdir(path, 0700) == 0 || errno == EEXIST;
+	int fd = is_made ? open(parent.bytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	is_made = fd >= 0 && fsync(fd) == 0;
+	int error = errno;
+	if (fd >= 0)
+		close(fd);
+	tool_text_free(&parent);
+	errno = error;
+	return is_made;
+}
+
+int tool_libvirt_changes_make_folder(struct tool_libvirt *libvirt)
+{
+	char why[TOOL_WHY];
+	if (libvirt->world.folder.fd >= 0)
+		return TOOL_EXIT_DONE;
+	if (!make_folder(libvirt->folder_path)) {
+		tool_message(libvirt->folder_path, "cannot make the folder: %s",
+			     strerror(errno));
+		return TOOL_EXIT_FAILED;
+	}
+	tool_folder_close(&libvirt->world.folder);
+	if (tool_folder_open(&libvirt->world.folder, libvirt->folder_path, false, why))
+		return TOOL_EXIT_DONE;
+	tool_message(libvirt->folder_path, "%s", why);
+	return TOOL_EXIT_FAILED;
 }
 
 int tool_libvirt_changes_begin(struct tool_libvirt *libvirt, bool may_run)

@@ -52,6 +52,10 @@ int tool_libvirt_changes_choose(const struct tool_libvirt_changes *changes, size
 int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
 			      const bool *goes);
 
+/* Makes the folder where it is lost: libvirt makes it with the first checkpoint. Prints what fails; returns an exit
+ * status. */
+int tool_libvirt_changes_make_folder(struct tool_libvirt *libvirt);
+
 /* Nobody else of us changes the folder meanwhile, and no daemon runs that has it in memory, unless
  * `may_run`. Prints what is in the way; returns an exit status. */
 int tool_libvirt_changes_begin(struct tool_libvirt *libvirt, bool may_run);

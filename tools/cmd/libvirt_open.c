@@ -226,14 +226,11 @@ static enum qcow2bm_code find_order(struct tool_disk *listed, enum qcow2bm_schem
 	}
 	options.names = (const char *const *)names;
 	options.name_count = count;
+	options.scheme = QCOW2BM_SCHEME_NESTED;
 	enum qcow2bm_code code =
 		qcow2bm_chain_find_order(listed->chain, &options, &listed->order, err);
-	if (code == QCOW2BM_OK) {
-		*scheme = listed->order->scheme;
-		options.scheme = QCOW2BM_SCHEME_NESTED;
-		code = qcow2bm_chain_find_order(listed->chain, &options, &listed->order,
-						err);
-	}
+	if (code == QCOW2BM_OK)
+		*scheme = tool_bitmap_scheme(listed->chain);
 	for (size_t i = 0; i < count; i++)
 		free(names[i]);
 	free(names);

@@ -45,7 +45,10 @@ static int judge(struct repair *repair, const struct tool_flaw *flaw)
 {
 	if (tool_flaw_kind(flaw->id)->severity == QCOW2BM_SEVERITY_NOTE)
 		return TOOL_EXIT_DONE;
-	if (tool_flaw_kind(flaw->id)->cure != TOOL_LIBVIRT_CURE_REPAIR)
+	bool is_saved = flaw->cure == TOOL_LIBVIRT_CURE_REPAIR ||
+			flaw->cure == TOOL_LIBVIRT_CURE_ADOPT ||
+			(flaw->id == TOOL_FLAW_ORPHAN && !repair->adopt);
+	if (!is_saved)
 		return refuse(repair, flaw);
 	switch (flaw->id) {
 	case TOOL_FLAW_UNREADABLE:
@@ -337,7 +340,11 @@ static int run_repair(struct repair *repair)
 {
 	const struct tool_world *world = &repair->libvirt.world;
 	struct tool_flaws flaws;
-	int status = tool_libvirt_changes_begin(&repair->libvirt, false);
+	int status = TOOL_EXIT_DONE;
+	if (repair->adopt && !repair->libvirt.disks.options.dry_run)
+		status = tool_libvirt_changes_make_folder(&repair->libvirt);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_libvirt_changes_begin(&repair->libvirt, false);
 	repair->goes = tool_memory_zeroed(world->folder.count + 1, sizeof(bool));
 	tool_flaws_find(&flaws, world);
 	for (size_t i = 0; i < flaws.count && status == TOOL_EXIT_DONE; i++)
@@ -383,7 +390,7 @@ static int run(int argc, char **argv)
 			status = tool_libvirt_take(&repair.libvirt, opt, argv);
 	}
 	if (status == TOOL_OPTIONS_GO_ON) {
-		status = tool_libvirt_open(&repair.libvirt, argc - optind, true);
+		status = tool_libvirt_open(&repair.libvirt, argc - optind, !repair.adopt);
 		if (status == TOOL_EXIT_DONE)
 			status = run_repair(&repair);
 	}

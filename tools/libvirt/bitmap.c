@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libvirt's rule for the bitmap of a checkpoint over the layers of a disk: in the top, without a gap, each
- * recording, none in-use, none corrupt. */
+ * recording, none in-use, none corrupt; and whether all of a disk are kept so. */
 #include "world.h"
 
 #include <string.h>
@@ -60,6 +60,47 @@ struct tool_bitmap_state tool_bitmap_judge(const struct tool_libvirt_disk *disk,
 			return state;
 	}
 	return state;
+}
+
+/* The first that has any bitmap: it is what the guest writes, or what a snapshot without bitmaps stands on. */
+static size_t find_top(const struct qcow2bm_chain *chain)
+{
+	size_t layers = qcow2bm_chain_layer_count(chain);
+	for (size_t layer = 0; layer < layers; layer++)
+		for (size_t i = 0; i < qcow2bm_chain_count(chain); i++)
+			if (qcow2bm_chain_bitmap(chain, i, layer) != QCOW2BM_NOT_FOUND)
+				return layer;
+	return 0;
+}
+
+static bool is_recording(const struct qcow2bm_chain *chain, size_t idx, size_t layer_idx)
+{
+	const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, layer_idx);
+	size_t bitmap = qcow2bm_chain_bitmap(chain, idx, layer_idx);
+	return bitmap != QCOW2BM_NOT_FOUND &&
+	       qcow2bm_bitmap_describe(layer->image, bitmap)->recording;
+}
+
+/* In a delta chain only the newest records, and of names with a parent's in them the oldest alone is plain: a plain one
+ * that records is no part of such a chain, unless it is of one with plain names alone. */
+enum qcow2bm_scheme tool_bitmap_scheme(const struct qcow2bm_chain *chain)
+{
+	size_t count = qcow2bm_chain_count(chain), top = find_top(chain), plain = 0,
+	       recording = 0;
+	for (size_t i = 0; i < count; i++) {
+		bool is_plain = qcow2bm_chain_checkpoint(chain, i)->parent == NULL;
+		plain += is_plain;
+		recording += is_plain && is_recording(chain, i, top);
+	}
+	if (count == 0)
+		return QCOW2BM_SCHEME_NONE;
+	if (recording == 0 && plain != count)
+		return QCOW2BM_SCHEME_DELTA;
+	if (plain == 1)
+		return QCOW2BM_SCHEME_ANY;
+	if (recording == 0)
+		return QCOW2BM_SCHEME_UNKNOWN;
+	return recording == 1 ? QCOW2BM_SCHEME_DELTA : QCOW2BM_SCHEME_NESTED;
 }
 
 const char *tool_bitmap_word(enum tool_bitmap_rule rule)

@@ -2,6 +2,8 @@
 /* The table of what can be wrong between libvirt's checkpoints and bitmaps, and what helps. */
 #include "flaws.h"
 
+#include "redefine.h"
+
 #include "../term/memory.h"
 #include "../term/name.h"
 #include "../term/word.h"
@@ -95,11 +97,79 @@ static int by_severity(const void *a, const void *b)
 	return order != 0 ? order : strcmp(x->sentence, y->sentence);
 }
 
+/* ---- What helps --------------------------------------------------------------------------- */
+
+static bool knows_any(const struct tool_folder *folder)
+{
+	for (size_t i = 0; i < folder->count; i++)
+		if (folder->relations[i].is_loaded)
+			return true;
+	return false;
+}
+
+/* A bitmap in the top layer of which a checkpoint can be made. */
+static bool can_adopt(const struct tool_world *world,
+		      const struct tool_libvirt_disk *disk)
+{
+	const struct qcow2bm_layer *top =
+		disk->chain == NULL ? NULL : qcow2bm_chain_layer(disk->chain, 0);
+	size_t count =
+		top == NULL || top->image == NULL ? 0 : qcow2bm_bitmap_count(top->image);
+	bool is_found = false;
+	for (size_t i = 0; i < count && !is_found; i++) {
+		const struct qcow2bm_bitmap *bitmap =
+			qcow2bm_bitmap_describe(top->image, i);
+		size_t unused;
+		char *name = tool_memory_copy(bitmap->name, bitmap->name_bytes);
+		is_found = strlen(name) == bitmap->name_bytes &&
+			   tool_redefine_obstacle(world, name, &unused) == NULL;
+		free(name);
+	}
+	return is_found;
+}
+
+static bool can_adopt_any(const struct tool_world *world)
+{
+	for (size_t i = 0; i < world->disk_count; i++)
+		if (can_adopt(world, &world->disks[i]))
+			return true;
+	return false;
+}
+
+static bool is_in_use(const struct tool_world *world, const struct tool_flaw *flaw)
+{
+	if (flaw->id != TOOL_FLAW_ORPHAN)
+		return false;
+	const struct qcow2bm_layer *layer =
+		qcow2bm_chain_layer(world->disks[flaw->disk].chain, flaw->layer);
+	enum qcow2bm_state state =
+		qcow2bm_bitmap_describe(layer->image, flaw->bitmap)->state;
+	return state == QCOW2BM_STATE_IN_USE_STALE ||
+	       state == QCOW2BM_STATE_IN_USE_UNKNOWN;
+}
+
+/* Where libvirt knows no checkpoint the files are lost, and bitmaps are all that is left of them: these become
+ * checkpoints again, after those are saved that a crash left in-use. */
+static void choose_cures(struct tool_flaws *flaws, const struct tool_world *world)
+{
+	bool is_lost = !knows_any(&world->folder);
+	bool is_adopting = is_lost && can_adopt_any(world);
+	for (size_t i = 0; i < flaws->count; i++) {
+		struct tool_flaw *flaw = &flaws->list[i];
+		flaw->cure = kinds[flaw->id].cure;
+		if (is_lost && is_in_use(world, flaw))
+			flaw->cure = TOOL_LIBVIRT_CURE_RECOVER;
+		else if (is_adopting && flaw->cure == TOOL_LIBVIRT_CURE_REPAIR)
+			flaw->cure = TOOL_LIBVIRT_CURE_ADOPT;
+	}
+}
+
 void tool_flaws_find(struct tool_flaws *flaws, const struct tool_world *world)
 {
 	*flaws = (struct tool_flaws){0};
 	tool_flaws_of_files(flaws, world);
 	tool_flaws_of_disks(flaws, world);
+	choose_cures(flaws, world);
 	if (flaws->count > 1)
 		qsort(flaws->list, flaws->count, sizeof(*flaws->list), by_severity);
 }
@@ -125,15 +195,19 @@ char *tool_flaw_cure(const struct tool_world *world, const struct tool_flaw *fla
 	const struct qcow2bm_layer *layer = NULL;
 	if (flaw->disk != TOOL_FLAW_NOWHERE && flaw->layer != TOOL_FLAW_NOWHERE)
 		layer = qcow2bm_chain_layer(world->disks[flaw->disk].chain, flaw->layer);
-	switch (kinds[flaw->id].cure) {
+	switch (flaw->cure) {
 	case TOOL_LIBVIRT_CURE_NONE:
 		break;
 	case TOOL_LIBVIRT_CURE_REPAIR:
 		tool_text_print(&text, "qcow2bm libvirt repair%s", world->options);
 		break;
+	case TOOL_LIBVIRT_CURE_ADOPT:
+		tool_text_print(&text, "qcow2bm libvirt repair --adopt%s",
+				world->options);
+		break;
 	case TOOL_LIBVIRT_CURE_RECOVER:
 	case TOOL_LIBVIRT_CURE_DELETE: {
-		bool is_recover = kinds[flaw->id].cure == TOOL_LIBVIRT_CURE_RECOVER;
+		bool is_recover = flaw->cure == TOOL_LIBVIRT_CURE_RECOVER;
 		const struct qcow2bm_bitmap *bitmap =
 			qcow2bm_bitmap_describe(layer->image, flaw->bitmap);
 		char *shown = tool_name_escape(bitmap->name, bitmap->name_bytes,

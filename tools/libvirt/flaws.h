@@ -40,6 +40,7 @@ enum tool_flaw_id {
 enum tool_libvirt_cure {
 	TOOL_LIBVIRT_CURE_NONE,
 	TOOL_LIBVIRT_CURE_REPAIR,  /* qcow2bm libvirt repair */
+	TOOL_LIBVIRT_CURE_ADOPT,   /* qcow2bm libvirt repair --adopt */
 	TOOL_LIBVIRT_CURE_RECOVER, /* qcow2bm recover, of one bitmap */
 	TOOL_LIBVIRT_CURE_DELETE,  /* qcow2bm delete, of one bitmap */
 	TOOL_LIBVIRT_CURE_CHECK    /* qcow2bm check, of one layer */
@@ -48,7 +49,7 @@ enum tool_libvirt_cure {
 struct tool_flaw_kind {
 	const char *code; /* stable */
 	enum qcow2bm_severity severity;
-	enum tool_libvirt_cure cure;
+	enum tool_libvirt_cure cure; /* where libvirt knows a checkpoint at all */
 };
 
 const struct tool_flaw_kind *tool_flaw_kind(enum tool_flaw_id id);
@@ -57,10 +58,11 @@ const struct tool_flaw_kind *tool_flaw_kind(enum tool_flaw_id id);
 
 struct tool_flaw {
 	enum tool_flaw_id id;
-	size_t checkpoint; /* of the folder, or NOWHERE */
-	size_t disk;       /* of the world, or NOWHERE */
-	size_t layer;      /* of the disk, or NOWHERE */
-	size_t bitmap;     /* of the layer, or NOWHERE */
+	size_t checkpoint;           /* of the folder, or NOWHERE */
+	size_t disk;                 /* of the world, or NOWHERE */
+	size_t layer;                /* of the disk, or NOWHERE */
+	size_t bitmap;               /* of the layer, or NOWHERE */
+	enum tool_libvirt_cure cure; /* its kind's, or what comes first here */
 	char *sentence;
 };
 

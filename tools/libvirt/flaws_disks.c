@@ -40,8 +40,11 @@ static void look_at_bitmap(struct tool_flaws *flaws, const struct tool_world *wo
 	struct tool_bitmap_state state = tool_bitmap_judge(disk, bitmap);
 	if (state.rule == TOOL_BITMAP_SOUND)
 		return;
-	struct tool_flaw flaw = {ids[state.rule], idx,     disk_idx,
-				 state.layer,     NOWHERE, NULL};
+	struct tool_flaw flaw = {.id = ids[state.rule],
+				 .checkpoint = idx,
+				 .disk = disk_idx,
+				 .layer = state.layer,
+				 .bitmap = NOWHERE};
 	const struct qcow2bm_layer *layer = qcow2bm_chain_layer(disk->chain, state.layer);
 	if (layer->image != NULL)
 		flaw.bitmap = qcow2bm_bitmap_find(layer->image, bitmap, strlen(bitmap));

@@ -55,6 +55,10 @@ struct tool_bitmap_state {
 struct tool_bitmap_state tool_bitmap_judge(const struct tool_libvirt_disk *disk,
 					   const char *name);
 
+/* How the bitmaps of a disk are kept, for who drops some: what is named as libvirt names its own tells, and another
+ * program's `B^A` only where none of these records. */
+enum qcow2bm_scheme tool_bitmap_scheme(const struct qcow2bm_chain *chain);
+
 /* A short word for it, for tables: "ok", "missing". */
 const char *tool_bitmap_word(enum tool_bitmap_rule rule);
 

@@ -218,7 +218,8 @@ static void add_to_do(struct tool_text *text, const struct tool_libvirt_report *
 			continue;
 		lines++;
 		tool_text_print(&line, "\n  %s\n", command);
-		if (tool_flaw_kind(flaw->id)->cure == TOOL_LIBVIRT_CURE_REPAIR) {
+		if (flaw->cure == TOOL_LIBVIRT_CURE_REPAIR ||
+		    flaw->cure == TOOL_LIBVIRT_CURE_ADOPT) {
 			tool_text_free(&last);
 			tool_text_print(&last, "%s", line.bytes + 1);
 		} else if (strstr(to_do.bytes, line.bytes) == NULL) {

@@ -78,6 +78,7 @@ static json_t *flaw_json(const struct tool_world *world, const struct tool_flaw 
 	static const char *const cures[] = {
 		[TOOL_LIBVIRT_CURE_NONE] = "none",
 		[TOOL_LIBVIRT_CURE_REPAIR] = "repair",
+		[TOOL_LIBVIRT_CURE_ADOPT] = "adopt",
 		[TOOL_LIBVIRT_CURE_RECOVER] = "recover",
 		[TOOL_LIBVIRT_CURE_DELETE] = "delete",
 		[TOOL_LIBVIRT_CURE_CHECK] = "check",
@@ -89,7 +90,7 @@ static json_t *flaw_json(const struct tool_world *world, const struct tool_flaw 
 			    json_string(qcow2bm_severity_name(kind->severity)));
 	set_place(object, world, flaw);
 	json_object_set_new(object, "sentence", tool_json_text(flaw->sentence));
-	json_object_set_new(object, "cure", json_string(cures[kind->cure]));
+	json_object_set_new(object, "cure", json_string(cures[flaw->cure]));
 	char *command = tool_flaw_cure(world, flaw);
 	if (command != NULL)
 		json_object_set_new(object, "command", tool_json_text(command));
