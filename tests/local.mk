@@ -259,6 +259,7 @@ oracle_tests += tests/oracle/info-json
 oracle_tests += tests/oracle/libvirt-backing-file
 oracle_tests += tests/oracle/keeps-qemu-out
 oracle_tests += tests/oracle/libvirt-check
+oracle_tests += tests/oracle/libvirt-daemon
 oracle_tests += tests/oracle/libvirt-delete
 oracle_tests += tests/oracle/libvirt-real
 oracle_tests += tests/oracle/libvirt-symptoms
@@ -284,6 +285,7 @@ oracle_tests += tests/oracle/verify-recover
 oracle_tests += tests/oracle/verify-trust
 
 crash_tests =
+crash_tests += tests/crash/cut-libvirt
 crash_tests += tests/crash/kill-anywhere
 crash_tests += tests/crash/kill-libvirt
 crash_tests += tests/crash/kill-commit
@@ -341,6 +343,7 @@ test_data += tests/oracle/disks.sh
 test_data += tests/oracle/libvirt.sh
 test_data += tests/hostile/transaction.json
 test_data += tests/oracle/transactions.awk
+test_data += tests/support/cut_files.py
 test_data += tests/support/validate_json.py
 test_data += tests/oracle/twins.sh
 

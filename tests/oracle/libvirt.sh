@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# What the tests of `qcow2bm libvirt` share, read with `.`: files as libvirt writes them, and its driver
-# inside virsh, with no daemon.
+# What the tests of `qcow2bm libvirt` share, read with `.`: files as libvirt writes them, a real libvirt, and
+# what is right for it.
 
 # checkpoint NAME PARENT [TIME [DISKS]]: a file in the folder $points, 0600; PARENT "" for none; DISKS
 # "vda=bitmap vdb=no".
@@ -77,10 +77,17 @@ fresh() {
 	cp sound/domain.xml "$xml"
 }
 
-# prepare_virsh: what run_virsh needs: the driver runs inside virsh, as root of a directory of its own.
+# prepare_virsh: for run_virsh the driver runs inside virsh, as root of a directory of its own: libvirt starts, does
+# the commands, and ends.
 prepare_virsh() {
+	uri=qemu:///embed?root=$work/libvirt
 	mkdir -p libvirt/etc
-	cat >libvirt/etc/qemu.conf <<-EOF
+	configure_driver libvirt/etc/qemu.conf
+}
+
+# configure_driver FILE: guests run as whoever runs the tests, and nothing of the machine is changed for them.
+configure_driver() {
+	cat >"$1" <<-EOF
 	stdio_handler = "file"
 	security_driver = "none"
 	user = "$(id -un)"
@@ -90,7 +97,55 @@ prepare_virsh() {
 	EOF
 }
 
-# run_virsh COMMANDS: libvirt starts, does them, and ends. What it says is in virsh.log.
+# run_virsh COMMANDS: by the libvirt at $uri. What it says is in virsh.log.
 run_virsh() {
-	timeout 120 virsh -q -c "qemu:///embed?root=$work/libvirt" "$1" >virsh.log 2>virsh.err
+	timeout 120 virsh -q -c "$uri" "$1" >virsh.log 2>virsh.err
+}
+
+# put DISK-NUMBER OFFSET BYTE, point NAME: commands for run_virsh; the "guest" writes 64k there, a checkpoint is made.
+put() {
+	echo "qemu-monitor-command guest --hmp 'qemu-io -d /machine/peripheral/virtio-disk$1/virtio-backend \"write -P $3 $2 64k\"'"
+}
+point() {
+	echo "<domaincheckpoint><name>$1</name></domaincheckpoint>" >"$1.xml"
+	echo "checkpoint-create guest $1.xml"
+}
+
+# line NAME...: the tree that libvirt shows is these, one below the other.
+line() {
+	run_virsh "checkpoint-list guest --tree" || fail "$(cat virsh.err)"
+	tr -d ' |+-' <virsh.log | grep . | tr '\n' ' ' >actual
+	[ "$(cat actual)" = "$* " ] || fail "libvirt's tree: $(cat virsh.log) instead of $*"
+	! grep -q -e 'lacks parent' -e circular -e 'inconsistent' virsh.err || fail "libvirt complains: $(cat virsh.err)"
+}
+
+# backup NAME: the command for run_virsh that makes inc-NAME-DISK of each disk: what changed since.
+backup() {
+	rm -f "inc-$1-vda" "inc-$1-vdb"
+	cat >"b-$1.xml" <<-EOF
+	<domainbackup mode='push'><incremental>$1</incremental><disks>
+	<disk name='vda' type='file'><driver type='qcow2'/><target file='$work/inc-$1-vda'/></disk>
+	<disk name='vdb' type='file'><driver type='qcow2'/><target file='$work/inc-$1-vdb'/></disk>
+	</disks></domainbackup>
+	EOF
+	echo "backup-begin guest b-$1.xml"
+}
+
+# on_base NAME: the increments on the disks as they were at that time are the disks. For that all goes that was written
+# since (written_since NAME DISK, the test's own, tells where), and must come from the increment. $top is the top
+# layer of vda.
+on_base() {
+	for disk in vda vdb; do
+		restore "$1" $disk
+	done
+}
+restore() {
+	image=vdb.qcow2
+	[ "$2" = vdb ] || image=$top
+	qemu-img convert -O qcow2 "$image" base-now
+	for place in $(written_since "$1" "$2"); do
+		qemu-io -c "write -P 99 $place 64k" base-now >/dev/null
+	done
+	qemu-img rebase -q -u -F qcow2 -b base-now "inc-$1-$2"
+	qemu-img compare -q "inc-$1-$2" "$image" || fail "increment from $1 of $2 is not the disk"
 }
