@@ -92,6 +92,8 @@ tools_sources = \
 	tools/libvirt/redefine.c \
 	tools/libvirt/redefine.h \
 	tools/libvirt/relations.c \
+	tools/libvirt/schema.c \
+	tools/libvirt/schema.h \
 	tools/libvirt/world.h \
 	tools/libvirt/xml.c \
 	tools/libvirt/xml.h \

@@ -76,7 +76,7 @@ tests_fuzz_fuzz_intent_SOURCES = tests/fuzz/fuzz_intent.c $(fuzz_main_sources)
 tests_fuzz_fuzz_intent_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_intent_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_libvirt_SOURCES = tests/fuzz/fuzz_libvirt.c $(fuzz_main_sources) \
-	tools/libvirt/checkpoint.c tools/libvirt/domain.c tools/libvirt/file.c tools/libvirt/xml.c \
+	tools/libvirt/checkpoint.c tools/libvirt/domain.c tools/libvirt/file.c tools/libvirt/schema.c tools/libvirt/xml.c \
 	tools/term/memory.c tools/term/text.c
 tests_fuzz_fuzz_libvirt_CFLAGS = $(AM_CFLAGS) $(LIBXML_CFLAGS)
 tests_fuzz_fuzz_libvirt_LDADD = $(fuzz_ldadd) $(LIBXML_LIBS)

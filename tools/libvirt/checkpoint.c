@@ -2,6 +2,8 @@
 /* One checkpoint as its XML file tells it. */
 #include "checkpoint.h"
 
+#include "schema.h"
+
 #include "../term/memory.h"
 #include "../term/text.h"
 
@@ -35,11 +37,24 @@ static void take_time(struct tool_checkpoint *checkpoint, const xmlNode *node)
 	errno = 0;
 	if (text != NULL)
 		checkpoint->created = strtoll(text, &end, 10);
-	if (text == NULL || *text == '\0' || *end != '\0' || errno != 0) {
+	if (text == NULL || !tool_schema_is_number(text) || *end != '\0' || errno != 0) {
 		checkpoint->created = 0;
 		pass_over(checkpoint, "it has no creationTime in seconds");
 	}
 	free(text);
+}
+
+static void check_attributes(struct tool_checkpoint *checkpoint,
+			     const struct tool_checkpoint_disk *disk, const xmlNode *node)
+{
+	char *size = tool_xml_attribute(node, "size");
+	if (disk->target != NULL && !tool_schema_is_disk(disk->target))
+		pass_over(checkpoint, "a disk's name is none that libvirt takes");
+	if (!disk->has_bitmap && (disk->bitmap != NULL || size != NULL))
+		pass_over(checkpoint, "a disk without a checkpoint has a bitmap");
+	if (size != NULL && !tool_schema_is_number(size))
+		pass_over(checkpoint, "the size of a disk's bitmap is no number");
+	free(size);
 }
 
 static void take_disk(struct tool_checkpoint *checkpoint, const xmlNode *node)
@@ -58,14 +73,12 @@ static void take_disk(struct tool_checkpoint *checkpoint, const xmlNode *node)
 				"a disk's attribute checkpoint is neither 'no' nor 'bitmap'");
 	}
 	free(kind);
+	check_attributes(checkpoint, &disk, node);
 	if (disk.target == NULL) {
 		pass_over(checkpoint, "a disk has no name");
 		free(disk.bitmap);
 		return;
 	}
-	for (size_t i = 0; i < checkpoint->disk_count; i++)
-		if (strcmp(checkpoint->disks[i].target, disk.target) == 0)
-			pass_over(checkpoint, "it names a disk twice");
 	checkpoint->disks =
 		tool_memory_resize(checkpoint->disks, checkpoint->disk_count + 1,
 				   sizeof(*checkpoint->disks));
@@ -95,34 +108,6 @@ static void take_all_disks(struct tool_checkpoint *checkpoint, const xmlNode *no
 	tool_domain_free(&domain);
 }
 
-static bool is_known(const xmlNode *node)
-{
-	static const char *const known[] = {"name",         "description", "parent",
-					    "creationTime", "disks",       "domain",
-					    "cookie"};
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
-		if (strcmp((const char *)node->name, known[i]) == 0)
-			return node->ns == NULL;
-	return false;
-}
-
-/* libvirt holds each file against its schema, of which this is what matters here. */
-static void check_elements(struct tool_checkpoint *checkpoint, const xmlNode *root)
-{
-	if (root->ns != NULL)
-		pass_over(checkpoint, "its elements are in a namespace");
-	for (const xmlNode *node = tool_xml_first(root, NULL);
-	     node != NULL && checkpoint->problem == NULL;
-	     node = tool_xml_next(node, NULL)) {
-		if (!is_known(node))
-			pass_over(
-				checkpoint,
-				"it has an element that libvirt's schema does not know");
-		else if (tool_xml_next(node, (const char *)node->name) != NULL)
-			pass_over(checkpoint, "it has an element twice");
-	}
-}
-
 static void take_root(struct tool_checkpoint *checkpoint, const xmlNode *root)
 {
 	const xmlNode *disks = tool_xml_first(root, "disks");
@@ -141,7 +126,9 @@ static void take_root(struct tool_checkpoint *checkpoint, const xmlNode *root)
 		take_disk(checkpoint, disk);
 	if (disks == NULL)
 		take_all_disks(checkpoint, tool_xml_first(root, "domain"));
-	check_elements(checkpoint, root);
+	const char *complaint = tool_schema_complain(root);
+	if (complaint != NULL)
+		pass_over(checkpoint, complaint);
 }
 
 static void fail_to_read(struct tool_checkpoint *checkpoint, const char *why)
