@@ -70,6 +70,7 @@ unit_tests += tests/unit/test_chain_outdated
 unit_tests += tests/unit/test_order
 unit_tests += tests/unit/test_problem_table
 unit_tests += tests/unit/test_others
+unit_tests += tests/unit/test_others_cut
 unit_tests += tests/unit/test_phases
 unit_tests += tests/unit/test_together
 unit_tests += tests/unit/test_promise
@@ -395,6 +396,10 @@ test_programs += tests/support/prove_bits
 
 tests_unit_test_carve_SOURCES = tests/unit/test_carve.c \
 	tests/unit/carve_world.c tests/unit/carve_world.h
+tests_unit_test_others_SOURCES = tests/unit/test_others.c \
+	tests/unit/others_world.c tests/unit/others_world.h
+tests_unit_test_others_cut_SOURCES = tests/unit/test_others_cut.c \
+	tests/unit/others_world.c tests/unit/others_world.h
 tests_unit_test_recover_carved_SOURCES = tests/unit/test_recover_carved.c \
 	tests/unit/carve_world.c tests/unit/carve_world.h
 tests_unit_test_file_SOURCES = tests/unit/test_file.c \
