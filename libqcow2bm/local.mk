@@ -9,6 +9,8 @@ q2_headers = \
 	libqcow2bm/base/sort.h \
 	libqcow2bm/base/options.h \
 	libqcow2bm/base/watch.h \
+	libqcow2bm/storage/file.h \
+	libqcow2bm/storage/folder.h \
 	libqcow2bm/storage/holder.h \
 	libqcow2bm/storage/holes.h \
 	libqcow2bm/storage/lock.h \
@@ -141,6 +143,8 @@ q2_sources = \
 	libqcow2bm/base/options.c \
 	libqcow2bm/base/watch.c \
 	libqcow2bm/storage/file.c \
+	libqcow2bm/storage/file_open.c \
+	libqcow2bm/storage/folder.c \
 	libqcow2bm/storage/holder.c \
 	libqcow2bm/storage/holes.c \
 	libqcow2bm/storage/lock.c \

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../base/error.h"
+#include "../storage/folder.h"
 
 static enum qcow2bm_code fail(struct qcow2bm_error *err, const char *what,
 			      const char *path)
@@ -33,6 +34,8 @@ static enum qcow2bm_code read_fd(int fd, const char *path, struct q2_intent_byte
 	while (found->count <= Q2_INTENT_MAX_FILE_BYTES) {
 		ssize_t more = read(fd, found->bytes + found->count,
 				    Q2_INTENT_MAX_FILE_BYTES + 1 - found->count);
+		if (more < 0 && errno == EINTR)
+			continue;
 		if (more < 0)
 			return fail(err, "read", path);
 		if (more == 0)
@@ -239,6 +242,8 @@ static bool write_all(int fd, const uint8_t *bytes, size_t count)
 {
 	while (count != 0) {
 		ssize_t done = write(fd, bytes, count);
+		if (done < 0 && errno == EINTR)
+			continue;
 		if (done < 0)
 			return false;
 		bytes += done;
@@ -279,20 +284,6 @@ enum qcow2bm_code q2_others_write(const struct q2_intent_file *noted,
 	return code;
 }
 
-/* So that the names in the folder of `path` are on stable storage. */
-static bool sync_folder(const char *path)
-{
-	char *folder = strndup(path, (size_t)(strrchr(path, '/') - path) + 1);
-	int fd = folder == NULL ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool is_synced = fd >= 0 && fsync(fd) == 0;
-	int error = errno;
-	free(folder);
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return is_synced;
-}
-
 enum qcow2bm_code q2_others_switch(const struct q2_intent_file *noted,
 				   enum qcow2bm_resume_held wanted,
 				   struct qcow2bm_error *err)
@@ -300,8 +291,8 @@ enum qcow2bm_code q2_others_switch(const struct q2_intent_file *noted,
 	bool is_done = wanted_bytes(noted, wanted)->is_there
 			       ? rename(noted->temporary, noted->path) == 0
 			       : unlink(noted->path) == 0 || errno == ENOENT;
-	return is_done && sync_folder(noted->path) ? QCOW2BM_OK
-						   : fail(err, "change", noted->path);
+	return is_done && q2_folder_sync(noted->path) ? QCOW2BM_OK
+						      : fail(err, "change", noted->path);
 }
 
 void q2_others_clean(const struct q2_intent_file *noted)
