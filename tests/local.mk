@@ -120,6 +120,7 @@ support_sources = \
 	tests/support/cut_off.h \
 	tests/support/damaged_image.c \
 	tests/support/damaged_image.h \
+	tests/support/edit_case_edits.c \
 	tests/support/edit_cases.c \
 	tests/support/edit_cases.h \
 	tests/support/fault_storage.c \

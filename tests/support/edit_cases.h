@@ -15,6 +15,9 @@ struct edit_case {
 	const char *edit;
 };
 
+/* The guest's disk in the built images. */
+#define EDIT_CASE_DISK_BYTES ((4u << 20) + 512)
+
 extern const struct edit_case edit_cases[];
 extern const size_t edit_case_count;
 
