@@ -260,6 +260,8 @@ static enum qcow2bm_code switch_all(struct q2_together *together, size_t changin
 	if (has_intent)
 		code = write_intent(together, changing, err);
 	if (code != QCOW2BM_OK) {
+		/* What had nothing to change has settled, and says so: but nothing is done. */
+		clear_results(together);
 		roll_back(together, together->count);
 		return code;
 	}

@@ -46,7 +46,9 @@ struct qcow2bm_together_file {
  *
  * Errors: those of qcow2bm_edit_commit() for any of them, and ELIMIT, ESYSTEM for the file, EEXIST
  * among them: a commit was cut off, and qcow2bm_together_resume() is due; EBUSY for one of the options' files that
- * does not hold its old bytes; EINVAL for files without an edit and without intent_path. No image is switched over.
+ * does not hold its old bytes; EUNSUPPORTED where one is no regular file, or is not in one mount with its
+ * temporary; EINVAL for a name that two of them have, and for files without an edit and without intent_path. No
+ * image is switched over.
  * EUNKNOWN: the images must be opened anew; unless an edit without changes failed, the file stays, and
  * qcow2bm_together_resume() is due. ESYSTEM with `switched` of all results set: all is done, but
  * the file could not be removed.

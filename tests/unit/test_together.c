@@ -201,6 +201,29 @@ static void one_change_needs_no_file(void **state)
 	close_world(&world);
 }
 
+/* Then no result says that all is done. */
+static void a_file_that_is_refused_refuses_all(void **state)
+{
+	(void)state;
+	static const char *const words[IMAGES] = {NULL, NULL, NULL};
+	struct world world;
+	open_world(&world, words, QCOW2BM_OPEN_WRITE);
+	const struct qcow2bm_together_file file = {.filename = world.paths[0],
+						   .temporary = world.intent,
+						   .old_bytes = "else",
+						   .old_count = 4};
+	const struct qcow2bm_commit_options options = {
+		.size = sizeof(options), .files = &file, .file_count = 1};
+	assert_int_equal(qcow2bm_together_commit(world.edits, IMAGES, NULL, &options,
+						 world.results, &world.failed, NULL,
+						 NULL),
+			 QCOW2BM_EBUSY);
+	assert_int_equal(world.failed, SIZE_MAX);
+	for (size_t i = 0; i < IMAGES; i++)
+		assert_false(world.results[i]->switched);
+	close_world(&world);
+}
+
 /* ---- Cut off, and resumed --------------------------------------------------------------- */
 
 /* Of the second image, which cannot be written from the moment on at which the file is made. */
@@ -335,6 +358,7 @@ int main(void)
 		cmocka_unit_test(one_that_fails_rolls_all_back),
 		cmocka_unit_test(an_intent_file_is_not_written_over),
 		cmocka_unit_test(one_change_needs_no_file),
+		cmocka_unit_test(a_file_that_is_refused_refuses_all),
 		cmocka_unit_test(what_was_cut_off_is_finished),
 		cmocka_unit_test(nothing_is_done_unless_all_are_locked),
 		cmocka_unit_test(a_file_that_is_not_complete_goes),
