@@ -31,12 +31,6 @@ static enum qcow2bm_code check_top(const struct qcow2bm_chain *chain,
 		       "no bitmap records in the top layer");
 }
 
-static bool is_delta(const struct qcow2bm_chain *chain)
-{
-	return chain->checkpoint_count > 1 &&
-	       chain->order.scheme != QCOW2BM_SCHEME_NESTED;
-}
-
 /* The lowest layer from the top down to `base` that has a bitmap of it; 0: none below the top has. */
 static size_t find_lowest(const struct q2_checkpoint *it, size_t base)
 {
@@ -98,7 +92,7 @@ static enum qcow2bm_code lift_one(struct qcow2bm_chain *chain, struct q2_checkpo
 {
 	size_t lowest = find_lowest(it, base);
 	enum qcow2bm_code code = QCOW2BM_OK;
-	bool is_wanted = q2_stage_has(it, 0) || is_delta(chain);
+	bool is_wanted = q2_stage_has(it, 0) || q2_layers_is_delta(chain);
 	if (lowest != 0 && is_wanted && !q2_stage_has(it, 0))
 		code = q2_stage_add(chain, it, 0, false, err);
 	for (size_t layer = 1; code == QCOW2BM_OK && is_wanted && layer <= lowest;

@@ -81,6 +81,13 @@ q2_layers_bitmap(const struct qcow2bm_chain *chain,
 		       : &chain->layers[layer].image->directory.bitmaps[idx];
 }
 
+/* One checkpoint alone is of both schemes: nothing needs to be merged for it. */
+static inline bool q2_layers_is_delta(const struct qcow2bm_chain *chain)
+{
+	return chain->checkpoint_count > 1 &&
+	       chain->order.scheme != QCOW2BM_SCHEME_NESTED;
+}
+
 static inline bool q2_layers_is_recording(const struct q2_bitmap *bitmap)
 {
 	return (bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO) != 0;

@@ -31,12 +31,6 @@ static void tell(const struct repair *repair, enum qcow2bm_mending mending,
 	tell_name(repair, mending, it->name, it->name_bytes, layer, reason);
 }
 
-static bool is_delta(const struct qcow2bm_chain *chain)
-{
-	return chain->checkpoint_count > 1 &&
-	       chain->order.scheme != QCOW2BM_SCHEME_NESTED;
-}
-
 /* ---- One remedy each ---- */
 
 /* Delta: only the newest records. */
@@ -68,7 +62,8 @@ static enum qcow2bm_code make(struct repair *repair, size_t idx, size_t layer,
 	if (code == QCOW2BM_OK)
 		code = q2_stage_fill(chain, it, layer, Q2_SOURCE_ALLOCATED, err);
 	for (size_t i = 0;
-	     code == QCOW2BM_OK && layer == 0 && is_delta(chain) && i < maker; i++)
+	     code == QCOW2BM_OK && layer == 0 && q2_layers_is_delta(chain) && i < maker;
+	     i++)
 		code = silence(repair, i, "a newer checkpoint records", err);
 	return code;
 }
@@ -251,7 +246,7 @@ static enum qcow2bm_code rename_all(struct repair *repair, struct qcow2bm_error 
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++) {
 		struct q2_checkpoint *it = &chain->checkpoints[i];
-		bool has_parent = i > 0 && is_delta(chain);
+		bool has_parent = i > 0 && q2_layers_is_delta(chain);
 		tell(repair, QCOW2BM_MENDING_RENAMED, it, NONE,
 		     "its names follow the order that was given");
 		code = adopt(chain, it, has_parent ? it - 1 : NULL, err);
@@ -266,9 +261,9 @@ static enum qcow2bm_code fill_checkpoint(struct repair *repair, size_t idx,
 	struct qcow2bm_chain *chain = repair->chain;
 	struct q2_checkpoint *it = &chain->checkpoints[idx];
 	bool records = true;
-	if (is_delta(chain) && chain->order.gap == NULL)
+	if (q2_layers_is_delta(chain) && chain->order.gap == NULL)
 		records = idx + 1 == chain->checkpoint_count;
-	else if (is_delta(chain))
+	else if (q2_layers_is_delta(chain))
 		records = q2_stage_is_recording(it, 0);
 	tell(repair, QCOW2BM_MENDING_ALL_DIRTY, it, NONE, repair->fates.why[idx]);
 	return fill_layers(chain, it, lowest_of(chain, idx), records, err);
@@ -293,7 +288,7 @@ static enum qcow2bm_code drop_all(struct repair *repair, struct qcow2bm_error *e
 		if (repair->fates.of[i] == Q2_FATE_DROP)
 			tell(repair, QCOW2BM_MENDING_DROPPED, &chain->checkpoints[i],
 			     NONE, repair->fates.why[i]);
-	bool oldest_first = is_delta(chain);
+	bool oldest_first = q2_layers_is_delta(chain);
 	for (size_t i = count; code == QCOW2BM_OK && i-- > 0;)
 		if (repair->fates.of[i] == Q2_FATE_DROP)
 			code = qcow2bm_chain_delete(chain, oldest_first ? 0 : i, err);
