@@ -61,6 +61,8 @@ q2_headers = \
 	libqcow2bm/clusters/soundness.h \
 	libqcow2bm/clusters/structures.h \
 	libqcow2bm/guest/batch.h \
+	libqcow2bm/guest/codes.h \
+	libqcow2bm/guest/crew.h \
 	libqcow2bm/guest/differ.h \
 	libqcow2bm/guest/differences.h \
 	libqcow2bm/guest/digest.h \
@@ -74,6 +76,7 @@ q2_headers = \
 	libqcow2bm/guest/manifest_file.h \
 	libqcow2bm/guest/parts.h \
 	libqcow2bm/guest/pool.h \
+	libqcow2bm/guest/threads.h \
 	libqcow2bm/guest/zeros.h \
 	libqcow2bm/source/source.h \
 	libqcow2bm/edit/alloc.h \
@@ -190,7 +193,9 @@ q2_sources = \
 	libqcow2bm/clusters/soundness.c \
 	libqcow2bm/clusters/structures.c \
 	libqcow2bm/guest/batch.c \
+	libqcow2bm/guest/codes.c \
 	libqcow2bm/guest/compare.c \
+	libqcow2bm/guest/crew.c \
 	libqcow2bm/guest/differ.c \
 	libqcow2bm/guest/differences.c \
 	libqcow2bm/guest/digest.c \
@@ -206,6 +211,7 @@ q2_sources = \
 	libqcow2bm/guest/open.c \
 	libqcow2bm/guest/pool.c \
 	libqcow2bm/guest/public.c \
+	libqcow2bm/guest/threads.c \
 	libqcow2bm/guest/zeros.c \
 	libqcow2bm/source/allocated.c \
 	libqcow2bm/source/behind.c \

@@ -95,7 +95,7 @@ static enum qcow2bm_code open_manifest(struct qcow2bm_old *old,
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct q2_manifest_header *header = &old->manifest.header;
-	struct q2_manifest_name file = q2_manifest_name(old->manifest.header_bytes, 0);
+	struct q2_manifest_name file = q2_manifest_first_name(old->manifest.header_bytes);
 	old->info.checkpoints = header->name_count;
 	old->info.virtual_bytes = header->disk_bytes;
 	old->info.written_seconds = header->written_seconds;
@@ -188,10 +188,23 @@ static void show_of_chain(struct qcow2bm_old *old, size_t idx)
 	};
 }
 
+/* Who asks for one checkpoint after the other steps from name to name. */
+static struct q2_manifest_name name_of(struct qcow2bm_old *old, size_t idx)
+{
+	struct q2_manifest_name *name = &old->name;
+	if (name->bytes == NULL || idx < old->name_idx) {
+		*name = q2_manifest_first_name(old->manifest.header_bytes);
+		*name = q2_manifest_next_name(name);
+		old->name_idx = 0;
+	}
+	for (; old->name_idx < idx; old->name_idx++)
+		*name = q2_manifest_next_name(name);
+	return *name;
+}
+
 static void show_of_manifest(struct qcow2bm_old *old, size_t idx)
 {
-	struct q2_manifest_name name =
-		q2_manifest_name(old->manifest.header_bytes, (uint32_t)idx + 1);
+	struct q2_manifest_name name = name_of(old, idx);
 	old->shown = (struct qcow2bm_old_checkpoint){
 		.name = (const char *)name.bytes,
 		.name_bytes = name.count,
@@ -212,15 +225,14 @@ const struct qcow2bm_old_checkpoint *qcow2bm_old_checkpoint(struct qcow2bm_old *
 }
 
 /* The number of the checkpoint, or QCOW2BM_NOT_FOUND. */
-static size_t find(const struct qcow2bm_old *old, const char *name, size_t name_bytes)
+static size_t find(struct qcow2bm_old *old, const char *name, size_t name_bytes)
 {
 	if (old->chain != NULL)
 		return qcow2bm_chain_find(old->chain, name, name_bytes);
-	const uint8_t *bytes = old->manifest.header_bytes;
 	struct q2_checkpoint_name own =
 		q2_checkpoints_split((const uint8_t *)name, name_bytes);
-	for (uint32_t i = 0; i < old->info.checkpoints; i++) {
-		struct q2_manifest_name it = q2_manifest_name(bytes, i + 1);
+	for (size_t i = 0; i < old->info.checkpoints; i++) {
+		struct q2_manifest_name it = name_of(old, i);
 		if (it.count == own.own_bytes &&
 		    memcmp(it.bytes, own.own, own.own_bytes) == 0)
 			return i;

@@ -15,6 +15,8 @@ struct qcow2bm_old {
 	struct qcow2bm_chain *chain;         /* of a qcow2 image */
 	struct q2_storage *storage;          /* else */
 	struct q2_manifest_file manifest;
+	struct q2_manifest_name name; /* of the manifest: that of checkpoint name_idx */
+	size_t name_idx;
 };
 
 #endif

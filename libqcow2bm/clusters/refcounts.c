@@ -8,7 +8,9 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "../base/sort.h"
 #include "../format/refcount.h"
+#include "../storage/holes.h"
 
 static uint64_t cluster_bytes(const struct q2_refcounts *refcounts)
 {
@@ -179,6 +181,98 @@ enum qcow2bm_code q2_refcounts_read(struct q2_refcounts *refcounts, uint64_t clu
 		*value = q2_refcount_decode(
 			refcounts->block, refcounts->image->header.refcount_order,
 			cluster - (block_idx << refcounts->block_shift));
+	return code;
+}
+
+/* ---- How many are used ---- */
+
+/* A block, and how many of the counts that it has are wanted. */
+struct wanted {
+	uint64_t off, counts;
+};
+
+static int compare_wanted(const void *context, const void *a, const void *b)
+{
+	const struct wanted *x = a, *y = b;
+	(void)context;
+	if (x->off != y->off)
+		return x->off < y->off ? -1 : 1;
+	return x->counts < y->counts ? -1 : x->counts > y->counts;
+}
+
+/* The blocks of the first `clusters` clusters, in the order in which they stand in the file. */
+static struct wanted *list_wanted(const struct q2_refcounts *refcounts, uint64_t clusters,
+				  size_t *count)
+{
+	uint64_t blocks = q2_min_u64(refcounts->table_entries,
+				     q2_shift_up(clusters, refcounts->block_shift));
+	struct wanted *wanted = malloc((size_t)(blocks + 1) * sizeof(*wanted));
+	*count = 0;
+	for (uint64_t i = 0; wanted != NULL && i < blocks; i++) {
+		uint64_t left = clusters - (i << refcounts->block_shift);
+		if (refcounts->table[i] != 0)
+			wanted[(*count)++] = (struct wanted){
+				refcounts->table[i],
+				q2_min_u64(left, (uint64_t)1 << refcounts->block_shift)};
+	}
+	if (wanted != NULL)
+		q2_sort(wanted, *count, sizeof(*wanted), compare_wanted, NULL);
+	return wanted;
+}
+
+static uint64_t count_in_block(const struct q2_refcounts *refcounts, uint64_t counts)
+{
+	unsigned order = refcounts->image->header.refcount_order;
+	uint64_t used = 0, at = 0;
+	while (at < counts) {
+		uint64_t first =
+			q2_refcount_find_nonzero(refcounts->block, order, at, counts);
+		at = q2_refcount_find_zero(refcounts->block, order, first, counts);
+		used += at - first;
+	}
+	return used;
+}
+
+static enum qcow2bm_code count_wanted(const struct q2_refcounts *refcounts,
+				      struct q2_holes *holes, uint64_t off,
+				      uint64_t counts, uint64_t *used,
+				      struct qcow2bm_error *err)
+{
+	*used = 0;
+	if (q2_holes_is_empty(holes, off, off + cluster_bytes(refcounts)))
+		return QCOW2BM_OK;
+	enum qcow2bm_code code = q2_storage_read_padded(
+		refcounts->image->storage, refcounts->block,
+		(size_t)cluster_bytes(refcounts), off, cluster_bytes(refcounts), err);
+	if (code == QCOW2BM_OK)
+		*used = count_in_block(refcounts, counts);
+	return code;
+}
+
+enum qcow2bm_code q2_refcounts_count_used(struct q2_refcounts *refcounts,
+					  uint64_t clusters, uint64_t most,
+					  uint64_t *used, struct q2_watch *watch,
+					  struct qcow2bm_error *err)
+{
+	struct q2_holes holes = {.storage = refcounts->image->storage,
+				 .length = refcounts->image->file_bytes};
+	size_t count;
+	uint64_t in_block = 0;
+	struct wanted *wanted = list_wanted(refcounts, clusters, &count);
+	if (wanted == NULL)
+		return q2_fail_memory(err, "the refcount table");
+	enum qcow2bm_code code = QCOW2BM_OK;
+	refcounts->block_idx = Q2_REFCOUNTS_NO_BLOCK;
+	*used = 0;
+	for (size_t i = 0; code == QCOW2BM_OK && i < count && *used < most; i++) {
+		code = q2_watch_look(watch, err);
+		if (code == QCOW2BM_OK &&
+		    (i == 0 || compare_wanted(NULL, &wanted[i - 1], &wanted[i]) != 0))
+			code = count_wanted(refcounts, &holes, wanted[i].off,
+					    wanted[i].counts, &in_block, err);
+		*used = q2_min_u64(most, *used + in_block);
+	}
+	free(wanted);
 	return code;
 }
 

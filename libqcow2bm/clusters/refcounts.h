@@ -48,6 +48,14 @@ enum qcow2bm_code q2_refcounts_load_blocks(const struct q2_refcounts *refcounts,
 enum qcow2bm_code q2_refcounts_read(struct q2_refcounts *refcounts, uint64_t cluster,
 				    uint64_t *value, struct qcow2bm_error *err);
 
+/* How many of the first `clusters` clusters have a refcount that is not 0, as far as it is less than `most`:
+ * *used is `most` where there are so many. A block that the table names many times is read once, and
+ * none in a hole of the file. Errors: EIMAGE, ESYSTEM, ENOMEM, EINTERRUPTED. */
+enum qcow2bm_code q2_refcounts_count_used(struct q2_refcounts *refcounts,
+					  uint64_t clusters, uint64_t most,
+					  uint64_t *used, struct q2_watch *watch,
+					  struct qcow2bm_error *err);
+
 /* Appends the free clusters of [first, end) to `free_clusters`, those that no block counts
  * included. Reads at most about `budget_bytes` of refcount blocks; *stopped is where it ended. */
 enum qcow2bm_code q2_refcounts_find_free(struct q2_refcounts *refcounts, uint64_t first,

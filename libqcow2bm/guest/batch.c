@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../base/error.h"
+#include "threads.h"
 
 static bool is_zero(const uint8_t *buf, size_t bytes)
 {
@@ -41,13 +42,66 @@ static enum qcow2bm_code read_side(struct q2_batch *batch, size_t idx, int side,
 			      worker->bufs[side], &batch->err);
 }
 
+/* Whether both sides are whole clusters of one kind of stream. */
+static bool are_streams(const struct q2_batch *batch, const struct q2_batch_pair *pair)
+{
+	const struct q2_header *headers[2];
+	for (int side = 0; side < 2; side++) {
+		const struct q2_guest_extent *extent = &pair->side[side];
+		if (extent->kind != Q2_GUEST_COMPRESSED)
+			return false;
+		headers[side] = &batch->disks[side]->layers[extent->layer].image->header;
+		if (extent->bytes != q2_header_cluster_bytes(headers[side]) ||
+		    headers[side]->crypt_method != 0)
+			return false;
+	}
+	return headers[0]->compression_type == headers[1]->compression_type;
+}
+
+/* What the same compressor made of the same bytes is mostly the same stream. It is inflated once: a damaged
+ * one is to be seen. */
+static enum qcow2bm_code compare_streams(struct q2_batch *batch,
+					 const struct q2_batch_pair *pair,
+					 struct q2_batch_worker *worker, bool *are_same)
+{
+	struct q2_stream streams[2];
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (int side = 0; code == QCOW2BM_OK && side < 2; side++) {
+		const struct q2_guest_extent *extent = &pair->side[side];
+		batch->failed = side;
+		code = q2_guest_fetch_stream(&worker->fetchers[side],
+					     &batch->disks[side]->layers[extent->layer],
+					     extent, &streams[side], &batch->err);
+		if (code == QCOW2BM_OK && side == 0)
+			code = q2_inflate(&worker->fetchers[0].inflater, &streams[0],
+					  worker->bufs[0], &batch->err);
+	}
+	if (code != QCOW2BM_OK)
+		return code;
+	*are_same = streams[0].needed <= streams[1].bytes &&
+		    memcmp(streams[0].in, streams[1].in, streams[0].needed) == 0;
+	return *are_same ? code
+			 : q2_inflate(&worker->fetchers[1].inflater, &streams[1],
+				      worker->bufs[1], &batch->err);
+}
+
 static enum qcow2bm_code compare_pair(struct q2_batch *batch, size_t idx,
 				      uint64_t first_sector,
 				      struct q2_batch_worker *worker)
 {
 	const uint8_t *a, *b;
-	size_t bytes = (size_t)batch->pairs[idx].side[0].bytes;
-	enum qcow2bm_code code = read_side(batch, idx, 0, worker, &a);
+	const struct q2_batch_pair *pair = &batch->pairs[idx];
+	size_t bytes = (size_t)pair->side[0].bytes;
+	enum qcow2bm_code code;
+	if (are_streams(batch, pair)) {
+		bool are_same = false;
+		code = compare_streams(batch, pair, worker, &are_same);
+		if (code == QCOW2BM_OK && !are_same)
+			mark(batch->differs, first_sector, worker->bufs[0],
+			     worker->bufs[1], bytes);
+		return code;
+	}
+	code = read_side(batch, idx, 0, worker, &a);
 	if (code == QCOW2BM_OK)
 		code = read_side(batch, idx, 1, worker, &b);
 	if (code == QCOW2BM_OK)
@@ -102,16 +156,8 @@ void q2_batch_worker_free(struct q2_batch_worker *worker)
 uint64_t q2_batch_worker_bytes(struct qcow2bm_disk *const disks[2])
 {
 	uint64_t bytes = 2 * Q2_BATCH_BYTES;
-	for (int side = 0; side < 2; side++) {
-		uint64_t cluster_bytes = 0;
-		for (size_t i = 0; i < disks[side]->count; i++) {
-			const struct q2_guest_layer *layer = &disks[side]->layers[i];
-			if (layer->image != NULL)
-				cluster_bytes = q2_max_u64(
-					cluster_bytes,
-					q2_header_cluster_bytes(&layer->image->header));
-		}
-		bytes += 4 * cluster_bytes;
-	}
+	for (int side = 0; side < 2; side++)
+		bytes += 4 * q2_threads_largest_cluster(disks[side]->layers,
+							disks[side]->count);
 	return bytes;
 }

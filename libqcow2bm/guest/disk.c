@@ -7,6 +7,10 @@
 
 #include "../base/error.h"
 
+#define PIECES 64u
+#define PART_BYTES (128u << 10)
+#define CREW_BYTES (512u << 10) /* of one read: for less no threads are started */
+
 uint64_t q2_guest_disk_bytes(const struct qcow2bm_disk *disk)
 {
 	return disk->bytes;
@@ -74,22 +78,67 @@ enum qcow2bm_code q2_guest_disk_next(struct qcow2bm_disk *disk, uint64_t off,
 	return code;
 }
 
+/* The pieces of a read that were found and not fetched yet. */
+struct pieces {
+	struct q2_crew_piece list[PIECES];
+	size_t count;
+	uint64_t bytes; /* that are to be read or inflated */
+};
+
+static enum qcow2bm_code fetch_pieces(struct qcow2bm_disk *disk, struct pieces *pieces,
+				      struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (disk->crew == NULL && pieces->count > 1 && pieces->bytes >= CREW_BYTES)
+		code = q2_crew_open(&disk->crew, disk->layers, disk->count, err);
+	if (code == QCOW2BM_OK && disk->crew != NULL && pieces->count > 1)
+		code = q2_crew_fetch(disk->crew, pieces->list, pieces->count, err);
+	else
+		for (size_t i = 0; code == QCOW2BM_OK && i < pieces->count; i++) {
+			const struct q2_crew_piece *piece = &pieces->list[i];
+			code = q2_guest_fetch(&disk->fetcher,
+					      &disk->layers[piece->extent.layer],
+					      &piece->extent, piece->buf, err);
+		}
+	pieces->count = 0;
+	pieces->bytes = 0;
+	return code;
+}
+
+/* Data is read in parts that several threads share; a compressed cluster is one. */
+static void add_piece(struct pieces *pieces, struct q2_guest_extent *extent, uint8_t *buf)
+{
+	if (extent->kind == Q2_GUEST_DATA)
+		extent->bytes = q2_min_u64(extent->bytes, PART_BYTES);
+	if (!q2_guest_reads_zero(extent))
+		pieces->bytes += extent->bytes;
+	pieces->list[pieces->count++] = (struct q2_crew_piece){*extent, buf};
+}
+
 enum qcow2bm_code q2_guest_disk_read(struct qcow2bm_disk *disk, uint64_t off,
 				     uint64_t bytes, uint8_t *buf, struct q2_watch *watch,
 				     struct qcow2bm_error *err)
 {
-	struct q2_guest_extent piece;
+	struct pieces pieces = {.count = 0};
+	struct qcow2bm_error why = {0};
 	uint64_t end = off + bytes;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (; code == QCOW2BM_OK && off < end; off += piece.bytes) {
-		piece.bytes = 0;
-		code = q2_watch_look(watch, err);
+	while (code == QCOW2BM_OK && off < end) {
+		struct q2_guest_extent piece;
+		code = q2_watch_look(watch, &why);
 		if (code == QCOW2BM_OK)
-			code = q2_guest_disk_piece(disk, off, end, &piece, watch, err);
-		if (code == QCOW2BM_OK)
-			code = q2_guest_fetch(&disk->fetcher, &disk->layers[piece.layer],
-					      &piece, buf, err);
-		buf += piece.bytes;
+			code = q2_guest_disk_piece(disk, off, end, &piece, watch, &why);
+		if (code == QCOW2BM_OK) {
+			add_piece(&pieces, &piece, buf);
+			buf += piece.bytes;
+			off += piece.bytes;
+		}
+		/* What comes before a failure fails first. */
+		if (code != QCOW2BM_OK || pieces.count == PIECES || off == end) {
+			enum qcow2bm_code fetched = fetch_pieces(disk, &pieces, err);
+			if (fetched != QCOW2BM_OK)
+				return fetched;
+		}
 	}
-	return code;
+	return code == QCOW2BM_OK ? code : q2_pass(err, &why);
 }

@@ -37,25 +37,63 @@ static enum qcow2bm_code reserve(uint8_t **buf, size_t *room, size_t bytes,
 	return QCOW2BM_OK;
 }
 
+static enum qcow2bm_code check_readable(const struct q2_guest_layer *layer,
+					const struct q2_guest_extent *extent,
+					struct qcow2bm_error *err)
+{
+	static const char *const methods[] = {"", "AES", "LUKS"};
+	const struct qcow2bm_image *image = layer->image;
+	uint64_t place = extent->place;
+	if (extent->kind == Q2_GUEST_BELOW)
+		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
+			       "the data is in the backing file, which was not opened");
+	if (image != NULL && image->header.crypt_method != 0)
+		return q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, place,
+			"the data is encrypted (%s), and cannot be read without its key",
+			methods[image->header.crypt_method]);
+	if (layer->data == NULL)
+		return q2_fail(err, QCOW2BM_EUNSUPPORTED, place,
+			       "the data is in an external data file, which was not "
+			       "opened");
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code q2_guest_fetch_stream(struct q2_guest_fetcher *fetcher,
+					const struct q2_guest_layer *layer,
+					const struct q2_guest_extent *extent,
+					struct q2_stream *stream,
+					struct qcow2bm_error *err)
+{
+	const struct q2_header *header = &layer->image->header;
+	size_t bytes = (size_t)extent->stream_bytes;
+	enum qcow2bm_code code = check_readable(layer, extent, err);
+	if (code == QCOW2BM_OK)
+		code = reserve(&fetcher->stream, &fetcher->stream_room, bytes, err);
+	if (code == QCOW2BM_OK)
+		code = read_plain(layer->image->storage, extent->place, fetcher->stream,
+				  bytes, err);
+	*stream = (struct q2_stream){
+		.in = fetcher->stream,
+		.bytes = bytes,
+		.type = header->compression_type,
+		.cluster_bytes = (size_t)q2_header_cluster_bytes(header),
+		.off = extent->place,
+	};
+	return code;
+}
+
 /* Inflates the cluster whose stream the extent names to `cluster`. */
 static enum qcow2bm_code inflate_cluster(struct q2_guest_fetcher *fetcher,
 					 const struct q2_guest_layer *layer,
 					 const struct q2_guest_extent *extent,
 					 uint8_t *cluster, struct qcow2bm_error *err)
 {
-	const struct q2_header *header = &layer->image->header;
-	size_t stream_bytes = (size_t)extent->stream_bytes;
+	struct q2_stream stream;
 	enum qcow2bm_code code =
-		reserve(&fetcher->stream, &fetcher->stream_room, stream_bytes, err);
-	if (code == QCOW2BM_OK)
-		code = read_plain(layer->image->storage, extent->place, fetcher->stream,
-				  stream_bytes, err);
-	if (code == QCOW2BM_OK)
-		code = q2_inflate(&fetcher->inflater, header->compression_type,
-				  fetcher->stream, stream_bytes, cluster,
-				  (size_t)q2_header_cluster_bytes(header), extent->place,
-				  err);
-	return code;
+		q2_guest_fetch_stream(fetcher, layer, extent, &stream, err);
+	return code == QCOW2BM_OK ? q2_inflate(&fetcher->inflater, &stream, cluster, err)
+				  : code;
 }
 
 /* A part of a compressed cluster: the cluster is kept for the next part. */
@@ -79,28 +117,6 @@ static enum qcow2bm_code fetch_part(struct q2_guest_fetcher *fetcher,
 		fetcher->place = extent->place;
 	}
 	memcpy(buf, fetcher->cluster + at, (size_t)extent->bytes);
-	return QCOW2BM_OK;
-}
-
-static enum qcow2bm_code check_readable(const struct q2_guest_layer *layer,
-					const struct q2_guest_extent *extent,
-					struct qcow2bm_error *err)
-{
-	static const char *const methods[] = {"", "AES", "LUKS"};
-	const struct qcow2bm_image *image = layer->image;
-	uint64_t place = extent->place;
-	if (extent->kind == Q2_GUEST_BELOW)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, QCOW2BM_NO_OFFSET,
-			       "the data is in the backing file, which was not opened");
-	if (image != NULL && image->header.crypt_method != 0)
-		return q2_fail(
-			err, QCOW2BM_EUNSUPPORTED, place,
-			"the data is encrypted (%s), and cannot be read without its key",
-			methods[image->header.crypt_method]);
-	if (layer->data == NULL)
-		return q2_fail(err, QCOW2BM_EUNSUPPORTED, place,
-			       "the data is in an external data file, which was not "
-			       "opened");
 	return QCOW2BM_OK;
 }
 

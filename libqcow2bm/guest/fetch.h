@@ -24,6 +24,15 @@ enum qcow2bm_code q2_guest_fetch(struct q2_guest_fetcher *fetcher,
 				 const struct q2_guest_layer *layer,
 				 const struct q2_guest_extent *extent, uint8_t *buf,
 				 struct qcow2bm_error *err);
+/*
+ * Reads the stream of a compressed cluster, which q2_inflate() inflates. Its bytes are the fetcher's, until
+ * the next call for it. Errors: as q2_guest_fetch().
+ */
+enum qcow2bm_code q2_guest_fetch_stream(struct q2_guest_fetcher *fetcher,
+					const struct q2_guest_layer *layer,
+					const struct q2_guest_extent *extent,
+					struct q2_stream *stream,
+					struct qcow2bm_error *err);
 void q2_guest_fetcher_free(struct q2_guest_fetcher *fetcher);
 
 #endif

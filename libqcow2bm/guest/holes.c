@@ -38,23 +38,20 @@ static uint64_t threshold(const struct qcow2bm_image *image)
 }
 
 enum qcow2bm_code q2_guest_holes_expected(struct qcow2bm_image *image, bool *are_expected,
+					  struct q2_watch *watch,
 					  struct qcow2bm_error *err)
 {
 	struct q2_refcounts refcounts;
 	uint64_t clusters = q2_shift_up(image->file_bytes, image->header.cluster_bits);
-	uint64_t most = threshold(image), counted = 0;
+	uint64_t most = threshold(image), used;
 	*are_expected = false;
 	if (clusters < most)
 		return QCOW2BM_OK;
 	enum qcow2bm_code code = q2_refcounts_open_damaged(&refcounts, image, NULL, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	for (uint64_t i = 0; code == QCOW2BM_OK && i < clusters && counted < most; i++) {
-		uint64_t value = 0;
-		code = q2_refcounts_read(&refcounts, i, &value, err);
-		counted += value != 0;
-	}
-	*are_expected = counted >= most;
+	code = q2_refcounts_count_used(&refcounts, clusters, most, &used, watch, err);
+	*are_expected = code == QCOW2BM_OK && used == most;
 	q2_refcounts_close(&refcounts);
 	return code;
 }

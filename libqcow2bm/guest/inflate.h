@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/*
- * Inflating one compressed cluster: every stream that QEMU inflates, to the same bytes. Of damaged ones that
- * QEMU refuses libdeflate lets pass a few, about one of 1,100 that still inflate: code lengths repeated
- * past the end of their list, and the two distance codes that mean nothing.
- */
+/* Inflating one compressed cluster: every stream that QEMU inflates, to the same bytes, and no other. */
 #ifndef Q2_GUEST_INFLATE_H
 #define Q2_GUEST_INFLATE_H
 
@@ -13,22 +9,31 @@
 #include "../qcow2bm.h"
 
 struct libdeflate_decompressor;
+struct z_stream_s;
 struct ZSTD_DCtx_s;
 
 /* Kept from one cluster to the next. All zero: nothing yet. One thread's. */
 struct q2_inflater {
 	struct libdeflate_decompressor *deflate;
+	struct z_stream_s *zlib;
 	struct ZSTD_DCtx_s *zstd;
 };
 
-/*
- * Inflates the stream at the start of `in`, whose end is not known better than in_bytes, to exactly
- * out_bytes. `type` is the header's compression_type, `off` where it stands in the image.
- * Errors: EIMAGE, for a damaged stream and one of fewer bytes; ENOMEM.
- */
-enum qcow2bm_code q2_inflate(struct q2_inflater *inflater, uint8_t type,
-			     const uint8_t *in, size_t in_bytes, uint8_t *out,
-			     size_t out_bytes, uint64_t off, struct qcow2bm_error *err);
+/* The stream of a compressed cluster. */
+struct q2_stream {
+	const uint8_t *in;
+	size_t bytes;         /* that may be its; where it ends it says itself */
+	uint8_t type;         /* the header's compression_type */
+	size_t cluster_bytes; /* that it is to give */
+	uint64_t off;         /* where it stands in the image */
+	/* After q2_inflate(): every stream that begins with these so many bytes gives the same. */
+	size_t needed;
+};
+
+/* Inflates a stream to exactly cluster_bytes. Errors: EIMAGE, for a damaged stream and one of fewer bytes;
+ * ENOMEM. */
+enum qcow2bm_code q2_inflate(struct q2_inflater *inflater, struct q2_stream *stream,
+			     uint8_t *out, struct qcow2bm_error *err);
 void q2_inflater_free(struct q2_inflater *inflater);
 
 #endif

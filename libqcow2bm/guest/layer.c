@@ -263,6 +263,18 @@ static void cut_before(struct q2_guest_extent *extent, uint64_t off)
 		extent->place += done;
 }
 
+/* Whether holes are looked for is known when there is data. */
+static enum qcow2bm_code ask_for_holes(struct q2_guest_layer *layer,
+				       struct q2_watch *watch, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (layer->asks_for_holes)
+		code = q2_guest_holes_expected(layer->image, &layer->finds_holes, watch,
+					       err);
+	layer->asks_for_holes &= code != QCOW2BM_OK;
+	return code;
+}
+
 /* Finds what is there anew. Holes are finer than clusters: from `off` on they are looked for. */
 static enum qcow2bm_code find_anew(struct q2_guest_layer *layer, uint64_t off,
 				   struct q2_guest_extent *extent, struct q2_watch *watch,
@@ -278,7 +290,10 @@ static enum qcow2bm_code find_anew(struct q2_guest_layer *layer, uint64_t off,
 		return code;
 	extent->bytes = q2_min_u64(extent->bytes, layer->bytes - extent->off);
 	cut_before(extent, off);
-	if (extent->kind == Q2_GUEST_DATA)
+	if (extent->kind != Q2_GUEST_DATA)
+		return code;
+	code = ask_for_holes(layer, watch, err);
+	if (code == QCOW2BM_OK)
 		judge_data(layer, extent);
 	return code;
 }

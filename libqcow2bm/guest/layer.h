@@ -14,6 +14,7 @@ struct q2_guest_layer {
 	struct q2_storage *data;     /* where its data is; NULL: that was not opened */
 	uint64_t bytes;              /* of its disk */
 	bool finds_holes;
+	bool asks_for_holes;   /* finds_holes is not known before there is data */
 	struct q2_holes holes; /* of `data` */
 	/* Of an image: */
 	struct q2_l2_form form;
@@ -45,8 +46,10 @@ void q2_guest_layer_free(struct q2_guest_layer *layer);
 bool q2_guest_holes_cut(struct q2_guest_layer *layer, struct q2_guest_extent *extent);
 
 /* Whether QEMU looks for holes under the data of an image: more clusters have a refcount than the file
- * can hold, as of one whose tables were made beforehand. Errors: EIMAGE, ESYSTEM, ENOMEM. */
+ * can hold, as of one whose tables were made beforehand. Errors: EIMAGE, ESYSTEM, ENOMEM,
+ * EINTERRUPTED. */
 enum qcow2bm_code q2_guest_holes_expected(struct qcow2bm_image *image, bool *are_expected,
+					  struct q2_watch *watch,
 					  struct qcow2bm_error *err);
 
 #endif

@@ -182,17 +182,24 @@ enum qcow2bm_code q2_manifest_decode_header(struct q2_manifest_header *header,
 	return check_names(header, bytes, err);
 }
 
-struct q2_manifest_name q2_manifest_name(const uint8_t *bytes, uint32_t idx)
+static struct q2_manifest_name decode_name(const uint8_t *bytes)
 {
-	bytes += Q2_MANIFEST_FIXED_BYTES;
-	for (; idx != 0; idx--)
-		bytes += NAME_BYTES + q2_be16_load(bytes + 10);
 	return (struct q2_manifest_name){
 		.bytes = bytes + NAME_BYTES,
 		.count = q2_be16_load(bytes + 10),
 		.flags = q2_be16_load(bytes + 8),
 		.dirty_bytes = q2_be64_load(bytes),
 	};
+}
+
+struct q2_manifest_name q2_manifest_first_name(const uint8_t *bytes)
+{
+	return decode_name(bytes + Q2_MANIFEST_FIXED_BYTES);
+}
+
+struct q2_manifest_name q2_manifest_next_name(const struct q2_manifest_name *name)
+{
+	return decode_name(name->bytes + name->count);
 }
 
 /* ---- Records ---- */

@@ -107,8 +107,10 @@ enum qcow2bm_code q2_manifest_decode_header(struct q2_manifest_header *header,
 					    const uint8_t *bytes,
 					    struct qcow2bm_error *err);
 
-/* Name `idx` of a header that was decoded: 0 is the image's file. */
-struct q2_manifest_name q2_manifest_name(const uint8_t *bytes, uint32_t idx);
+/* The names of a header that was decoded, in turn: that of the image's file, and the one behind another,
+ * of which there are header->name_count. */
+struct q2_manifest_name q2_manifest_first_name(const uint8_t *bytes);
+struct q2_manifest_name q2_manifest_next_name(const struct q2_manifest_name *name);
 
 /* Writes head and check of a record whose hashes, if it has any, stand behind the head already.
  * Returns its bytes. */

@@ -62,35 +62,63 @@ static enum qcow2bm_code load_part(struct q2_manifest_file *file, uint64_t off,
 
 static void rewind_file(struct q2_manifest_file *file)
 {
-	file->has_record = false;
-	file->record = (struct q2_manifest_record){.bytes = 0};
-	file->record_first = 0;
-	file->record_off = file->header.header_bytes;
+	file->has_record = file->has_before = false;
+	file->at = (struct q2_manifest_position){.off = file->header.header_bytes};
+}
+
+/* Has the record there in the part, and sees that it is what was written. */
+static enum qcow2bm_code load_record(struct q2_manifest_file *file,
+				     const struct q2_manifest_position *position,
+				     struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code =
+		load_part(file, position->off, position->record.bytes, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	file->at = *position;
+	file->record_bytes = file->part + (position->off - file->part_off);
+	file->has_record = true;
+	return q2_manifest_check_record(&position->record, &file->header,
+					file->record_bytes, position->first,
+					position->off, err);
 }
 
 /* Goes on to the next record, or, after a rewind, to the first. */
 static enum qcow2bm_code load_next(struct q2_manifest_file *file,
 				   struct qcow2bm_error *err)
 {
-	struct q2_manifest_record record;
-	uint64_t off = file->record_off + file->record.bytes;
-	uint64_t first = file->record_first + file->record.granules;
-	enum qcow2bm_code code = load_part(file, off, Q2_MANIFEST_RECORD_HEAD_BYTES, err);
+	const struct q2_manifest_position at = file->at;
+	bool has_record = file->has_record;
+	struct q2_manifest_position next = {
+		.off = at.off + at.record.bytes,
+		.first = at.first + at.record.granules,
+	};
+	enum qcow2bm_code code =
+		load_part(file, next.off, Q2_MANIFEST_RECORD_HEAD_BYTES, err);
 	if (code == QCOW2BM_OK)
-		code = q2_manifest_decode_record(
-			&record, &file->header, file->has_record ? &file->record : NULL,
-			file->part + (off - file->part_off), first, off, err);
+		code = q2_manifest_decode_record(&next.record, &file->header,
+						 has_record ? &at.record : NULL,
+						 file->part + (next.off - file->part_off),
+						 next.first, next.off, err);
 	if (code == QCOW2BM_OK)
-		code = load_part(file, off, record.bytes, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	file->record = record;
-	file->record_off = off;
-	file->record_first = first;
-	file->record_bytes = file->part + (off - file->part_off);
-	file->has_record = true;
-	return q2_manifest_check_record(&record, &file->header, file->record_bytes, first,
-					off, err);
+		code = load_record(file, &next, err);
+	file->has_before = has_record;
+	file->before = at;
+	return code;
+}
+
+/* Goes to the record before, where that has granules up to the one that is asked for; else to the
+ * beginning. Who looks ahead for the end of zeros comes back by one. */
+static enum qcow2bm_code step_back(struct q2_manifest_file *file, uint64_t granule,
+				   struct qcow2bm_error *err)
+{
+	if (!file->has_before || granule < file->before.first) {
+		rewind_file(file);
+		return QCOW2BM_OK;
+	}
+	const struct q2_manifest_position before = file->before;
+	file->has_before = false;
+	return load_record(file, &before, err);
 }
 
 /* Walks over all records: afterwards the whole file is known to be what was written. */
@@ -102,12 +130,12 @@ static enum qcow2bm_code check_all(struct q2_manifest_file *file, struct q2_watc
 		code = q2_watch_look(watch, err);
 		if (code == QCOW2BM_OK)
 			code = load_next(file, err);
-	} while (code == QCOW2BM_OK && file->record.kind != Q2_MANIFEST_END);
+	} while (code == QCOW2BM_OK && file->at.record.kind != Q2_MANIFEST_END);
 	if (code != QCOW2BM_OK)
 		return code;
 	memcpy(file->total, file->record_bytes + Q2_MANIFEST_RECORD_HEAD_BYTES,
 	       sizeof(file->total));
-	uint64_t end = file->record_off + file->record.bytes;
+	uint64_t end = file->at.off + file->at.record.bytes;
 	if (end != file->file_bytes)
 		return q2_fail(err, QCOW2BM_EIMAGE, end,
 			       "the manifest is damaged: %llu bytes stand behind its end",
@@ -138,19 +166,19 @@ enum qcow2bm_code q2_manifest_file_find(struct q2_manifest_file *file, uint64_t 
 					struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
-	if (granule < file->record_first)
-		rewind_file(file);
+	if (granule < file->at.first)
+		code = step_back(file, granule, err);
 	while (code == QCOW2BM_OK &&
 	       (!file->has_record ||
-		granule >= file->record_first + file->record.granules))
+		granule >= file->at.first + file->at.record.granules))
 		code = load_next(file, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	*end = file->record_first + file->record.granules;
+	*end = file->at.first + file->at.record.granules;
 	*hashes = NULL;
-	if (file->record.kind == Q2_MANIFEST_HASHES)
+	if (file->at.record.kind == Q2_MANIFEST_HASHES)
 		*hashes = file->record_bytes + Q2_MANIFEST_RECORD_HEAD_BYTES +
-			  (size_t)(granule - file->record_first) *
+			  (size_t)(granule - file->at.first) *
 				  q2_manifest_hash_bytes(file->header.hash);
 	return QCOW2BM_OK;
 }

@@ -7,6 +7,11 @@
 #include "../storage/storage.h"
 #include "manifest.h"
 
+struct q2_manifest_position {
+	struct q2_manifest_record record;
+	uint64_t off, first; /* where it stands; its first granule */
+};
+
 struct q2_manifest_file {
 	struct q2_storage *storage; /* not its own */
 	uint64_t file_bytes;
@@ -17,10 +22,9 @@ struct q2_manifest_file {
 	uint8_t *part;
 	uint64_t part_off;
 	size_t part_bytes;
-	/* The record that was found last. */
-	bool has_record;
-	struct q2_manifest_record record;
-	uint64_t record_off, record_first;
+	/* The record that was found last, and the one before it, if they are known. */
+	bool has_record, has_before;
+	struct q2_manifest_position at, before;
 	const uint8_t *record_bytes; /* in the part */
 };
 
@@ -32,8 +36,9 @@ enum qcow2bm_code q2_manifest_file_open(struct q2_manifest_file *file,
 					struct q2_watch *watch,
 					struct qcow2bm_error *err);
 
-/* What the manifest says of a granule, and of those behind it up to *end: zeros, with *hashes NULL, or
- * their hashes, which live until the next call. Errors: EIMAGE, ESYSTEM. */
+/* What the manifest says of a granule, which the disk has, and of those behind it up to *end: zeros, with *hashes NULL, or
+ * their hashes, which live until the next call. To go on, or one record back, costs that record alone.
+ * Errors: EIMAGE, ESYSTEM. */
 enum qcow2bm_code q2_manifest_file_find(struct q2_manifest_file *file, uint64_t granule,
 					const uint8_t **hashes, uint64_t *end,
 					struct qcow2bm_error *err);

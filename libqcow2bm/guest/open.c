@@ -41,12 +41,10 @@ static enum qcow2bm_code open_image(struct q2_guest_layer *layer,
 	layer->table_holes =
 		(struct q2_holes){.storage = image->storage, .length = image->file_bytes};
 	layer->finds_holes = options->finds_holes;
-	enum qcow2bm_code code = QCOW2BM_OK;
-	if (!layer->finds_holes)
-		code = q2_guest_holes_expected(image, &layer->finds_holes, err);
-	if (code == QCOW2BM_OK && layer->data != NULL)
-		code = q2_storage_length(layer->data, &layer->holes.length, err);
-	return code;
+	layer->asks_for_holes = !options->finds_holes;
+	return layer->data == NULL
+		       ? QCOW2BM_OK
+		       : q2_storage_length(layer->data, &layer->holes.length, err);
 }
 
 /* The disk as it was when the snapshot was made, in its size of then. Layers below are as they are. */
@@ -154,6 +152,7 @@ void q2_guest_disk_close(struct qcow2bm_disk *disk)
 {
 	if (disk == NULL)
 		return;
+	q2_crew_close(disk->crew);
 	q2_guest_fetcher_free(&disk->fetcher);
 	for (size_t i = 0; i < disk->count; i++)
 		q2_guest_layer_free(&disk->layers[i]);

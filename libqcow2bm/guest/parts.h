@@ -3,7 +3,7 @@
 #ifndef Q2_GUEST_PARTS_H
 #define Q2_GUEST_PARTS_H
 
-#include "fetch.h"
+#include "crew.h"
 
 struct qcow2bm_disk {
 	struct q2_guest_layer *layers; /* the top first; 1 at least */
@@ -14,6 +14,7 @@ struct qcow2bm_disk {
 	struct qcow2bm_comparison
 		comparison; /* ... of the last one with this disk as the first */
 	struct q2_guest_fetcher fetcher;
+	struct q2_crew *crew; /* NULL until a read is large enough */
 };
 
 #endif

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Threads that work on batches, in a ring. */
-#define _GNU_SOURCE /* sched_getaffinity() */
-
 #include "pool.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #include "../base/error.h"
+#include "threads.h"
 
-#define MAX_THREADS 64u
 #define WORKERS_BYTES (40ull << 20) /* of all threads; batches and tables come on top */
 
 enum state { STATE_FREE, STATE_GIVEN, STATE_BEGUN, STATE_DONE };
@@ -68,44 +65,15 @@ static void *work(void *opaque)
 	return NULL;
 }
 
-static unsigned processors(void)
-{
-	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	int count = CPU_COUNT(&set);
-	return count < 1 ? 1 : (unsigned)count;
-}
-
-static bool is_parallel(struct qcow2bm_disk *const disks[2])
-{
-	for (int side = 0; side < 2; side++)
-		for (size_t i = 0; i < disks[side]->count; i++) {
-			const struct q2_guest_layer *layer = &disks[side]->layers[i];
-			if ((layer->data != NULL && !layer->data->is_parallel) ||
-			    (layer->image != NULL && !layer->image->storage->is_parallel))
-				return false;
-		}
-	return true;
-}
-
+/* 0: the caller does the work. */
 static size_t choose_threads(struct qcow2bm_disk *const disks[2], unsigned threads)
 {
-	uint64_t bounded = WORKERS_BYTES / q2_batch_worker_bytes(disks);
-	uint64_t count = threads == 0 ? processors() : threads;
-	count = q2_min_u64(q2_min_u64(count, MAX_THREADS), bounded);
-	return count < 2 || !is_parallel(disks) ? 0 : (size_t)count;
-}
-
-/* Where none can be started the caller does the work. */
-static void start(struct q2_pool *pool, size_t threads)
-{
-	pool->threads = calloc(threads + 1, sizeof(*pool->threads));
-	if (pool->threads == NULL)
-		return;
-	while (pool->thread_count < threads &&
-	       pthread_create(&pool->threads[pool->thread_count], NULL, work, pool) == 0)
-		pool->thread_count++;
+	size_t count =
+		q2_threads_choose(threads, WORKERS_BYTES / q2_batch_worker_bytes(disks));
+	for (int side = 0; side < 2; side++)
+		if (!q2_threads_are_possible(disks[side]->layers, disks[side]->count))
+			count = 1;
+	return count < 2 ? 0 : count;
 }
 
 enum qcow2bm_code q2_pool_open(struct q2_pool **result,
@@ -129,7 +97,7 @@ enum qcow2bm_code q2_pool_open(struct q2_pool **result,
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->has_work, NULL);
 	pthread_cond_init(&pool->is_done, NULL);
-	start(pool, count);
+	pool->threads = q2_threads_start(count, work, pool, &pool->thread_count);
 	*result = pool;
 	return QCOW2BM_OK;
 }
@@ -142,13 +110,11 @@ void q2_pool_close(struct q2_pool *pool)
 	pool->is_ending = true;
 	pthread_cond_broadcast(&pool->has_work);
 	pthread_mutex_unlock(&pool->mutex);
-	for (size_t i = 0; i < pool->thread_count; i++)
-		pthread_join(pool->threads[i], NULL);
+	q2_threads_join(pool->threads, pool->thread_count);
 	pthread_cond_destroy(&pool->is_done);
 	pthread_cond_destroy(&pool->has_work);
 	pthread_mutex_destroy(&pool->mutex);
 	q2_batch_worker_free(&pool->own);
-	free(pool->threads);
 	free(pool->slots);
 	free(pool);
 }

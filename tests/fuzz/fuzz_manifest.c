@@ -81,8 +81,9 @@ static void walk(struct q2_manifest_file *file)
 		fuzz_require(q2_manifest_file_find(file, 0, &hashes, &at, &err) ==
 				     QCOW2BM_OK,
 			     "the first granule is not found again");
+	struct q2_manifest_name name = q2_manifest_first_name(file->header_bytes);
 	for (uint32_t i = 0; i <= file->header.name_count; i++) {
-		struct q2_manifest_name name = q2_manifest_name(file->header_bytes, i);
+		name = i == 0 ? name : q2_manifest_next_name(&name);
 		fuzz_require(name.bytes + name.count <=
 				     file->header_bytes + file->header.header_bytes,
 			     "a name leaves the header");

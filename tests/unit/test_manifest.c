@@ -99,10 +99,14 @@ static void it_is_read_back(void **state)
 				 QCOW2BM_OK);
 		assert_int_equal(file.header.made_seconds, 1700000000);
 		assert_int_equal(file.total[31], 0xa5);
-		struct q2_manifest_name name = q2_manifest_name(file.header_bytes, 1);
+		struct q2_manifest_name name = q2_manifest_first_name(file.header_bytes);
+		assert_int_equal(name.count, 10);
+		name = q2_manifest_next_name(&name);
 		assert_int_equal(name.count, 4);
 		assert_memory_equal(name.bytes, "chk\xff", 4);
 		assert_int_equal(name.dirty_bytes, 1024);
+		name = q2_manifest_next_name(&name);
+		assert_int_equal(name.count, 0);
 		check_granule(&file, 0, false, 3);
 		check_granule(&file, 4, true, 5);
 		check_granule(&file, 9, true, 10);
@@ -112,6 +116,75 @@ static void it_is_read_back(void **state)
 		q2_storage_close(storage);
 		memory_file_free(&memory);
 	}
+}
+
+/* Counts what is read. */
+static unsigned reads;
+static enum qcow2bm_code (*real_read)(struct q2_storage *, void *, size_t, uint64_t,
+				      struct qcow2bm_error *);
+
+static enum qcow2bm_code counted_read(struct q2_storage *storage, void *buf, size_t bytes,
+				      uint64_t off, struct qcow2bm_error *err)
+{
+	reads++;
+	return real_read(storage, buf, bytes, off, err);
+}
+
+/* Records that fill more parts than one: 400 of 4096 hashes, one of zeros between each two. */
+static size_t make_long(uint8_t **bytes)
+{
+	struct q2_manifest_header header = {.hash = Q2_MANIFEST_XXH3,
+					    .granularity_bits = 9,
+					    .disk_bytes = (uint64_t)400 * 4097 * 512};
+	static const struct q2_manifest_name name = {.count = 0};
+	*bytes = calloc(401, Q2_MANIFEST_MAX_RECORD_BYTES);
+	assert_non_null(*bytes);
+	q2_manifest_encode_header(&header, &name, *bytes);
+	size_t size = header.header_bytes;
+	for (uint64_t i = 0; i < 400; i++) {
+		size += q2_manifest_encode_record(&header, Q2_MANIFEST_HASHES, i * 4097,
+						  4096, *bytes + size);
+		size += q2_manifest_encode_record(&header, Q2_MANIFEST_ZEROS,
+						  i * 4097 + 4096, 1, *bytes + size);
+	}
+	return size + q2_manifest_encode_record(&header, Q2_MANIFEST_END, 400 * 4097, 0,
+						*bytes + size);
+}
+
+static void a_step_back_reads_one_record(void **state)
+{
+	(void)state;
+	uint8_t *bytes;
+	struct memory_file memory = {0};
+	struct q2_manifest_file file;
+	size_t size = make_long(&bytes);
+	memory_file_fill(&memory, bytes, size);
+	struct q2_storage *storage = memory_storage_open(&memory);
+	struct q2_storage_ops ops = *storage->ops;
+	real_read = ops.read;
+	ops.read = counted_read;
+	storage->ops = &ops;
+	assert_int_equal(q2_manifest_file_open(&file, storage, NULL, NULL), QCOW2BM_OK);
+	reads = 0;
+	for (uint64_t i = 0; i < 400; i++) {
+		uint64_t end;
+		const uint8_t *hashes;
+		for (int back = 0; back < 2; back++) {
+			assert_int_equal(q2_manifest_file_find(&file, i * 4097 + 4096,
+							       &hashes, &end, NULL),
+					 QCOW2BM_OK);
+			assert_null(hashes);
+			assert_int_equal(q2_manifest_file_find(&file, i * 4097, &hashes,
+							       &end, NULL),
+					 QCOW2BM_OK);
+			assert_non_null(hashes);
+		}
+	}
+	assert_true(reads <= 400 * 4);
+	q2_manifest_file_close(&file);
+	q2_storage_close(storage);
+	memory_file_free(&memory);
+	free(bytes);
 }
 
 static void a_flip_of_any_bit_is_seen(void **state)
@@ -239,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_is_read_back),
+		cmocka_unit_test(a_step_back_reads_one_record),
 		cmocka_unit_test(a_flip_of_any_bit_is_seen),
 		cmocka_unit_test(a_cut_at_any_length_is_seen),
 		cmocka_unit_test(records_follow_each_other_in_one_way),

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Threads that share the pieces of one read. */
+#ifndef Q2_GUEST_CREW_H
+#define Q2_GUEST_CREW_H
+
+#include "fetch.h"
+
+struct q2_crew;
+
+/* A piece of a disk, and where its bytes go. */
+struct q2_crew_piece {
+	struct q2_guest_extent extent;
+	uint8_t *buf;
+};
+
+/* Starts threads, as many as there are processors or fewer, for reads from these layers; the caller's
+ * own is one of them. None where one is enough. Errors: ENOMEM. */
+enum qcow2bm_code q2_crew_open(struct q2_crew **crew, const struct q2_guest_layer *layers,
+			       size_t layer_count, struct qcow2bm_error *err);
+/* NULL is allowed. */
+void q2_crew_close(struct q2_crew *crew);
+
+/* Fetches all pieces, and returns when that is done. Errors: that of the first piece that cannot be, as
+ * q2_guest_fetch(). */
+enum qcow2bm_code q2_crew_fetch(struct q2_crew *crew, const struct q2_crew_piece *pieces,
+				size_t count, struct qcow2bm_error *err);
+
+#endif
