@@ -82,7 +82,8 @@ qcow2bm_disk_next(struct qcow2bm_disk *disk, uint64_t start, uint64_t length,
 
 /*
  * Reads `length` bytes of the disk from `start` on, those that QEMU gives the guest: data past the end
- * of a file that was cut reads as zeros, as there, and qcow2bm_disk_next() tells of it.
+ * of a file that was cut reads as zeros, as there, and qcow2bm_disk_next() tells of it. Of half a MiB and
+ * more the threads that the disk has until it is closed read and inflate parts; they call nothing.
  *
  * Errors: EINVAL for a range outside the disk; EUNSUPPORTED for data that is encrypted, or in a file that
  * was not opened; EIMAGE for a compressed cluster that is damaged, and as above.
