@@ -156,7 +156,7 @@ static void test_nearly_the_same(void **state)
 	size_t bytes = put(world, 0, 0, 6, 0);
 	put(world, 1, 0, 6, 0);
 	for (size_t bit = 0; bit < bytes * 8 + 64;
-	     bit += bit < bytes * 8 - 64 ? 907 : 1) {
+	     bit += bit + 307 < bytes * 8 ? 307 : 1) {
 		world->sides[1].file.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		run(world, 0, 0);
 		bool is_good = inflate_other(world, out);
