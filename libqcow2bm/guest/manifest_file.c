@@ -116,9 +116,7 @@ static enum qcow2bm_code step_back(struct q2_manifest_file *file, uint64_t granu
 		rewind_file(file);
 		return QCOW2BM_OK;
 	}
-	const struct q2_manifest_position before = file->before;
-	file->has_before = false;
-	return load_record(file, &before, err);
+	return load_record(file, &file->before, err);
 }
 
 /* Walks over all records: afterwards the whole file is known to be what was written. */

@@ -258,11 +258,18 @@ static void test_zlib_odd_codes(void **state)
 		{258, 32, {1, 1}, 4, "0 11 0 10"},  {258, 2, {2, 2}, 4, "0 11 00 10"},
 		{258, 2, {1, 1}, 5, "0 11 0 0 10"}, {258, 2, {1, 1}, 4, "0 11 1 10"},
 	};
-	static const char *const fixed[] = {
+	static const struct {
+		size_t bytes;
+		const char *rows;
+	} fixed[] = {
 		/* A letter, a length of 3, the distances 1, 30 and 31. */
-		"1 10 00110000 0000001 00000 0000000",
-		"1 10 00110000 0000001 11110 0000000000000 0000000",
-		"1 10 00110000 0000001 11111 0000000000000 0000000",
+		{4, "1 10 00110000 0000001 00000 0000000"},
+		{4, "1 10 00110000 0000001 11110 0000000000000 0000000"},
+		{4, "1 10 00110000 0000001 11111 0000000000000 0000000"},
+		/* The lengths 285, 286 and 287, which would be 258 bytes. */
+		{259, "1 10 00110000 11000101 00000 0000000"},
+		{259, "1 10 00110000 11000110 00000 0000000"},
+		{259, "1 10 00110000 11000111 00000 0000000"},
 	};
 	struct world *world = *state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -276,7 +283,43 @@ static void test_zlib_odd_codes(void **state)
 	}
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
 		uint8_t bytes[16] = {0};
-		size_t at = add_bits(bytes, 0, fixed[i]);
+		size_t at = add_bits(bytes, 0, fixed[i].rows);
+		agree(world, bytes, (at + 7) / 8, fixed[i].bytes);
+	}
+}
+
+/* The first of two blocks is sound, and the second has a length that means nothing. */
+static void test_zlib_second_block(void **state)
+{
+	struct world *world = *state;
+	uint8_t bytes[512] = {0},
+		lengths[258 + 2] = {
+			['a'] = 1, [256] = 2, [257] = 2, [258] = 1, [259] = 1};
+	size_t at = add_head(bytes, lengths, 258, 2);
+	bytes[0] &= 0xfe;
+	at = add_bits(bytes, at, "0 0 10 1 10 11000110 00000 0000000");
+	agree(world, bytes, (at + 7) / 8, 2 + 258);
+}
+
+/* The lengths of codes, in bits: 0 00, 1 01, 2 10, as before 110, many zeros 111. */
+static void test_zlib_repeated_past_end(void **state)
+{
+	static const uint8_t told[19] = {3, 0, 3, 2, 0, 0, 0, 0, 0, 0,
+					 0, 0, 0, 0, 0, 2, 0, 2, 0};
+	struct world *world = *state;
+	for (unsigned repeats = 0; repeats < 2; repeats++) {
+		uint8_t bytes[64] = {0};
+		size_t at = add_bits(bytes, 0, "1 01 10000 10000 1111");
+		for (unsigned i = 0; i < 19; i++)
+			at = add_number(bytes, at, told[i], 3);
+		/* 97 times none, the letter a, 138 and 20 times none, the end, a length of 3. */
+		at = add_number(bytes, add_bits(bytes, at, "111"), 97 - 11, 7);
+		at = add_number(bytes, add_bits(bytes, at, "01 111"), 138 - 11, 7);
+		at = add_number(bytes, add_bits(bytes, at, "111"), 20 - 11, 7);
+		/* Two distances, of which the second is as the first, three times. */
+		at = add_bits(bytes, at,
+			      repeats == 0 ? "10 10 01 01" : "10 10 01 110 00");
+		at = add_bits(bytes, at, "0 11 0 10");
 		agree(world, bytes, (at + 7) / 8, 4);
 	}
 }
@@ -330,6 +373,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_zlib_bad, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zlib_mutated, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zlib_odd_codes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_zlib_second_block, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_zlib_repeated_past_end, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_zstd_good, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_zstd_several_frames, setup,
 						teardown),
