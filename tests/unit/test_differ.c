@@ -61,19 +61,19 @@ static void close_world(struct world *world)
 	memory_file_free(&world->file);
 }
 
-/* Zeros, and pieces of data. */
+/* Zeros, and pieces of data, one of them of several windows. */
 static void fill(struct world *world, struct random *random)
 {
 	memory_file_resize(&world->file, 512 * random_between(random, 1, MOST_SECTORS));
 	for (unsigned i = 0; i < 5; i++) {
 		uint64_t at = random_below(random, world->file.length);
-		uint64_t count = random_below(random, 300000) + 1;
+		uint64_t count = random_below(random, i == 0 ? 6000000 : 300000) + 1;
 		memset(world->file.bytes + at, (int)random_below(random, 256),
 		       (size_t)q2_min_u64(count, world->file.length - at));
 	}
 }
 
-/* The same, longer or shorter, with some bytes that are others. */
+/* The same, longer or shorter, with some bytes that are others, or with zeros instead of much of it. */
 static void change(struct world *to, const struct world *from, struct random *random)
 {
 	memory_file_fill(&to->file, from->file.bytes, from->file.length);
@@ -85,6 +85,10 @@ static void change(struct world *to, const struct world *from, struct random *ra
 			(uint8_t)random_below(random, 256);
 	if (random_percent(random, 30))
 		to->file.bytes[to->file.length - 1] ^= 1;
+	uint64_t at = random_below(random, to->file.length);
+	uint64_t count = q2_min_u64(6000000, to->file.length - at);
+	if (random_percent(random, 40))
+		memset(to->file.bytes + at, 0, (size_t)count);
 }
 
 static uint8_t byte_at(const struct world *world, uint64_t at)
