@@ -269,6 +269,8 @@ q2_sources = \
 	libqcow2bm/bitmap/list.c \
 	libqcow2bm/bitmap/measure.c \
 	libqcow2bm/bitmap/merge.c \
+	libqcow2bm/bitmap/parts.c \
+	libqcow2bm/bitmap/parts.h \
 	libqcow2bm/bitmap/promise.c \
 	libqcow2bm/bitmap/recover.c \
 	libqcow2bm/bitmap/rename.c \

@@ -123,12 +123,16 @@ tools_sources = \
 	tools/report/check.h \
 	tools/report/check_human.c \
 	tools/report/check_json.c \
+	tools/report/columns.c \
+	tools/report/columns.h \
 	tools/report/digest.c \
 	tools/report/digest.h \
 	tools/report/drawing.c \
 	tools/report/drawing.h \
 	tools/report/extents.c \
 	tools/report/extents.h \
+	tools/report/graph.c \
+	tools/report/graph.h \
 	tools/report/image_list.c \
 	tools/report/image_list.h \
 	tools/report/info.h \
@@ -155,6 +159,10 @@ tools_sources = \
 	tools/report/proof.c \
 	tools/report/proof.h \
 	tools/report/proof_words.c \
+	tools/report/selection.c \
+	tools/report/selection.h \
+	tools/report/sketch.c \
+	tools/report/sketch.h \
 	tools/report/state.c \
 	tools/report/state.h \
 	tools/report/summary.c \
@@ -162,6 +170,8 @@ tools_sources = \
 	tools/report/verify.c \
 	tools/report/verify.h \
 	tools/report/verify_cure.c \
+	tools/term/choice.c \
+	tools/term/choice.h \
 	tools/term/colour.c \
 	tools/term/colour.h \
 	tools/term/command.h \
@@ -170,6 +180,8 @@ tools_sources = \
 	tools/term/exit.c \
 	tools/term/fold.c \
 	tools/term/fold.h \
+	tools/term/glyph.c \
+	tools/term/glyph.h \
 	tools/term/help.c \
 	tools/term/help.h \
 	tools/term/image.c \
@@ -220,6 +232,74 @@ qcow2bm_SOURCES = $(tools_sources)
 qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(NETTLE_CFLAGS) $(LIBXML_CFLAGS)
 qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS) $(NETTLE_LIBS) $(LIBXML_LIBS)
 dist_man_MANS += tools/qcow2bm.1
+
+# A page for each command, made of its --help, where the program can be run.
+command_pages = \
+	tools/man/qcow2bm-add.1 \
+	tools/man/qcow2bm-apply.1 \
+	tools/man/qcow2bm-bitmap.1 \
+	tools/man/qcow2bm-chain.1 \
+	tools/man/qcow2bm-chain-commit.1 \
+	tools/man/qcow2bm-chain-convert.1 \
+	tools/man/qcow2bm-chain-delete.1 \
+	tools/man/qcow2bm-chain-export.1 \
+	tools/man/qcow2bm-chain-keep.1 \
+	tools/man/qcow2bm-chain-prune.1 \
+	tools/man/qcow2bm-chain-rename.1 \
+	tools/man/qcow2bm-chain-repair.1 \
+	tools/man/qcow2bm-chain-reset.1 \
+	tools/man/qcow2bm-chain-restored.1 \
+	tools/man/qcow2bm-chain-resume.1 \
+	tools/man/qcow2bm-chain-show.1 \
+	tools/man/qcow2bm-chain-since.1 \
+	tools/man/qcow2bm-chain-snapshot.1 \
+	tools/man/qcow2bm-chain-verify.1 \
+	tools/man/qcow2bm-check.1 \
+	tools/man/qcow2bm-clear.1 \
+	tools/man/qcow2bm-compare.1 \
+	tools/man/qcow2bm-delete.1 \
+	tools/man/qcow2bm-digest.1 \
+	tools/man/qcow2bm-disable.1 \
+	tools/man/qcow2bm-enable.1 \
+	tools/man/qcow2bm-info.1 \
+	tools/man/qcow2bm-libvirt.1 \
+	tools/man/qcow2bm-libvirt-adopt.1 \
+	tools/man/qcow2bm-libvirt-check.1 \
+	tools/man/qcow2bm-libvirt-delete.1 \
+	tools/man/qcow2bm-libvirt-repair.1 \
+	tools/man/qcow2bm-libvirt-verdict.1 \
+	tools/man/qcow2bm-list.1 \
+	tools/man/qcow2bm-map.1 \
+	tools/man/qcow2bm-merge.1 \
+	tools/man/qcow2bm-recover.1 \
+	tools/man/qcow2bm-rename.1 \
+	tools/man/qcow2bm-repair.1 \
+	tools/man/qcow2bm-undo.1 \
+	tools/man/qcow2bm-verify.1
+EXTRA_DIST += tools/page.awk
+CLEANFILES += $(command_pages) tools/man/stamp
+tools/man/stamp: qcow2bm$(EXEEXT) tools/page.awk
+	$(AM_V_GEN)$(MKDIR_P) tools/man && for page in $(command_pages); do \
+		name=$${page##*/}; name=$${name%.1}; also=qcow2bm; \
+		set -- $$(echo "$${name#*-}" | sed 's/^\(chain\|libvirt\)-/\1 /'); \
+		test $$# = 1 || also=qcow2bm,qcow2bm-$$1; \
+		./qcow2bm$(EXEEXT) "$$@" --help >$@.help && \
+		$(AWK) -v name="$$name" -v version=$(PACKAGE_VERSION) -v also="$$also" \
+			-f "$(srcdir)/tools/page.awk" $@.help >$$page.new && \
+		mv $$page.new $$page || exit 1; \
+	done && rm -f $@.help && touch $@
+$(command_pages): tools/man/stamp
+if RUNS_HERE
+man_MANS += $(command_pages)
+endif
+
+# Footers of installed pages have the version and the day of the release.
+install-data-hook:
+	day=$$(date -u -d "@$(source_date)" +%Y-%m-%d) && for page in $(dist_man_MANS) $(man_MANS); do \
+		page=$${page##*/}; file="$(DESTDIR)$(mandir)/man$${page##*.}/$$page"; \
+		sed "s/^\(\.TH [^ ]* [13]\) \"\" \"qcow2bm[^\"]*\"/\1 \"$$day\" \"qcow2bm $(PACKAGE_VERSION)\"/" \
+			"$$file" >"$$file.new" && $(INSTALL_DATA) "$$file.new" "$$file" && rm "$$file.new" || exit 1; \
+	done
 
 # Scripts to start from; tests/cli runs them.
 examplesdir = $(docdir)/examples

@@ -5,12 +5,12 @@
 #include "cmd/complete.h"
 #include "report/json.h"
 #include "term/command.h"
+#include "term/glyph.h"
 #include "term/message.h"
 #include "term/nearest.h"
 #include "term/output.h"
 
 #include <getopt.h>
-#include <locale.h>
 #include <signal.h>
 #include <string.h>
 
@@ -97,9 +97,7 @@ int main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
 	};
-	/* For the width of characters: names are UTF-8, whatever the user's locale is. */
-	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
-		setlocale(LC_CTYPE, "");
+	tool_glyph_setup();
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a write over the limit fails, and is told */
 	tool_json_setup();

@@ -26,6 +26,7 @@ struct counter {
 	/* Data clusters that are adjacent in the file, not counted yet. */
 	uint64_t run_idx, run_off, run_clusters;
 	uint64_t *piece;
+	struct q2_parts *parts; /* NULL: nobody asks where they lie */
 };
 
 static void add_ones(struct counter *counter, uint64_t first, uint64_t end)
@@ -33,6 +34,8 @@ static void add_ones(struct counter *counter, uint64_t first, uint64_t end)
 	counter->ones += end - first;
 	counter->first_is_set |= first == counter->first_bit;
 	counter->last_is_set |= end == counter->end_bit;
+	if (counter->parts != NULL)
+		q2_parts_add_ones(counter->parts, first, end);
 }
 
 static bool has_bit(const struct counter *counter, uint64_t at)
@@ -55,6 +58,8 @@ static void count_piece(struct counter *counter, uint64_t base, uint64_t first,
 	counter->ones += q2_count_ones(counter->piece, words);
 	counter->first_is_set |= first == counter->first_bit && has_bit(counter, from);
 	counter->last_is_set |= end == counter->end_bit && has_bit(counter, to - 1);
+	if (counter->parts != NULL)
+		q2_parts_add_words(counter->parts, counter->piece, base, first, end);
 }
 
 static enum qcow2bm_code count_run(struct counter *counter, struct qcow2bm_error *err)
@@ -125,14 +130,15 @@ static uint64_t dirty_bytes(const struct counter *counter, unsigned granularity_
 
 enum qcow2bm_code q2_dirty_count(const struct qcow2bm_image *image,
 				 const struct q2_bitmap *bitmap, uint64_t start,
-				 uint64_t length, bool count_bits, struct q2_dirty *dirty,
-				 struct qcow2bm_error *err)
+				 uint64_t length, bool count_bits, struct q2_parts *parts,
+				 struct q2_dirty *dirty, struct qcow2bm_error *err)
 {
 	unsigned bits = bitmap->entry.granularity_bits;
 	struct counter counter = {
 		.image = image,
 		.holes = {.storage = image->storage, .length = image->file_bytes},
 		.bits_per_cluster = (uint64_t)8 << image->header.cluster_bits,
+		.parts = parts,
 	};
 	if (bits > Q2_DIRECTORY_FORMAT_MAX_GRANULARITY_BITS)
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off, "%s", bitmap->problem);

@@ -4,6 +4,7 @@
 #define Q2_BITMAP_DIRTY_H
 
 #include "../image/image.h"
+#include "parts.h"
 
 struct q2_dirty {
 	uint64_t bytes;         /* of the range that are dirty; 0 when not counted */
@@ -11,11 +12,11 @@ struct q2_dirty {
 };
 
 /* Reads the table, and, to count bits, the data that it has for the guest bytes [start,
- * start+length), which lie inside the disk. Errors: EIMAGE when they cannot be read; ESYSTEM,
+ * start+length), which lie inside the disk; adds to `parts`, unless that is NULL, where they lie. Errors: EIMAGE when they cannot be read; ESYSTEM,
  * ENOMEM. */
 enum qcow2bm_code q2_dirty_count(const struct qcow2bm_image *image,
 				 const struct q2_bitmap *bitmap, uint64_t start,
-				 uint64_t length, bool count_bits, struct q2_dirty *dirty,
-				 struct qcow2bm_error *err);
+				 uint64_t length, bool count_bits, struct q2_parts *parts,
+				 struct q2_dirty *dirty, struct qcow2bm_error *err);
 
 #endif

@@ -6,6 +6,8 @@
 #include "../format/table.h"
 #include "dirty.h"
 
+#include <string.h>
+
 static uint64_t stored_bytes(const struct qcow2bm_image *image,
 			     const struct q2_directory_entry *entry,
 			     uint64_t data_clusters)
@@ -23,9 +25,10 @@ static bool is_shared(const struct q2_bitmap *bitmap)
 	       (!bitmap->has_own_table || bitmap->is_contested);
 }
 
-/* Measures the bitmap into image->measured. */
+/* Measures the bitmap into image->measured, and into `parts` unless that is NULL. */
 static enum qcow2bm_code measure_bitmap(struct qcow2bm_image *image, size_t idx,
-					unsigned flags, struct qcow2bm_error *err)
+					unsigned flags, struct q2_parts *parts,
+					struct qcow2bm_error *err)
 {
 	bool count_bits = flags & QCOW2BM_READ_COUNT;
 	enum qcow2bm_code code = q2_soundness_admit(image, idx, flags, count_bits, err);
@@ -35,8 +38,10 @@ static enum qcow2bm_code measure_bitmap(struct qcow2bm_image *image, size_t idx,
 	struct q2_dirty dirty = {0};
 	if (is_shared(bitmap))
 		return q2_fail(err, QCOW2BM_EIMAGE, bitmap->off, "%s", bitmap->problem);
+	if (parts != NULL)
+		parts->granularity_bits = bitmap->entry.granularity_bits;
 	code = q2_dirty_count(image, bitmap, 0, image->header.virtual_bytes, count_bits,
-			      &dirty, err);
+			      parts, &dirty, err);
 	image->measured = (struct qcow2bm_measure){
 		.dirty_bytes = dirty.bytes,
 		.stored_bytes = stored_bytes(image, &bitmap->entry, dirty.data_clusters),
@@ -53,8 +58,37 @@ enum qcow2bm_code qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx
 	struct q2_watch own;
 	enum qcow2bm_code code = q2_storage_watch(image->storage, &own, watch, err);
 	if (code == QCOW2BM_OK)
-		code = measure_bitmap(image, idx, flags, err);
+		code = measure_bitmap(image, idx, flags, NULL, err);
 	*measure = code == QCOW2BM_OK ? &image->measured : NULL;
+	q2_storage_unwatch(image->storage);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_bitmap_sketch(struct qcow2bm_image *image, size_t idx,
+					unsigned flags, uint64_t *part_dirty_bytes,
+					size_t parts,
+					const struct qcow2bm_measure **measure,
+					const struct qcow2bm_watch *watch,
+					struct qcow2bm_error *err)
+{
+	struct q2_watch own;
+	struct q2_parts sketch = {
+		.dirty_bytes = part_dirty_bytes,
+		.count = parts,
+		.virtual_bytes = image->header.virtual_bytes,
+	};
+	*measure = NULL;
+	if (parts == 0 || parts > QCOW2BM_SKETCH_PARTS_MAX)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "%zu parts of the disk: 1 to %u are possible", parts,
+			       QCOW2BM_SKETCH_PARTS_MAX);
+	memset(part_dirty_bytes, 0, parts * sizeof(*part_dirty_bytes));
+	enum qcow2bm_code code = q2_storage_watch(image->storage, &own, watch, err);
+	if (code == QCOW2BM_OK)
+		code = measure_bitmap(image, idx, flags | QCOW2BM_READ_COUNT, &sketch,
+				      err);
+	if (code == QCOW2BM_OK)
+		*measure = &image->measured;
 	q2_storage_unwatch(image->storage);
 	return code;
 }
@@ -74,7 +108,7 @@ static enum qcow2bm_code count_dirty(struct qcow2bm_image *image, size_t idx,
 	if (code == QCOW2BM_OK)
 		code = q2_dirty_count(image, &image->directory.bitmaps[idx], start,
 				      q2_min_u64(length, virtual_bytes - start), true,
-				      &dirty, err);
+				      NULL, &dirty, err);
 	if (code == QCOW2BM_OK)
 		*dirty_bytes = dirty.bytes;
 	return code;

@@ -108,6 +108,23 @@ qcow2bm_bitmap_measure(struct qcow2bm_image *image, size_t idx, unsigned flags,
 		       const struct qcow2bm_measure **measure,
 		       const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
+#define QCOW2BM_SKETCH_PARTS_MAX 65536u
+
+/*
+ * Measures bitmap `idx` as qcow2bm_bitmap_measure() does with QCOW2BM_READ_COUNT, and tells by the same
+ * reading where on the disk the dirty bytes lie: of a disk of n bytes part i is the guest bytes from n * i /
+ * parts on, up to those of part i + 1. part_dirty_bytes has room for `parts` numbers; they add up to
+ * dirty_bytes. What a failure leaves there tells nothing.
+ *
+ * Errors: EINVAL unless `parts` is 1 .. QCOW2BM_SKETCH_PARTS_MAX; EINVAL, EIMAGE, ESYSTEM, ENOMEM as
+ * qcow2bm_bitmap_measure(). Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_bitmap_sketch(struct qcow2bm_image *image, size_t idx, unsigned flags,
+		      uint64_t *part_dirty_bytes, size_t parts,
+		      const struct qcow2bm_measure **measure,
+		      const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
+
 /*
  * How many of the guest bytes [start, start+length), cut at the end of the disk, bitmap `idx` marks
  * dirty: what the extents below add up to, without making them. Of a corrupt bitmap with

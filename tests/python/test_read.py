@@ -42,6 +42,14 @@ def test_extents_are_the_programs_over_many_pages(monkeypatch):
         assert bitmap.dirty_bytes() == dirty == bitmap.measure().dirty_bytes
         half = image.info.virtual_bytes // 2
         assert bitmap.dirty_bytes(0, half) + bitmap.dirty_bytes(half) == dirty
+        sketch = bitmap.sketch(7)
+        disk = image.info.virtual_bytes
+        assert sketch == tuple(
+            bitmap.dirty_bytes(disk * i // 7, disk * (i + 1) // 7 - disk * i // 7) for i in range(7)
+        )
+        assert sum(sketch) == dirty and min(sketch) < max(sketch)
+        with pytest.raises(qcow2bm.Invalid):
+            bitmap.sketch(0)
         middle = list(bitmap.extents(half, 4096))
         assert [(e.start, e.length) for e in middle] == [(half, 4096)]
 

@@ -123,6 +123,41 @@ static void test_columns(void **state)
 	assert_int_equal(tool_name_columns("e\xcc\x81"), 1);
 }
 
+/* A name, columns, and what it becomes with a mark of one column. */
+static const struct {
+	const char *text;
+	size_t columns;
+	const char *shown;
+} shortened[] = {
+	{"abcdefgh", 8, "abcdefgh"},
+	{"abcdefgh", 9, "abcdefgh"},
+	{"abcdefgh", 7, "abc~fgh"},
+	{"abcdefgh", 6, "abc~gh"},
+	{"abcdefgh", 2, "a~"},
+	{"", 3, ""},
+	/* a wide character that has no room, and marks that belong to the one before */
+	{"\xe6\xbc\xa2\xe5\xad\x97\xe6\xbc\xa2\xe5\xad\x97", 6,
+	 "\xe6\xbc\xa2~\xe5\xad\x97"},
+	{"e\xcc\x81"
+	 "bcd"
+	 "e\xcc\x81",
+	 3, "e\xcc\x81~e\xcc\x81"},
+};
+
+static void test_shorten(void **state)
+{
+	(void)state;
+	if (setlocale(LC_CTYPE, "C.UTF-8") == NULL)
+		skip();
+	for (size_t i = 0; i < sizeof(shortened) / sizeof(shortened[0]); i++) {
+		char *shown =
+			tool_name_shorten(shortened[i].text, shortened[i].columns, "~");
+		assert_string_equal(shown, shortened[i].shown);
+		assert_true(tool_name_columns(shown) <= shortened[i].columns);
+		free(shown);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +166,7 @@ int main(void)
 		cmocka_unit_test(test_text_keeps_backslashes),
 		cmocka_unit_test(test_unescape),
 		cmocka_unit_test(test_columns),
+		cmocka_unit_test(test_shorten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 
 #include "complete.h"
 
+#include "../report/columns.h"
 #include "../term/help.h"
 #include "../term/memory.h"
 #include "../term/name.h"
@@ -188,6 +189,58 @@ static bool is_word(const char *word, size_t bytes, const char *wanted)
 	return strlen(wanted) == bytes && strncmp(word, wanted, bytes) == 0;
 }
 
+static const char *condition_word(unsigned number)
+{
+	return number < QCOW2BM_CONDITION_COUNT
+		       ? qcow2bm_condition_name((enum qcow2bm_condition)number)
+		       : NULL;
+}
+
+static const char *state_word(unsigned number)
+{
+	return number < TOOL_SELECTION_WORDS ? tool_selection_word(number) : NULL;
+}
+
+/* Words of a list: what stands before the last comma, and a dash behind it, stays. */
+static void offer_listed(struct line *line, const char *before,
+			 const struct tool_help_option *option)
+{
+	static const struct {
+		const char *argument;
+		const char *(*word)(unsigned number);
+		bool has_dash; /* a word may have one in front */
+	} known[] = {
+		{"CODE[,CODE]...", condition_word, false},
+		{"STATE[,STATE]...", state_word, false},
+		{"COLUMN[,COLUMN]...", tool_columns_word, false},
+		{"[-]COLUMN[,[-]COLUMN]...", tool_columns_word, true},
+	};
+	const char *current = line->words[line->count - 1], *word;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (!is_word(option->argument, option->argument_bytes, known[i].argument))
+			continue;
+		const char *comma = strrchr(current, ',');
+		const char *last = comma != NULL ? comma + 1 : current + strlen(before);
+		last += known[i].has_dash && *last == '-';
+		char *kept = tool_memory_copy(current, (size_t)(last - current));
+		for (unsigned k = 0; (word = known[i].word(k)) != NULL; k++)
+			offer(line, kept, word, strlen(word));
+		free(kept);
+	}
+}
+
+/* The documents there are; one for each image only where the command knows that. */
+static void offer_formats(struct line *line, const char *before,
+			  const struct tool_help_option *option)
+{
+	static const char *const words[] = {"human", "json", "jsonl"};
+	char *meaning = tool_memory_copy(option->meaning, option->meaning_bytes);
+	for (size_t i = 0; i < 3; i++)
+		if (i < 2 || strstr(meaning, words[i]) != NULL)
+			offer(line, before, words[i], strlen(words[i]));
+	free(meaning);
+}
+
 /* Words of an argument of this name, and those of them that are files and bitmaps. */
 static void offer_argument(struct line *line, const char *before,
 			   const struct tool_help_option *option)
@@ -195,7 +248,6 @@ static void offer_argument(struct line *line, const char *before,
 	static const struct {
 		const char *argument, *words[4];
 	} known[] = {
-		{"FORMAT", {"human", "json", NULL}},
 		{"FMT", {"qcow2", "raw", NULL}},
 		{"WHEN", {"auto", "always", "never", NULL}},
 		{"SCHEME", {"nested", "delta", NULL}},
@@ -213,12 +265,9 @@ static void offer_argument(struct line *line, const char *before,
 		for (size_t i = 0; i < 3; i++)
 			offer(line, before, kinds[i], strlen(kinds[i]));
 	}
-	if (is_word(argument, bytes, "CODE[,CODE]..."))
-		for (unsigned i = 0; i < QCOW2BM_CONDITION_COUNT; i++) {
-			const char *name =
-				qcow2bm_condition_name((enum qcow2bm_condition)i);
-			offer(line, before, name, strlen(name));
-		}
+	if (is_word(argument, bytes, "FORMAT"))
+		offer_formats(line, before, option);
+	offer_listed(line, before, option);
 	bool is_image = is_word(argument, bytes, "NODE=IMAGE") ||
 			is_word(argument, bytes, "TARGET=PATH");
 	if (is_word(argument, bytes, "FILE") || is_word(argument, bytes, "DIR") ||

@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BACKING_CHAIN = TOOL_OPT_OWN, NO_COUNT };
+enum { BACKING_CHAIN = TOOL_OPT_OWN, NO_COUNT, GRAPH };
 
 struct info {
 	struct tool_options options;
 	bool backing_chain;
 	bool no_count;
 	bool raw; /* -f raw */
+	enum tool_sketch_when graph;
 };
 
 static int take_option(struct info *info, int opt, char **argv)
@@ -27,6 +28,8 @@ static int take_option(struct info *info, int opt, char **argv)
 	case NO_COUNT:
 		info->no_count = true;
 		break;
+	case GRAPH:
+		return tool_sketch_choose(&info->graph, &tool_cmd_info, optarg);
 	case 'f':
 		info->raw = strcmp(optarg, "raw") == 0;
 		if (!info->raw && strcmp(optarg, "qcow2") != 0)
@@ -73,6 +76,7 @@ static int run(int argc, char **argv)
 		{"backing-chain", no_argument, NULL, BACKING_CHAIN},
 		{"no-count", no_argument, NULL, NO_COUNT},
 		{"format", required_argument, NULL, 'f'},
+		{"graph", required_argument, NULL, GRAPH},
 		TOOL_OPTIONS_READ,
 	};
 	struct info info = {.options = {.command = &tool_cmd_info}};
@@ -85,10 +89,18 @@ static int run(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		return tool_message_usage(&tool_cmd_info, "one operand IMAGE is wanted");
+	if (info.graph == TOOL_SKETCH_ALWAYS && (info.options.json || info.no_count))
+		return tool_message_usage(&tool_cmd_info,
+					  "--graph draws the bits for people: not with "
+					  "--no-count or JSON");
 	struct tool_chain chain = {0};
-	int status =
-		tool_info_layer_read_chain(&chain, &info.options, argv[optind], info.raw,
-					   info.backing_chain, !info.no_count);
+	const struct tool_inventory_order order = {
+		.count_bits = !info.no_count,
+		.sketch = !info.no_count && !info.options.json &&
+			  tool_sketch_is_wanted(info.graph),
+	};
+	int status = tool_info_layer_read_chain(&chain, &info.options, argv[optind],
+						info.raw, info.backing_chain, &order);
 	if (status == TOOL_EXIT_DONE)
 		status = info.options.json ? print_json(&chain, info.backing_chain)
 					   : print_human(&chain);
@@ -106,7 +118,7 @@ const struct tool_command tool_cmd_info = {
 		"Options:\n"
 		"      --backing-chain    describe the layers below, too; only local files are followed\n"
 		"      --no-count         do not count dirty bytes, and read no bitmap data\n"
-		"  -f, --format FMT       qcow2 (default) or raw\n"
+		"  -f, --format FMT       qcow2 (default) or raw\n" TOOL_SKETCH_HELP
 		"      --output FORMAT    human (default) or json\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm info disk.qcow2\n"

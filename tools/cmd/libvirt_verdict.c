@@ -90,7 +90,7 @@ static json_t *list_json(const struct tool_libvirt *libvirt)
 
 static int print(const struct tool_libvirt *libvirt)
 {
-	struct tool_table table = {.columns = 4};
+	struct tool_table table = {.columns = 4, .shortens = {true}};
 	struct tool_text text = {0};
 	if (libvirt->disks.options.json) {
 		json_t *object = tool_json_document("libvirt-verdict");

@@ -2,10 +2,10 @@
 /* qcow2bm list: every bitmap of the images. */
 #define _POSIX_C_SOURCE 200809L
 
+#include "../report/columns.h"
 #include "../report/drawing.h"
 #include "../report/image_list.h"
 #include "../report/matrix.h"
-#include "../report/state.h"
 #include "../term/command.h"
 #include "../term/image.h"
 #include "../term/message.h"
@@ -13,7 +13,6 @@
 #include "../term/options.h"
 #include "../term/output.h"
 #include "../term/size.h"
-#include "../term/table.h"
 #include "../term/watch.h"
 #include "layers.h"
 
@@ -21,100 +20,42 @@
 
 struct list {
 	struct tool_options options;
-	bool count_bits;
 	bool backing_chain;
+	struct tool_columns columns;
+	struct tool_selection selection;
+	struct tool_inventory_order order;
+	enum tool_sketch_when graph;
 	int signal_number; /* that came; 0: none */
 	struct tool_text text;
 	struct tool_image_list images; /* in the JSON */
 };
 
-static void add_size(struct tool_table *table, bool known, uint64_t bytes)
-{
-	char text[TOOL_SIZE_TEXT] = "-";
-	if (known)
-		tool_size_format(bytes, text);
-	tool_table_add(table, text);
-}
-
-static void add_row(struct tool_table *table, const struct tool_inventory_bitmap *bitmap,
-		    bool bits_counted, bool reasons)
-{
-	const struct qcow2bm_bitmap *entry = &bitmap->entry;
-	char *name = tool_name_escape(entry->name, entry->name_bytes, TOOL_NAME_HUMAN);
-	tool_table_add(table, name);
-	free(name);
-	add_size(table, entry->granularity_bits < 64,
-		 (uint64_t)1 << (entry->granularity_bits & 63));
-	tool_state_add_cell(table, entry->state);
-	if (bits_counted)
-		add_size(table, bitmap->measured, bitmap->measure.dirty_bytes);
-	add_size(table, bitmap->measured, bitmap->measure.stored_bytes);
-	if (!reasons)
-		return;
-	char *reason = tool_name_escape_text(
-		bitmap->problem != NULL ? bitmap->problem : "", TOOL_NAME_HUMAN);
-	tool_table_add(table, reason);
-	free(reason);
-}
-
-static bool has_reasons(const struct tool_inventory *survey)
-{
-	for (size_t i = 0; i < survey->count; i++)
-		if (survey->bitmaps[i].problem != NULL)
-			return true;
-	return false;
-}
-
-static void add_rows(struct tool_table *table, const struct tool_inventory *survey,
-		     bool reasons)
-{
-	bool counted = survey->bits_counted;
-	tool_table_add(table, "NAME");
-	tool_table_add(table, "GRANULARITY");
-	tool_table_add(table, "STATE");
-	if (counted)
-		tool_table_add(table, "DIRTY");
-	tool_table_add(table, "STORED");
-	if (reasons)
-		tool_table_add(table, "WHY");
-	for (size_t i = 0; i < survey->count; i++)
-		add_row(table, &survey->bitmaps[i], counted, reasons);
-}
-
-static void add_table(struct tool_text *text, const struct tool_inventory *survey)
-{
-	bool counted = survey->bits_counted, reasons = has_reasons(survey);
-	struct tool_table table = {
-		.columns = 4 + (unsigned)counted + (unsigned)reasons,
-		.right = {[1] = true, [3] = true, [4] = counted},
-	};
-	add_rows(&table, survey, reasons);
-	table.text = text;
-	add_rows(&table, survey, reasons);
-}
-
+/* "3 bitmaps", or, of a selection, "1 of 3 bitmaps". */
 static void begin_human(struct tool_text *text, const char *filename,
-			const struct qcow2bm_image_info *info, size_t bitmaps)
+			uint64_t virtual_bytes, size_t shown_count, size_t count)
 {
 	char size[TOOL_SIZE_TEXT];
-	tool_size_format(info->virtual_bytes, size);
+	tool_size_format(virtual_bytes, size);
 	char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
 	tool_text_print(text, "%s%s: virtual size %s, ", text->used != 0 ? "\n" : "",
 			shown, size);
 	free(shown);
-	if (bitmaps == 0)
+	if (shown_count != count)
+		tool_text_print(text, "%zu of ", shown_count);
+	if (count == 0)
 		tool_text_print(text, "no bitmaps\n");
 	else
-		tool_text_print(text, "%zu bitmap%s\n", bitmaps, bitmaps == 1 ? "" : "s");
+		tool_text_print(text, "%zu bitmap%s\n", count, count == 1 ? "" : "s");
 }
 
-static void add_human(struct tool_text *text, const char *filename,
-		      const struct qcow2bm_image_info *info,
-		      const struct tool_inventory *survey)
+static void add_human(struct list *list, const struct tool_columns_image *image)
 {
-	begin_human(text, filename, info, survey->count);
+	const struct tool_inventory *survey = image->survey;
+	if (!list->columns.no_headings)
+		begin_human(&list->text, image->filename, image->virtual_bytes,
+			    survey->count, survey->image_count);
 	if (survey->count != 0)
-		add_table(text, survey);
+		tool_columns_print(&list->columns, &list->text, image);
 }
 
 static json_t *begin_json(const char *filename, const struct qcow2bm_image_info *info)
@@ -161,7 +102,8 @@ static void add_matrix(struct list *list, const char *filename,
 		print_json(list, object, &bitmaps);
 		return;
 	}
-	begin_human(&list->text, filename, &info, matrix->count);
+	begin_human(&list->text, filename, info.virtual_bytes, matrix->count,
+		    matrix->count);
 	tool_drawing_layers(&list->text, matrix->chain);
 	if (matrix->count != 0)
 		tool_matrix_human(&list->text, matrix);
@@ -185,7 +127,7 @@ static int list_chain(struct list *list, const char *filename)
 		return fail(list, filename, &err);
 	tool_watch_begin(&watch, &list->options);
 	enum qcow2bm_code code =
-		tool_matrix_take(&matrix, chain, list->count_bits, &watch.watch, &err);
+		tool_matrix_take(&matrix, chain, &list->order, &watch.watch, &err);
 	list->signal_number = tool_watch_leave(&watch);
 	status = code != QCOW2BM_OK
 			 ? fail(list, filename, &err)
@@ -208,17 +150,20 @@ static int list_image(struct list *list, const char *filename)
 	struct tool_inventory survey;
 	tool_watch_begin(&watch, &list->options);
 	enum qcow2bm_code code =
-		tool_inventory_take(&survey, image, list->count_bits, &watch.watch, &err);
+		tool_inventory_take(&survey, image, &list->order, &watch.watch, &err);
 	list->signal_number = tool_watch_leave(&watch);
 	status = code != QCOW2BM_OK
 			 ? fail(list, filename, &err)
 			 : tool_watch_status(filename, code, list->signal_number, &err);
 	if (status == TOOL_EXIT_DONE) {
 		struct qcow2bm_image_info info = *qcow2bm_image_describe(image);
+		const struct tool_columns_image shown = {filename, info.virtual_bytes,
+							 &survey};
+		tool_columns_sort(&list->columns, &shown);
 		if (list->options.json)
 			add_json(list, filename, &info, &survey);
 		else
-			add_human(&list->text, filename, &info, &survey);
+			add_human(list, &shown);
 	}
 	tool_inventory_free(&survey);
 	qcow2bm_image_close(image);
@@ -250,33 +195,119 @@ static int list_images(struct list *list, int count, char **filenames)
 	return status != TOOL_EXIT_DONE ? status : printed;
 }
 
-static int run(int argc, char **argv)
+enum { NO_COUNT = TOOL_OPT_OWN, BACKING_CHAIN, SORT, STATE, MATCH, NO_HEADINGS, GRAPH };
+
+static int take_option(struct list *list, int opt, char **argv)
 {
-	enum { NO_COUNT = TOOL_OPT_OWN, BACKING_CHAIN };
+	switch (opt) {
+	case NO_COUNT:
+		list->order.count_bits = false;
+		break;
+	case BACKING_CHAIN:
+		list->backing_chain = true;
+		break;
+	case 'o':
+		return tool_columns_take(&list->columns, &tool_cmd_list, optarg);
+	case SORT:
+		return tool_columns_take_keys(&list->columns, &tool_cmd_list, optarg);
+	case STATE:
+		return tool_selection_take_states(&list->selection, &tool_cmd_list,
+						  optarg);
+	case MATCH:
+		tool_selection_add_glob(&list->selection, optarg);
+		break;
+	case NO_HEADINGS:
+		list->columns.no_headings = true;
+		break;
+	case GRAPH:
+		return tool_sketch_choose(&list->graph, &tool_cmd_list, optarg);
+	case 'b':
+		list->columns.bytes = true;
+		break;
+	case 'H':
+		list->columns.tabs = list->columns.no_headings = true;
+		break;
+	default:
+		return tool_options_take(&list->options, opt, argv);
+	}
+	return TOOL_OPTIONS_GO_ON;
+}
+
+/* Options that would do nothing are mistakes. */
+static int check_options(const struct list *list)
+{
+	const struct tool_columns *columns = &list->columns;
+	bool shapes_rows = columns->count != 0 || columns->no_headings ||
+			   list->graph == TOOL_SKETCH_ALWAYS;
+	if (list->backing_chain &&
+	    (shapes_rows || columns->key_count != 0 || columns->bytes))
+		return tool_message_usage(
+			&tool_cmd_list,
+			"--backing-chain draws a matrix: --columns, --sort, "
+			"--no-headings, --bytes, --graph and -H are for the rows of one image");
+	if (list->options.json && shapes_rows)
+		return tool_message_usage(
+			&tool_cmd_list,
+			"--columns, --no-headings, --graph and -H are for rows: the JSON "
+			"has all members always");
+	if (list->graph == TOOL_SKETCH_ALWAYS && !list->order.count_bits)
+		return tool_message_usage(
+			&tool_cmd_list,
+			"--graph draws the bits, which --no-count does not read");
+	return TOOL_OPTIONS_GO_ON;
+}
+
+/* By itself in the usual rows alone. */
+static bool wants_sketch(const struct list *list)
+{
+	const struct tool_columns *columns = &list->columns;
+	if (list->options.json || list->backing_chain || !list->order.count_bits)
+		return false;
+	return tool_columns_has(columns, TOOL_COLUMN_GRAPH) ||
+	       (columns->count == 0 && !columns->tabs &&
+		tool_sketch_is_wanted(list->graph));
+}
+
+static int run_list(struct list *list, int argc, char **argv)
+{
 	static const struct option long_options[] = {
 		{"no-count", no_argument, NULL, NO_COUNT},
 		{"backing-chain", no_argument, NULL, BACKING_CHAIN},
+		{"columns", required_argument, NULL, 'o'},
+		{"sort", required_argument, NULL, SORT},
+		{"state", required_argument, NULL, STATE},
+		{"match", required_argument, NULL, MATCH},
+		{"graph", required_argument, NULL, GRAPH},
+		{"no-headings", no_argument, NULL, NO_HEADINGS},
+		{"bytes", no_argument, NULL, 'b'},
+		{"tabs", no_argument, NULL, 'H'},
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
-	struct list list = {.options = {.command = &tool_cmd_list, .takes_lines = true},
-			    .count_bits = true};
-	int opt;
-	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
-				  NULL)) != -1) {
-		int status = TOOL_OPTIONS_GO_ON;
-		if (opt == NO_COUNT)
-			list.count_bits = false;
-		else if (opt == BACKING_CHAIN)
-			list.backing_chain = true;
-		else
-			status = tool_options_take(&list.options, opt, argv);
-		if (status != TOOL_OPTIONS_GO_ON)
-			return status;
-	}
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS "o:bH",
+				  long_options, NULL)) != -1)
+		status = take_option(list, opt, argv);
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = check_options(list);
+	if (status != TOOL_OPTIONS_GO_ON)
+		return status;
 	if (optind == argc)
 		return tool_message_usage(&tool_cmd_list, "operand IMAGE is missing");
-	return list_images(&list, argc - optind, argv + optind);
+	list->order.sketch = wants_sketch(list);
+	return list_images(list, argc - optind, argv + optind);
+}
+
+static int run(int argc, char **argv)
+{
+	struct list list = {
+		.options = {.command = &tool_cmd_list, .takes_lines = true},
+		.order = {.count_bits = true, .selection = &list.selection},
+	};
+	int status = run_list(&list, argc, argv);
+	tool_selection_free(&list.selection);
+	return status;
 }
 
 const struct tool_command tool_cmd_list = {
@@ -299,12 +330,27 @@ const struct tool_command tool_cmd_list = {
 		"      --no-count         do not count dirty bytes, and read no bitmap data\n"
 		"      --backing-chain    list the bitmaps of the layers below, too; only local files\n"
 		"                         are followed\n"
+		"      --match GLOB       only bitmaps whose name matches; may be given several times\n"
+		"      --state STATE[,STATE]...\n"
+		"                         only bitmaps in one of these states; in-use: in-use-live,\n"
+		"                         -stale or -unknown\n"
+		"      --sort [-]COLUMN[,[-]COLUMN]...\n"
+		"                         sort the bitmaps of each image, with - downwards\n"
+		"  -o, --columns COLUMN[,COLUMN]...\n"
+		"                         these columns: image, size (of the disk), name,\n"
+		"                         granularity, flags, state, dirty, stored, graph, why\n"
+		"  -b, --bytes            sizes as exact numbers of bytes\n" TOOL_SKETCH_HELP
+		"      --no-headings      rows of bitmaps only\n"
+		"  -H, --tabs             the same with a tab between the columns, for scripts: image,\n"
+		"                         name, granularity, state, dirty, stored, why; - for nothing\n"
 		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --output FORMAT    human (default), json, or jsonl: a line for each image,\n"
 		"                         as soon as it is done\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm list disk.qcow2\n"
 		"  qcow2bm list --backing-chain top.qcow2\n"
+		"  qcow2bm list --state=recording,paused --sort=-dirty disk.qcow2\n"
+		"  qcow2bm list -Hb -o image,name,dirty --match='chk-*' *.qcow2\n"
 		"  qcow2bm list --output=json --no-count *.qcow2 | jq '.images[].bitmaps[].name'\n"
 		"\n"
 		"Exit status: 0 done, 1 failed, 6 busy, 64 usage, 128+n interrupted by signal n,\n"

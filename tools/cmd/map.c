@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "../report/extents.h"
+#include "../report/graph.h"
 #include "../term/command.h"
 #include "../term/memory.h"
 #include "../term/message.h"
@@ -23,7 +24,8 @@ struct map {
 	bool totals;
 	bool untrusted; /* bits that are in-use or corrupt are printed all the same */
 	bool backing_chain;
-	bool zero; /* tell what reads as zeros, too */
+	bool graph; /* draw them */
+	bool zero;  /* tell what reads as zeros, too */
 	const char *snapshot;
 	uint64_t start, length;
 	struct qcow2bm_chain *chain;
@@ -38,6 +40,15 @@ static bool is_of_one(const struct map *map)
 	return map->count == 1 && map->bitmaps[0].layer_idx == 0;
 }
 
+/* What there is of the range that is asked for. */
+static uint64_t find_length(const struct map *map)
+{
+	const struct qcow2bm_layer *top = qcow2bm_chain_layer(map->chain, 0);
+	uint64_t disk = qcow2bm_image_describe(top->image)->virtual_bytes;
+	uint64_t left = map->start < disk ? disk - map->start : 0;
+	return map->length < left ? map->length : left;
+}
+
 static enum qcow2bm_code count_dirty(void *opaque, uint64_t *dirty_bytes,
 				     uint64_t *all_bytes,
 				     const struct qcow2bm_watch *watch,
@@ -45,8 +56,7 @@ static enum qcow2bm_code count_dirty(void *opaque, uint64_t *dirty_bytes,
 {
 	const struct map *map = opaque;
 	const struct qcow2bm_layer *top = qcow2bm_chain_layer(map->chain, 0);
-	*all_bytes = qcow2bm_image_describe(top->image)->virtual_bytes - map->start;
-	*all_bytes = map->length < *all_bytes ? map->length : *all_bytes;
+	*all_bytes = find_length(map);
 	return qcow2bm_bitmap_dirty_bytes(top->image, map->bitmaps[0].idx, map->start,
 					  map->length, QCOW2BM_READ_UNTRUSTED,
 					  dirty_bytes, watch, err);
@@ -196,6 +206,8 @@ static int print(struct map *map, const char *filename)
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	tool_watch_begin(&watch, &map->options);
+	if (map->graph)
+		return tool_graph_print(&order, map->start, find_length(map), filename);
 	return tool_extents_print(&order, filename);
 }
 
@@ -236,11 +248,11 @@ static int map_disk(const struct map *map, const char *filename)
 		.start = map->start,
 		.length = map->length,
 	};
-	if (map->totals || map->untrusted || map->zero)
+	if (map->totals || map->untrusted || map->zero || map->graph)
 		return tool_message_usage(
 			&tool_cmd_map,
-			"--totals, --untrusted and --zero are about bitmaps: operands "
-			"BITMAP... are wanted");
+			"--totals, --untrusted, --zero and --graph are about bitmaps: "
+			"operands BITMAP... are wanted");
 	return tool_map_disk_run(&disk, filename);
 }
 
@@ -250,6 +262,11 @@ static int run_operands(struct map *map, int count, char **operands)
 		return tool_message_usage(
 			&tool_cmd_map,
 			"operands IMAGE and, of bitmaps, BITMAP... are wanted");
+	if (map->graph && (map->totals || map->zero || map->options.json))
+		return tool_message_usage(
+			&tool_cmd_map,
+			"--graph draws what is dirty, for people: not with --totals, "
+			"--zero or JSON");
 	if (count == 1)
 		return map_disk(map, operands[0]);
 	if (map->snapshot != NULL)
@@ -259,7 +276,16 @@ static int run_operands(struct map *map, int count, char **operands)
 	return map_bitmaps(map, operands[0], count - 1, operands + 1);
 }
 
-enum { START = TOOL_OPT_OWN, LENGTH, TOTALS, UNTRUSTED, BACKING_CHAIN, ZERO, SNAPSHOT };
+enum {
+	START = TOOL_OPT_OWN,
+	LENGTH,
+	TOTALS,
+	UNTRUSTED,
+	BACKING_CHAIN,
+	ZERO,
+	SNAPSHOT,
+	GRAPH
+};
 
 static int take_option(struct map *map, int opt, char **argv)
 {
@@ -280,6 +306,9 @@ static int take_option(struct map *map, int opt, char **argv)
 	case ZERO:
 		map->zero = true;
 		break;
+	case GRAPH:
+		map->graph = true;
+		break;
 	case SNAPSHOT:
 		map->snapshot = optarg;
 		break;
@@ -298,6 +327,7 @@ static int run(int argc, char **argv)
 		{"backing-chain", no_argument, NULL, BACKING_CHAIN},
 		{"untrusted", no_argument, NULL, UNTRUSTED},
 		{"zero", no_argument, NULL, ZERO},
+		{"graph", no_argument, NULL, GRAPH},
 		{"snapshot", required_argument, NULL, SNAPSHOT},
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
@@ -326,6 +356,7 @@ const struct tool_command tool_cmd_map = {
 		"      --start SIZE       begin at this byte of the disk (512, 64k, 1.5G)\n"
 		"      --length SIZE      look at so many bytes only\n"
 		"      --totals           print how much is clean and dirty, as nbdinfo --totals\n"
+		"      --graph            draw where they lie, a character for each part of the disk\n"
 		"      --zero             tell what is known to read as zeros, too: 0 clean, 1 dirty,\n"
 		"                         2 zero, 3 dirty and zero (to be written as zeros)\n"
 		"      --backing-chain    take the bitmaps of these names in the layers below, too;\n"

@@ -166,7 +166,8 @@ static void add_notes(struct tool_text *text, const struct tool_chain_report *re
 
 void tool_chain_human(struct tool_text *text, const struct tool_chain_report *report)
 {
-	struct tool_table table = {.columns = 4, .right = {[3] = true}};
+	struct tool_table table = {
+		.columns = 4, .right = {[3] = true}, .shortens = {true}};
 	if (text->used != 0)
 		tool_text_print(text, "\n");
 	tool_text_print(text, "Disk:   ");

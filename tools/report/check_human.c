@@ -68,7 +68,8 @@ static void add_rows(struct human *human, struct tool_table *table)
 
 static void add_problems(struct human *human)
 {
-	struct tool_table table = {.columns = 5, .right = {[3] = true}};
+	struct tool_table table = {
+		.columns = 5, .right = {[3] = true}, .shortens = {[1] = true}};
 	if (qcow2bm_report_count(human->report) == 0)
 		return;
 	add_rows(human, &table);

@@ -4,6 +4,7 @@
 
 #include "info.h"
 
+#include "../term/fold.h"
 #include "../term/name.h"
 #include "../term/size.h"
 #include "state.h"
@@ -59,9 +60,21 @@ static void add_snapshot(struct tool_text *text, const struct qcow2bm_snapshot *
 	free(id);
 }
 
-static void add_bitmap(struct tool_text *text, size_t idx,
-		       const struct tool_inventory_bitmap *bitmap, bool bits_counted)
+static void add_sketch(struct tool_text *text, const struct tool_sketch *sketch)
 {
+	static const char label[] = "            graph: ";
+	size_t terminal = tool_fold_terminal(), used = sizeof(label) - 1;
+	terminal = terminal != 0 ? terminal : TOOL_FOLD_COLUMNS;
+	tool_text_print(text, "%s", label);
+	tool_sketch_add(text, sketch,
+			tool_sketch_columns(terminal > used ? terminal - used : 0));
+	tool_text_add(text, "\n", 1);
+}
+
+static void add_bitmap(struct tool_text *text, size_t idx,
+		       const struct tool_inventory *survey)
+{
+	const struct tool_inventory_bitmap *bitmap = &survey->bitmaps[idx];
 	const struct qcow2bm_bitmap *entry = &bitmap->entry;
 	unsigned flags = 0;
 	char *name = tool_name_escape(entry->name, entry->name_bytes, TOOL_NAME_HUMAN);
@@ -76,12 +89,14 @@ static void add_bitmap(struct tool_text *text, size_t idx,
 		tool_text_print(text, "            granularity: %" PRIu64 "\n",
 				(uint64_t)1 << entry->granularity_bits);
 	add_line(text, "            state", tool_state_word(bitmap->entry.state));
-	if (bitmap->measured && bits_counted)
+	if (bitmap->measured && survey->bits_counted)
 		tool_text_print(text, "            dirty bytes: %" PRIu64 "\n",
 				bitmap->measure.dirty_bytes);
 	if (bitmap->measured)
 		tool_text_print(text, "            stored bytes: %" PRIu64 "\n",
 				bitmap->measure.stored_bytes);
+	if (bitmap->measured && survey->has_sketches)
+		add_sketch(text, &bitmap->sketch);
 	add_line(text, "            problem", bitmap->problem);
 }
 
@@ -99,8 +114,7 @@ static void add_format_specific(struct tool_text *text,
 	if (layer->survey.count != 0)
 		tool_text_print(text, "    bitmaps:\n");
 	for (size_t i = 0; i < layer->survey.count; i++)
-		add_bitmap(text, i, &layer->survey.bitmaps[i],
-			   layer->survey.bits_counted);
+		add_bitmap(text, i, &layer->survey);
 	tool_text_print(text, "    refcount bits: %u\n", info->refcount_bits);
 	add_line(text, "    data file", info->data_filename);
 	if (info->external_data)

@@ -91,7 +91,7 @@ static int read_snapshots(struct tool_info_layer *layer)
 }
 
 static int read_qcow2(struct tool_info_layer *layer, const struct tool_options *options,
-		      bool count_bits)
+		      const struct tool_inventory_order *order)
 {
 	int status = tool_image_open(options, layer->filename, 0, &layer->image);
 	if (status != TOOL_EXIT_DONE)
@@ -103,7 +103,7 @@ static int read_qcow2(struct tool_info_layer *layer, const struct tool_options *
 		layer->full_backing_filename = tool_info_layer_resolve(
 			layer->filename, layer->info.backing_filename);
 	struct qcow2bm_error err = {0};
-	if (tool_inventory_take(&layer->survey, layer->image, count_bits, NULL, &err) !=
+	if (tool_inventory_take(&layer->survey, layer->image, order, NULL, &err) !=
 	    QCOW2BM_OK)
 		return tool_message_fail(layer->filename, &err);
 	return read_snapshots(layer);
@@ -185,14 +185,15 @@ static int backing_is_raw(const struct tool_info_layer *layer, const char *path)
 
 int tool_info_layer_read_chain(struct tool_chain *chain,
 			       const struct tool_options *options, const char *filename,
-			       bool raw, bool follow, bool count_bits)
+			       bool raw, bool follow,
+			       const struct tool_inventory_order *order)
 {
 	for (;;) {
 		struct tool_info_layer *layer = append(chain, filename);
 		int status = check_loop(chain);
 		if (status == TOOL_EXIT_DONE)
-			status = raw ? read_raw(layer)
-				     : read_qcow2(layer, options, count_bits);
+			status =
+				raw ? read_raw(layer) : read_qcow2(layer, options, order);
 		if (status != TOOL_EXIT_DONE || !follow ||
 		    layer->full_backing_filename == NULL)
 			return status;

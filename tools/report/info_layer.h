@@ -31,7 +31,8 @@ struct tool_chain {
  * fails; returns an exit status. */
 int tool_info_layer_read_chain(struct tool_chain *chain,
 			       const struct tool_options *options, const char *filename,
-			       bool raw, bool follow, bool count_bits);
+			       bool raw, bool follow,
+			       const struct tool_inventory_order *order);
 void tool_info_layer_free_chain(struct tool_chain *chain);
 
 /* The file that a name inside `overlay` means: relative to its folder. The caller frees it. */

@@ -24,27 +24,48 @@ static const char *state_problem(const struct qcow2bm_bitmap *entry)
 	}
 }
 
+/* The sketch costs no other reading than the count. */
+static enum qcow2bm_code measure(struct tool_inventory_bitmap *bitmap,
+				 struct qcow2bm_image *image, size_t idx,
+				 const struct tool_inventory_order *order,
+				 const struct qcow2bm_watch *watch,
+				 struct qcow2bm_error *err)
+{
+	uint64_t parts[TOOL_SKETCH_PARTS];
+	unsigned flags =
+		QCOW2BM_READ_UNTRUSTED | (order->count_bits ? QCOW2BM_READ_COUNT : 0u);
+	const struct qcow2bm_measure *found;
+	enum qcow2bm_code code =
+		order->sketch
+			? qcow2bm_bitmap_sketch(image, idx, flags, parts,
+						TOOL_SKETCH_PARTS, &found, watch, err)
+			: qcow2bm_bitmap_measure(image, idx, flags, &found, watch, err);
+	if (code == QCOW2BM_OK)
+		bitmap->measure = *found;
+	if (code == QCOW2BM_OK && order->sketch)
+		tool_sketch_take(&bitmap->sketch, parts,
+				 qcow2bm_image_describe(image)->virtual_bytes);
+	return code;
+}
+
 /* A bitmap that is corrupt shows what of it can be read all the same. */
 static enum qcow2bm_code survey_one(struct tool_inventory_bitmap *bitmap,
 				    struct qcow2bm_image *image, size_t idx,
-				    bool count_bits, const struct qcow2bm_watch *watch,
+				    const struct tool_inventory_order *order,
+				    const struct qcow2bm_watch *watch,
 				    struct qcow2bm_error *err)
 {
 	struct qcow2bm_error found = {0};
-	unsigned flags = QCOW2BM_READ_UNTRUSTED | (count_bits ? QCOW2BM_READ_COUNT : 0u);
 	enum qcow2bm_code code = qcow2bm_bitmap_judge(
-		image, count_bits ? idx : QCOW2BM_NOT_FOUND, watch, err);
+		image, order->count_bits ? idx : QCOW2BM_NOT_FOUND, watch, err);
 	bitmap->entry = *qcow2bm_bitmap_describe(image, idx);
 	const char *problem = state_problem(&bitmap->entry);
 	if (problem != NULL)
 		bitmap->problem = tool_memory_copy(problem, strlen(problem));
 	if (code != QCOW2BM_OK)
 		return code;
-	const struct qcow2bm_measure *measure;
-	code = qcow2bm_bitmap_measure(image, idx, flags, &measure, watch, &found);
+	code = measure(bitmap, image, idx, order, watch, &found);
 	bitmap->measured = code == QCOW2BM_OK;
-	if (code == QCOW2BM_OK)
-		bitmap->measure = *measure;
 	if (code != QCOW2BM_OK && code != QCOW2BM_EIMAGE) {
 		*err = found;
 		return code;
@@ -58,21 +79,49 @@ static enum qcow2bm_code survey_one(struct tool_inventory_bitmap *bitmap,
 	return QCOW2BM_OK;
 }
 
+static bool has_name(const struct tool_inventory_order *order,
+		     const struct qcow2bm_image *image, size_t idx)
+{
+	struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(image, idx);
+	return order->selection == NULL ||
+	       tool_selection_has_name(order->selection, entry.name, entry.name_bytes);
+}
+
+static bool is_wanted(const struct tool_inventory_order *order,
+		      const struct tool_inventory_bitmap *bitmap)
+{
+	return order->selection == NULL ||
+	       tool_selection_has_state(order->selection, bitmap->entry.state);
+}
+
 enum qcow2bm_code tool_inventory_take(struct tool_inventory *survey,
-				      struct qcow2bm_image *image, bool count_bits,
+				      struct qcow2bm_image *image,
+				      const struct tool_inventory_order *order,
 				      const struct qcow2bm_watch *watch,
 				      struct qcow2bm_error *err)
 {
-	survey->count = qcow2bm_bitmap_count(image);
-	survey->bitmaps = tool_memory_zeroed(survey->count, sizeof(*survey->bitmaps));
-	survey->bits_counted = count_bits;
-	for (size_t i = 0; i < survey->count; i++) {
+	size_t count = qcow2bm_bitmap_count(image);
+	*survey = (struct tool_inventory){
+		.bitmaps = tool_memory_zeroed(count, sizeof(*survey->bitmaps)),
+		.image_count = count,
+		.bits_counted = order->count_bits,
+		.has_sketches = order->sketch,
+	};
+	for (size_t i = 0; i < count; i++) {
+		struct tool_inventory_bitmap *bitmap = &survey->bitmaps[survey->count];
 		if (watch != NULL)
-			watch->progress(watch->opaque, i, survey->count);
-		enum qcow2bm_code code =
-			survey_one(&survey->bitmaps[i], image, i, count_bits, watch, err);
+			watch->progress(watch->opaque, i, count);
+		if (!has_name(order, image, i))
+			continue;
+		enum qcow2bm_code code = survey_one(bitmap, image, i, order, watch, err);
+		survey->count++;
 		if (code != QCOW2BM_OK)
 			return code;
+		if (!is_wanted(order, bitmap)) {
+			free(bitmap->problem);
+			*bitmap = (struct tool_inventory_bitmap){.problem = NULL};
+			survey->count--;
+		}
 	}
 	return QCOW2BM_OK;
 }

@@ -98,7 +98,8 @@ static void add_tables(struct tool_text *text, const struct tool_world *world)
 	for (size_t first = 0; first < world->disk_count; first += DISK_COLUMNS) {
 		size_t end = first + DISK_COLUMNS;
 		end = end < world->disk_count ? end : world->disk_count;
-		struct tool_table table = {.columns = (unsigned)(2 + end - first)};
+		struct tool_table table = {.columns = (unsigned)(2 + end - first),
+					   .shortens = {true}};
 		add_rows(&table, world, first, end);
 		table.text = text;
 		add_rows(&table, world, first, end);

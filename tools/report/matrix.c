@@ -87,7 +87,8 @@ static void make_rows(struct tool_matrix *matrix)
 }
 
 enum qcow2bm_code tool_matrix_take(struct tool_matrix *matrix,
-				   const struct qcow2bm_chain *chain, bool count_bits,
+				   const struct qcow2bm_chain *chain,
+				   const struct tool_inventory_order *order,
 				   const struct qcow2bm_watch *watch,
 				   struct qcow2bm_error *err)
 {
@@ -95,14 +96,14 @@ enum qcow2bm_code tool_matrix_take(struct tool_matrix *matrix,
 	*matrix = (struct tool_matrix){
 		.chain = chain,
 		.layers = tool_memory_zeroed(layers, sizeof(*matrix->layers)),
-		.bits_counted = count_bits,
+		.bits_counted = order->count_bits,
 	};
 	for (size_t k = 0; k < layers; k++) {
 		struct qcow2bm_image *image = qcow2bm_chain_layer(chain, k)->image;
 		if (image == NULL)
 			continue;
-		enum qcow2bm_code code = tool_inventory_take(&matrix->layers[k], image,
-							     count_bits, watch, err);
+		enum qcow2bm_code code =
+			tool_inventory_take(&matrix->layers[k], image, order, watch, err);
 		if (code != QCOW2BM_OK)
 			return code;
 		matrix->cell_count += matrix->layers[k].count;

@@ -26,10 +26,11 @@ struct tool_matrix {
 	bool bits_counted;
 };
 
-/* Measures every bitmap of every layer, as tool_inventory_take(). The matrix is to be freed, also
+/* Measures the bitmaps of every layer, as tool_inventory_take(). The matrix is to be freed, also
  * after a failure. */
 enum qcow2bm_code tool_matrix_take(struct tool_matrix *matrix,
-				   const struct qcow2bm_chain *chain, bool count_bits,
+				   const struct qcow2bm_chain *chain,
+				   const struct tool_inventory_order *order,
 				   const struct qcow2bm_watch *watch,
 				   struct qcow2bm_error *err);
 void tool_matrix_free(struct tool_matrix *matrix);

@@ -138,11 +138,11 @@ static size_t find_width(struct tool_table *table, const struct tool_matrix *mat
 void tool_matrix_human(struct tool_text *text, const struct tool_matrix *matrix)
 {
 	size_t layers = qcow2bm_chain_layer_count(matrix->chain);
-	struct tool_table table = {.columns = (unsigned)(2 + layers)};
+	struct tool_table table = {.columns = (unsigned)(2 + layers), .shortens = {true}};
 	bool sizes = matrix->bits_counted && 2 + layers <= TOOL_TABLE_COLUMNS &&
 		     find_width(&table, matrix) <= TOOL_FOLD_COLUMNS;
 	if (!sizes) {
-		table = (struct tool_table){.columns = 3};
+		table = (struct tool_table){.columns = 3, .shortens = {true}};
 		add_rows(&table, matrix, false);
 	}
 	table.text = text;

@@ -147,7 +147,9 @@ static void add_findings(struct tool_text *text, const struct tool_proof_report 
 
 void tool_proof_human(struct tool_text *text, const struct tool_proof_report *report)
 {
-	struct tool_table table = {.columns = 6, .right = {[2] = true, true, true, true}};
+	struct tool_table table = {.columns = 6,
+				   .right = {[2] = true, true, true, true},
+				   .shortens = {true}};
 	char *shown = tool_name_escape_text(report->filename, TOOL_NAME_HUMAN);
 	tool_text_print(text, "Disk:       %s, %" PRIu64 " bytes\n", shown,
 			qcow2bm_chain_layer(report->chain, 0)->virtual_bytes);

@@ -79,7 +79,8 @@ static void add_rows(struct tool_table *table, const struct tool_verify_report *
 
 static void add_findings(struct tool_text *text, const struct tool_verify_report *report)
 {
-	struct tool_table table = {.columns = 5, .right = {[2] = true}};
+	struct tool_table table = {
+		.columns = 5, .right = {[2] = true}, .shortens = {[1] = true}};
 	if (report->count == 0)
 		return;
 	add_rows(&table, report);

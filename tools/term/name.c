@@ -96,23 +96,68 @@ size_t tool_name_unescape(const char *operand, char *name)
 	return count;
 }
 
+/* A character, or a byte that is part of none, or a colour, which no name shows: how wide it is. */
+static size_t measure(const char *text, size_t left, size_t *taken)
+{
+	uint32_t character;
+	if (*text == '\033') {
+		size_t end = strcspn(text, "m") + 1;
+		*taken = end < left ? end : left;
+		return 0;
+	}
+	size_t length = qcow2bm_utf8_decode(text, left, &character);
+	*taken = length != 0 ? length : 1;
+	int width = length != 0 ? wcwidth((wchar_t)character) : 1;
+	return width >= 0 ? (size_t)width : 1;
+}
+
 size_t tool_name_columns(const char *text)
 {
-	size_t columns = 0;
-	for (size_t left = strlen(text); left != 0;) {
-		uint32_t character;
-		size_t length = qcow2bm_utf8_decode(text, left, &character);
-		if (*text == '\033') { /* a colour: no name shows this byte */
-			size_t end = strcspn(text, "m") + 1;
-			text += end < left ? end : left;
-			left -= end < left ? end : left;
-			continue;
-		}
-		size_t taken = length != 0 ? length : 1;
-		int width = length != 0 ? wcwidth((wchar_t)character) : 1;
-		columns += width >= 0 ? (size_t)width : 1;
+	size_t columns = 0, taken;
+	for (size_t left = strlen(text); left != 0; left -= taken) {
+		columns += measure(text, left, &taken);
 		text += taken;
-		left -= taken;
 	}
 	return columns;
+}
+
+/* How many bytes stand in the first `columns`, with what combines with the last of them. */
+static size_t find_head(const char *text, size_t columns)
+{
+	size_t bytes = strlen(text), at = 0, used = 0, taken;
+	for (; at < bytes; at += taken) {
+		used += measure(text + at, bytes - at, &taken);
+		if (used > columns)
+			break;
+	}
+	return at;
+}
+
+/* Where the last `columns` begin, with a character that has a width. */
+static size_t find_tail(const char *text, size_t columns)
+{
+	size_t bytes = strlen(text), at = 0, rest = tool_name_columns(text), taken;
+	for (; at < bytes; at += taken) {
+		size_t width = measure(text + at, bytes - at, &taken);
+		if (rest <= columns && width != 0)
+			break;
+		rest -= width;
+	}
+	return at;
+}
+
+char *tool_name_shorten(const char *text, size_t columns, const char *mark)
+{
+	size_t mark_columns = tool_name_columns(mark);
+	if (tool_name_columns(text) <= columns || columns <= mark_columns)
+		return tool_memory_copy(text, strlen(text));
+	size_t rest = columns - mark_columns;
+	size_t head = find_head(text, rest - rest / 2);
+	size_t tail = find_tail(text, rest / 2);
+	size_t mark_bytes = strlen(mark), tail_bytes = strlen(text) - tail;
+	char *out = tool_memory_alloc(head + mark_bytes + tail_bytes + 1);
+	memcpy(out, text, head);
+	memcpy(out + head, mark, mark_bytes);
+	memcpy(out + head + mark_bytes, text + tail, tail_bytes + 1);
+	return out;
 }

@@ -26,4 +26,8 @@ size_t tool_name_unescape(const char *operand, char *name);
 /* Columns that a terminal needs for `text`, less its colours; see setlocale(). */
 size_t tool_name_columns(const char *text);
 
+/* The text in so many columns: where it needs more, `mark` stands in its middle for what is left out. Names
+ * that a backup program makes differ at their ends. The caller frees it. */
+char *tool_name_shorten(const char *text, size_t columns, const char *mark);
+
 #endif

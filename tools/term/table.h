@@ -14,13 +14,19 @@
 struct tool_table {
 	unsigned columns;
 	bool right[TOOL_TABLE_COLUMNS]; /* numbers stand at the right of their column */
-	struct tool_text *text;         /* NULL: the widths are found */
+	bool shortens[TOOL_TABLE_COLUMNS]; /* names, where the terminal is too narrow */
+	struct tool_text *text;            /* NULL: the widths are found */
 	size_t widths[TOOL_TABLE_COLUMNS];
-	unsigned next; /* column of the next cell */
+	unsigned next;   /* column of the next cell */
+	bool is_fitted;  /* to the terminal, the rest too: */
+	size_t terminal; /* its columns; 0: there is none */
+	unsigned
+		turn; /* rows go on in a line of their own from this column; 0: they do not */
 };
 
-/* Adds the next cell of the row; without spaces at the row's end. On a terminal that is too narrow a
- * text at the row's end goes on in lines of its own. */
+/* Adds the next cell of the row; without spaces at the row's end. On a terminal that is too narrow
+ * names are shortened in their middle, to no less than 16 columns; cells that have no room then stand
+ * in a second line, and a text at the row's end goes on in lines of its own. */
 void tool_table_add(struct tool_table *table, const char *cell);
 
 #endif

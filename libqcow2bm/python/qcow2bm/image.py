@@ -90,6 +90,20 @@ class Bitmap:
             )
         return record(Measure, found.contents)
 
+    def sketch(
+        self, parts: int, untrusted: bool = False, watch: Optional[Watch] = None
+    ) -> Tuple[int, ...]:
+        """How many bytes are dirty in each of so many equal parts of the disk: where they lie."""
+        told = (ctypes.c_uint64 * parts)()
+        found = ctypes.POINTER(_api.STRUCTS["qcow2bm_measure"])()
+        wanted = _api.flags("READ", untrusted=untrusted)
+        with catching() as caught:
+            self.image._call(
+                "bitmap_sketch", self._handle(), self.idx, wanted, told, parts, found,
+                caught.watch(watch),
+            )
+        return tuple(told)
+
     def dirty_bytes(
         self, start: int = 0, length: int = _END, untrusted: bool = False,
         watch: Optional[Watch] = None,
