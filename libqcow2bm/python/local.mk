@@ -7,8 +7,10 @@ python_modules = \
 	libqcow2bm/python/qcow2bm/_api.py \
 	libqcow2bm/python/qcow2bm/chain.py \
 	libqcow2bm/python/qcow2bm/check.py \
+	libqcow2bm/python/qcow2bm/differ.py \
 	libqcow2bm/python/qcow2bm/edit.py \
 	libqcow2bm/python/qcow2bm/errors.py \
+	libqcow2bm/python/qcow2bm/guest.py \
 	libqcow2bm/python/qcow2bm/image.py \
 	libqcow2bm/python/qcow2bm/records.py \
 	libqcow2bm/python/qcow2bm/together.py \

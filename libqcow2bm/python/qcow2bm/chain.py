@@ -74,7 +74,7 @@ class Chain:
             flags=_api.flags("OPEN", write=write, force_share=force_share, no_lock=not lock),
         )
         if resolve is not None:
-            options.resolve = self._caught.callback("resolve_fn", _resolving(resolve), False)
+            options.resolve = self._caught.callback("resolve_fn", resolving(resolve), False)
         with catching() as caught:
             caught.kept.append(options)
             self._call("chain_open", chain, os.fsencode(filename), options)
@@ -324,7 +324,7 @@ class Chain:
             self.close()
 
 
-def _resolving(resolve: Resolve) -> Callable[..., bool]:
+def resolving(resolve: Resolve) -> Callable[..., bool]:
     """A resolve function as the library calls it: why it fails is what the exception says."""
 
     def resolving(_opaque: Any, name: bytes, backing: Any, why: Any) -> bool:

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Any, Iterable, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Tuple
 
 from . import _api
 from .check import Report
 from .errors import Error, Invalid
 from .records import Change, Name, Plan, Promise, Result, encoded, record
-from .values import Condition, Recording, Recovery
+from .values import Base, Condition, Recording, Recovery
 from .watch import Watch, catching
 
 if TYPE_CHECKING:
+    from .differ import Differ
     from .image import BaseImage
 
 
@@ -26,6 +27,7 @@ class Edit:
         self.result: Optional[Result] = None
         self._is_over = False
         self._is_borrowed = borrowed is not None
+        self._kept: List[Any] = []  # what the library reads at the commit
         self._edit: Any = ctypes.c_void_p(borrowed)
         if borrowed is None:
             image._call("edit_begin", self._edit, image._handle())
@@ -99,6 +101,23 @@ class Edit:
         old = encoded(name)
         with catching() as caught:
             self._stage("recover", old, len(old), options, promise, caught.watch(watch))
+        return record(Promise, promise.contents)
+
+    def recover_compared(
+        self, name: Name, differ: "Differ", old: int = 0, base: Base = Base.UNTOLD,
+        recording: Recording = Recording.KEEP, accept_unsafe: bool = False,
+    ) -> Promise:
+        """Recovers a bitmap of the chain's top layer by an older state: what differs from it, rounded
+        to the granularity. `base`: what Old.judge() tells. The differ stays until the commit."""
+        options = _api.options(
+            "recover_options", recording=recording, accept_unsafe=accept_unsafe
+        )
+        promise = ctypes.POINTER(_api.STRUCTS["qcow2bm_promise"])()
+        wanted = encoded(name)
+        self._kept.append(differ)
+        self._stage(
+            "recover_compared", wanted, len(wanted), differ._handle(), old, base, options, promise
+        )
         return record(Promise, promise.contents)
 
     def recover_carved(

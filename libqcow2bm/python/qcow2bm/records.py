@@ -16,13 +16,18 @@ from . import _api
 from .values import (
     Area,
     CarvedState,
+    Cause,
     ChainCure,
     ChangeKind,
     Compression,
     Cure,
+    DiskKind,
     Encryption,
     Guarantee,
     Mending,
+    OldKind,
+    Outcome,
+    Proof,
     Recovery,
     ResumeHeld,
     ResumeOutcome,
@@ -280,6 +285,73 @@ class UndoResult:
     marked_bitmaps: int
 
 
+@dataclass(frozen=True)
+class DiskExtent:
+    """What a range of the disk is, and where."""
+
+    start: int
+    length: int
+    kind: DiskKind
+    layer_idx: int
+    offset: Optional[int]
+    reads_zero: bool
+    is_past_end: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Where two disks first differ, None: nowhere, and how much of them does, in sectors of 512 bytes."""
+
+    first: Optional[int]
+    first_status: Optional[int]
+    differing_bytes: int
+    is_past_end: Tuple[bool, ...]
+    failed_disk: Optional[int]
+    failed_at: int
+    failed_reading: bool
+
+
+@dataclass(frozen=True)
+class OldInfo:
+    """An older state; from granularity_bits on what a manifest alone tells."""
+
+    kind: OldKind
+    virtual_bytes: int
+    written_seconds: int
+    checkpoints: int
+    granularity_bits: int
+    made_seconds: int
+    hash: Optional[str]
+    filename: Optional[str]
+    total: Optional[bytes]
+
+
+@dataclass(frozen=True)
+class OldCheckpoint:
+    name: str
+    is_known: bool
+    dirty_bytes: int
+
+
+@dataclass(frozen=True)
+class ProofExtent:
+    start: int
+    length: int
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A checkpoint, proven by an older state; `bytes` are those of the disk for each Proof."""
+
+    outcome: Outcome
+    reason: Optional[str]
+    cause: Cause
+    granularity_bits: int
+    bytes: Tuple[int, ...]
+    lost_extents: int
+
+
 T = TypeVar("T")
 
 
@@ -290,6 +362,8 @@ def _converted(struct: Any, member: str, hint: Any) -> Any:
         return decoded(ctypes.string_at(value, getattr(struct, member + "_bytes"))) if value else None
     if isinstance(value, bytes):
         return decoded(value)
+    if isinstance(value, ctypes.Array):
+        return tuple(value)
     if hint is Optional[Promise]:
         return record(Promise, value.contents) if value else None
     if isinstance(hint, type) and issubclass(hint, (IntEnum, IntFlag)):

@@ -14,9 +14,11 @@ _WORDS = {
     "CarvedState": "carved_state",
     "ChainCure": "chain_cure",
     "ChangeKind": "change",
+    "OldKind": "old_kind",
     "ResumeHeld": "resume_held",
     "ResumeOutcome": "resume_outcome",
     "Compression": "",
+    "DiskKind": "",
     "Encryption": "",
     "Recording": "",
 }
@@ -255,3 +257,66 @@ class ResumeOutcome(_Value):
     @classmethod
     def _cautious(cls) -> "ResumeOutcome":
         return cls.TAKEN_BACK
+
+
+class DiskKind(_Value):
+    """What a range of the disk is."""
+
+    UNALLOCATED = 0
+    BELOW = 1
+    ZERO = 2
+    DATA = 3
+    COMPRESSED = 4
+
+    @classmethod
+    def _cautious(cls) -> "DiskKind":
+        return cls.DATA
+
+
+class OldKind(_Value):
+    """What an older state of a disk is kept as; ANY: what the file begins as."""
+
+    ANY = 0
+    QCOW2 = 1
+    RAW = 2
+    MANIFEST = 3
+
+
+class Base(_Value):
+    """Whether an older state is the disk as it was when a checkpoint began."""
+
+    UNTOLD = 0
+    SAME = 1
+    LATER = 2
+    OTHER = 3
+
+
+class Proof(_Value):
+    """What a bitmap says of a part of the disk, and what is so."""
+
+    UNCHANGED = 0
+    LOST = 1
+    CHANGED = 2
+    SURPLUS = 3
+    OPEN = 4
+
+
+class Outcome(_Value):
+    NOT_COMPARED = 0
+    RIGHT = 1
+    WRONG = 2
+
+
+class Cause(_Value):
+    """What probably made a bitmap wrong."""
+
+    NONE = 0
+    WRONG_BASE = 1
+    RESIZE = 2
+    BITMAP_CLUSTER = 3
+    FOREIGN_WRITER = 4
+    LOST_BITS = 5
+
+    @classmethod
+    def _cautious(cls) -> "Cause":
+        return cls.NONE
