@@ -277,6 +277,7 @@ oracle_tests += tests/oracle/map-nbdinfo
 oracle_tests += tests/oracle/merge-bitmaps
 oracle_tests += tests/oracle/merge-from-other-image
 oracle_tests += tests/oracle/merge-granularities
+oracle_tests += tests/oracle/qemu-symptoms
 oracle_tests += tests/oracle/random-differential
 oracle_tests += tests/oracle/recover-after-kill
 oracle_tests += tests/oracle/recover-carved
