@@ -163,6 +163,7 @@ house_tests += tests/symbols
 house_tests += tests/growth
 house_tests += tests/man
 house_tests += tests/install
+house_tests += tests/musl
 house_tests += tests/packages
 
 # The Python module, under pytest.
