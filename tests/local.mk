@@ -162,6 +162,7 @@ house_tests += tests/complete
 house_tests += tests/symbols
 house_tests += tests/growth
 house_tests += tests/man
+house_tests += tests/hacking
 house_tests += tests/install
 house_tests += tests/musl
 house_tests += tests/packages
