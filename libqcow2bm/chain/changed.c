@@ -4,13 +4,6 @@
 
 #include "../base/error.h"
 
-static int add(void *opaque, const struct qcow2bm_extent *extent)
-{
-	struct q2_changed *changed = opaque;
-	changed->bytes += extent->dirty ? extent->length : 0;
-	return 0;
-}
-
 static bool is_doubt(enum qcow2bm_code code)
 {
 	return code == QCOW2BM_EINUSE || code == QCOW2BM_EIMAGE;
@@ -26,8 +19,8 @@ enum qcow2bm_code q2_changed_count(struct qcow2bm_chain *chain, size_t idx,
 	*changed = (struct q2_changed){.is_known = false};
 	enum qcow2bm_code code = qcow2bm_chain_explain(chain, idx, &since, &why);
 	if (code == QCOW2BM_OK && since->verdict == QCOW2BM_VERDICT_INCREMENTAL) {
-		code = qcow2bm_chain_since(chain, idx, 0, UINT64_MAX, add, changed, watch,
-					   &why);
+		code = qcow2bm_chain_measure_since(chain, idx, 0, UINT64_MAX,
+						   &changed->bytes, watch, &why);
 		changed->is_known = code == QCOW2BM_OK;
 	}
 	if (changed->is_known || code == QCOW2BM_OK)

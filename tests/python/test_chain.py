@@ -35,6 +35,9 @@ def test_since_is_the_programs():
         assert chain.suits_libvirt("chk-2026-11-03") in (True, False)
         bitmaps = [chain.bitmap("chk-2026-11-01", layer) for layer in range(3)]
         assert list(chain.extents(bitmaps)) == extents
+        dirty = sum(extent.length for extent in extents if extent.dirty)
+        assert chain.dirty_bytes(bitmaps) == dirty
+        assert chain.dirty_bytes_since("chk-2026-11-01") == dirty
         assert chain.bitmap("chk-2026-11-03", 2) is None
         with pytest.raises(qcow2bm.NotFound):
             chain.explain("nobody")

@@ -25,6 +25,21 @@ static enum qcow2bm_code read_extents(void *opaque, qcow2bm_extent_fn *fn,
 				   since->length, fn, fn_opaque, watch, err);
 }
 
+static enum qcow2bm_code count_dirty(void *opaque, uint64_t *dirty_bytes,
+				     uint64_t *all_bytes,
+				     const struct qcow2bm_watch *watch,
+				     struct qcow2bm_error *err)
+{
+	const struct since *since = opaque;
+	const struct qcow2bm_chain *chain = since->disks.list[0].chain;
+	uint64_t disk = qcow2bm_chain_layer(chain, 0)->virtual_bytes;
+	uint64_t left = since->start < disk ? disk - since->start : 0;
+	*all_bytes = since->length < left ? since->length : left;
+	return qcow2bm_chain_measure_since(since->disks.list[0].chain, since->idx,
+					   since->start, since->length, dirty_bytes,
+					   watch, err);
+}
+
 /* Looks at all bitmaps of all layers, which may take long, so that explaining does not. */
 static int judge_layers(const struct since *since, const struct tool_disk *disk)
 {
@@ -84,6 +99,7 @@ static int print(struct since *since)
 	tool_watch_part(&watch, 1, 2);
 	const struct tool_extents_order order = {
 		.read = read_extents,
+		.count = count_dirty,
 		.opaque = since,
 		.json = since->disks.options.json,
 		.totals = since->totals,

@@ -57,6 +57,10 @@ static enum qcow2bm_code count_dirty(void *opaque, uint64_t *dirty_bytes,
 	const struct map *map = opaque;
 	const struct qcow2bm_layer *top = qcow2bm_chain_layer(map->chain, 0);
 	*all_bytes = find_length(map);
+	if (!is_of_one(map))
+		return qcow2bm_chain_measure(
+			map->chain, map->bitmaps, map->count, map->start, map->length,
+			QCOW2BM_READ_UNTRUSTED, dirty_bytes, watch, err);
 	return qcow2bm_bitmap_dirty_bytes(top->image, map->bitmaps[0].idx, map->start,
 					  map->length, QCOW2BM_READ_UNTRUSTED,
 					  dirty_bytes, watch, err);
@@ -195,7 +199,7 @@ static int print(struct map *map, const char *filename)
 	struct tool_watch watch;
 	const struct tool_extents_order order = {
 		.read = read_extents,
-		.count = is_of_one(map) && !map->zero ? count_dirty : NULL,
+		.count = map->zero ? NULL : count_dirty,
 		.zero = map->zero ? find_zero : NULL,
 		.opaque = map,
 		.json = map->options.json,

@@ -172,22 +172,53 @@ class Chain:
 
         return paged_extents(read, start, length, self.layers[0].virtual_bytes, watch)
 
-    def extents(
-        self, bitmaps: Iterable[Bitmap], start: int = 0, length: int = _END,
-        untrusted: bool = False, watch: Optional[Watch] = None,
-    ) -> Iterator[Extent]:
-        """The same for the union of any bitmaps of this chain's layers."""
+    def dirty_bytes_since(
+        self, which: Which, start: int = 0, length: int = _END, watch: Optional[Watch] = None
+    ) -> int:
+        """How many bytes of those extents are dirty, counted without them."""
+        idx = self.index(which)
+        dirty = ctypes.c_uint64()
+        with catching() as caught:
+            self._call(
+                "chain_measure_since", self._handle(), idx, start, length, dirty,
+                caught.watch(watch),
+            )
+        return dirty.value
+
+    def _layer_bitmaps(self, bitmaps: Iterable[Bitmap]) -> Any:
         chosen = []
         for bitmap in bitmaps:
             if not isinstance(bitmap.image, LayerImage) or bitmap.image._chain is not self:
                 raise Invalid("bitmap '%s' is of no layer of this chain" % bitmap.name)
             chosen.append((bitmap.image.idx, bitmap.idx))
-        array = (_api.STRUCTS["qcow2bm_layer_bitmap"] * len(chosen))(*chosen)
+        return (_api.STRUCTS["qcow2bm_layer_bitmap"] * len(chosen))(*chosen)
+
+    def dirty_bytes(
+        self, bitmaps: Iterable[Bitmap], start: int = 0, length: int = _END,
+        untrusted: bool = False, watch: Optional[Watch] = None,
+    ) -> int:
+        """How many bytes the union of any bitmaps of this chain's layers marks dirty."""
+        array = self._layer_bitmaps(bitmaps)
+        flags = _api.flags("READ", untrusted=untrusted)
+        dirty = ctypes.c_uint64()
+        with catching() as caught:
+            self._call(
+                "chain_measure", self._handle(), array, len(array), start, length, flags, dirty,
+                caught.watch(watch),
+            )
+        return dirty.value
+
+    def extents(
+        self, bitmaps: Iterable[Bitmap], start: int = 0, length: int = _END,
+        untrusted: bool = False, watch: Optional[Watch] = None,
+    ) -> Iterator[Extent]:
+        """The extents of that union."""
+        array = self._layer_bitmaps(bitmaps)
         flags = _api.flags("READ", untrusted=untrusted)
 
         def read(at: int, left: int, fn: Any, seen: Any) -> None:
             self._call(
-                "chain_extents", self._handle(), array, len(chosen), at, left, flags, fn, None, seen
+                "chain_extents", self._handle(), array, len(array), at, left, flags, fn, None, seen
             )
 
         return paged_extents(read, start, length, self.layers[0].virtual_bytes, watch)
