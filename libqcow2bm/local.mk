@@ -299,6 +299,8 @@ q2_sources = \
 	libqcow2bm/chain/changed.c \
 	libqcow2bm/chain/checkpoints.c \
 	libqcow2bm/chain/commit.c \
+	libqcow2bm/chain/commit.h \
+	libqcow2bm/chain/rebase.c \
 	libqcow2bm/chain/tally.c \
 	libqcow2bm/chain/tally.h \
 	libqcow2bm/chain/convert.c \

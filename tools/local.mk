@@ -10,6 +10,9 @@ tools_sources = \
 	tools/cmd/chain.c \
 	tools/cmd/chain.h \
 	tools/cmd/chain_commit.c \
+	tools/cmd/chain_rebase.c \
+	tools/cmd/copying.c \
+	tools/cmd/copying.h \
 	tools/cmd/chain_delete.c \
 	tools/cmd/chain_export.c \
 	tools/cmd/chain_finish.c \

@@ -2,7 +2,7 @@
 /* The bitmaps of a layer, while what the layers above it hold is copied into it, and afterwards. */
 #include "../base/error.h"
 #include "../edit/edit.h"
-#include "stage.h"
+#include "commit.h"
 #include "union.h"
 
 #define NONE QCOW2BM_NOT_FOUND
@@ -20,10 +20,13 @@ static enum qcow2bm_code check_layer(const struct qcow2bm_chain *chain, size_t b
 	return QCOW2BM_OK;
 }
 
-/* What goes on is what records in the top. */
-static enum qcow2bm_code check_top(const struct qcow2bm_chain *chain,
-				   struct qcow2bm_error *err)
+enum qcow2bm_code q2_commit_check_top(const struct qcow2bm_chain *chain,
+				      struct qcow2bm_error *err)
 {
+	if (chain->order.scheme == QCOW2BM_SCHEME_UNKNOWN)
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"the scheme of the checkpoints is not known: none records");
 	for (size_t i = 0; i < chain->checkpoint_count; i++)
 		if (q2_stage_is_recording(&chain->checkpoints[i], 0))
 			return QCOW2BM_OK;
@@ -86,21 +89,25 @@ static enum qcow2bm_code add_behind(struct qcow2bm_chain *chain,
 		err);
 }
 
-/* All bits of a checkpoint go to its bitmap in the top. Nested: one that the top has none of is stale. */
+enum qcow2bm_code q2_commit_gather(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
+				   size_t deepest, struct qcow2bm_error *err)
+{
+	size_t lowest = find_lowest(it, deepest);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (lowest == 0 || (!q2_stage_has(it, 0) && !q2_layers_is_delta(chain)))
+		return QCOW2BM_OK;
+	if (!q2_stage_has(it, 0))
+		code = q2_stage_add(chain, it, 0, false, err);
+	for (size_t layer = 1; code == QCOW2BM_OK && layer <= lowest; layer++)
+		if (it->bitmaps[layer] != NONE)
+			code = add_bits(chain, it, 0, layer, 0, err);
+	return code == QCOW2BM_OK ? add_behind(chain, it, lowest, err) : code;
+}
+
 static enum qcow2bm_code lift_one(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
 				  size_t base, struct qcow2bm_error *err)
 {
-	size_t lowest = find_lowest(it, base);
-	enum qcow2bm_code code = QCOW2BM_OK;
-	bool is_wanted = q2_stage_has(it, 0) || q2_layers_is_delta(chain);
-	if (lowest != 0 && is_wanted && !q2_stage_has(it, 0))
-		code = q2_stage_add(chain, it, 0, false, err);
-	for (size_t layer = 1; code == QCOW2BM_OK && is_wanted && layer <= lowest;
-	     layer++)
-		if (it->bitmaps[layer] != NONE)
-			code = add_bits(chain, it, 0, layer, 0, err);
-	if (code == QCOW2BM_OK && is_wanted && lowest != 0)
-		code = add_behind(chain, it, lowest, err);
+	enum qcow2bm_code code = q2_commit_gather(chain, it, base, err);
 	if (code == QCOW2BM_OK && q2_stage_has(it, base))
 		code = q2_stage_drop(chain, it, base, err);
 	return code;
@@ -121,10 +128,6 @@ enum qcow2bm_code qcow2bm_chain_lift(struct qcow2bm_chain *chain, size_t layer_i
 				     struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = check_layer(chain, layer_idx, err);
-	if (code == QCOW2BM_OK && chain->order.scheme == QCOW2BM_SCHEME_UNKNOWN)
-		code = q2_fail(
-			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			"the scheme of the checkpoints is not known: none records");
 	if (code == QCOW2BM_OK &&
 	    chain->layers[layer_idx].virtual_bytes > chain->layers[0].virtual_bytes)
 		code = q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
@@ -133,7 +136,7 @@ enum qcow2bm_code qcow2bm_chain_lift(struct qcow2bm_chain *chain, size_t layer_i
 	if (code == QCOW2BM_OK)
 		code = open_both(chain, layer_idx, err);
 	if (code == QCOW2BM_OK)
-		code = check_top(chain, err);
+		code = q2_commit_check_top(chain, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++)
 		code = lift_one(chain, &chain->checkpoints[i], layer_idx, err);
 	return code;
@@ -195,7 +198,7 @@ enum qcow2bm_code qcow2bm_chain_lower(struct qcow2bm_chain *chain, size_t layer_
 	if (code != QCOW2BM_OK)
 		return code;
 	unsigned least_bits = find_least_bits(chain, layer_idx);
-	code = check_top(chain, err);
+	code = q2_commit_check_top(chain, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++)
 		if (q2_stage_has(&chain->checkpoints[i], 0))
 			code = lower_one(chain, &chain->checkpoints[i], layer_idx,

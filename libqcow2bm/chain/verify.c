@@ -85,10 +85,13 @@ static void find_temporary(struct qcow2bm_findings *findings)
 				continue;
 			q2_flaws_add(
 				findings, Q2_FLAW_TEMPORARY, place,
-				"'%.*s' has a name that libvirt gives for the time of a job, which "
-				"has ended",
+				"'%.*s' has a name that %s gives for the time of a job, which has "
+				"ended",
 				entry->name_bytes > 80 ? 80 : (int)entry->name_bytes,
-				entry->name);
+				entry->name,
+				q2_name_is_own(entry->name, entry->name_bytes)
+					? "qcow2bm"
+					: "libvirt");
 		}
 	}
 }

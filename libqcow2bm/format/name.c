@@ -4,15 +4,21 @@
 
 #include <string.h>
 
+bool q2_name_begins(const uint8_t *name, size_t bytes, const char *prefix,
+		    const uint8_t **rest, size_t *rest_bytes)
+{
+	size_t length = strlen(prefix);
+	if (bytes < length || memcmp(name, prefix, length) != 0)
+		return false;
+	*rest = name + length;
+	*rest_bytes = bytes - length;
+	return true;
+}
+
 /* Whether what is left of a name begins so; then it is what stands behind. */
 static bool skip(const uint8_t **name, size_t *bytes, const char *prefix)
 {
-	size_t length = strlen(prefix);
-	if (*bytes < length || memcmp(*name, prefix, length) != 0)
-		return false;
-	*name += length;
-	*bytes -= length;
-	return true;
+	return q2_name_begins(*name, *bytes, prefix, name, bytes);
 }
 
 /* A bus that libvirt names disks by, then letters. */
@@ -30,8 +36,13 @@ static bool is_target(const uint8_t *name, size_t bytes)
 	return true;
 }
 
+bool q2_name_is_own(const uint8_t *name, size_t bytes)
+{
+	return skip(&name, &bytes, Q2_NAME_REBASE);
+}
+
 bool q2_name_is_temporary(const uint8_t *name, size_t bytes)
 {
-	return skip(&name, &bytes, "libvirt-tmp-") ||
+	return q2_name_is_own(name, bytes) || skip(&name, &bytes, "libvirt-tmp-") ||
 	       (skip(&name, &bytes, "backup-") && is_target(name, bytes));
 }

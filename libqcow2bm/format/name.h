@@ -7,9 +7,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether the name is one that libvirt gives to a bitmap for the time of a job: libvirt-tmp-*, and
- * backup-TARGET, TARGET a disk of the guest, as vda or sdb. What backup programs call theirs for
- * good, as backup-1711586400 or backup-weekly, is none. */
+/* Behind it stands the name of the bitmap that is copied while a rebase writes to the image. */
+#define Q2_NAME_REBASE "qcow2bm-rebase-"
+
+/* Whether the name is one that is given to a bitmap for the time of a job: by libvirt libvirt-tmp-*, and
+ * backup-TARGET, TARGET a disk of the guest, as vda or sdb; by us those above. What backup programs call
+ * theirs for good, as backup-1711586400 or backup-weekly, is none. */
 bool q2_name_is_temporary(const uint8_t *name, size_t bytes);
+
+/* Whether it is one of ours. */
+bool q2_name_is_own(const uint8_t *name, size_t bytes);
+
+/* Whether the name begins so; then *rest, *rest_bytes is what stands behind. */
+bool q2_name_begins(const uint8_t *name, size_t bytes, const char *prefix,
+		    const uint8_t **rest, size_t *rest_bytes);
 
 #endif

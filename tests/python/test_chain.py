@@ -85,6 +85,20 @@ def test_bitmaps_move_up_and_down(top):
         assert len(chain.layer_image(1).bitmaps) > 0
 
 
+def test_bits_of_layers_that_go(top):
+    with qcow2bm.Chain(top) as chain:
+        dirty = dirty_since(chain, "chk-2026-11-01")
+        count = len(chain.layer_image(0).bitmaps)
+    with changed(top, lambda chain: chain.absorb(2)) as chain:
+        names = [bitmap.name for bitmap in chain.layer_image(0).bitmaps]
+        assert sum(name.startswith("qcow2bm-rebase-") for name in names) > 0
+    with changed(top, lambda chain: chain.settle(stored=True)) as chain:
+        assert len(chain.layer_image(0).bitmaps) == count
+        assert dirty_since(chain, "chk-2026-11-01") == dirty
+    with changed(top, lambda chain: chain.absorb(2, nothing_written=True)) as chain:
+        assert len(chain.layer_image(0).bitmaps) == count
+
+
 def test_after_a_restore(top):
     with changed(top, lambda chain: chain.go_back("chk-2026-11-02")) as chain:
         assert {c.name for c in chain.checkpoints} == {"chk-2026-11-01", "chk-2026-11-02"}

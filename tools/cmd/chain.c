@@ -10,14 +10,23 @@
 #include <string.h>
 
 static const struct tool_command *const commands[] = {
-	&tool_chain_show,     &tool_chain_verify,
-	&tool_chain_since,    &tool_chain_delete,
-	&tool_chain_keep,     &tool_chain_repair,
-	&tool_chain_rename,   &tool_chain_convert,
-	&tool_chain_reset,    &tool_chain_snapshot,
-	&tool_chain_prune,    &tool_chain_commit,
-	&tool_chain_restored, &tool_chain_export,
-	&tool_chain_resume,   NULL,
+	&tool_chain_show,
+	&tool_chain_verify,
+	&tool_chain_since,
+	&tool_chain_delete,
+	&tool_chain_keep,
+	&tool_chain_repair,
+	&tool_chain_rename,
+	&tool_chain_convert,
+	&tool_chain_reset,
+	&tool_chain_snapshot,
+	&tool_chain_prune,
+	&tool_chain_commit,
+	&tool_chain_rebase,
+	&tool_chain_restored,
+	&tool_chain_export,
+	&tool_chain_resume,
+	NULL,
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]) - 1)

@@ -20,5 +20,6 @@ extern const struct tool_command tool_chain_resume;
 extern const struct tool_command tool_chain_restored;
 extern const struct tool_command tool_chain_repair;
 extern const struct tool_command tool_chain_commit;
+extern const struct tool_command tool_chain_rebase;
 
 #endif

@@ -6,54 +6,21 @@
 #include "../term/output.h"
 #include "../term/word.h"
 #include "chain.h"
-#include "chain_finish.h"
+#include "copying.h"
 #include "qemu_img.h"
-#include "session.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { BEFORE = TOOL_DISKS_OWN, AFTER };
-
-struct commit {
-	struct tool_disks disks;
-	char *top, *base;
-	bool before, after; /* these steps alone */
-	bool has_lower;     /* a layer below BASE has checkpoints */
-};
-
-/* Whether a layer below this one has checkpoints. */
-static bool has_lower(const struct qcow2bm_chain *chain, size_t base)
-{
-	for (size_t k = base + 1; k < qcow2bm_chain_layer_count(chain); k++)
-		for (size_t i = 0; i < qcow2bm_chain_count(chain); i++)
-			if (qcow2bm_chain_bitmap(chain, i, k) != QCOW2BM_NOT_FOUND)
-				return true;
-	return false;
-}
-
-/* The number of the layer that BASE names. */
-static int find_base(const struct commit *commit, size_t *layer_idx)
-{
-	const struct qcow2bm_chain *chain = commit->disks.list[0].chain;
-	for (size_t i = 1; i < qcow2bm_chain_layer_count(chain); i++) {
-		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, i);
-		if (!tool_session_is_same_file(commit->base, layer->filename))
-			continue;
-		*layer_idx = i;
-		return TOOL_EXIT_DONE;
-	}
-	tool_message(commit->top, "'%s' is no layer below it", commit->base);
-	return TOOL_EXIT_FAILED;
-}
-
 /* What does not matter: a layer below BASE stays as it is; nested, a checkpoint that the top does not
  * go on with is not kept. */
-static bool is_harmless(const struct qcow2bm_finding *finding,
+static bool is_harmless(const struct tool_copying *copying,
+			const struct qcow2bm_finding *finding,
 			const struct tool_disk *disk, size_t base)
 {
+	(void)copying;
 	return finding->severity == QCOW2BM_SEVERITY_NOTE ||
 	       strcmp(finding->code, "temporary") == 0 ||
 	       (finding->layer_idx != QCOW2BM_NOT_FOUND && finding->layer_idx > base) ||
@@ -61,33 +28,9 @@ static bool is_harmless(const struct qcow2bm_finding *finding,
 		disk->order->scheme == QCOW2BM_SCHEME_NESTED);
 }
 
-/* A fault would be no fault any more once all is in one layer, and its bits would still be missing. */
-static int check_sound(const struct commit *commit, size_t base)
-{
-	const struct tool_disk *disk = &commit->disks.list[0];
-	struct qcow2bm_findings *findings = NULL;
-	int status = tool_disks_verify(&commit->disks, &findings);
-	for (size_t i = 0;
-	     status == TOOL_EXIT_DONE && i < qcow2bm_findings_count(findings); i++) {
-		const struct qcow2bm_finding *finding =
-			qcow2bm_findings_finding(findings, i);
-		if (is_harmless(finding, disk, base))
-			continue;
-		struct tool_text command = {0};
-		tool_text_print(&command, "qcow2bm chain repair");
-		tool_word_add_file(&command, commit->top);
-		tool_message(commit->top, "%s; mend that first: %s", finding->sentence,
-			     command.bytes);
-		tool_text_free(&command);
-		status = TOOL_EXIT_FAILED;
-	}
-	qcow2bm_findings_free(findings);
-	return status;
-}
-
 /* A top without checkpoints may have been committed already, and what the guest has written to BASE since
  * would be lost: nothing is told to do. */
-static int check_top(const struct commit *commit)
+static int check_top(const struct tool_copying *commit)
 {
 	const struct qcow2bm_chain *chain = commit->disks.list[0].chain;
 	size_t count = qcow2bm_chain_count(chain);
@@ -103,63 +46,26 @@ static int check_top(const struct commit *commit)
 	return TOOL_EXIT_FAILED;
 }
 
-/* Before anything is edited, where it is to copy. */
-static int check_qemu_img(const struct commit *commit)
-{
-	if (commit->before || commit->disks.options.dry_run)
-		return TOOL_EXIT_DONE;
-	int status = tool_qemu_img_check();
-	if (status != TOOL_EXIT_DONE)
-		tool_message(
-			commit->top, "%s; the images are as they were",
-			status >= TOOL_EXIT_SIGNAL
-				? "interrupted"
-				: "qemu-img, which is to copy the data, cannot be run");
-	return status;
-}
-
-static int stage_lift(struct commit *commit, size_t base)
+static int stage_lift(struct tool_copying *commit, size_t base)
 {
 	struct qcow2bm_chain *chain = commit->disks.list[0].chain;
 	struct qcow2bm_error err = {0};
 	int status = check_top(commit);
 	if (status == TOOL_EXIT_DONE)
-		status = check_sound(commit, base);
+		status = tool_copying_check_sound(commit, base, is_harmless);
 	if (status == TOOL_EXIT_DONE &&
 	    qcow2bm_chain_lift(chain, base, &err) != QCOW2BM_OK)
 		status = tool_message_fail(commit->top, &err);
-	return status == TOOL_EXIT_DONE ? check_qemu_img(commit) : status;
+	return status == TOOL_EXIT_DONE ? tool_copying_check_qemu_img(commit) : status;
 }
 
-static int stage_lower(struct commit *commit, size_t base)
+static int stage_lower(struct tool_copying *commit, size_t base)
 {
 	struct qcow2bm_chain *chain = commit->disks.list[0].chain;
 	struct qcow2bm_error err = {0};
 	return qcow2bm_chain_lower(chain, base, &err) == QCOW2BM_OK
 		       ? TOOL_EXIT_DONE
 		       : tool_message_fail(commit->top, &err);
-}
-
-/* Opens the disk, stages one of the two steps and does or shows it. */
-static int run_step(struct commit *commit,
-		    int (*stage)(struct commit *commit, size_t base), bool is_last)
-{
-	size_t base;
-	struct tool_options asked = commit->disks.options;
-	int status = tool_disks_open(&commit->disks, 1, &commit->top);
-	if (status == TOOL_EXIT_DONE)
-		status = find_base(commit, &base);
-	if (status == TOOL_EXIT_DONE) {
-		commit->has_lower = has_lower(commit->disks.list[0].chain, base);
-		status = stage(commit, base);
-	}
-	/* One report for all steps. */
-	commit->disks.options.json &= is_last || asked.dry_run;
-	if (status == TOOL_EXIT_DONE)
-		status = tool_chain_finish(&commit->disks);
-	commit->disks.options = asked;
-	tool_disks_close_images(&commit->disks);
-	return status;
 }
 
 /* The file beside TOP, hidden, that stands above it while the data is copied. */
@@ -192,7 +98,7 @@ static int run_qemu_img(const char *top, const char *base, bool *interrupted)
 
 /* What holds between the two edits, and how it goes on. Above other checkpoints what BASE has, cluster by
  * cluster, may be more than the bits tell. */
-static void report_cut_off(const struct commit *commit, const char *what)
+static void report_cut_off(const struct tool_copying *commit, const char *what)
 {
 	struct tool_text rest = {0};
 	if (commit->has_lower) {
@@ -213,7 +119,7 @@ static void report_cut_off(const struct commit *commit, const char *what)
 	tool_text_free(&rest);
 }
 
-static int copy(const struct commit *commit)
+static int copy(const struct tool_copying *commit)
 {
 	char *top = realpath(commit->top, NULL), *base = realpath(commit->base, NULL);
 	int status = TOOL_EXIT_FAILED;
@@ -232,26 +138,27 @@ static int copy(const struct commit *commit)
 	return status;
 }
 
-static int commit_all(struct commit *commit)
+static int commit_all(struct tool_copying *commit)
 {
 	bool is_all = !commit->before && !commit->after;
 	int status = TOOL_EXIT_DONE;
 	if (!commit->after)
-		status = run_step(commit, stage_lift, commit->before);
+		status = tool_copying_step(commit, stage_lift, commit->before);
 	if (commit->disks.options.dry_run || !is_all ||
 	    (status != TOOL_EXIT_DONE && status != TOOL_EXIT_LEAKED))
-		return commit->after ? run_step(commit, stage_lower, true) : status;
+		return commit->after ? tool_copying_step(commit, stage_lower, true)
+				     : status;
 	int copied = copy(commit);
 	if (copied != TOOL_EXIT_DONE)
 		return copied;
-	int lowered = run_step(commit, stage_lower, true);
+	int lowered = tool_copying_step(commit, stage_lower, true);
 	if (lowered != TOOL_EXIT_DONE && lowered != TOOL_EXIT_LEAKED &&
 	    lowered != TOOL_EXIT_UNKNOWN)
 		report_cut_off(commit, "the data is copied");
 	return lowered == TOOL_EXIT_DONE ? status : lowered;
 }
 
-static int check(const struct commit *commit, int operands)
+static int check(const struct tool_copying *commit, int operands)
 {
 	if (operands != 2)
 		return tool_message_usage(&tool_chain_commit,
@@ -265,21 +172,22 @@ static int check(const struct commit *commit, int operands)
 static int run(int argc, char **argv)
 {
 	static const struct option long_options[] = {
-		{"before", no_argument, NULL, BEFORE},
-		{"after", no_argument, NULL, AFTER},
+		{"before", no_argument, NULL, TOOL_COPYING_BEFORE},
+		{"after", no_argument, NULL, TOOL_COPYING_AFTER},
 		{"scheme", required_argument, NULL, TOOL_DISKS_SCHEME},
 		{"order", required_argument, NULL, TOOL_DISKS_ORDER},
 		TOOL_OPTIONS_EDIT,
 	};
-	struct commit commit = {.disks = {.options = {.command = &tool_chain_commit},
-					  .is_editing = true}};
+	struct tool_copying commit = {
+		.disks = {.options = {.command = &tool_chain_commit}, .is_editing = true},
+	};
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
 	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
 				  NULL)) != -1)
-		if (opt == BEFORE)
+		if (opt == TOOL_COPYING_BEFORE)
 			commit.before = true;
-		else if (opt == AFTER)
+		else if (opt == TOOL_COPYING_AFTER)
 			commit.after = true;
 		else
 			status = tool_disks_take(&commit.disks, opt, argv);

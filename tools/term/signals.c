@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "message.h"
@@ -52,7 +53,18 @@ void tool_signals_restore(void)
 		sigprocmask(SIG_SETMASK, &started, NULL);
 }
 
-/* What came with others, or with the child's end, is pending still. */
+/* Takes those away that came, and are told of. Returns the first, or 0. */
+static int take_pending(const struct tool_signals *signals)
+{
+	static const struct timespec at_once = {0};
+	int first = 0, number;
+	while ((number = sigtimedwait(&signals->watched, NULL, &at_once)) > 0)
+		if (first == 0)
+			first = number;
+	return first;
+}
+
+/* What came with others, or with the child's end, is told, too. */
 pid_t tool_signals_wait(const struct tool_signals *signals, pid_t child, int *status,
 			int *number)
 {
@@ -68,8 +80,9 @@ pid_t tool_signals_wait(const struct tool_signals *signals, pid_t child, int *st
 		*number = came;
 		kill(child, SIGTERM);
 	}
+	int last = take_pending(signals);
 	if (*number == 0)
-		*number = tool_signals_pending(signals);
+		*number = last;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return ended;
 }

@@ -20,8 +20,9 @@ void tool_signals_block(struct tool_signals *signals);
 /* In a child, before another program runs in it: what the first block() found blocked, and no more. */
 void tool_signals_restore(void);
 
-/* Waits for the end of a child while these are blocked and SIGCHLD is not ignored. A watched signal that comes meanwhile ends the child by SIGTERM. The
- * number of that signal goes to `number`, 0 without one; returns as waitpid(). */
+/* Waits for the end of a child while these are blocked and SIGCHLD is not ignored. A watched signal that comes
+ * meanwhile ends the child by SIGTERM, and is not pending any more. The number of that signal goes to
+ * `number`, 0 without one; returns as waitpid(). */
 pid_t tool_signals_wait(const struct tool_signals *signals, pid_t child, int *status,
 			int *number);
 

@@ -265,6 +265,15 @@ class Chain:
         """After that: the bitmaps of the top move down to the layer."""
         self._stage("lower", layer)
 
+    def absorb(self, layer: int, nothing_written: bool = False) -> None:
+        """Before a layer is made the top's backing file: the bits between go to the top."""
+        flags = _api.flags("ABSORB", nothing_written=nothing_written)
+        self._stage("absorb", layer, flags)
+
+    def settle(self, stored: bool = False) -> None:
+        """After that: what was put by is what the bitmaps of the top have again."""
+        self._stage("settle", _api.flags("SETTLE", stored=stored))
+
     def forget(self) -> None:
         """Deletes all checkpoints in all layers."""
         self._stage("forget")

@@ -317,6 +317,35 @@ enum qcow2bm_code qcow2bm_chain_lift(struct qcow2bm_chain *chain, size_t layer_i
 enum qcow2bm_code qcow2bm_chain_lower(struct qcow2bm_chain *chain, size_t layer_idx,
 				      struct qcow2bm_error *err);
 
+enum {
+	/* The data of the layers is not copied: it is there already, or equal. */
+	QCOW2BM_ABSORB_NOTHING_WRITTEN = 1u << 0
+};
+
+/*
+ * A rebase: layer `layer_idx` becomes the backing file of the top, and what the layers between hold is
+ * copied up into the top first. All bits that these layers have go to the top's bitmaps; delta: those that
+ * it lacks are made there, silent. QEMU records the copying in the bitmaps that record; so what each of
+ * them has now is put by, in the same edit, in a silent one named qcow2bm-rebase-NAME. Errors: also
+ * EEXIST when there are such already: a rebase was cut off; EINVAL where none records in the top. Crash
+ * (once committed): what changed since each checkpoint is what it was, or, once data is copied, more;
+ * bitmaps are in-use after a kill, as after any.
+ */
+enum qcow2bm_code qcow2bm_chain_absorb(struct qcow2bm_chain *chain, size_t layer_idx,
+				       unsigned flags, struct qcow2bm_error *err);
+
+enum {
+	/* Nothing but QEMU, copying, has written to the top since the bits were put by: those of
+	 * bitmaps that are in-use are taken as they are stored. */
+	QCOW2BM_SETTLE_STORED = 1u << 0
+};
+
+/* The data is copied, or will not be: the bitmaps of the top get back what was put by, and go on
+ * recording; what was recorded since is forgotten. Nothing else may have written to the top meanwhile.
+ * Errors: also ENOTFOUND when nothing was put by, EINUSE without QCOW2BM_SETTLE_STORED. */
+enum qcow2bm_code qcow2bm_chain_settle(struct qcow2bm_chain *chain, unsigned flags,
+				       struct qcow2bm_error *err);
+
 /*
  * After a restore the disk is not what its bitmaps say. Of these three, the first is right for every
  * content, the third, too, and the second for that of a checkpoint.

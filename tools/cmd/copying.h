@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What chain commit and chain rebase share: edits before and after qemu-img copies data between layers. */
+#ifndef TOOLS_CMD_COPYING_H
+#define TOOLS_CMD_COPYING_H
+
+#include "disks.h"
+
+enum { TOOL_COPYING_BEFORE = TOOL_DISKS_OWN, TOOL_COPYING_AFTER, TOOL_COPYING_OWN };
+
+struct tool_copying {
+	struct tool_disks disks;
+	char *top, *base;
+	bool before, after; /* these steps alone */
+	bool has_lower;     /* a layer below BASE has checkpoints */
+};
+
+/* What does not matter to the command, of what `chain verify` finds. */
+typedef bool tool_copying_harmless_fn(const struct tool_copying *copying,
+				      const struct qcow2bm_finding *finding,
+				      const struct tool_disk *disk, size_t base);
+
+/* A fault would be no fault any more once the data is copied, and its bits would still be missing: refuses
+ * each. Returns an exit status. */
+int tool_copying_check_sound(const struct tool_copying *copying, size_t base,
+			     tool_copying_harmless_fn *is_harmless);
+
+/* Before anything is edited, where qemu-img is to copy: whether it can be run. Returns an exit status. */
+int tool_copying_check_qemu_img(const struct tool_copying *copying);
+
+/* Stages one step, BASE being this layer of the disk. Returns an exit status. */
+typedef int tool_copying_stage_fn(struct tool_copying *copying, size_t base);
+
+/* Opens the disk, stages one step and does or shows it; only the last one is reported as JSON. Returns
+ * an exit status. */
+int tool_copying_step(struct tool_copying *copying, tool_copying_stage_fn *stage,
+		      bool is_last);
+
+#endif
