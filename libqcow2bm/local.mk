@@ -300,6 +300,10 @@ q2_sources = \
 	libqcow2bm/chain/checkpoints.c \
 	libqcow2bm/chain/commit.c \
 	libqcow2bm/chain/commit.h \
+	libqcow2bm/chain/lifted.c \
+	libqcow2bm/chain/lifted.h \
+	libqcow2bm/chain/marking.c \
+	libqcow2bm/chain/marking.h \
 	libqcow2bm/chain/rebase.c \
 	libqcow2bm/chain/tally.c \
 	libqcow2bm/chain/tally.h \

@@ -3,6 +3,7 @@
 #include "../base/error.h"
 #include "../edit/edit.h"
 #include "commit.h"
+#include "marking.h"
 #include "union.h"
 
 #define NONE QCOW2BM_NOT_FOUND
@@ -124,6 +125,15 @@ static enum qcow2bm_code open_both(struct qcow2bm_chain *chain, size_t base,
 	return code == QCOW2BM_OK ? q2_stage_edit(chain, base, &edit, err) : code;
 }
 
+static bool has_lower(const struct qcow2bm_chain *chain, size_t base)
+{
+	for (size_t i = 0; i < chain->checkpoint_count; i++)
+		for (size_t layer = base + 1; layer < chain->layer_count; layer++)
+			if (chain->checkpoints[i].bitmaps[layer] != NONE)
+				return true;
+	return false;
+}
+
 enum qcow2bm_code qcow2bm_chain_lift(struct qcow2bm_chain *chain, size_t layer_idx,
 				     struct qcow2bm_error *err)
 {
@@ -139,7 +149,10 @@ enum qcow2bm_code qcow2bm_chain_lift(struct qcow2bm_chain *chain, size_t layer_i
 		code = q2_commit_check_top(chain, err);
 	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++)
 		code = lift_one(chain, &chain->checkpoints[i], layer_idx, err);
-	return code;
+	/* Layers above and below the layer have bitmaps then, and it has none. */
+	return code == QCOW2BM_OK && has_lower(chain, layer_idx)
+		       ? q2_marking_add(chain, layer_idx, err)
+		       : code;
 }
 
 /* A layer that has bitmaps may have recorded what was copied into it. */
@@ -165,11 +178,7 @@ static enum qcow2bm_code check_lifted(const struct qcow2bm_chain *chain, size_t 
 static unsigned find_least_bits(const struct qcow2bm_chain *chain, size_t base)
 {
 	unsigned least_bits = 0;
-	bool is_lowest = true;
-	for (size_t i = 0; i < chain->checkpoint_count; i++)
-		for (size_t layer = base + 1; layer < chain->layer_count; layer++)
-			is_lowest &= chain->checkpoints[i].bitmaps[layer] == NONE;
-	for (size_t layer = 0; !is_lowest && layer < base; layer++)
+	for (size_t layer = 0; has_lower(chain, base) && layer < base; layer++)
 		if (chain->layers[layer].image->header.cluster_bits > least_bits)
 			least_bits = chain->layers[layer].image->header.cluster_bits;
 	return least_bits > chain->layers[base].image->header.cluster_bits ? least_bits
@@ -203,5 +212,5 @@ enum qcow2bm_code qcow2bm_chain_lower(struct qcow2bm_chain *chain, size_t layer_
 		if (q2_stage_has(&chain->checkpoints[i], 0))
 			code = lower_one(chain, &chain->checkpoints[i], layer_idx,
 					 least_bits, err);
-	return code;
+	return code == QCOW2BM_OK ? q2_marking_remove(chain, layer_idx, err) : code;
 }

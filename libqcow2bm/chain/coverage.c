@@ -62,6 +62,8 @@ static bool is_covered(const struct coverage *coverage, size_t idx, size_t layer
 		       bool alone)
 {
 	size_t newest = coverage->newest[layer];
+	if (coverage->chain->layers[layer].is_lifted)
+		return true;
 	if (alone)
 		return coverage->chain->checkpoints[idx].bitmaps[layer] != NONE;
 	return newest != NONE && (coverage->any_order || newest >= idx);

@@ -8,6 +8,7 @@
 #include "../base/error.h"
 #include "../base/options.h"
 #include "../image/directory.h"
+#include "lifted.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -270,6 +271,7 @@ enum qcow2bm_code qcow2bm_chain_open(struct qcow2bm_chain **result, const char *
 		qcow2bm_chain_close(chain);
 		return code;
 	}
+	q2_lifted_find(chain);
 	*result = chain;
 	return QCOW2BM_OK;
 }

@@ -14,6 +14,7 @@ struct q2_layer {
 	uint64_t virtual_bytes;
 	struct qcow2bm_layer shown; /* what is given out of it */
 	uint64_t device, inode;     /* to see a loop; 0: not known */
+	bool is_lifted;             /* a layer above has its bits: lifted.c */
 	bool is_writable;
 	struct qcow2bm_edit *edit;        /* NULL: nothing is staged */
 	struct q2_generation *generation; /* of the image, when it was opened */

@@ -99,12 +99,12 @@ static enum qcow2bm_code judge_layer(struct qcow2bm_chain *chain,
 		if (code != QCOW2BM_OK)
 			return code;
 	}
-	if (!has_any)
+	if (!has_any && !chain->layers[layer].is_lifted)
 		blame(chain, since, QCOW2BM_VERDICT_REPAIR,
 		      "%s '%.200s' has no bitmap that tells what was written to it",
 		      layer == 0 ? "the top layer" : "layer",
 		      chain->layers[layer].filename);
-	else if (layer == 0 && !is_recording)
+	else if (has_any && layer == 0 && !is_recording)
 		blame(chain, since, QCOW2BM_VERDICT_FULL,
 		      "no bitmap of it records in the top layer: what was written since one "
 		      "did is not known");

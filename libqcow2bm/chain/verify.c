@@ -4,6 +4,7 @@
 #include "../clusters/soundness.h"
 #include "../format/name.h"
 #include "inside.h"
+#include "lifted.h"
 #include "lookup.h"
 
 #include <stdlib.h>
@@ -81,7 +82,8 @@ static void find_temporary(struct qcow2bm_findings *findings)
 				&image->directory.bitmaps[i].entry;
 			struct q2_place place = {layer, NONE, NONE, i};
 			if (entry->name_bytes == 0 ||
-			    !q2_name_is_temporary(entry->name, entry->name_bytes))
+			    !q2_name_is_temporary(entry->name, entry->name_bytes) ||
+			    q2_lifted_is_mark(chain, layer, i))
 				continue;
 			q2_flaws_add(
 				findings, Q2_FLAW_TEMPORARY, place,

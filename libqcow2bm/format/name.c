@@ -38,7 +38,7 @@ static bool is_target(const uint8_t *name, size_t bytes)
 
 bool q2_name_is_own(const uint8_t *name, size_t bytes)
 {
-	return skip(&name, &bytes, Q2_NAME_REBASE);
+	return skip(&name, &bytes, Q2_NAME_REBASE) || skip(&name, &bytes, Q2_NAME_COMMIT);
 }
 
 bool q2_name_is_temporary(const uint8_t *name, size_t bytes)

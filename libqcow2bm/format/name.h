@@ -9,6 +9,8 @@
 
 /* Behind it stands the name of the bitmap that is copied while a rebase writes to the image. */
 #define Q2_NAME_REBASE "qcow2bm-rebase-"
+/* Behind it stands a number; in two layers the same, while the upper one has the bits of the lower. */
+#define Q2_NAME_COMMIT "qcow2bm-commit-"
 
 /* Whether the name is one that is given to a bitmap for the time of a job: by libvirt libvirt-tmp-*, and
  * backup-TARGET, TARGET a disk of the guest, as vda or sdb; by us those above. What backup programs call

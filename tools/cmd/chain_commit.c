@@ -96,27 +96,14 @@ static int run_qemu_img(const char *top, const char *base, bool *interrupted)
 	return status;
 }
 
-/* What holds between the two edits, and how it goes on. Above other checkpoints what BASE has, cluster by
- * cluster, may be more than the bits tell. */
+/* What holds between the two edits, and how it goes on. */
 static void report_cut_off(const struct tool_copying *commit, const char *what)
 {
-	struct tool_text rest = {0};
-	if (commit->has_lower) {
-		tool_text_print(&rest,
-				"where copied data looks like a lost change, first "
-				"qcow2bm chain repair");
-		tool_word_add_file(&rest, commit->top);
-		tool_text_print(&rest, ", which counts whole clusters as changed");
-	} else {
-		tool_text_print(&rest,
-				"what changed since each checkpoint is what it was");
-	}
 	tool_message(
 		commit->top,
-		"%s; '%s' has no bitmaps now, all are in this image: %s; type the same "
-		"command again",
-		what, commit->base, rest.bytes);
-	tool_text_free(&rest);
+		"%s; '%s' has no bitmaps now, all are in this image: what changed since "
+		"each checkpoint is what it was; type the same command again",
+		what, commit->base);
 }
 
 static int copy(const struct tool_copying *commit)
@@ -210,12 +197,9 @@ const struct tool_command tool_chain_commit = {
 		"`qemu-img commit`; BASE alone is the disk then, with all checkpoints. QEMU would count\n"
 		"what is copied as changed, cluster by cluster; here what changed since each checkpoint\n"
 		"stays what it was. Before the copying TOP gets all bits, and BASE has no bitmaps; after\n"
-		"it they go down to BASE, and TOP has none. Cut off anywhere, the same command goes on,\n"
-		"and the chain of TOP is right, or, where a layer below BASE has checkpoints, maybe\n"
-		"refused: copied data looks like a change that was lost there. `chain repair TOP` mends\n"
-		"that first, and counts whole clusters as changed. Refused where `chain verify` finds a\n"
-		"fault. Nested: a checkpoint that TOP does not go on with goes. Nothing else may write to\n"
-		"BASE meanwhile.\n"
+		"it they go down to BASE, and TOP has none. Cut off anywhere, the chain of TOP is right,\n"
+		"and the same command goes on. Refused where `chain verify` finds a fault. Nested: a\n"
+		"checkpoint that TOP does not go on with goes. Nothing else may write to BASE meanwhile.\n"
 		"\n"
 		"Options:\n"
 		"      --before           only what comes before the copying, by another program\n"

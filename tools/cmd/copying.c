@@ -26,16 +26,6 @@ static int find_base(const struct tool_copying *copying, size_t *layer_idx)
 	return TOOL_EXIT_FAILED;
 }
 
-/* Whether a layer below this one has checkpoints. */
-static bool has_lower(const struct qcow2bm_chain *chain, size_t base)
-{
-	for (size_t k = base + 1; k < qcow2bm_chain_layer_count(chain); k++)
-		for (size_t i = 0; i < qcow2bm_chain_count(chain); i++)
-			if (qcow2bm_chain_bitmap(chain, i, k) != QCOW2BM_NOT_FOUND)
-				return true;
-	return false;
-}
-
 int tool_copying_check_sound(const struct tool_copying *copying, size_t base,
 			     tool_copying_harmless_fn *is_harmless)
 {
@@ -82,10 +72,8 @@ int tool_copying_step(struct tool_copying *copying, tool_copying_stage_fn *stage
 	int status = tool_disks_open(&copying->disks, 1, &copying->top);
 	if (status == TOOL_EXIT_DONE)
 		status = find_base(copying, &base);
-	if (status == TOOL_EXIT_DONE) {
-		copying->has_lower = has_lower(copying->disks.list[0].chain, base);
+	if (status == TOOL_EXIT_DONE)
 		status = stage(copying, base);
-	}
 	/* One report for all steps. */
 	copying->disks.options.json &= is_last || asked.dry_run;
 	if (status == TOOL_EXIT_DONE)

@@ -11,7 +11,6 @@ struct tool_copying {
 	struct tool_disks disks;
 	char *top, *base;
 	bool before, after; /* these steps alone */
-	bool has_lower;     /* a layer below BASE has checkpoints */
 };
 
 /* What does not matter to the command, of what `chain verify` finds. */
