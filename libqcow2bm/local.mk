@@ -255,6 +255,7 @@ q2_sources = \
 	libqcow2bm/edit/prove.c \
 	libqcow2bm/edit/release.c \
 	libqcow2bm/edit/settle.c \
+	libqcow2bm/edit/sources.c \
 	libqcow2bm/edit/states.c \
 	libqcow2bm/edit/switch.c \
 	libqcow2bm/edit/switch_form.c \

@@ -16,10 +16,7 @@ struct q2_commit {
 	struct qcow2bm_result result; /* so far */
 	struct q2_plan plan;
 	struct q2_switch header; /* how it is switched over */
-	uint64_t *words;         /* a batch of new content */
-	uint64_t *other;         /* a batch of one source */
-	uint64_t *scratch;       /* Q2_CONVERT_WORDS for another granularity */
-	uint64_t batch_clusters;
+	struct q2_content_buffers buffers;
 	struct q2_clusters written;    /* new clusters that hold something now */
 	struct q2_directory directory; /* the new one; becomes the image's at the end */
 	bool is_nothing; /* the image has the staged state already: it is only settled */

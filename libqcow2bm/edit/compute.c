@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Computing new content: all sources ORed in one pass, in batches of clusters. */
+/* Writing new content: what all sources say, in batches of clusters. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/checked.h"
 #include "../base/error.h"
-#include "../bits/or.h"
 #include "../bits/uniform.h"
 #include "commit.h"
 
@@ -15,67 +13,12 @@ struct batch {
 	struct q2_content *content;
 	uint64_t first; /* table index */
 	uint64_t clusters;
-	uint64_t first_bit;
-	uint64_t bits;
 	size_t cluster_words;
 };
 
 static uint64_t *cluster_words(const struct batch *batch, uint64_t *words, uint64_t i)
 {
 	return words + i * batch->cluster_words;
-}
-
-/* The bits of one source, at the granularity of the new content, into `words`. */
-static enum qcow2bm_code read_source(const struct batch *batch,
-				     const struct q2_source *source, uint64_t *words,
-				     struct qcow2bm_error *err)
-{
-	unsigned granularity_bits = batch->content->staged->granularity_bits;
-	size_t bytes = (size_t)batch->clusters * batch->cluster_words * sizeof(*words);
-	if (source->granularity_bits == granularity_bits) {
-		size_t read_bytes = (size_t)q2_shift_up(batch->bits, 6) * sizeof(*words);
-		memset((uint8_t *)words + read_bytes, 0, bytes - read_bytes);
-		return q2_source_read(source, batch->first_bit, batch->bits, words, err);
-	}
-	memset(words, 0, bytes);
-	return q2_convert_read(source, granularity_bits, batch->first_bit, batch->bits,
-			       words, batch->commit->scratch, err);
-}
-
-static bool is_needed(const struct batch *batch, const struct q2_source *source)
-{
-	struct q2_source_range range =
-		q2_convert_range(source, batch->content->staged->granularity_bits,
-				 batch->first_bit, batch->bits);
-	return q2_source_classify(source, range.first, range.bits) != Q2_UNIFORM_ZEROS;
-}
-
-/* ORs all sources into commit->words. changed[i] says whether cluster i differs from what the
- * bitmap's own committed bits are. */
-static enum qcow2bm_code add_sources(const struct batch *batch, bool *changed,
-				     struct qcow2bm_error *err)
-{
-	struct q2_commit *commit = batch->commit;
-	bool is_first = true;
-	for (uint64_t i = 0; i < batch->clusters; i++)
-		changed[i] = !batch->content->staged->keeps_bits;
-	for (size_t s = 0; s < batch->content->source_count; s++) {
-		const struct q2_source *source = &batch->content->sources[s];
-		bool is_own = s == 0 && batch->content->staged->keeps_bits;
-		if (!is_own && !is_needed(batch, source))
-			continue;
-		enum qcow2bm_code code = read_source(
-			batch, source, is_first ? commit->words : commit->other, err);
-		if (code != QCOW2BM_OK)
-			return code;
-		for (uint64_t i = 0; !is_first && i < batch->clusters; i++)
-			if (q2_or_into(cluster_words(batch, commit->words, i),
-				       cluster_words(batch, commit->other, i),
-				       batch->cluster_words))
-				changed[i] = true;
-		is_first = false;
-	}
-	return QCOW2BM_OK;
 }
 
 /* The entry for a computed cluster, or Q2_CONTENT_COMPUTE when it must be written. */
@@ -85,7 +28,7 @@ static uint64_t settle(const struct batch *batch, uint64_t i, bool changed)
 	uint64_t idx = batch->first + i;
 	if (!changed)
 		return content->sources[0].table[idx];
-	const uint64_t *words = cluster_words(batch, batch->commit->words, i);
+	const uint64_t *words = cluster_words(batch, batch->commit->buffers.words, i);
 	enum q2_uniform uniform = q2_uniform_check(words, batch->cluster_words);
 	if (uniform == Q2_UNIFORM_ZEROS)
 		return Q2_TABLE_ZEROS;
@@ -121,8 +64,9 @@ static enum qcow2bm_code write_batch(const struct batch *batch, const bool *chan
 			run++;
 		}
 		enum qcow2bm_code code = q2_gate_write(
-			batch->commit, cluster_words(batch, batch->commit->words, i),
-			first, run, err);
+			batch->commit,
+			cluster_words(batch, batch->commit->buffers.words, i), first, run,
+			err);
 		if (code != QCOW2BM_OK)
 			return code;
 		i += run;
@@ -137,27 +81,22 @@ static enum qcow2bm_code compute_batch(struct q2_commit *commit,
 				       uint64_t clusters, bool *changed,
 				       struct qcow2bm_error *err)
 {
-	uint64_t per_cluster = content->shape.bits_per_cluster;
 	struct batch batch = {
 		.commit = commit,
 		.content = content,
 		.first = first,
 		.clusters = clusters,
-		.first_bit = first * per_cluster,
-		.bits = q2_min_u64(clusters * per_cluster,
-				   content->shape.bits - first * per_cluster),
-		.cluster_words = (size_t)(per_cluster / 64),
+		.cluster_words = (size_t)(content->shape.bits_per_cluster / 64),
 	};
 	uint64_t read_bytes = 0;
 	for (uint64_t i = 0; i < clusters; i++)
 		read_bytes += q2_content_read_bytes(content, first + i);
 	enum qcow2bm_code code = q2_gate_ask(commit, err);
 	if (code == QCOW2BM_OK)
-		code = add_sources(&batch, changed, err);
+		code = q2_content_read(content, first, clusters, &commit->buffers,
+				       changed, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	q2_uniform_clear_tail(commit->words, (size_t)clusters * batch.cluster_words,
-			      batch.bits);
 	code = write_batch(&batch, changed, err);
 	commit->result.data_bytes_read += read_bytes;
 	commit->watch.done += read_bytes;
@@ -170,14 +109,14 @@ static enum qcow2bm_code compute_entries(struct q2_commit *commit,
 					 struct q2_content *content,
 					 struct qcow2bm_error *err)
 {
-	bool *changed = calloc((size_t)commit->batch_clusters, sizeof(*changed));
+	bool *changed = calloc((size_t)commit->buffers.clusters, sizeof(*changed));
 	if (changed == NULL)
 		return q2_fail_memory(err, "bitmap data");
 	enum qcow2bm_code code = QCOW2BM_OK;
 	uint64_t idx = 0;
 	while (code == QCOW2BM_OK && idx < content->shape.entries) {
 		uint64_t run = 0;
-		while (run < commit->batch_clusters &&
+		while (run < commit->buffers.clusters &&
 		       idx + run < content->shape.entries &&
 		       content->table[idx + run] == Q2_CONTENT_COMPUTE)
 			run++;

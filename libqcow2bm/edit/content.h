@@ -49,6 +49,33 @@ bool q2_content_may_be_unchanged(const struct q2_content *content);
 
 void q2_content_free(struct q2_content *content);
 
+/* ---- sources.c ---- */
+
+/* For one batch of clusters. */
+struct q2_content_buffers {
+	uint64_t *words;   /* the new content */
+	uint64_t *other;   /* one source */
+	uint64_t *scratch; /* Q2_CONVERT_WORDS for another granularity */
+	uint64_t clusters;
+};
+
+/* Makes room for as many clusters as fit the processor's cache; when `is_idle`, says only how many those
+ * are. Errors: ENOMEM. To be freed also then. */
+enum qcow2bm_code q2_content_make_buffers(struct q2_content_buffers *buffers,
+					  uint64_t cluster_bytes, bool is_idle,
+					  struct qcow2bm_error *err);
+void q2_content_free_buffers(struct q2_content_buffers *buffers);
+
+/*
+ * ORs all sources of the clusters [first, first+count), as many as the buffers hold at most, into
+ * buffers->words; bits behind the last one of the disk are 0. changed[i] (NULL allowed) says whether
+ * cluster i differs from what the bitmap's own committed bits are. Errors: EIMAGE, ESYSTEM.
+ */
+enum qcow2bm_code q2_content_read(const struct q2_content *content, uint64_t first,
+				  uint64_t count,
+				  const struct q2_content_buffers *buffers, bool *changed,
+				  struct qcow2bm_error *err);
+
 /* ---- compute.c ---- */
 
 struct q2_commit;

@@ -10,9 +10,6 @@
 #include "commit.h"
 #include "entry.h"
 
-/* Small enough for the second level cache, large enough for the disk. */
-#define BATCH_BYTES (512u << 10)
-
 /* Whatever was staged, and however: no bitmap that an edit made is written unless it keeps all
  * rules of the format. */
 static enum qcow2bm_code check_directory(const struct q2_commit *commit,
@@ -104,34 +101,16 @@ static enum qcow2bm_code write_directory(struct q2_commit *commit,
 	return code;
 }
 
-/* The buffers hold a batch that fits the processor's cache; without bits to compute there are
- * none. */
+/* Without bits to compute there are no buffers. */
 static enum qcow2bm_code make_buffers(struct q2_commit *commit, struct qcow2bm_error *err)
 {
 	const struct q2_plan *plan = &commit->plan;
-	uint64_t compute = 0,
-		 cluster_bytes = q2_header_cluster_bytes(&commit->image->header);
+	uint64_t compute = 0;
 	for (size_t i = 0; i < plan->content_count; i++)
 		compute += plan->contents[i].compute_count;
-	commit->batch_clusters =
-		cluster_bytes >= BATCH_BYTES ? 1 : BATCH_BYTES / cluster_bytes;
-	if (compute == 0)
-		return QCOW2BM_OK;
-	size_t bytes = (size_t)(commit->batch_clusters * cluster_bytes);
-	commit->words = malloc(bytes);
-	commit->other = malloc(bytes);
-	commit->scratch = malloc(Q2_CONVERT_WORDS * sizeof(*commit->scratch));
-	if (commit->words == NULL || commit->other == NULL || commit->scratch == NULL)
-		return q2_fail_memory(err, "bitmap data");
-	return QCOW2BM_OK;
-}
-
-static void free_buffers(struct q2_commit *commit)
-{
-	free(commit->words);
-	free(commit->other);
-	free(commit->scratch);
-	commit->words = commit->other = commit->scratch = NULL;
+	return q2_content_make_buffers(&commit->buffers,
+				       q2_header_cluster_bytes(&commit->image->header),
+				       compute == 0, err);
 }
 
 /* Writes what the switch will refer to. Nothing refers to it yet: a crash leaves the old state. */
@@ -165,6 +144,6 @@ enum qcow2bm_code q2_new_state_write(struct q2_commit *commit, struct qcow2bm_er
 	enum qcow2bm_code code = make_buffers(commit, err);
 	if (code == QCOW2BM_OK)
 		code = write_new_state(commit, err);
-	free_buffers(commit);
+	q2_content_free_buffers(&commit->buffers);
 	return code;
 }
