@@ -231,6 +231,7 @@ q2_sources = \
 	libqcow2bm/edit/commit.c \
 	libqcow2bm/edit/compute.c \
 	libqcow2bm/edit/content.c \
+	libqcow2bm/edit/count.c \
 	libqcow2bm/edit/doubt.c \
 	libqcow2bm/edit/edit.c \
 	libqcow2bm/edit/entry.c \

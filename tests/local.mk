@@ -192,6 +192,7 @@ cli_tests += tests/cli/check-interrupted
 cli_tests += tests/cli/check-metadata
 cli_tests += tests/cli/colour
 cli_tests += tests/cli/complete-shells
+cli_tests += tests/cli/edit-json
 cli_tests += tests/cli/edit-plan
 cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused

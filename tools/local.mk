@@ -123,6 +123,8 @@ tools_sources = \
 	tools/report/chain.h \
 	tools/report/chain_human.c \
 	tools/report/chain_json.c \
+	tools/report/changes.c \
+	tools/report/changes.h \
 	tools/report/check.h \
 	tools/report/check_human.c \
 	tools/report/check_json.c \

@@ -46,12 +46,14 @@ static void show(const struct qcow2bm_edit *edit, const struct q2_staged *staged
 		.content_changed = q2_edit_changes_content(staged),
 		.sources = count_bitmaps(staged),
 		.promise = staged->is_recovered ? &staged->promise : NULL,
+		.old_idx = QCOW2BM_NOT_FOUND,
 	};
 	if (staged->committed_idx != Q2_EDIT_NOT_COMMITTED) {
 		const struct q2_directory_entry *entry =
 			&edit->image->directory.bitmaps[staged->committed_idx].entry;
 		change->old_name = (const char *)entry->name;
 		change->old_name_bytes = entry->name_bytes;
+		change->old_idx = staged->committed_idx;
 		change->flag_changed =
 			(staged->flags ^ entry->flags) & Q2_DIRECTORY_FLAG_AUTO;
 	} else {
@@ -67,7 +69,8 @@ static void show(const struct qcow2bm_edit *edit, const struct q2_staged *staged
 const struct qcow2bm_change *qcow2bm_edit_change(const struct qcow2bm_edit *edit,
 						 size_t idx)
 {
-	static const struct qcow2bm_change none = {.kind = QCOW2BM_CHANGE_NONE};
+	static const struct qcow2bm_change none = {.kind = QCOW2BM_CHANGE_NONE,
+						   .old_idx = QCOW2BM_NOT_FOUND};
 	if (q2_edit_enter(edit, NULL) != QCOW2BM_OK || idx >= edit->changed_count)
 		return &none;
 	show(edit, &edit->staged[edit->changed[idx]], &edit->shown[idx]);

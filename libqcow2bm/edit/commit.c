@@ -84,6 +84,8 @@ enum qcow2bm_code q2_commit_switch(struct q2_commit *commit, struct qcow2bm_erro
 	}
 	commit->result.switched = true;
 	commit->result.written_clusters = q2_clusters_total(&commit->written);
+	commit->result.refcount_clusters =
+		q2_grow_refcounts_clusters(&commit->plan.growth);
 	return QCOW2BM_OK;
 }
 

@@ -35,6 +35,10 @@ def test_everything_that_can_be_staged(tmp_path):
             assert (ChangeKind.DELETE, "chk-2026-11-22", None) in kinds
             assert (ChangeKind.UPDATE, "full-2026-10-25", "full") in kinds
             assert len(kinds) == 5 and plan.read_bytes > 0
+            dirty = {c.new_name: edit.dirty_bytes(i) for i, c in enumerate(plan.changes)}
+            assert dirty["week"] == union and dirty["chk-2026-11-15"] == 0 == dirty[None]
+            old = {c.old_name: c.old_idx for c in plan.changes}
+            assert old[None] is None and image.bitmaps[old["full-2026-10-25"]].name in old
         assert edit.result.switched and edit.result.leaked_clusters == 0
         assert names(image) == ["chk-2026-11-01", "chk-2026-11-08", "chk-2026-11-15", "full", "week"]
         assert image.bitmap("week").measure().dirty_bytes == union

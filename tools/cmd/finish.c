@@ -50,10 +50,10 @@ static void warn_of_damage(const struct tool_session *session, size_t changes)
 }
 
 static int print_report(const struct tool_session *session, json_t *report,
-			struct tool_summary_kept *changes)
+			struct tool_changes *changes)
 {
 	struct tool_json_list lists[2] = {0};
-	tool_summary_set_kept(report, changes);
+	tool_changes_set_list(report, changes);
 	lists[0] = changes->list;
 	if (session->add_to_report != NULL)
 		session->add_to_report(session->opaque, report, &lists[1]);
@@ -63,31 +63,30 @@ static int print_report(const struct tool_session *session, json_t *report,
 	return tool_json_output(document, lists, 2);
 }
 
-static int print_plan_json(const struct tool_session *session,
-			   const struct qcow2bm_plan *plan)
+static int print_plan_of(const struct tool_session *session,
+			 const struct qcow2bm_plan *plan, struct tool_changes *changes)
 {
-	struct tool_summary_kept changes = {0};
-	tool_summary_keep(&changes, session->edit, plan->changes);
-	json_t *report = tool_summary_json(session->filename, json_array(), plan);
-	int status = print_report(session, report, &changes);
-	tool_summary_drop(&changes);
-	return status;
+	warn_of_damage(session, plan->changes);
+	if (session->options.json)
+		return print_report(
+			session, tool_summary_json(session->filename, json_array(), plan),
+			changes);
+	struct qcow2bm_image_info info = *qcow2bm_image_describe(session->image);
+	struct tool_text text = {0};
+	tool_summary_human(&text, session->filename, changes, plan, info.cluster_bytes);
+	return tool_output_text(&text);
 }
 
 static int print_plan(struct tool_session *session)
 {
 	struct qcow2bm_plan plan;
-	int status = tool_session_plan(session, &plan);
-	if (status != TOOL_EXIT_DONE)
-		return status;
-	warn_of_damage(session, plan.changes);
-	if (session->options.json)
-		return print_plan_json(session, &plan);
-	struct qcow2bm_image_info info = *qcow2bm_image_describe(session->image);
-	struct tool_text text = {0};
-	tool_summary_human(&text, session->filename, session->edit, &plan,
-			   info.cluster_bytes);
-	return tool_output_text(&text);
+	struct tool_changes changes = {.count = 0};
+	int status = tool_session_plan(session, session->options.commit_flags, &plan,
+				       &changes);
+	if (status == TOOL_EXIT_DONE)
+		status = print_plan_of(session, &plan, &changes);
+	tool_changes_free(&changes);
+	return status;
 }
 
 /* Which state the image is in goes with every failure of a commit. */
@@ -118,7 +117,7 @@ static int report_failure(const struct tool_session *session,
 /* Tells what was leaked, and why. */
 static int report_success(const struct tool_session *session,
 			  const struct qcow2bm_result *result,
-			  struct tool_summary_kept *changes)
+			  struct tool_changes *changes)
 {
 	bool leaked = result->leaked_clusters != 0 || result->leak_reason[0] != '\0';
 	int status = leaked ? TOOL_EXIT_LEAKED : TOOL_EXIT_DONE;
@@ -164,29 +163,19 @@ static void set_ending(enum qcow2bm_code code, const struct qcow2bm_result *resu
 
 /* The changes are kept before the commit, which empties the edit; none unless JSON is asked
  * for. The plan for that needs no walk. */
-static enum qcow2bm_code keep_changes(const struct tool_session *session,
-				      struct tool_summary_kept *changes,
-				      struct qcow2bm_error *err)
+static int keep_changes(struct tool_session *session, struct tool_changes *changes)
 {
+	struct qcow2bm_plan plan;
 	if (!session->options.json)
-		return QCOW2BM_OK;
-	const struct qcow2bm_plan *plan;
-	unsigned flags = session->options.commit_flags | QCOW2BM_COMMIT_TRUST_REFCOUNTS;
-	enum qcow2bm_code code =
-		qcow2bm_edit_plan(session->edit, flags, &plan, NULL, err);
-	if (code == QCOW2BM_OK)
-		tool_summary_keep(changes, session->edit, plan->changes);
-	return code;
+		return TOOL_EXIT_DONE;
+	return tool_session_plan(
+		session, session->options.commit_flags | QCOW2BM_COMMIT_TRUST_REFCOUNTS,
+		&plan, changes);
 }
 
-int tool_finish_run(struct tool_session *session)
+static int commit(struct tool_session *session, struct tool_changes *changes)
 {
-	if (session->options.dry_run)
-		return print_plan(session);
 	struct qcow2bm_error err = {0};
-	struct tool_summary_kept changes = {0};
-	if (keep_changes(session, &changes, &err) != QCOW2BM_OK)
-		return tool_message_fail(session->filename, &err);
 	struct tool_watch watch;
 	const struct qcow2bm_commit_options options = {
 		.size = sizeof(struct qcow2bm_commit_options),
@@ -198,9 +187,18 @@ int tool_finish_run(struct tool_session *session)
 		qcow2bm_edit_commit(session->edit, &options, &result, &watch.watch, &err);
 	int signal_number = tool_watch_end(&watch);
 	set_ending(code, result, signal_number);
-	int status = code == QCOW2BM_OK
-			     ? report_success(session, result, &changes)
-			     : report_failure(session, &err, result, signal_number);
-	tool_summary_drop(&changes);
+	return code == QCOW2BM_OK ? report_success(session, result, changes)
+				  : report_failure(session, &err, result, signal_number);
+}
+
+int tool_finish_run(struct tool_session *session)
+{
+	if (session->options.dry_run)
+		return print_plan(session);
+	struct tool_changes changes = {.count = 0};
+	int status = keep_changes(session, &changes);
+	if (status == TOOL_EXIT_DONE)
+		status = commit(session, &changes);
+	tool_changes_free(&changes);
 	return status;
 }

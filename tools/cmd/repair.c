@@ -193,7 +193,8 @@ static bool needs_place(const struct repair *repair)
 static int describe(struct repair *repair, bool *nothing)
 {
 	struct qcow2bm_plan *plan = &repair->plan;
-	int status = tool_session_plan(&repair->session, plan);
+	int status = tool_session_plan(&repair->session,
+				       repair->session.options.commit_flags, plan, NULL);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	describe_drops(repair, plan);

@@ -4,6 +4,7 @@
 
 #include "session.h"
 
+#include "../report/changes.h"
 #include "../term/image.h"
 #include "../term/memory.h"
 #include "../term/message.h"
@@ -58,16 +59,20 @@ int tool_session_check(struct tool_session *session, struct qcow2bm_report **rep
 	return end_of(session, code, signal_number, &err);
 }
 
-int tool_session_plan(struct tool_session *session, struct qcow2bm_plan *plan)
+int tool_session_plan(struct tool_session *session, unsigned flags,
+		      struct qcow2bm_plan *plan, struct tool_changes *changes)
 {
 	struct qcow2bm_error err = {0};
 	struct tool_watch watch;
 	tool_watch_begin(&watch, &session->options);
 	const struct qcow2bm_plan *told;
-	enum qcow2bm_code code = qcow2bm_edit_plan(
-		session->edit, session->options.commit_flags, &told, &watch.watch, &err);
+	enum qcow2bm_code code =
+		qcow2bm_edit_plan(session->edit, flags, &told, &watch.watch, &err);
 	if (code == QCOW2BM_OK)
 		*plan = *told;
+	if (code == QCOW2BM_OK && changes != NULL)
+		code = tool_changes_keep(changes, session->edit, session->image,
+					 plan->changes, &watch.watch, &err);
 	return end_of(session, code, tool_watch_leave(&watch), &err);
 }
 

@@ -7,6 +7,7 @@
 #include "../term/options.h"
 
 struct json_t;
+struct tool_changes;
 struct tool_json_list;
 
 struct tool_session {
@@ -31,8 +32,10 @@ int tool_session_open(struct tool_session *session, const char *filename);
 /* Checks the whole image that is open, with progress. Prints what fails; returns an exit status. */
 int tool_session_check(struct tool_session *session, struct qcow2bm_report **report);
 
-/* Plans the edit, with progress. Prints what fails; returns an exit status. */
-int tool_session_plan(struct tool_session *session, struct qcow2bm_plan *plan);
+/* Plans the edit, with progress; `flags` are those of a commit. Keeps its changes, unless `changes` is
+ * NULL: to be freed in any case. Prints what fails; returns an exit status. */
+int tool_session_plan(struct tool_session *session, unsigned flags,
+		      struct qcow2bm_plan *plan, struct tool_changes *changes);
 
 /* As tool_session_open(), without a message. session->image is set when it could be opened. */
 enum qcow2bm_code tool_session_try_open(struct tool_session *session,

@@ -17,26 +17,25 @@
 #include <stdlib.h>
 
 void tool_together_add(struct tool_together *together, struct qcow2bm_edit *edit,
-		       const struct qcow2bm_image *image, const char *filename)
+		       struct qcow2bm_image *image, const char *filename)
 {
 	size_t room = together->count + 1;
 	together->list =
 		tool_memory_resize(together->list, room, sizeof(*together->list));
 	together->results =
 		tool_memory_resize(together->results, room, sizeof(*together->results));
-	together->cluster_bytes = tool_memory_resize(together->cluster_bytes, room,
-						     sizeof(*together->cluster_bytes));
+	together->images =
+		tool_memory_resize(together->images, room, sizeof(*together->images));
 	together->list[together->count] = (struct qcow2bm_together_edit){edit, filename};
 	together->results[together->count] = NULL;
-	together->cluster_bytes[together->count++] =
-		qcow2bm_image_describe(image)->cluster_bytes;
+	together->images[together->count++] = image;
 }
 
 void tool_together_free(struct tool_together *together)
 {
 	free(together->list);
 	free(together->results);
-	free(together->cluster_bytes);
+	free(together->images);
 }
 
 static const char *name_change(const struct qcow2bm_together_file *file)
@@ -90,29 +89,58 @@ static int refuse(struct tool_together *together, const char *filename,
 	return tool_message_fail(filename, err);
 }
 
+/* The edit number i as it would be done, with its changes, which are to be freed in any case. */
+static int plan_one(struct tool_together *together, size_t i, unsigned flags,
+		    struct qcow2bm_plan *plan, struct tool_changes *changes)
+{
+	const struct qcow2bm_together_edit *it = &together->list[i];
+	const struct qcow2bm_plan *told;
+	struct qcow2bm_error err = {0};
+	struct tool_watch watch;
+	*changes = (struct tool_changes){.count = 0};
+	tool_watch_begin(&watch, together->options);
+	enum qcow2bm_code code =
+		qcow2bm_edit_plan(it->edit, flags, &told, &watch.watch, &err);
+	if (code == QCOW2BM_OK) {
+		*plan = *told;
+		code = tool_changes_keep(changes, it->edit, together->images[i],
+					 plan->changes, &watch.watch, &err);
+	}
+	int signal_number = tool_watch_leave(&watch);
+	if (code == QCOW2BM_OK)
+		return TOOL_EXIT_DONE;
+	int status = refuse(together, it->filename, &err);
+	return code == QCOW2BM_EINTERRUPTED ? TOOL_EXIT_SIGNAL + signal_number : status;
+}
+
+/* A plan, to the array or to the text. */
+static int add_plan(struct tool_together *together, size_t i, json_t *images,
+		    struct tool_text *text)
+{
+	const char *filename = together->list[i].filename;
+	struct qcow2bm_plan plan;
+	struct tool_changes changes;
+	int status =
+		plan_one(together, i, together->options->commit_flags, &plan, &changes);
+	if (status == TOOL_EXIT_DONE && together->options->json)
+		json_array_append_new(
+			images,
+			tool_summary_json(filename, tool_changes_json(&changes), &plan));
+	else if (status == TOOL_EXIT_DONE)
+		tool_summary_human(
+			text, filename, &changes, &plan,
+			qcow2bm_image_describe(together->images[i])->cluster_bytes);
+	tool_changes_free(&changes);
+	return status;
+}
+
 static int print_plans(struct tool_together *together)
 {
 	struct tool_text text = {0};
 	json_t *images = json_array();
 	int status = TOOL_EXIT_DONE;
-	for (size_t i = 0; i < together->count && status == TOOL_EXIT_DONE; i++) {
-		const struct qcow2bm_together_edit *it = &together->list[i];
-		const struct qcow2bm_plan *plan;
-		struct qcow2bm_error err = {0};
-		if (qcow2bm_edit_plan(it->edit, together->options->commit_flags, &plan,
-				      NULL, &err) != QCOW2BM_OK)
-			status = refuse(together, it->filename, &err);
-		else if (together->options->json)
-			json_array_append_new(
-				images,
-				tool_summary_json(
-					it->filename,
-					tool_summary_changes(it->edit, plan->changes),
-					plan));
-		else
-			tool_summary_human(&text, it->filename, it->edit, plan,
-					   together->cluster_bytes[i]);
-	}
+	for (size_t i = 0; i < together->count && status == TOOL_EXIT_DONE; i++)
+		status = add_plan(together, i, images, &text);
 	if (status == TOOL_EXIT_DONE && !together->options->json) {
 		add_files(&text, together);
 		if (together->count + together->file_count == 0)
@@ -127,27 +155,27 @@ static int print_plans(struct tool_together *together)
 }
 
 /* The changes of each image, before the commit empties its edit; NULL unless they are to be printed. */
-static int describe(struct tool_together *together, json_t **changes)
+static int describe(struct tool_together *together, json_t **list)
 {
-	*changes = NULL;
+	*list = NULL;
 	if (!together->options->json || together->has_own_report)
 		return TOOL_EXIT_DONE;
-	*changes = json_array();
-	for (size_t i = 0; i < together->count; i++) {
-		const struct qcow2bm_plan *plan;
-		struct qcow2bm_error err = {0};
-		if (qcow2bm_edit_plan(together->list[i].edit,
-				      together->options->commit_flags |
-					      QCOW2BM_COMMIT_TRUST_REFCOUNTS,
-				      &plan, NULL, &err) != QCOW2BM_OK) {
-			json_decref(*changes);
-			return refuse(together, together->list[i].filename, &err);
-		}
-		json_array_append_new(
-			*changes,
-			tool_summary_changes(together->list[i].edit, plan->changes));
+	*list = json_array();
+	unsigned flags = together->options->commit_flags | QCOW2BM_COMMIT_TRUST_REFCOUNTS;
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; i < together->count && status == TOOL_EXIT_DONE; i++) {
+		struct qcow2bm_plan plan;
+		struct tool_changes changes;
+		status = plan_one(together, i, flags, &plan, &changes);
+		if (status == TOOL_EXIT_DONE)
+			json_array_append_new(*list, tool_changes_json(&changes));
+		tool_changes_free(&changes);
 	}
-	return TOOL_EXIT_DONE;
+	if (status == TOOL_EXIT_DONE)
+		return status;
+	json_decref(*list);
+	*list = NULL;
+	return status;
 }
 
 /* What is known of the images after an error at a switch. */

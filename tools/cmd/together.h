@@ -15,7 +15,7 @@ struct tool_together {
 	bool has_own_report; /* the command tells itself what was done, where nothing fails */
 	struct qcow2bm_together_edit *list;
 	const struct qcow2bm_result **results;
-	uint64_t *cluster_bytes;
+	struct qcow2bm_image **images;
 	size_t count;
 	/* Files of other programs that change with the images, and where the intent file is without an
 	 * image. */
@@ -29,7 +29,7 @@ struct tool_together {
 
 /* Adds the edit of one more image. */
 void tool_together_add(struct tool_together *together, struct qcow2bm_edit *edit,
-		       const struct qcow2bm_image *image, const char *filename);
+		       struct qcow2bm_image *image, const char *filename);
 
 /* Prints the plans when --dry-run is given, else commits and reports; returns an exit status. */
 int tool_together_finish(struct tool_together *together);

@@ -49,11 +49,11 @@ static enum qcow2bm_code measure(struct tool_inventory_bitmap *bitmap,
 }
 
 /* A bitmap that is corrupt shows what of it can be read all the same. */
-static enum qcow2bm_code survey_one(struct tool_inventory_bitmap *bitmap,
-				    struct qcow2bm_image *image, size_t idx,
-				    const struct tool_inventory_order *order,
-				    const struct qcow2bm_watch *watch,
-				    struct qcow2bm_error *err)
+enum qcow2bm_code tool_inventory_take_one(struct tool_inventory_bitmap *bitmap,
+					  struct qcow2bm_image *image, size_t idx,
+					  const struct tool_inventory_order *order,
+					  const struct qcow2bm_watch *watch,
+					  struct qcow2bm_error *err)
 {
 	struct qcow2bm_error found = {0};
 	enum qcow2bm_code code = qcow2bm_bitmap_judge(
@@ -113,7 +113,8 @@ enum qcow2bm_code tool_inventory_take(struct tool_inventory *survey,
 			watch->progress(watch->opaque, i, count);
 		if (!has_name(order, image, i))
 			continue;
-		enum qcow2bm_code code = survey_one(bitmap, image, i, order, watch, err);
+		enum qcow2bm_code code =
+			tool_inventory_take_one(bitmap, image, i, order, watch, err);
 		survey->count++;
 		if (code != QCOW2BM_OK)
 			return code;

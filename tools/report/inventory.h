@@ -40,4 +40,11 @@ enum qcow2bm_code tool_inventory_take(struct tool_inventory *survey,
 				      struct qcow2bm_error *err);
 void tool_inventory_free(struct tool_inventory *survey);
 
+/* The same for one bitmap; its problem is to be freed in any case. */
+enum qcow2bm_code tool_inventory_take_one(struct tool_inventory_bitmap *bitmap,
+					  struct qcow2bm_image *image, size_t idx,
+					  const struct tool_inventory_order *order,
+					  const struct qcow2bm_watch *watch,
+					  struct qcow2bm_error *err);
+
 #endif

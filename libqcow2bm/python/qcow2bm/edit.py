@@ -164,6 +164,13 @@ class Edit:
         changes = (_api.lib.edit_change(self._edit, idx).contents for idx in range(count))
         return tuple(record(Change, change) for change in changes)
 
+    def dirty_bytes(self, idx: int, watch: Optional[Watch] = None) -> int:
+        """What the bitmap of this change of the last plan() will have dirty once it is committed."""
+        dirty = ctypes.c_uint64()
+        with catching() as caught:
+            self._stage("dirty_bytes", idx, dirty, caught.watch(watch))
+        return dirty.value
+
     def _finishing(self, name: str, *arguments: Any, watch: Any = ()) -> Result:
         """One of the calls that have a result, which is kept also when they fail."""
         result = ctypes.POINTER(_api.STRUCTS["qcow2bm_result"])()

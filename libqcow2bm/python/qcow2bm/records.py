@@ -138,6 +138,7 @@ class Change:
     content_changed: bool
     sources: int
     promise: Optional[Promise]
+    old_idx: Optional[int]
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ class Result:
     data_bytes_read: int
     syncs: int
     leak_reason: str
+    refcount_clusters: int
 
 
 @dataclass(frozen=True)

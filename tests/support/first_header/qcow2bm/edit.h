@@ -250,6 +250,7 @@ struct qcow2bm_change {
 	size_t sources;       /* bitmaps whose bits are read for the new content */
 	/* Of one that was in-use or deleted, and is recovered; else NULL. */
 	const struct qcow2bm_promise *promise;
+	size_t old_idx; /* of the bitmap in the image; QCOW2BM_NOT_FOUND for ADD */
 };
 
 /* What a commit would do. Nothing has been written. */
@@ -288,6 +289,17 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_edit_plan(struct qcow2bm_edit *edit
 const struct qcow2bm_change *qcow2bm_edit_change(const struct qcow2bm_edit *edit,
 						 size_t idx);
 
+/*
+ * How many bytes of the disk the bitmap of change `idx`, of the edit as it was last planned,
+ * will have dirty when the edit is committed; 0 for DELETE. Reads what the commit would
+ * read of the bits, and those that stay. Errors: EINVAL for an index out of range, and as
+ * qcow2bm_edit_plan() for an edit or a source of it that was staged before a commit; EIMAGE
+ * when the bits cannot be read; ESYSTEM, ENOMEM, EINTERRUPTED. Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_edit_dirty_bytes(struct qcow2bm_edit *edit, size_t idx, uint64_t *dirty_bytes,
+			 const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
+
 struct qcow2bm_together_file;
 
 struct qcow2bm_commit_options {
@@ -314,6 +326,7 @@ struct qcow2bm_result {
 	 * table of a deleted or recovered bitmap could not be read: what it occupied
 	 * cannot be counted. */
 	char leak_reason[256];
+	uint64_t refcount_clusters; /* refcount blocks and tables that were added */
 };
 
 /*
