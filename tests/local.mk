@@ -226,6 +226,7 @@ cli_tests += tests/cli/recover-limits
 cli_tests += tests/cli/recover-report
 cli_tests += tests/cli/undo-repair
 cli_tests += tests/cli/schemas
+cli_tests += tests/cli/undo-edits
 cli_tests += tests/cli/undo-place
 cli_tests += tests/cli/undo-syncs
 cli_tests += tests/cli/repair-choices
@@ -302,6 +303,7 @@ crash_tests =
 crash_tests += tests/crash/cut-libvirt
 crash_tests += tests/crash/kill-anywhere
 crash_tests += tests/crash/kill-libvirt
+crash_tests += tests/crash/kill-saving
 crash_tests += tests/crash/kill-commit
 crash_tests += tests/crash/kill-together
 crash_tests += tests/crash/qemu-img-states
@@ -499,6 +501,7 @@ check-crash: all
 	./run tests/crash/every-state
 	./run tests/crash/test_faults
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-anywhere || test $$? -eq 77
+	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-saving || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-commit || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-together || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/qemu-img-states || test $$? -eq 77

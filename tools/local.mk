@@ -72,6 +72,8 @@ tools_sources = \
 	tools/cmd/recover_carved.h \
 	tools/cmd/rename.c \
 	tools/cmd/repair.c \
+	tools/cmd/saving.c \
+	tools/cmd/saving.h \
 	tools/cmd/session.c \
 	tools/cmd/session.h \
 	tools/cmd/together.c \

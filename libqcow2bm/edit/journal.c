@@ -48,7 +48,7 @@ static enum qcow2bm_code bound(const struct qcow2bm_image *image, uint64_t secto
 		return QCOW2BM_OK;
 	return q2_fail(
 		err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
-		"the bitmap tables take %llu bytes, and the file holds only %llu: an undo file of them would be too long; the repair can be done without one (--no-save)",
+		"the bitmap tables take %llu bytes, and the file holds only %llu: an undo file of them would be too long; the edit can be done without one",
 		(unsigned long long)bytes, (unsigned long long)held);
 }
 

@@ -91,6 +91,7 @@ struct change {
 	const uint8_t *buf;
 	uint64_t off, bytes;
 	uint64_t length_before, length_after;
+	bool is_real; /* some byte or the length becomes another */
 };
 
 static void apply(struct journal *journal, const struct change *change, uint64_t off,
@@ -107,10 +108,10 @@ static void apply(struct journal *journal, const struct change *change, uint64_t
 }
 
 /* Appends the old bytes of a write, sector by sector, before it is done. */
-static enum qcow2bm_code append_change(struct journal *journal,
-				       const struct change *change,
+static enum qcow2bm_code append_change(struct journal *journal, struct change *change,
 				       struct qcow2bm_error *err)
 {
+	change->is_real = change->length_after != change->length_before;
 	uint64_t off = change->off & ~(uint64_t)(Q2_UNDO_SECTOR_BYTES - 1);
 	uint64_t end = q2_round_up(change->off + change->bytes, Q2_UNDO_SECTOR_BYTES);
 	if (change->bytes == 0) {
@@ -126,6 +127,7 @@ static enum qcow2bm_code append_change(struct journal *journal,
 		if (code != QCOW2BM_OK)
 			return code;
 		apply(journal, change, off, bytes);
+		change->is_real |= memcmp(journal->old, journal->new, bytes) != 0;
 		code = note_range(journal, off, bytes, inside, change->length_after, err);
 		if (code != QCOW2BM_OK)
 			return code;
@@ -135,7 +137,7 @@ static enum qcow2bm_code append_change(struct journal *journal,
 }
 
 /* The change may be made when this has succeeded, and not before. */
-static enum qcow2bm_code note_change(struct journal *journal, const struct change *change,
+static enum qcow2bm_code note_change(struct journal *journal, struct change *change,
 				     struct qcow2bm_error *err)
 {
 	journal->undo.batch_off = journal->undo.at;
@@ -149,7 +151,7 @@ static enum qcow2bm_code note_change(struct journal *journal, const struct chang
 		code = q2_spans_add(&journal->ever, first, end, err);
 	if (code == QCOW2BM_OK && change->bytes != 0)
 		code = q2_spans_add(&journal->noted, first, end, err);
-	journal->has_changes |= code == QCOW2BM_OK;
+	journal->has_changes |= code == QCOW2BM_OK && change->is_real;
 	if (code != QCOW2BM_OK) {
 		/* Nobody knows whether they are on the disk: the next ones replace them, and
 		 * have higher numbers than what may be left of these. */
@@ -317,6 +319,12 @@ static void journal_find_data(struct q2_storage *storage, uint64_t off, uint64_t
 	q2_storage_find_data(journal_of(storage)->inner, off, end, data_off, data_end);
 }
 
+/* An edit of several images notes when each was written. */
+static void journal_stamp(struct q2_storage *storage, bool settle, struct q2_stamp *stamp)
+{
+	q2_storage_stamp(journal_of(storage)->inner, settle, stamp);
+}
+
 static void release(struct journal *journal)
 {
 	q2_storage_close(journal->undo.file);
@@ -344,6 +352,7 @@ static const struct q2_storage_ops journal_ops = {
 	.length = journal_length,
 	.find_data = journal_find_data,
 	.keep = journal_keep,
+	.stamp = journal_stamp,
 	.close = journal_close,
 };
 

@@ -55,6 +55,9 @@ static int print_report(const struct tool_session *session, json_t *report,
 	struct tool_json_list lists[2] = {0};
 	tool_changes_set_list(report, changes);
 	lists[0] = changes->list;
+	if (session->saving.path != NULL)
+		json_object_set_new(report, "undo-file",
+				    tool_json_text(session->saving.path));
 	if (session->add_to_report != NULL)
 		session->add_to_report(session->opaque, report, &lists[1]);
 	json_t *document = tool_json_document("edit");
@@ -89,9 +92,24 @@ static int print_plan(struct tool_session *session)
 	return status;
 }
 
+/* While something may be left of the edit, the undo file stays. */
+static void give_up_saving(struct tool_session *session, const struct qcow2bm_error *err,
+			   const struct qcow2bm_result *result)
+{
+	if (session->saving.path == NULL)
+		return;
+	if (err->code != QCOW2BM_EUNKNOWN && result->leaked_clusters == 0) {
+		tool_saving_drop(&session->saving);
+		return;
+	}
+	struct tool_text text = {0};
+	tool_saving_add(&text, &session->saving);
+	tool_message(session->filename, "%s", text.bytes);
+	tool_text_free(&text);
+}
+
 /* Which state the image is in goes with every failure of a commit. */
-static int report_failure(const struct tool_session *session,
-			  const struct qcow2bm_error *err,
+static int report_failure(struct tool_session *session, const struct qcow2bm_error *err,
 			  const struct qcow2bm_result *result, int signal_number)
 {
 	char *sentence = tool_message_sentence(err);
@@ -110,6 +128,7 @@ static int report_failure(const struct tool_session *session,
 	if (result->leaked_clusters != 0)
 		tool_message(session->filename, "%" PRIu64 " clusters leaked",
 			     result->leaked_clusters);
+	give_up_saving(session, err, result);
 	return err->code == QCOW2BM_EINTERRUPTED ? TOOL_EXIT_SIGNAL + signal_number
 						 : status;
 }
@@ -182,13 +201,19 @@ static int commit(struct tool_session *session, struct tool_changes *changes)
 		.flags = session->options.commit_flags,
 	};
 	const struct qcow2bm_result *result;
+	int status = tool_saving_begin(&session->saving, session->image,
+				       session->filename, session->options.save, true);
+	if (status != TOOL_EXIT_DONE)
+		return status;
 	tool_watch_begin(&watch, &session->options);
 	enum qcow2bm_code code =
 		qcow2bm_edit_commit(session->edit, &options, &result, &watch.watch, &err);
 	int signal_number = tool_watch_end(&watch);
 	set_ending(code, result, signal_number);
-	return code == QCOW2BM_OK ? report_success(session, result, changes)
-				  : report_failure(session, &err, result, signal_number);
+	if (code != QCOW2BM_OK)
+		return report_failure(session, &err, result, signal_number);
+	tool_saving_end(&session->saving);
+	return report_success(session, result, changes);
 }
 
 int tool_finish_run(struct tool_session *session)

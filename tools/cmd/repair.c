@@ -14,25 +14,11 @@
 #include "finish.h"
 
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
-enum {
-	DROP = TOOL_OPT_OWN,
-	DROP_INDEX,
-	DROP_ALL,
-	DROP_IN_USE,
-	TRUST_BITMAPS,
-	SAVE,
-	NO_SAVE
-};
-
-/* Undo files of so many repairs may stand next to an image. */
-#define UNDO_FILES 99
+enum { DROP = TOOL_OPT_OWN, DROP_INDEX, DROP_ALL, DROP_IN_USE, TRUST_BITMAPS, NO_SAVE };
 
 struct repair {
 	struct tool_session session;
@@ -44,8 +30,7 @@ struct repair {
 	size_t drop_count;
 	size_t *mended; /* problems, in the report as JSON */
 	bool no_save;
-	const char *save; /* of --save */
-	char *undo_file;  /* what is used */
+	char *undo_file; /* that was chosen for it */
 	struct qcow2bm_plan plan;
 	struct tool_text done;
 };
@@ -185,7 +170,7 @@ static void describe_rest(struct repair *repair)
 static bool needs_place(const struct repair *repair)
 {
 	struct stat st;
-	return !repair->no_save && repair->save == NULL &&
+	return !repair->no_save && repair->session.options.save == NULL &&
 	       (stat(repair->session.filename, &st) != 0 || !S_ISREG(st.st_mode));
 }
 
@@ -212,36 +197,14 @@ static int describe(struct repair *repair, bool *nothing)
 	return TOOL_EXIT_DONE;
 }
 
-/* The first of IMAGE.undo, IMAGE.undo.2, ... that is not there. */
-static char *choose_undo_file(const char *filename)
+/* What is saved beside the image unless it is told otherwise. */
+static int choose_undo_file(struct repair *repair)
 {
-	for (unsigned i = 1; i <= UNDO_FILES; i++) {
-		struct tool_text name = {0};
-		tool_text_print(&name, "%s.undo", filename);
-		if (i > 1)
-			tool_text_print(&name, ".%u", i);
-		if (access(name.bytes, F_OK) != 0)
-			return name.bytes;
-		tool_text_free(&name);
-	}
-	return NULL;
-}
-
-static bool is_in_memory(const char *path)
-{
-	struct statfs fs;
-	if (statfs(path, &fs) != 0)
-		return false;
-	unsigned long type = (unsigned long)fs.f_type;
-	return type == TMPFS_MAGIC || type == RAMFS_MAGIC;
-}
-
-/* From here on all that the repair writes over goes to the undo file first. */
-static int begin_saving(struct repair *repair)
-{
-	struct qcow2bm_error err = {0};
 	const char *filename = repair->session.filename;
-	if (repair->no_save || repair->session.options.dry_run)
+	struct tool_options *options = &repair->session.options;
+	if (repair->no_save)
+		options->save = NULL;
+	if (repair->no_save || options->dry_run || options->save != NULL)
 		return TOOL_EXIT_DONE;
 	if (needs_place(repair)) {
 		tool_message(filename,
@@ -250,37 +213,9 @@ static int begin_saving(struct repair *repair)
 			     "without one with --no-save; the image is as it was");
 		return TOOL_EXIT_FAILED;
 	}
-	repair->undo_file = repair->save != NULL
-				    ? tool_memory_copy(repair->save, strlen(repair->save))
-				    : choose_undo_file(filename);
-	if (repair->undo_file == NULL) {
-		tool_message(filename,
-			     "there are %d undo files already (%s.undo...); remove old "
-			     "ones, or choose another place with --save FILE",
-			     UNDO_FILES, filename);
-		return TOOL_EXIT_FAILED;
-	}
-	if (qcow2bm_undo_begin(repair->session.image, repair->undo_file, &err) !=
-	    QCOW2BM_OK)
-		return tool_message_fail(repair->undo_file, &err);
-	if (is_in_memory(repair->undo_file))
-		tool_message(repair->undo_file,
-			     "warning: this file system is in memory: after a power cut "
-			     "the undo file is gone");
-	return TOOL_EXIT_DONE;
-}
-
-/* The undo file is complete when it is told how the image stands afterwards. */
-static void end_saving(struct repair *repair)
-{
-	struct qcow2bm_error err = {0};
-	if (repair->undo_file != NULL &&
-	    qcow2bm_undo_end(repair->session.image, &err) != QCOW2BM_OK)
-		tool_message(
-			repair->undo_file,
-			"%s; the image is repaired; the undo file lacks its end, but "
-			"works as long as nothing else writes to the image",
-			err.sentence);
+	repair->undo_file = tool_saving_choose(filename, filename);
+	options->save = repair->undo_file;
+	return options->save != NULL ? TOOL_EXIT_DONE : TOOL_EXIT_FAILED;
 }
 
 static int print_plan(const struct repair *repair)
@@ -300,13 +235,12 @@ static void describe_undo(struct repair *repair)
 {
 	struct stat st;
 	char size[TOOL_SIZE_TEXT];
-	if (repair->undo_file == NULL)
+	if (repair->session.saving.path == NULL)
 		return;
-	tool_text_print(&repair->done, "  to take this back: qcow2bm undo");
-	tool_word_add_file(&repair->done, repair->session.filename);
-	tool_word_add_file(&repair->done, repair->undo_file);
+	tool_text_print(&repair->done, "  ");
+	tool_saving_add(&repair->done, &repair->session.saving);
 	tool_text_print(&repair->done, "\n");
-	if (stat(repair->undo_file, &st) != 0)
+	if (stat(repair->session.saving.path, &st) != 0)
 		return;
 	tool_size_format((uint64_t)st.st_size, size);
 	tool_text_print(&repair->done, "  room that the undo file takes: %s\n", size);
@@ -316,12 +250,11 @@ static int commit(struct repair *repair)
 {
 	if (repair->session.options.dry_run && !repair->session.options.json)
 		return print_plan(repair);
-	int status = begin_saving(repair);
+	int status = choose_undo_file(repair);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_finish_run(&repair->session);
 	if (status != TOOL_EXIT_DONE && status != TOOL_EXIT_LEAKED)
 		return status;
-	end_saving(repair);
 	if (repair->session.options.json || repair->session.options.quiet)
 		return status;
 	describe_undo(repair);
@@ -362,10 +295,6 @@ static void add_to_report(void *opaque, json_t *report, struct tool_json_list *l
 		if (is_mended(qcow2bm_report_problem(repair->report, i)))
 			repair->mended[list->count++] = i;
 	tool_json_set_list(report, "mended", list);
-	json_object_set_new(report, "undo-file",
-			    repair->undo_file == NULL
-				    ? json_null()
-				    : tool_json_text(repair->undo_file));
 }
 
 /* What an edit that was killed has left may not be on stable storage yet: the commit of nothing
@@ -433,9 +362,6 @@ static int take_option(struct repair *repair, int opt, char **argv)
 	case TRUST_BITMAPS:
 		repair->flags |= QCOW2BM_REPAIR_TRUST_BITMAPS;
 		break;
-	case SAVE:
-		repair->save = optarg;
-		break;
 	case NO_SAVE:
 		repair->no_save = true;
 		break;
@@ -453,7 +379,6 @@ static int run(int argc, char **argv)
 		{"drop-all", no_argument, NULL, DROP_ALL},
 		{"drop-in-use", no_argument, NULL, DROP_IN_USE},
 		{"trust-bitmaps", no_argument, NULL, TRUST_BITMAPS},
-		{"save", required_argument, NULL, SAVE},
 		{"no-save", no_argument, NULL, NO_SAVE},
 		TOOL_OPTIONS_EDIT,
 	};
@@ -494,9 +419,8 @@ const struct tool_command tool_cmd_repair = {
 		"      --drop-all         drop every bitmap\n"
 		"      --trust-bitmaps    keep bitmaps that something speaks against, as a lost\n"
 		"                         autoclear bit: you vouch that no write is missing in them\n"
-		"      --save FILE        undo file to make (default: IMAGE.undo; for a device this or\n"
-		"                         --no-save must be given); see `undo`\n"
-		"      --no-save          make no undo file\n" TOOL_HELP_EDIT
+		"      --no-save          make no undo file; else, without --save, it is IMAGE.undo. For\n"
+		"                         a device one of the two must be given\n" TOOL_HELP_EDIT
 		"\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm repair -n disk.qcow2\n"

@@ -192,6 +192,7 @@ int tool_session_close(struct tool_session *session, int status)
 	for (size_t i = 0; i < session->source_count; i++)
 		qcow2bm_image_close(session->sources[i]);
 	free(session->sources);
+	tool_saving_free(&session->saving);
 	qcow2bm_image_close(session->image);
 	return status;
 }

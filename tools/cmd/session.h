@@ -5,6 +5,7 @@
 
 #include "../term/operand.h"
 #include "../term/options.h"
+#include "saving.h"
 
 struct json_t;
 struct tool_changes;
@@ -17,6 +18,7 @@ struct tool_session {
 	const char *filename;
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *edit;
+	struct tool_saving saving;      /* while it is committed, and afterwards */
 	struct qcow2bm_image **sources; /* other images that bits are read from */
 	size_t source_count;
 	/* Adds to the JSON report what only this command knows. May be NULL. */

@@ -36,6 +36,9 @@ void tool_together_free(struct tool_together *together)
 	free(together->list);
 	free(together->results);
 	free(together->images);
+	for (size_t i = 0; together->savings != NULL && i < together->count; i++)
+		tool_saving_free(&together->savings[i]);
+	free(together->savings);
 }
 
 static const char *name_change(const struct qcow2bm_together_file *file)
@@ -189,6 +192,37 @@ static const char *describe_unknown(const struct tool_together *together)
 			 "one";
 }
 
+/* Of each image that may change. */
+static int begin_saving(struct tool_together *together)
+{
+	int status = TOOL_EXIT_DONE;
+	together->savings =
+		tool_memory_zeroed(together->count + 1, sizeof(*together->savings));
+	for (size_t i = 0; i < together->count && status == TOOL_EXIT_DONE; i++)
+		status = tool_saving_begin(&together->savings[i], together->images[i],
+					   together->list[i].filename,
+					   together->options->save, together->count == 1);
+	for (size_t i = 0; status != TOOL_EXIT_DONE && i < together->count; i++)
+		tool_saving_drop(&together->savings[i]);
+	return status;
+}
+
+static void end_saving(struct tool_together *together)
+{
+	for (size_t i = 0; i < together->count; i++)
+		tool_saving_end(&together->savings[i]);
+}
+
+/* While something may be left of the edit, the undo files stay. */
+static void give_up_saving(struct tool_together *together,
+			   const struct qcow2bm_error *err)
+{
+	for (size_t i = 0; i < together->count && err->code != QCOW2BM_EUNKNOWN; i++)
+		if (together->results[i] == NULL ||
+		    together->results[i]->leaked_clusters == 0)
+			tool_saving_drop(&together->savings[i]);
+}
+
 static int report_failure(struct tool_together *together, size_t failed,
 			  const struct qcow2bm_error *err, int signal_number)
 {
@@ -208,6 +242,18 @@ static int report_failure(struct tool_together *together, size_t failed,
 						 : tool_message_status(err->code);
 }
 
+static json_t *result_json(const struct tool_together *together, size_t i,
+			   json_t *changes)
+{
+	json_t *object = tool_summary_result(together->list[i].filename,
+					     json_incref(json_array_get(changes, i)),
+					     together->results[i]);
+	if (together->savings[i].path != NULL)
+		json_object_set_new(object, "undo-file",
+				    tool_json_text(together->savings[i].path));
+	return object;
+}
+
 static int report_success(const struct tool_together *together, json_t *changes)
 {
 	int status = TOOL_EXIT_DONE;
@@ -223,11 +269,7 @@ static int report_success(const struct tool_together *together, json_t *changes)
 					     result->leak_reason);
 		}
 		if (changes != NULL)
-			json_array_append_new(
-				images,
-				tool_summary_result(
-					together->list[i].filename,
-					json_incref(json_array_get(changes, i)), result));
+			json_array_append_new(images, result_json(together, i, changes));
 	}
 	if (changes == NULL) {
 		json_decref(images);
@@ -258,6 +300,11 @@ static int commit(struct tool_together *together)
 	int status = describe(together, &changes);
 	if (status != TOOL_EXIT_DONE)
 		return status;
+	status = begin_saving(together);
+	if (status != TOOL_EXIT_DONE) {
+		json_decref(changes);
+		return status;
+	}
 	struct tool_watch watch;
 	struct qcow2bm_error err = {0};
 	size_t failed = SIZE_MAX;
@@ -271,6 +318,8 @@ static int commit(struct tool_together *together)
 		together->count == 0 ? together->intent_path : NULL, &options,
 		together->results, &failed, &watch.watch, &err);
 	int signal_number = tool_watch_end(&watch);
+	if (code == QCOW2BM_OK || is_done(together, &err))
+		end_saving(together);
 	if (code == QCOW2BM_OK)
 		return report_success(together, changes);
 	if (is_done(together, &err)) {
@@ -279,6 +328,7 @@ static int commit(struct tool_together *together)
 		return TOOL_EXIT_LEAKED;
 	}
 	json_decref(changes);
+	give_up_saving(together, &err);
 	return report_failure(together, failed, &err, signal_number);
 }
 

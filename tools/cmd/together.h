@@ -4,6 +4,7 @@
 #define TOOLS_CMD_TOGETHER_H
 
 #include "../term/options.h"
+#include "saving.h"
 
 struct json_t;
 
@@ -16,6 +17,7 @@ struct tool_together {
 	struct qcow2bm_together_edit *list;
 	const struct qcow2bm_result **results;
 	struct qcow2bm_image **images;
+	struct tool_saving *savings;
 	size_t count;
 	/* Files of other programs that change with the images, and where the intent file is without an
 	 * image. */

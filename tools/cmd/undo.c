@@ -179,17 +179,18 @@ static int run(int argc, char **argv)
 const struct tool_command tool_cmd_undo = {
 	.name = "undo",
 	.synopsis = "[OPTION]... IMAGE FILE",
-	.summary = "Put back what an image held before a repair",
-	.help = "FILE is the undo file that `qcow2bm repair --save FILE` wrote. The image becomes byte\n"
-		"for byte what it was, its length included. It is refused when anything else has\n"
-		"written to it since, or may have: a device, a copy, a file that was renamed and a\n"
-		"repair that was cut off do not tell. --in-use is the way then. Cut off half way, the\n"
-		"same command with --in-use gets through; a second time it does nothing.\n"
+	.summary = "Put back what an image held before an edit or a repair",
+	.help = "FILE is the undo file that an edit with --save FILE wrote, or a repair. The image\n"
+		"becomes byte for byte what it was, its length included. It is refused when anything\n"
+		"else has written to it since, or may have: a device, a copy, a file that was renamed\n"
+		"and an edit that was cut off do not tell. --in-use is the way then. Cut off half\n"
+		"way, the same command with --in-use gets through; a second time it does nothing. Of\n"
+		"several edits of an image the last is undone first.\n"
 		"\n"
 		"Options:\n"
 		"      --in-use           put the bitmaps back marked as in use, so that nobody trusts\n"
 		"                         them: for an image that the guest may have written to since\n"
-		"      --force            after a repair that was interrupted, and only then: also\n"
+		"      --force            after an edit that was interrupted, and only then: also\n"
 		"                         when a sector is neither what it was nor what it was to\n"
 		"                         become (a disk may tear sectors when its power fails)\n"
 		"  -n, --dry-run          look whether it can be undone and change nothing\n"

@@ -66,17 +66,19 @@ extern const struct tool_command tool_cmd_compare;
 	"  -q, --quiet            no warnings\n"                                    \
 	"  -h, --help             show this text\n"
 
-#define TOOL_HELP_EDIT                                                                       \
-	"  -n, --dry-run          print the plan and change nothing\n"                       \
-	"      --output FORMAT    human (default) or json\n"                                 \
-	"      --color WHEN       auto (default: on a terminal), always or never\n"          \
-	"      --no-lock          take no locks: you vouch that nobody has the image open\n" \
-	"      --wait SECONDS     retry for so long while the image is busy\n"               \
-	"      --trust-refcounts  do not read the L2 tables to prove what is free\n"         \
-	"      --discard          punch holes where clusters are released (default)\n"       \
-	"      --no-discard       punch no holes\n"                                          \
-	"      --progress         show progress (by itself on a terminal after a second)\n"  \
-	"  -q, --quiet            no warnings and no progress\n"                             \
+#define TOOL_HELP_EDIT                                                                          \
+	"  -n, --dry-run          print the plan and change nothing\n"                          \
+	"      --save FILE        make an undo file, which `undo` takes; a folder: one in it\n" \
+	"                         for each image that changes\n"                                \
+	"      --output FORMAT    human (default) or json\n"                                    \
+	"      --color WHEN       auto (default: on a terminal), always or never\n"             \
+	"      --no-lock          take no locks: you vouch that nobody has the image open\n"    \
+	"      --wait SECONDS     retry for so long while the image is busy\n"                  \
+	"      --trust-refcounts  do not read the L2 tables to prove what is free\n"            \
+	"      --discard          punch holes where clusters are released (default)\n"          \
+	"      --no-discard       punch no holes\n"                                             \
+	"      --progress         show progress (by itself on a terminal after a second)\n"     \
+	"  -q, --quiet            no warnings and no progress\n"                                \
 	"  -h, --help             show this text\n"
 
 #define TOOL_HELP_READ_EXITS "Exit status: 0 done, 1 failed, 6 busy, 64 usage.\n"

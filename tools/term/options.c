@@ -105,6 +105,9 @@ int tool_options_take(struct tool_options *options, int opt, char **argv)
 	case TOOL_OPT_NO_DISCARD:
 		options->commit_flags |= QCOW2BM_COMMIT_NO_DISCARD;
 		break;
+	case TOOL_OPT_SAVE:
+		options->save = optarg;
+		break;
 	default:
 		return refuse(options, opt, argv);
 	}

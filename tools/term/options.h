@@ -19,6 +19,7 @@ enum {
 	TOOL_OPT_TRUST_REFCOUNTS,
 	TOOL_OPT_DISCARD,
 	TOOL_OPT_NO_DISCARD,
+	TOOL_OPT_SAVE,
 	TOOL_OPT_OWN
 };
 
@@ -43,6 +44,7 @@ enum {
 
 #define TOOL_OPTIONS_EDIT                                                         \
 	TOOL_OPTIONS_COMMON, {"dry-run", no_argument, NULL, 'n'},                 \
+		{"save", required_argument, NULL, TOOL_OPT_SAVE},                 \
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},               \
 		{"trust-refcounts", no_argument, NULL, TOOL_OPT_TRUST_REFCOUNTS}, \
 		{"discard", no_argument, NULL, TOOL_OPT_DISCARD},                 \
@@ -63,6 +65,7 @@ struct tool_options {
 	bool dry_run; /* the rest: editing */
 	bool progress;
 	unsigned commit_flags; /* QCOW2BM_COMMIT_... */
+	const char *save;      /* the undo file to make, or NULL */
 };
 
 #define TOOL_OPTIONS_GO_ON (-1)
