@@ -7,6 +7,8 @@ tools_sources = \
 	tools/cmd/add.c \
 	tools/cmd/apply.c \
 	tools/cmd/bitmap.c \
+	tools/cmd/by_name.c \
+	tools/cmd/by_name.h \
 	tools/cmd/chain.c \
 	tools/cmd/chain.h \
 	tools/cmd/chain_commit.c \
@@ -76,6 +78,8 @@ tools_sources = \
 	tools/cmd/saving.h \
 	tools/cmd/session.c \
 	tools/cmd/session.h \
+	tools/cmd/several.c \
+	tools/cmd/several.h \
 	tools/cmd/together.c \
 	tools/cmd/together.h \
 	tools/cmd/undo.c \
@@ -193,6 +197,8 @@ tools_sources = \
 	tools/term/help.h \
 	tools/term/image.c \
 	tools/term/image.h \
+	tools/term/image_names.c \
+	tools/term/image_names.h \
 	tools/term/image_opts.c \
 	tools/term/image_opts.h \
 	tools/term/image_opts_known.c \

@@ -55,7 +55,7 @@ static int stage_all(struct tool_disks *disks, tool_chain_stage_fn *stage)
 static int edit_all(struct tool_disks *disks, int count, char **filenames,
 		    tool_chain_stage_fn *stage)
 {
-	int status = tool_disks_open(disks, count, filenames);
+	int status = tool_disks_open_all(disks, count, filenames);
 	if (status == TOOL_EXIT_DONE)
 		status = stage_all(disks, stage);
 	return status == TOOL_EXIT_DONE ? tool_chain_finish(disks) : status;

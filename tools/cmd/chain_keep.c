@@ -102,7 +102,7 @@ static int keep_all(struct keep *keep, int count, char **filenames)
 	if (keep->list_name != NULL)
 		status = tool_name_list_read(&keep->list, keep->list_name);
 	if (status == TOOL_EXIT_DONE)
-		status = tool_disks_open(disks, count, filenames);
+		status = tool_disks_open_all(disks, count, filenames);
 	keep->was_used = tool_memory_zeroed(disks->name_count + 1, sizeof(bool));
 	for (size_t i = 0; i < disks->count && status == TOOL_EXIT_DONE; i++)
 		status = stage_disk(keep, &disks->list[i]);

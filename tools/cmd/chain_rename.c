@@ -89,7 +89,7 @@ static int take_options(struct rename *rename, int argc, char **argv)
 
 static int edit_all(struct rename *rename, stage_fn *stage, int count, char **filenames)
 {
-	int status = tool_disks_open(&rename->disks, count, filenames);
+	int status = tool_disks_open_all(&rename->disks, count, filenames);
 	for (size_t i = 0; i < rename->disks.count && status == TOOL_EXIT_DONE; i++)
 		status = stage(rename, &rename->disks.list[i]);
 	return status == TOOL_EXIT_DONE ? tool_chain_finish(&rename->disks) : status;

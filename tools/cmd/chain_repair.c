@@ -98,7 +98,7 @@ static int stage_disk(struct repair *repair, size_t disk_idx)
 static int edit_all(struct repair *repair, int count, char **filenames)
 {
 	struct tool_disks *disks = &repair->disks;
-	int status = tool_disks_open(disks, count, filenames);
+	int status = tool_disks_open_all(disks, count, filenames);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_disks_verify(disks, &repair->findings);
 	for (size_t i = 0; i < disks->count && status == TOOL_EXIT_DONE; i++)

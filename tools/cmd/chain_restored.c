@@ -46,7 +46,7 @@ static int stage(const struct restored *restored, const struct tool_disk *disk)
 static int edit_all(struct restored *restored, int count, char **filenames)
 {
 	struct tool_disks *disks = &restored->disks;
-	int status = tool_disks_open(disks, count, filenames);
+	int status = tool_disks_open_all(disks, count, filenames);
 	for (size_t i = 0; i < disks->count && status == TOOL_EXIT_DONE; i++)
 		status = stage(restored, &disks->list[i]);
 	return status == TOOL_EXIT_DONE ? tool_chain_finish(disks) : status;

@@ -59,7 +59,7 @@ static int print(struct show *show)
 
 static int show_disks(struct show *show, int count, char **filenames)
 {
-	int status = tool_disks_open(&show->disks, count, filenames);
+	int status = tool_disks_open_all(&show->disks, count, filenames);
 	show->verdicts = json_array();
 	show->list = json_array();
 	for (size_t i = 0; status == TOOL_EXIT_DONE && i < show->disks.count; i++)

@@ -108,7 +108,7 @@ static int print(struct verify *verify)
 
 static int open_and_print(struct verify *verify, int count, char **filenames)
 {
-	int status = tool_disks_open(&verify->disks, count, filenames);
+	int status = tool_disks_open_all(&verify->disks, count, filenames);
 	if (status == TOOL_EXIT_DONE)
 		status = check_names(&verify->disks);
 	if (status == TOOL_EXIT_DONE)

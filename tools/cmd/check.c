@@ -8,6 +8,7 @@
 #include "../report/old_bitmaps.h"
 #include "../term/command.h"
 #include "../term/image.h"
+#include "../term/image_names.h"
 #include "../term/message.h"
 #include "../term/options.h"
 #include "../term/output.h"
@@ -251,15 +252,16 @@ static int print_report(struct check *check)
 }
 
 /* Goes on with the next image where one cannot be checked; the worst exit status counts. */
-static int check_images(struct check *check, int count, char **filenames)
+static int check_images(struct check *check, const struct tool_image_names *names)
 {
 	int status = TOOL_EXIT_DONE;
-	check->images = tool_image_list_begin("check", &check->options, count);
-	for (int i = 0; i < count; i++) {
+	check->images =
+		tool_image_list_begin("check", &check->options, names->is_several);
+	for (size_t i = 0; i < names->count; i++) {
 		check->is_cut_off |= check->signal_number != 0;
 		if (check->is_cut_off)
 			break;
-		status = tool_exit_worse(status, check_image(check, filenames[i]));
+		status = tool_exit_worse(status, check_image(check, names->list[i]));
 		/* What is finished is out before the next check, whatever becomes of that. */
 		if (check->printed == TOOL_EXIT_DONE && !check->options.json)
 			check->printed = print_report(check);
@@ -309,7 +311,12 @@ static int run(int argc, char **argv)
 	if (check.carve && (check.flags & QCOW2BM_CHECK_QUICK))
 		return tool_message_usage(check.options.command,
 					  "--carve wants the whole check, not --quick");
-	return check_images(&check, argc - optind, argv + optind);
+	struct tool_image_names names;
+	int status = tool_image_names_take(&names, argc - optind, argv + optind);
+	if (status == TOOL_EXIT_DONE)
+		status = check_images(&check, &names);
+	tool_image_names_free(&names);
+	return status;
 }
 
 const struct tool_command tool_cmd_check = {
@@ -320,7 +327,7 @@ const struct tool_command tool_cmd_check = {
 		"and at the place of data; then counts all references in the image to find clusters\n"
 		"that two things use, refcounts that are wrong, and leaks. Says what is wrong, whether\n"
 		"the guest's data is safe, and what to type next. The manual page lists all codes.\n"
-		"\n"
+		"\n" TOOL_HELP_IMAGE_LIST "\n"
 		"Options:\n"
 		"      --quick            look at the bitmaps alone: count no other references\n"
 		"      --carve            look for old bitmaps in clusters that are free or leaked;\n"
@@ -330,6 +337,7 @@ const struct tool_command tool_cmd_check = {
 		"                         as soon as it is done\n" TOOL_HELP_READ "\n"
 		"Examples:\n"
 		"  qcow2bm check disk.qcow2\n"
+		"  qcow2bm check @images.txt\n"
 		"  qcow2bm check --output=json *.qcow2 | jq '.images[].problems[].code'\n"
 		"\n"
 		"Exit status: 0 no problems, 1 could not check, 2 problems, 3 only leaks, 6 busy,\n"

@@ -272,7 +272,7 @@ static void offer_argument(struct line *line, const char *before,
 			is_word(argument, bytes, "TARGET=PATH");
 	if (is_word(argument, bytes, "FILE") || is_word(argument, bytes, "DIR") ||
 	    is_word(argument, bytes, "SOCKET") || is_word(argument, bytes, "OLD") ||
-	    is_image)
+	    is_word(argument, bytes, "IMAGE") || is_image)
 		offer_files(line);
 	if (is_long(option, "into") || is_long(option, "drop"))
 		offer_bitmaps(line, before, find_operand(line, 0));
@@ -315,11 +315,15 @@ static void offer_operand(struct line *line)
 {
 	char name[16] = "IMAGE";
 	int number = 0;
+	const char *image = find_value(line, "image");
 	while (find_operand(line, number) != NULL)
 		number++;
-	name_operand(line, number, name);
-	bool names_new = strcmp(line->command->name, "add") == 0 && number > 0;
-	const char *image = find_operand(line, 0);
+	/* With that option the image is no operand. */
+	name_operand(line, image != NULL ? number + 1 : number, name);
+	bool names_new =
+		strcmp(line->command->name, "add") == 0 && (number > 0 || image != NULL);
+	if (image == NULL)
+		image = find_operand(line, 0);
 	if (strcmp(name, "SOURCE") == 0 && find_value(line, "source-file") != NULL)
 		image = find_value(line, "source-file");
 	if (strcmp(name, "NAME") == 0 || strcmp(name, "BITMAP") == 0 ||

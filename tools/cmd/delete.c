@@ -5,9 +5,8 @@
 #include "../term/missing.h"
 #include "../term/name.h"
 #include "../term/operand.h"
-#include "finish.h"
+#include "by_name.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,46 +14,38 @@ enum { MATCH = TOOL_OPT_OWN, ALL, IN_USE, STALE, TEMPORARY };
 
 struct delete
 {
-	struct tool_session session;
+	struct tool_several several;
+	struct tool_session *session; /* of the image at hand */
 	bool all;
 	bool in_use, stale, temporary;
 	char **patterns;
 	size_t pattern_count;
+	int count;
+	char **names;
 	bool *marked; /* by index in the directory */
 };
 
 static int mark_name(struct delete *delete, const char *name)
 {
 	struct tool_operand operand;
-	tool_operand_resolve(&operand, delete->session.image, name);
+	tool_operand_resolve(&operand, delete->session->image, name);
 	int status = TOOL_EXIT_DONE;
 	if (operand.idx != QCOW2BM_NOT_FOUND) {
 		delete->marked[operand.idx] = true;
 	} else {
-		status = tool_missing_bitmap(delete->session.filename,
-					     delete->session.image, name);
+		status = tool_missing_bitmap(delete->session->filename,
+					     delete->session->image, name);
 	}
 	tool_operand_free(&operand);
 	return status;
 }
 
-/* A pattern is matched against the name as list shows it, so that it can reach every name. */
-static int mark_pattern(struct delete *delete, const char *pattern)
+static int mark_idx(void *opaque, struct tool_session *session, size_t idx)
 {
-	bool found = false;
-	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->session.image); i++) {
-		struct qcow2bm_bitmap entry =
-			*qcow2bm_bitmap_describe(delete->session.image, i);
-		char *shown =
-			tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
-		if (fnmatch(pattern, shown, FNM_NOESCAPE) == 0)
-			found = delete->marked[i] = true;
-		free(shown);
-	}
-	if (found)
-		return TOOL_EXIT_DONE;
-	tool_message(delete->session.filename, "no bitmap matches '%s'", pattern);
-	return TOOL_EXIT_FAILED;
+	struct delete *delete = opaque;
+	(void)session;
+	delete->marked[idx] = true;
+	return TOOL_EXIT_DONE;
 }
 
 static bool is_in_use(const struct qcow2bm_bitmap *bitmap)
@@ -77,14 +68,14 @@ static void mark_those(struct delete *delete, bool (*is)(const struct qcow2bm_bi
 		       const char *what)
 {
 	bool found = false;
-	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->session.image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->session->image); i++) {
 		struct qcow2bm_bitmap bitmap =
-			*qcow2bm_bitmap_describe(delete->session.image, i);
+			*qcow2bm_bitmap_describe(delete->session->image, i);
 		if (is(&bitmap))
 			found = delete->marked[i] = true;
 	}
-	if (!found && !delete->session.options.quiet)
-		tool_message(delete->session.filename, "no bitmap is %s", what);
+	if (!found && !delete->session->options.quiet)
+		tool_message(delete->session->filename, "no bitmap is %s", what);
 }
 
 static void mark_states(struct delete *delete)
@@ -97,40 +88,57 @@ static void mark_states(struct delete *delete)
 		mark_those(delete, is_temporary, "temporary by its name");
 }
 
-static int mark(struct delete *delete, int count, char **names)
+static int mark(struct delete *delete)
 {
 	int status = TOOL_EXIT_DONE;
-	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++)
-		status = mark_name(delete, names[i]);
+	for (int i = 0; i < delete->count && status == TOOL_EXIT_DONE; i++)
+		status = mark_name(delete, delete->names[i]);
+	/* A pattern is matched against the name as list shows it, so that it can reach every name. */
 	for (size_t i = 0; i < delete->pattern_count && status == TOOL_EXIT_DONE; i++)
-		status = mark_pattern(delete, delete->patterns[i]);
+		status = tool_by_name_match(delete->session, delete->patterns[i],
+					    mark_idx, delete);
 	if (status == TOOL_EXIT_DONE)
 		mark_states(delete);
 	return status;
 }
 
-static int stage(struct delete *delete)
+static int stage_marked(struct delete *delete)
 {
-	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->session.image); i++) {
+	for (size_t i = 0; i < qcow2bm_bitmap_count(delete->session->image); i++) {
 		if (!delete->all && !delete->marked[i])
 			continue;
 		struct qcow2bm_bitmap entry;
 		struct qcow2bm_error err = {0};
-		entry = *qcow2bm_bitmap_describe(delete->session.image, i);
-		if (qcow2bm_edit_delete(delete->session.edit, entry.name,
+		entry = *qcow2bm_bitmap_describe(delete->session->image, i);
+		if (qcow2bm_edit_delete(delete->session->edit, entry.name,
 					entry.name_bytes, &err) != QCOW2BM_OK)
-			return tool_session_refuse(&delete->session, "delete", entry.name,
+			return tool_session_refuse(delete->session, "delete", entry.name,
 						   entry.name_bytes, &err);
 	}
 	return TOOL_EXIT_DONE;
 }
 
 /* Marks the bitmaps that names and patterns choose, then deletes them in one edit. */
-static int delete_bitmaps(struct delete *delete, int count, char **operands)
+static int stage(void *opaque, struct tool_session *session)
+{
+	struct delete *delete = opaque;
+	delete->session = session;
+	delete->marked =
+		tool_memory_zeroed(qcow2bm_bitmap_count(session->image), sizeof(bool));
+	int status = mark(delete);
+	if (status == TOOL_EXIT_DONE)
+		status = stage_marked(delete);
+	free(delete->marked);
+	delete->marked = NULL;
+	return status;
+}
+
+/* Returns TOOL_OPTIONS_GO_ON or the status to exit with. */
+static int check_usage(const struct delete *delete)
 {
 	bool some = delete->pattern_count != 0 || delete->in_use || delete->stale ||
-		    delete->temporary || count > 1;
-	if (count == 0 || !(delete->all || some))
+		    delete->temporary || delete->count > 0;
+	if (delete->count < 0 || !(delete->all || some))
 		return tool_message_usage(
 			&tool_cmd_delete,
 			"operands IMAGE and NAME..., --match, --in-use, --stale, "
@@ -139,18 +147,7 @@ static int delete_bitmaps(struct delete *delete, int count, char **operands)
 		return tool_message_usage(
 			&tool_cmd_delete,
 			"option --all stands alone: no NAME and no other choice");
-	int status = tool_session_open(&delete->session, operands[0]);
-	if (status == TOOL_EXIT_DONE) {
-		delete->marked = tool_memory_zeroed(
-			qcow2bm_bitmap_count(delete->session.image), sizeof(bool));
-		status = mark(delete, count - 1, operands + 1);
-	}
-	if (status == TOOL_EXIT_DONE)
-		status = stage(delete);
-	if (status == TOOL_EXIT_DONE)
-		status = tool_finish_run(&delete->session);
-	free(delete->marked);
-	return tool_session_close(&delete->session, status);
+	return TOOL_OPTIONS_GO_ON;
 }
 
 static int take_option(struct delete *delete, int opt, char **argv)
@@ -167,7 +164,7 @@ static int take_option(struct delete *delete, int opt, char **argv)
 	else if (opt == TEMPORARY)
 		delete->temporary = true;
 	else
-		return tool_options_take(&delete->session.options, opt, argv);
+		return tool_several_take(&delete->several, opt, argv);
 	return TOOL_OPTIONS_GO_ON;
 }
 
@@ -179,17 +176,29 @@ static int run(int argc, char **argv)
 		{"in-use", no_argument, NULL, IN_USE},
 		{"stale", no_argument, NULL, STALE},
 		{"temporary", no_argument, NULL, TEMPORARY},
+		TOOL_SEVERAL_OPTIONS,
 		TOOL_OPTIONS_EDIT,
 	};
-	struct delete delete = {.session = {.options = {.command = &tool_cmd_delete}}};
+	struct delete delete = {.all = false};
+	delete.several = (struct tool_several){.options = {.command = &tool_cmd_delete},
+					       .stage = stage,
+					       .opaque = &delete};
 	delete.patterns = tool_memory_zeroed((size_t)argc, sizeof(char *));
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
-	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
-				  NULL)) != -1)
+	       (opt = getopt_long(argc, argv,
+				  TOOL_OPTIONS_EDIT_LETTERS TOOL_SEVERAL_LETTERS,
+				  long_options, NULL)) != -1)
 		status = take_option(&delete, opt, argv);
+	int images = tool_several_operands(&delete.several);
+	delete.count = argc - optind - images;
+	delete.names = argv + optind + images;
 	if (status == TOOL_OPTIONS_GO_ON)
-		status = delete_bitmaps(&delete, argc - optind, argv + optind);
+		status = check_usage(&delete);
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = tool_several_run(&delete.several, argv + optind);
+	else
+		free(delete.several.images);
 	free(delete.patterns);
 	return status;
 }
@@ -201,15 +210,13 @@ const struct tool_command tool_cmd_delete = {
 	.help = "All of them are deleted, or none. Bitmaps in use and corrupt ones can be deleted:\n"
 		"what cannot be proven to be theirs is then leaked, never freed.\n"
 		"\n"
-		"Options:\n"
-		"      --match GLOB       those whose name, as `list` shows it, matches; repeatable.\n"
-		"                         * ? [abc] as in a shell; a backslash is a backslash\n"
+		"Options:\n" TOOL_HELP_MATCH
 		"      --in-use           those that are marked in-use\n"
 		"      --stale            those of them that a crash is known to have left so\n"
 		"      --temporary        left-over ones of libvirt's jobs: libvirt-tmp-* and\n"
 		"                         backup-TARGET (as backup-vda or backup-sdb)\n"
-		"      --all              every bitmap of the image\n" TOOL_HELP_EDIT
-		"\n" TOOL_HELP_NAMES "\n"
+		"      --all              every bitmap of the image\n" TOOL_HELP_SEVERAL
+			TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm delete disk.qcow2 chk-1\n"
 		"  qcow2bm delete -n --match 'chk-*' disk.qcow2\n"

@@ -158,6 +158,14 @@ int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
 	return status;
 }
 
+int tool_disks_open_all(struct tool_disks *disks, int count, char **operands)
+{
+	int status = tool_image_names_take(&disks->images, count, operands);
+	return status == TOOL_EXIT_DONE ? tool_disks_open(disks, (int)disks->images.count,
+							  disks->images.list)
+					: status;
+}
+
 size_t tool_disks_look_up(const struct tool_disk *disk, const char *name)
 {
 	char *bytes = tool_memory_copy(name, strlen(name));
@@ -210,4 +218,5 @@ void tool_disks_close(struct tool_disks *disks)
 	if (disks->given != NULL)
 		free(disks->given[0]);
 	free(disks->given);
+	tool_image_names_free(&disks->images);
 }

@@ -3,6 +3,7 @@
 #ifndef TOOLS_CMD_DISKS_H
 #define TOOLS_CMD_DISKS_H
 
+#include "../term/image_names.h"
 #include "../term/options.h"
 #include "../term/progress.h"
 
@@ -22,6 +23,7 @@ struct tool_disks {
 	enum qcow2bm_scheme scheme; /* --scheme; NONE: found out */
 	char **given;               /* --order, the oldest first */
 	size_t given_count;
+	struct tool_image_names images; /* of a command that takes lists of them */
 	struct tool_disk *list;
 	size_t count;
 	struct json_t *
@@ -52,6 +54,9 @@ int tool_disks_take(struct tool_disks *disks, int opt, char **argv);
 /* Opens the disks with all their layers and finds the order of their checkpoints. Prints what fails;
  * returns an exit status. */
 int tool_disks_open(struct tool_disks *disks, int count, char **filenames);
+
+/* The same for operands that may be lists of images. */
+int tool_disks_open_all(struct tool_disks *disks, int count, char **operands);
 
 /* What an edit that was cut off has left is not to be built on. Prints that it is so; returns an exit
  * status. */

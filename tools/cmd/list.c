@@ -8,6 +8,7 @@
 #include "../report/matrix.h"
 #include "../term/command.h"
 #include "../term/image.h"
+#include "../term/image_names.h"
 #include "../term/message.h"
 #include "../term/name.h"
 #include "../term/options.h"
@@ -171,13 +172,13 @@ static int list_image(struct list *list, const char *filename)
 }
 
 /* A signal ends it behind the images that are finished. */
-static int list_images(struct list *list, int count, char **filenames)
+static int list_images(struct list *list, const struct tool_image_names *names)
 {
 	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;
-	list->images = tool_image_list_begin("list", &list->options, count);
-	for (int i = 0; i < count && list->signal_number == 0; i++) {
-		int one = list->backing_chain ? list_chain(list, filenames[i])
-					      : list_image(list, filenames[i]);
+	list->images = tool_image_list_begin("list", &list->options, names->is_several);
+	for (size_t i = 0; i < names->count && list->signal_number == 0; i++) {
+		int one = list->backing_chain ? list_chain(list, names->list[i])
+					      : list_image(list, names->list[i]);
 		status = tool_exit_worse(status, one);
 		/* Lines are out as soon as they are done. */
 		if (list->images.has_lines && printed == TOOL_EXIT_DONE)
@@ -296,7 +297,12 @@ static int run_list(struct list *list, int argc, char **argv)
 	if (optind == argc)
 		return tool_message_usage(&tool_cmd_list, "operand IMAGE is missing");
 	list->order.sketch = wants_sketch(list);
-	return list_images(list, argc - optind, argv + optind);
+	struct tool_image_names names;
+	status = tool_image_names_take(&names, argc - optind, argv + optind);
+	if (status == TOOL_EXIT_DONE)
+		status = list_images(list, &names);
+	tool_image_names_free(&names);
+	return status;
 }
 
 static int run(int argc, char **argv)
@@ -325,7 +331,7 @@ const struct tool_command tool_cmd_list = {
 		"  corrupt          damaged, as check finds it; the last column says how\n"
 		"An image that fails does not hide the others. With --backing-chain a matrix: which\n"
 		"layer has which bitmap, its state and the bytes that are dirty there.\n"
-		"\n"
+		"\n" TOOL_HELP_IMAGE_LIST "\n"
 		"Options:\n"
 		"      --no-count         do not count dirty bytes, and read no bitmap data\n"
 		"      --backing-chain    list the bitmaps of the layers below, too; only local files\n"

@@ -160,7 +160,7 @@ static int take_option(struct merge *merge, int opt, char **argv)
 		merge->source_files[merge->source_files_count++] = optarg;
 		break;
 	case 'g':
-		return tool_session_take_granularity(&merge->session,
+		return tool_session_take_granularity(&tool_cmd_merge,
 						     &merge->granularity_bytes);
 	default:
 		return tool_options_take(&merge->session.options, opt, argv);

@@ -2,19 +2,21 @@
 /* qcow2bm rename: give a bitmap a new name. */
 #include "../term/message.h"
 #include "../term/operand.h"
-#include "finish.h"
+#include "several.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-static int stage(struct tool_session *session, const char *old_name, const char *new_name)
+static int stage(void *opaque, struct tool_session *session)
 {
+	char **names = opaque; /* the old one and the new one */
 	struct tool_operand operand;
 	struct qcow2bm_error err = {0};
 	int status = TOOL_EXIT_DONE;
-	tool_operand_resolve(&operand, session->image, old_name);
-	if (qcow2bm_edit_rename(session->edit, operand.bytes, operand.count, new_name,
-				strlen(new_name), &err) != QCOW2BM_OK)
-		status = tool_session_refuse_operand(session, "rename", old_name,
+	tool_operand_resolve(&operand, session->image, names[0]);
+	if (qcow2bm_edit_rename(session->edit, operand.bytes, operand.count, names[1],
+				strlen(names[1]), &err) != QCOW2BM_OK)
+		status = tool_session_refuse_operand(session, "rename", names[0],
 						     &operand, &err);
 	tool_operand_free(&operand);
 	return status;
@@ -22,24 +24,27 @@ static int stage(struct tool_session *session, const char *old_name, const char 
 
 static int run(int argc, char **argv)
 {
-	static const struct option long_options[] = {TOOL_OPTIONS_EDIT};
-	struct tool_session session = {.options = {.command = &tool_cmd_rename}};
-	int opt;
-	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
-				  NULL)) != -1) {
-		int status = tool_options_take(&session.options, opt, argv);
-		if (status != TOOL_OPTIONS_GO_ON)
-			return status;
-	}
-	if (argc - optind != 3)
-		return tool_message_usage(&tool_cmd_rename,
-					  "operands IMAGE, OLD and NEW are wanted");
-	int status = tool_session_open(&session, argv[optind]);
-	if (status == TOOL_EXIT_DONE)
-		status = stage(&session, argv[optind + 1], argv[optind + 2]);
-	if (status == TOOL_EXIT_DONE)
-		status = tool_finish_run(&session);
-	return tool_session_close(&session, status);
+	static const struct option long_options[] = {TOOL_SEVERAL_OPTIONS,
+						     TOOL_OPTIONS_EDIT};
+	struct tool_several rename = {.options = {.command = &tool_cmd_rename},
+				      .stage = stage};
+	int opt, status = TOOL_OPTIONS_GO_ON;
+	while (status == TOOL_OPTIONS_GO_ON &&
+	       (opt = getopt_long(argc, argv,
+				  TOOL_OPTIONS_EDIT_LETTERS TOOL_SEVERAL_LETTERS,
+				  long_options, NULL)) != -1)
+		status = tool_several_take(&rename, opt, argv);
+	int images = tool_several_operands(&rename);
+	if (status == TOOL_OPTIONS_GO_ON && argc - optind != images + 2)
+		status = tool_message_usage(
+			&tool_cmd_rename,
+			images == 0 ? "operands OLD and NEW are wanted"
+				    : "operands IMAGE, OLD and NEW are wanted");
+	rename.opaque = argv + optind + images;
+	if (status == TOOL_OPTIONS_GO_ON)
+		return tool_several_run(&rename, argv + optind);
+	free(rename.images);
+	return status;
 }
 
 const struct tool_command tool_cmd_rename = {
@@ -48,7 +53,7 @@ const struct tool_command tool_cmd_rename = {
 	.summary = "Give a bitmap a new name",
 	.help = "NEW is taken as it stands, 1 to 1023 bytes.\n"
 		"\n"
-		"Options:\n" TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
+		"Options:\n" TOOL_HELP_SEVERAL TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm rename disk.qcow2 chk-1 chk-monday\n"
 		"\n" TOOL_HELP_EDIT_EXITS,

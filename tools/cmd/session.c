@@ -13,7 +13,6 @@
 #include "../term/operand.h"
 #include "../term/size.h"
 #include "../term/watch.h"
-#include "finish.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -111,13 +110,12 @@ bool tool_session_is_granularity(uint64_t bytes)
 	return bytes >= smallest && bytes <= largest && (bytes & (bytes - 1)) == 0;
 }
 
-int tool_session_take_granularity(const struct tool_session *session, uint64_t *bytes)
+int tool_session_take_granularity(const struct tool_command *command, uint64_t *bytes)
 {
 	if (tool_size_parse(optarg, bytes) && tool_session_is_granularity(*bytes))
 		return TOOL_OPTIONS_GO_ON;
-	return tool_message_usage(session->options.command,
-				  "option -g: '%s' is not a power of two from 512 to 2G",
-				  optarg);
+	return tool_message_usage(
+		command, "option -g: '%s' is not a power of two from 512 to 2G", optarg);
 }
 
 int tool_session_refuse(const struct tool_session *session, const char *verb,
@@ -140,50 +138,6 @@ int tool_session_refuse_operand(const struct tool_session *session, const char *
 	if (err->code == QCOW2BM_ENOTFOUND)
 		return tool_missing_bitmap(session->filename, session->image, typed);
 	return tool_session_refuse(session, verb, operand->bytes, operand->count, err);
-}
-
-static int stage_names(struct tool_session *session, int count, char **names,
-		       tool_session_stage_fn *stage)
-{
-	for (int i = 0; i < count; i++) {
-		struct tool_operand operand;
-		struct qcow2bm_error err = {0};
-		int status = TOOL_EXIT_DONE;
-		tool_operand_resolve(&operand, session->image, names[i]);
-		if (stage(session->edit, operand.bytes, operand.count, &err) !=
-		    QCOW2BM_OK)
-			status = tool_session_refuse_operand(
-				session, session->options.command->name, names[i],
-				&operand, &err);
-		tool_operand_free(&operand);
-		if (status != TOOL_EXIT_DONE)
-			return status;
-	}
-	return TOOL_EXIT_DONE;
-}
-
-int tool_session_run_by_name(const struct tool_command *command, int argc, char **argv,
-			     tool_session_stage_fn *stage)
-{
-	static const struct option long_options[] = {TOOL_OPTIONS_EDIT};
-	struct tool_session session = {.options = {.command = command}};
-	int opt;
-	while ((opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
-				  NULL)) != -1) {
-		int status = tool_options_take(&session.options, opt, argv);
-		if (status != TOOL_OPTIONS_GO_ON)
-			return status;
-	}
-	if (argc - optind < 2)
-		return tool_message_usage(command,
-					  "operands IMAGE and NAME... are wanted");
-	int status = tool_session_open(&session, argv[optind]);
-	if (status == TOOL_EXIT_DONE)
-		status = stage_names(&session, argc - optind - 1, argv + optind + 1,
-				     stage);
-	if (status == TOOL_EXIT_DONE)
-		status = tool_finish_run(&session);
-	return tool_session_close(&session, status);
 }
 
 int tool_session_close(struct tool_session *session, int status)

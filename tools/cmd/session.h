@@ -57,7 +57,7 @@ bool tool_session_is_same_file(const char *a, const char *b);
 bool tool_session_is_granularity(uint64_t bytes);
 
 /* Takes the value of -g from optarg; returns TOOL_OPTIONS_GO_ON or the status to exit with. */
-int tool_session_take_granularity(const struct tool_session *session, uint64_t *bytes);
+int tool_session_take_granularity(const struct tool_command *command, uint64_t *bytes);
 
 /* Says why `verb` cannot be done to the bitmap; returns the exit status. */
 int tool_session_refuse(const struct tool_session *session, const char *verb,
@@ -68,15 +68,6 @@ int tool_session_refuse(const struct tool_session *session, const char *verb,
 int tool_session_refuse_operand(const struct tool_session *session, const char *verb,
 				const char *typed, const struct tool_operand *operand,
 				const struct qcow2bm_error *err);
-
-/* A staging function that takes nothing but the bitmap's name. */
-typedef enum qcow2bm_code tool_session_stage_fn(struct qcow2bm_edit *edit,
-						const char *name, size_t name_bytes,
-						struct qcow2bm_error *err);
-
-/* Runs a whole command of the form `verb IMAGE NAME...`. */
-int tool_session_run_by_name(const struct tool_command *command, int argc, char **argv,
-			     tool_session_stage_fn *stage);
 
 /* Closes everything and passes `status` on. */
 int tool_session_close(struct tool_session *session, int status);

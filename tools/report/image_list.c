@@ -8,13 +8,14 @@
 
 #define DEPTH 2 /* of an image in the document */
 
-struct tool_image_list
-tool_image_list_begin(const char *name, const struct tool_options *options, int count)
+struct tool_image_list tool_image_list_begin(const char *name,
+					     const struct tool_options *options,
+					     bool is_several)
 {
 	return (struct tool_image_list){
 		.name = name,
 		.has_lines = options->json_lines,
-		.has_failures = options->json && (count > 1 || options->json_lines),
+		.has_failures = options->json && (is_several || options->json_lines),
 	};
 }
 

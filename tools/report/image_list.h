@@ -13,9 +13,10 @@ struct tool_image_list {
 	size_t count;      /* of those in it */
 };
 
-/* For `count` operands: of one alone a failure is told by the exit status and a message. */
-struct tool_image_list
-tool_image_list_begin(const char *name, const struct tool_options *options, int count);
+/* Of one image alone a failure is told by the exit status and a message. */
+struct tool_image_list tool_image_list_begin(const char *name,
+					     const struct tool_options *options,
+					     bool is_several);
 
 /* What stands before and behind an image; between them it is printed at that depth. */
 void tool_image_list_open(struct tool_image_list *list, struct tool_text *text);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An editing command on the images that are named: one, or several, all or none of them. */
+#include "several.h"
+
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "finish.h"
+#include "together.h"
+
+#include <stdlib.h>
+
+int tool_several_take(struct tool_several *several, int opt, char **argv)
+{
+	if (opt != 'i')
+		return tool_options_take(&several->options, opt, argv);
+	several->images =
+		tool_memory_resize(several->images, (size_t)several->image_count + 1,
+				   sizeof(*several->images));
+	several->images[several->image_count++] = optarg;
+	return TOOL_OPTIONS_GO_ON;
+}
+
+int tool_several_operands(const struct tool_several *several)
+{
+	return several->image_count == 0 ? 1 : 0;
+}
+
+static int run_one(const struct tool_several *several, const char *filename)
+{
+	struct tool_session session = {.options = several->options};
+	int status = tool_session_open(&session, filename);
+	if (status == TOOL_EXIT_DONE)
+		status = several->stage(several->opaque, &session);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_finish_run(&session);
+	return tool_session_close(&session, status);
+}
+
+/* Opened twice an image would find its own locks in the way; what an edit that was cut off has left is not
+ * to be built on. */
+static int check_new(const struct tool_image_names *names, size_t number)
+{
+	const char *filename = names->list[number];
+	struct qcow2bm_error err = {0};
+	for (size_t i = 0; i < number; i++)
+		if (tool_session_is_same_file(names->list[i], filename)) {
+			tool_message(filename,
+				     "it is the same image as '%s': name each once; "
+				     "nothing is done",
+				     names->list[i]);
+			return TOOL_EXIT_FAILED;
+		}
+	if (qcow2bm_together_check(filename, &err) != QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	return TOOL_EXIT_DONE;
+}
+
+static int stage_all(const struct tool_several *several,
+		     const struct tool_image_names *names, struct tool_session *sessions)
+{
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; i < names->count && status == TOOL_EXIT_DONE; i++) {
+		sessions[i].options = several->options;
+		status = check_new(names, i);
+		if (status == TOOL_EXIT_DONE)
+			status = tool_session_open(&sessions[i], names->list[i]);
+		if (status == TOOL_EXIT_DONE)
+			status = several->stage(several->opaque, &sessions[i]);
+	}
+	return status;
+}
+
+static int run_all(const struct tool_several *several,
+		   const struct tool_image_names *names)
+{
+	struct tool_together together = {.options = &several->options};
+	struct tool_session *sessions =
+		tool_memory_zeroed(names->count, sizeof(*sessions));
+	int status = stage_all(several, names, sessions);
+	for (size_t i = 0; i < names->count && status == TOOL_EXIT_DONE; i++)
+		tool_together_add(&together, sessions[i].edit, sessions[i].image,
+				  names->list[i]);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_together_finish(&together);
+	tool_together_free(&together);
+	for (size_t i = 0; i < names->count; i++)
+		(void)tool_session_close(&sessions[i], status);
+	free(sessions);
+	return status;
+}
+
+int tool_several_run(struct tool_several *several, char **operands)
+{
+	struct tool_image_names names;
+	bool is_option = several->image_count != 0;
+	int status = tool_image_names_take(&names, is_option ? several->image_count : 1,
+					   is_option ? several->images : operands);
+	if (status == TOOL_EXIT_DONE)
+		status = names.is_several ? run_all(several, &names)
+					  : run_one(several, names.list[0]);
+	tool_image_names_free(&names);
+	free(several->images);
+	several->images = NULL;
+	return status;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An editing command on the images that are named: one, or several, all or none of them. */
+#ifndef TOOLS_CMD_SEVERAL_H
+#define TOOLS_CMD_SEVERAL_H
+
+#include "../term/image_names.h"
+#include "session.h"
+
+struct tool_several {
+	struct tool_options options;
+	/* What the command does to the image of a session; prints what fails; returns an exit status. */
+	int (*stage)(void *opaque, struct tool_session *session);
+	void *opaque;
+	char **images; /* of --image, as they were typed */
+	int image_count;
+};
+
+#define TOOL_SEVERAL_LETTERS "i:"
+#define TOOL_SEVERAL_OPTIONS                          \
+	{                                             \
+		"image", required_argument, NULL, 'i' \
+	}
+
+#define TOOL_HELP_SEVERAL                                                                       \
+	"  -i, --image IMAGE      instead of the operand; repeatable: all of these images or\n" \
+	"                         none; @FILE is a list of images, one a line\n"
+
+/* Takes what getopt_long() returned; as tool_options_take(). */
+int tool_several_take(struct tool_several *several, int opt, char **argv);
+
+/* How many of the operands are the image: 1, or 0 when --image was given. */
+int tool_several_operands(const struct tool_several *several);
+
+/* Opens the images, those of --image or the one of the operand, stages on each, then plans or commits and
+ * reports; returns an exit status. */
+int tool_several_run(struct tool_several *several, char **operands);
+
+#endif
