@@ -22,7 +22,7 @@ int tool_image_names_take(struct tool_image_names *names, int count, char **oper
 
 void tool_image_names_free(struct tool_image_names *names);
 
-#define TOOL_HELP_IMAGE_LIST                                                           \
+#define TOOL_HELP_IMAGE_LIST                                                                \
 	"IMAGE may be @FILE, a list of images, one a line; @- is standard input. ./@FILE\n" \
 	"is an image of that name.\n"
 
