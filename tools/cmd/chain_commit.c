@@ -153,7 +153,7 @@ static int check(const struct tool_copying *commit, int operands)
 	if (commit->before && commit->after)
 		return tool_message_usage(&tool_chain_commit,
 					  "--before and --after exclude each other");
-	return TOOL_OPTIONS_GO_ON;
+	return tool_copying_check_saving(commit);
 }
 
 static int run(int argc, char **argv)

@@ -238,7 +238,7 @@ static int check(const struct rebase *rebase, int operands)
 	if (copying->before + copying->after + rebase->unsafe > 1)
 		return tool_message_usage(&tool_chain_rebase,
 					  "--before, --after and -u exclude each other");
-	return TOOL_OPTIONS_GO_ON;
+	return tool_copying_check_saving(copying);
 }
 
 static int take(struct rebase *rebase, int opt, char **argv)

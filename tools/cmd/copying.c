@@ -50,6 +50,15 @@ int tool_copying_check_sound(const struct tool_copying *copying, size_t base,
 	return status;
 }
 
+int tool_copying_check_saving(const struct tool_copying *copying)
+{
+	if (copying->disks.options.save == NULL || copying->before || copying->after)
+		return TOOL_OPTIONS_GO_ON;
+	return tool_message_usage(copying->disks.options.command,
+				  "--save goes with --before or --after: what qemu-img "
+				  "copies in between cannot be taken back");
+}
+
 int tool_copying_check_qemu_img(const struct tool_copying *copying)
 {
 	if (copying->before || copying->disks.options.dry_run)

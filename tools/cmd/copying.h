@@ -23,6 +23,10 @@ typedef bool tool_copying_harmless_fn(const struct tool_copying *copying,
 int tool_copying_check_sound(const struct tool_copying *copying, size_t base,
 			     tool_copying_harmless_fn *is_harmless);
 
+/* What qemu-img copies no undo file takes back: with --save the steps are done one by one. Returns
+ * TOOL_OPTIONS_GO_ON or the status to exit with. */
+int tool_copying_check_saving(const struct tool_copying *copying);
+
 /* Before anything is edited, where qemu-img is to copy: whether it can be run. Returns an exit status. */
 int tool_copying_check_qemu_img(const struct tool_copying *copying);
 
