@@ -258,6 +258,7 @@ command_pages = \
 	tools/man/qcow2bm-chain-export.1 \
 	tools/man/qcow2bm-chain-keep.1 \
 	tools/man/qcow2bm-chain-prune.1 \
+	tools/man/qcow2bm-chain-rebase.1 \
 	tools/man/qcow2bm-chain-rename.1 \
 	tools/man/qcow2bm-chain-repair.1 \
 	tools/man/qcow2bm-chain-reset.1 \
@@ -291,7 +292,7 @@ command_pages = \
 	tools/man/qcow2bm-verify.1
 EXTRA_DIST += tools/page.awk
 CLEANFILES += $(command_pages) tools/man/stamp
-tools/man/stamp: qcow2bm$(EXEEXT) tools/page.awk
+tools/man/stamp: qcow2bm$(EXEEXT) tools/page.awk tools/local.mk
 	$(AM_V_GEN)$(MKDIR_P) tools/man && for page in $(command_pages); do \
 		name=$${page##*/}; name=$${name%.1}; also=qcow2bm; \
 		set -- $$(echo "$${name#*-}" | sed 's/^\(chain\|libvirt\)-/\1 /'); \
