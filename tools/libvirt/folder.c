@@ -19,23 +19,42 @@ static int by_file(const void *a, const void *b)
 	return strcmp(x->file, y->file);
 }
 
-static bool read_entries(struct tool_folder *folder, DIR *dir, char why[TOOL_WHY])
+static bool is_file(const struct dirent *entry)
+{
+	return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+/* So that too many are refused before any of them is read. */
+static size_t count_files(DIR *dir)
 {
 	const struct dirent *entry;
-	while ((entry = readdir(dir)) != NULL) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+	size_t count = 0;
+	while (count <= TOOL_FOLDER_MAX_FILES && (entry = readdir(dir)) != NULL)
+		count += is_file(entry);
+	rewinddir(dir);
+	return count;
+}
+
+static bool read_files(struct tool_folder *folder, DIR *dir, char why[TOOL_WHY])
+{
+	const struct dirent *entry;
+	size_t room = count_files(dir);
+	if (room <= TOOL_FOLDER_MAX_FILES)
+		folder->list = tool_memory_zeroed(room + 1, sizeof(*folder->list));
+	while (folder->list != NULL && (entry = readdir(dir)) != NULL) {
+		if (!is_file(entry))
 			continue;
-		if (folder->count == TOOL_FOLDER_MAX_FILES) {
-			snprintf(why, TOOL_WHY, "there are more than %d files",
-				 TOOL_FOLDER_MAX_FILES);
+		if (folder->count == room) {
+			snprintf(why, TOOL_WHY, "files are being added to it");
 			return false;
 		}
-		folder->list = tool_memory_resize(folder->list, folder->count + 1,
-						  sizeof(*folder->list));
 		tool_checkpoint_read(&folder->list[folder->count++], folder->fd,
 				     entry->d_name);
 	}
-	return true;
+	if (folder->list == NULL)
+		snprintf(why, TOOL_WHY, "there are more than %d files",
+			 TOOL_FOLDER_MAX_FILES);
+	return folder->list != NULL;
 }
 
 bool tool_folder_open(struct tool_folder *folder, const char *path, bool may_lack,
@@ -53,7 +72,7 @@ bool tool_folder_open(struct tool_folder *folder, const char *path, bool may_lac
 			close(copy);
 		return false;
 	}
-	bool is_read = read_entries(folder, dir, why);
+	bool is_read = read_files(folder, dir, why);
 	closedir(dir);
 	if (folder->count > 1)
 		qsort(folder->list, folder->count, sizeof(*folder->list), by_file);
