@@ -4,6 +4,7 @@
 
 #include "../report/chain.h"
 #include "../report/drawing.h"
+#include "../report/image_list.h"
 #include "../report/json.h"
 #include "../term/message.h"
 #include "../term/output.h"
@@ -17,38 +18,55 @@ struct show {
 	struct tool_text text;   /* else */
 };
 
+static void add_report(struct show *show, const struct tool_chain_report *report)
+{
+	if (show->disks.options.json) {
+		tool_chain_json_verdicts(show->verdicts, report);
+		json_array_append_new(show->list, tool_chain_json_disk(report));
+	} else {
+		tool_chain_human(&show->text, report);
+	}
+}
+
 static int add_disk(struct show *show, size_t disk_idx)
 {
 	struct tool_disks *disks = &show->disks;
-	const struct tool_disk *disk = &disks->list[disk_idx];
+	struct tool_disk *disk = &disks->list[disk_idx];
 	struct tool_watch watch;
 	struct tool_chain_report report;
-	struct qcow2bm_error err = {0};
 	tool_watch_continue(&watch, &disks->options, &disks->progress);
 	enum qcow2bm_code code = tool_chain_report_take(
 		&report, disk->filename, disk->chain, disk->order, &watch,
-		disks->count + disk_idx, 2 * disks->count, &err);
+		disks->count + disk_idx, 2 * disks->count, &disk->err);
 	int signal_number = tool_watch_leave(&watch);
 	disks->progress = watch.progress;
-	int status = tool_watch_status(disk->filename, code, signal_number, &err);
-	if (status != TOOL_EXIT_DONE) {
-		tool_chain_report_free(&report);
-		return status;
-	}
-	if (show->disks.options.json) {
-		tool_chain_json_verdicts(show->verdicts, &report);
-		json_array_append_new(show->list, tool_chain_json_disk(&report));
-	} else {
-		tool_chain_human(&show->text, &report);
-	}
+	int status = tool_watch_status(disk->filename, code, signal_number, &disk->err);
+	if (status == TOOL_EXIT_DONE)
+		add_report(show, &report);
 	tool_chain_report_free(&report);
+	return tool_disks_fail(disks, disk, status);
+}
+
+static int show_all(struct show *show)
+{
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; status == TOOL_EXIT_DONE && i < show->disks.count; i++) {
+		const struct tool_disk *disk = &show->disks.list[i];
+		if (disk->chain != NULL)
+			status = add_disk(show, i);
+		if (disk->chain == NULL)
+			json_array_append_new(
+				show->list,
+				tool_image_list_failure(disk->filename, &disk->err));
+	}
 	return status;
 }
 
 static int print(struct show *show)
 {
 	if (!show->disks.options.json) {
-		tool_drawing_legend(&show->text);
+		if (show->text.used != 0)
+			tool_drawing_legend(&show->text);
 		return tool_output_text(&show->text);
 	}
 	json_t *object = tool_json_document("chain-show");
@@ -62,10 +80,12 @@ static int show_disks(struct show *show, int count, char **filenames)
 	int status = tool_disks_open_all(&show->disks, count, filenames);
 	show->verdicts = json_array();
 	show->list = json_array();
-	for (size_t i = 0; status == TOOL_EXIT_DONE && i < show->disks.count; i++)
-		status = add_disk(show, i);
+	if (status == TOOL_EXIT_DONE)
+		status = show_all(show);
 	if (status == TOOL_EXIT_DONE)
 		status = print(show);
+	if (status == TOOL_EXIT_DONE)
+		status = show->disks.status;
 	tool_text_free(&show->text);
 	json_decref(show->verdicts);
 	json_decref(show->list);
@@ -79,7 +99,8 @@ static int run(int argc, char **argv)
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
-	struct show show = {.disks = {.options = {.command = &tool_chain_show}}};
+	struct show show = {
+		.disks = {.options = {.command = &tool_chain_show}, .is_report = true}};
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
 	       (opt = getopt_long(argc, argv,
@@ -102,7 +123,8 @@ const struct tool_command tool_chain_show = {
 		"  incremental      copy what changed since\n"
 		"  repair           not yet: `qcow2bm chain verify` tells what makes it whole\n"
 		"  full             changes are lost: copy everything\n"
-		"The JSON begins with a list of these verdicts.\n"
+		"The JSON begins with a list of these verdicts. An image that fails does not hide the\n"
+		"others.\n"
 		"\n"
 		"Options:\n" TOOL_HELP_DISKS
 		"      --progress         show progress (by itself on a terminal after a second)\n"
@@ -110,6 +132,8 @@ const struct tool_command tool_chain_show = {
 		"Examples:\n"
 		"  qcow2bm chain show disk.qcow2\n"
 		"  qcow2bm chain show --output=json *.qcow2 | jq -c '.verdicts[]'\n"
-		"\n" TOOL_HELP_READ_EXITS,
+		"\n"
+		"Exit status: 0 done, 1 failed, 6 busy, 64 usage, 128+n interrupted by signal n; of\n"
+		"several images the first of 1, 6.\n",
 	.run = run,
 };

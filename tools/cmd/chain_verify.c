@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm chain verify: whether the checkpoints of disks are sound, and what helps. */
+#include "../report/image_list.h"
 #include "../report/json.h"
 #include "../report/verify.h"
 #include "../term/memory.h"
@@ -46,9 +47,9 @@ static bool is_asked_for(const struct verify *verify, const struct tool_disk *di
 	return verify->disks.name_count == 0;
 }
 
-static void add_disk(struct verify *verify, size_t disk_idx)
+/* The disk is number disk_idx of those that did not fail. */
+static void add_disk(struct verify *verify, const struct tool_disk *disk, size_t disk_idx)
 {
-	const struct tool_disk *disk = &verify->disks.list[disk_idx];
 	size_t most = qcow2bm_findings_count(verify->findings);
 	struct tool_verify_report report = {
 		.filename = disk->filename,
@@ -72,28 +73,46 @@ static void add_disk(struct verify *verify, size_t disk_idx)
 	free(report.findings);
 }
 
+static const struct tool_disk *find_open(const struct tool_disks *disks)
+{
+	for (size_t i = 0; i < disks->count; i++)
+		if (disks->list[i].chain != NULL)
+			return &disks->list[i];
+	return NULL;
+}
+
 /* Each name must be on one disk at least. */
 static int check_names(const struct tool_disks *disks)
 {
+	const struct tool_disk *open = find_open(disks);
+	if (open == NULL)
+		return TOOL_EXIT_DONE;
 	for (size_t i = 0; i < disks->name_count; i++) {
 		size_t found = 0;
 		for (size_t k = 0; k < disks->count; k++)
-			found += tool_disks_look_up(&disks->list[k], disks->names[i]) !=
-				 QCOW2BM_NOT_FOUND;
-		if (found == 0) {
-			return tool_missing_checkpoint(disks->list[0].filename,
-						       disks->list[0].chain,
+			found += disks->list[k].chain != NULL &&
+				 tool_disks_look_up(&disks->list[k], disks->names[i]) !=
+					 QCOW2BM_NOT_FOUND;
+		if (found == 0)
+			return tool_missing_checkpoint(open->filename, open->chain,
 						       disks->names[i]);
-		}
 	}
 	return TOOL_EXIT_DONE;
 }
 
 static int print(struct verify *verify)
 {
+	size_t looked_at = 0;
 	verify->list = json_array();
-	for (size_t i = 0; i < verify->disks.count; i++)
-		add_disk(verify, i);
+	for (size_t i = 0; i < verify->disks.count; i++) {
+		const struct tool_disk *disk = &verify->disks.list[i];
+		if (disk->chain != NULL)
+			add_disk(verify, disk, looked_at++);
+		else
+			json_array_append_new(
+				verify->list,
+				tool_image_list_failure(disk->filename, &disk->err));
+	}
 	int status;
 	if (verify->disks.options.json) {
 		json_t *object = tool_json_document("chain-verify");
@@ -103,7 +122,9 @@ static int print(struct verify *verify)
 		status = tool_output_text(&verify->text);
 	}
 	json_decref(verify->list);
-	return status == TOOL_EXIT_DONE ? verify->status : status;
+	return status == TOOL_EXIT_DONE
+		       ? tool_exit_worse(verify->status, verify->disks.status)
+		       : status;
 }
 
 static int open_and_print(struct verify *verify, int count, char **filenames)
@@ -133,7 +154,8 @@ static int run(int argc, char **argv)
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
-	struct verify verify = {.disks = {.options = {.command = &tool_chain_verify}}};
+	struct verify verify = {
+		.disks = {.options = {.command = &tool_chain_verify}, .is_report = true}};
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
 	       (opt = getopt_long(argc, argv,
@@ -161,7 +183,8 @@ const struct tool_command tool_chain_verify = {
 		"bitmap that was begun with it; all IMAGEs have the same checkpoints. Each finding has\n"
 		"a code, which stays, and a command that can be pasted; none of these commands makes\n"
 		"a range clean that may have changed. libvirt's own rule is told apart.\n"
-		"With -c only what concerns these checkpoints.\n"
+		"With -c only what concerns these checkpoints. An image that fails does not hide the\n"
+		"others; what is told of them does not count it.\n"
 		"\n"
 		"Options:\n" TOOL_HELP_DISKS
 		"      --progress         show progress (by itself on a terminal after a second)\n"
@@ -170,6 +193,7 @@ const struct tool_command tool_chain_verify = {
 		"  qcow2bm chain verify vda.qcow2 vdb.qcow2\n"
 		"  qcow2bm chain verify --output=json disk.qcow2 | jq -c '.disks[].findings[]'\n"
 		"\n"
-		"Exit status: 0 sound, 1 failed, 2 problems (errors or warnings), 6 busy, 64 usage.\n",
+		"Exit status: 0 sound, 1 failed, 2 problems (errors or warnings), 6 busy, 64 usage;\n"
+		"of several images the first of 2, 1, 6.\n",
 	.run = run,
 };

@@ -26,7 +26,7 @@ static int find_base(const struct tool_copying *copying, size_t *layer_idx)
 	return TOOL_EXIT_FAILED;
 }
 
-int tool_copying_check_sound(const struct tool_copying *copying, size_t base,
+int tool_copying_check_sound(struct tool_copying *copying, size_t base,
 			     tool_copying_harmless_fn *is_harmless)
 {
 	const struct tool_disk *disk = &copying->disks.list[0];

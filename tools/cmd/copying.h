@@ -20,7 +20,7 @@ typedef bool tool_copying_harmless_fn(const struct tool_copying *copying,
 
 /* A fault would be no fault any more once the data is copied, and its bits would still be missing: refuses
  * each. Returns an exit status. */
-int tool_copying_check_sound(const struct tool_copying *copying, size_t base,
+int tool_copying_check_sound(struct tool_copying *copying, size_t base,
 			     tool_copying_harmless_fn *is_harmless);
 
 /* What qemu-img copies no undo file takes back: with --save the steps are done one by one. Returns

@@ -82,7 +82,6 @@ static void begin_watch(struct tool_watch *watch, const struct tool_disks *disks
 static int find_order(struct tool_disks *disks, struct tool_disk *disk, size_t all)
 {
 	struct tool_watch watch;
-	struct qcow2bm_error err = {0};
 	const struct qcow2bm_order_options options = {
 		.size = sizeof(options),
 		.scheme = disks->scheme,
@@ -93,18 +92,21 @@ static int find_order(struct tool_disks *disks, struct tool_disk *disk, size_t a
 	begin_watch(&watch, disks);
 	tool_watch_part(&watch, disks->count - 1, 2 * (uint64_t)all);
 	enum qcow2bm_code code =
-		qcow2bm_chain_find_order(disk->chain, &options, &disk->order, &err);
+		qcow2bm_chain_find_order(disk->chain, &options, &disk->order, &disk->err);
 	int signal_number = tool_watch_leave(&watch);
 	disks->progress = watch.progress;
-	return tool_watch_status(disk->filename, code, signal_number, &err);
+	return tool_watch_status(disk->filename, code, signal_number, &disk->err);
 }
 
 static int open_disk(struct tool_disks *disks, struct tool_disk *disk, size_t all)
 {
-	int status = tool_layers_open(
-		&disk->chain, &disks->options, disk->filename,
-		disks->is_editing && !disks->options.dry_run ? TOOL_LAYERS_EDIT : 0u);
-	if (status == TOOL_EXIT_DONE && disks->is_editing)
+	unsigned flags =
+		disks->is_editing && !disks->options.dry_run ? TOOL_LAYERS_EDIT : 0u;
+	int status = TOOL_EXIT_DONE;
+	if (tool_layers_try_open(&disk->chain, &disks->options, disk->filename, "qcow2",
+				 flags, &disk->err) != QCOW2BM_OK)
+		return tool_message_fail(disk->filename, &disk->err);
+	if (disks->is_editing)
 		status = tool_disks_check_cut_off(disk->chain);
 	return status == TOOL_EXIT_DONE ? find_order(disks, disk, all) : status;
 }
@@ -138,6 +140,17 @@ static int check_apart(const struct tool_disks *disks, const struct tool_disk *d
 	return TOOL_EXIT_DONE;
 }
 
+int tool_disks_fail(struct tool_disks *disks, struct tool_disk *disk, int status)
+{
+	if (!disks->is_report || !disks->images.is_several || status == TOOL_EXIT_DONE ||
+	    status > TOOL_EXIT_SIGNAL)
+		return status;
+	qcow2bm_chain_close(disk->chain);
+	disk->chain = NULL;
+	disks->status = tool_exit_worse(disks->status, status);
+	return TOOL_EXIT_DONE;
+}
+
 int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
 {
 	if (count == 0)
@@ -154,6 +167,7 @@ int tool_disks_open(struct tool_disks *disks, int count, char **filenames)
 			status = open_disk(disks, disk, (size_t)count);
 		if (status == TOOL_EXIT_DONE)
 			status = check_apart(disks, disk);
+		status = tool_disks_fail(disks, disk, status);
 	}
 	return status;
 }
@@ -185,21 +199,64 @@ int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx)
 	return tool_missing_checkpoint(disk->filename, disk->chain, name);
 }
 
-int tool_disks_verify(const struct tool_disks *disks, struct qcow2bm_findings **findings)
+/* Verifies `disks`, without those that failed. */
+static enum qcow2bm_code verify(const struct tool_disk *disks, size_t disk_count,
+				struct qcow2bm_findings **findings,
+				const struct qcow2bm_watch *watch,
+				struct qcow2bm_error *err)
+{
+	size_t count = 0;
+	struct qcow2bm_chain **chains =
+		tool_memory_zeroed(disk_count + 1, sizeof(struct qcow2bm_chain *));
+	for (size_t i = 0; i < disk_count; i++)
+		if (disks[i].chain != NULL)
+			chains[count++] = disks[i].chain;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	*findings = NULL;
+	if (count != 0)
+		code = qcow2bm_chain_verify(chains, count, findings, watch, err);
+	free(chains);
+	return code;
+}
+
+/* One that cannot be read to its end lets none of them be verified: found by looking at each alone. */
+static int leave_out_unreadable(struct tool_disks *disks,
+				const struct qcow2bm_watch *watch)
+{
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; i < disks->count && status == TOOL_EXIT_DONE; i++) {
+		struct tool_disk *disk = &disks->list[i];
+		struct qcow2bm_findings *findings;
+		enum qcow2bm_code code = verify(disk, 1, &findings, watch, &disk->err);
+		qcow2bm_findings_free(findings);
+		if (code == QCOW2BM_EINTERRUPTED)
+			return status;
+		if (code != QCOW2BM_OK)
+			status = tool_disks_fail(
+				disks, disk,
+				tool_message_fail(disk->filename, &disk->err));
+	}
+	return status;
+}
+
+int tool_disks_verify(struct tool_disks *disks, struct qcow2bm_findings **findings)
 {
 	struct tool_watch watch;
 	struct qcow2bm_error err = {0};
-	struct qcow2bm_chain **chains =
-		tool_memory_zeroed(disks->count + 1, sizeof(struct qcow2bm_chain *));
-	for (size_t i = 0; i < disks->count; i++)
-		chains[i] = disks->list[i].chain;
+	int status = TOOL_EXIT_DONE;
 	begin_watch(&watch, disks);
 	tool_watch_part(&watch, 1, 2);
 	enum qcow2bm_code code =
-		qcow2bm_chain_verify(chains, disks->count, findings, &watch.watch, &err);
-	free(chains);
-	return tool_watch_status(disks->list[0].filename, code, tool_watch_leave(&watch),
-				 &err);
+		verify(disks->list, disks->count, findings, &watch.watch, &err);
+	if (code != QCOW2BM_OK && code != QCOW2BM_EINTERRUPTED && disks->is_report &&
+	    disks->images.is_several) {
+		status = leave_out_unreadable(disks, &watch.watch);
+		code = verify(disks->list, disks->count, findings, &watch.watch, &err);
+	}
+	int signal_number = tool_watch_leave(&watch);
+	return status != TOOL_EXIT_DONE ? status
+					: tool_watch_status(disks->list[0].filename, code,
+							    signal_number, &err);
 }
 
 void tool_disks_close_images(struct tool_disks *disks)

@@ -11,7 +11,8 @@ struct json_t;
 
 struct tool_disk {
 	const char *filename;
-	struct qcow2bm_chain *chain;
+	struct qcow2bm_chain *chain; /* NULL: it failed, and the others go on */
+	struct qcow2bm_error err;    /* then */
 	const struct qcow2bm_order *order;
 };
 
@@ -23,6 +24,8 @@ struct tool_disks {
 	enum qcow2bm_scheme scheme; /* --scheme; NONE: found out */
 	char **given;               /* --order, the oldest first */
 	size_t given_count;
+	bool is_report; /* of several disks one that fails does not hide the others */
+	int status;     /* the worst of those that failed so */
 	struct tool_image_names images; /* of a command that takes lists of them */
 	struct tool_disk *list;
 	size_t count;
@@ -55,12 +58,16 @@ int tool_disks_take(struct tool_disks *disks, int opt, char **argv);
  * returns an exit status. */
 int tool_disks_open(struct tool_disks *disks, int count, char **filenames);
 
-/* The same for operands that may be lists of images. */
+/* The same for operands that may be lists of images, of which one may fail in a report. */
 int tool_disks_open_all(struct tool_disks *disks, int count, char **operands);
 
 /* What an edit that was cut off has left is not to be built on. Prints that it is so; returns an exit
  * status. */
 int tool_disks_check_cut_off(const struct qcow2bm_chain *chain);
+
+/* What failed on a disk was told; returns the status that ends the command, or that it goes on without this
+ * disk. */
+int tool_disks_fail(struct tool_disks *disks, struct tool_disk *disk, int status);
 
 /* The checkpoint of this name in a disk, or QCOW2BM_NOT_FOUND. */
 size_t tool_disks_look_up(const struct tool_disk *disk, const char *name);
@@ -68,8 +75,9 @@ size_t tool_disks_look_up(const struct tool_disk *disk, const char *name);
 /* The same, with a message when it is not there; returns an exit status. */
 int tool_disks_find(const struct tool_disk *disk, const char *name, size_t *idx);
 
-/* Verifies the checkpoints of all of them. Prints what fails; returns an exit status. */
-int tool_disks_verify(const struct tool_disks *disks, struct qcow2bm_findings **findings);
+/* Verifies the checkpoints of all of them that did not fail, and numbers those from 0 on. Prints what fails;
+ * returns an exit status. */
+int tool_disks_verify(struct tool_disks *disks, struct qcow2bm_findings **findings);
 
 /* Closes the images; the options stay. */
 void tool_disks_close_images(struct tool_disks *disks);

@@ -264,8 +264,13 @@ static int open_disk(struct tool_libvirt *libvirt, struct tool_libvirt_disk *dis
 	const char *obstacle = disk->xml == NULL ? NULL : find_obstacle(disk->xml);
 	listed->filename = disk->path;
 	enum qcow2bm_code code = QCOW2BM_EUNSUPPORTED;
-	if (obstacle == NULL)
+	if (obstacle == NULL) {
 		code = try_open_disk(libvirt, disk, listed, &err);
+	} else {
+		err.code = code;
+		err.offset = QCOW2BM_NO_OFFSET;
+		snprintf(err.sentence, sizeof(err.sentence), "%s", obstacle);
+	}
 	if (code == QCOW2BM_OK) {
 		disks->count++;
 		disk->chain = listed->chain;
@@ -281,6 +286,7 @@ static int open_disk(struct tool_libvirt *libvirt, struct tool_libvirt_disk *dis
 		tool_message(disk->path, "%s", obstacle);
 		return TOOL_EXIT_FAILED;
 	}
+	disk->err = err;
 	disk->why_not =
 		obstacle == NULL ? tool_message_sentence(&err) : join(obstacle, "", "");
 	return TOOL_EXIT_DONE;

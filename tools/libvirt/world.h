@@ -15,6 +15,7 @@ struct tool_libvirt_disk {
 	struct qcow2bm_chain *chain;        /* NULL: it is not looked at */
 	enum qcow2bm_scheme scheme;         /* of its bitmaps, when it is to be edited */
 	char *why_not; /* why it is not looked at, or NULL: it has none to look at */
+	struct qcow2bm_error err; /* then: the same for scripts */
 	size_t base_layer; /* the first layer whose base libvirt takes from the XML, other than its
 			      header's, or NONE */
 };

@@ -53,7 +53,7 @@ const char *tool_image_list_end(const struct tool_image_list *list)
 	return list->has_lines ? "" : "\n    ]\n}\n";
 }
 
-static json_t *error_json(const char *filename, const struct qcow2bm_error *err)
+json_t *tool_image_list_error(const char *filename, const struct qcow2bm_error *err)
 {
 	json_t *error = json_object();
 	char *sentence = tool_message_explain(filename, err);
@@ -67,15 +67,21 @@ static json_t *error_json(const char *filename, const struct qcow2bm_error *err)
 	return error;
 }
 
+json_t *tool_image_list_failure(const char *filename, const struct qcow2bm_error *err)
+{
+	json_t *object = json_object();
+	json_object_set_new(object, "filename", tool_json_text(filename));
+	json_object_set_new(object, "error", tool_image_list_error(filename, err));
+	return object;
+}
+
 void tool_image_list_fail(struct tool_image_list *list, struct tool_text *text,
 			  const char *filename, const struct qcow2bm_error *err)
 {
 	if (!list->has_failures || err->code == QCOW2BM_EINTERRUPTED)
 		return;
-	json_t *object = json_object();
-	json_object_set_new(object, "filename", tool_json_text(filename));
-	json_object_set_new(object, "error", error_json(filename, err));
 	tool_image_list_open(list, text);
-	tool_json_print(text, object, tool_image_list_depth(list), NULL, 0);
+	tool_json_print(text, tool_image_list_failure(filename, err),
+			tool_image_list_depth(list), NULL, 0);
 	tool_image_list_close(list, text);
 }

@@ -13,6 +13,13 @@ struct tool_image_list {
 	size_t count;      /* of those in it */
 };
 
+/* {"filename", "error": {"code", "errno", "offset", "sentence"}}: an image that cannot be reported, in any
+ * list of them. */
+json_t *tool_image_list_failure(const char *filename, const struct qcow2bm_error *err);
+
+/* The "error" of it alone. */
+json_t *tool_image_list_error(const char *filename, const struct qcow2bm_error *err);
+
 /* Of one image alone a failure is told by the exit status and a message. */
 struct tool_image_list tool_image_list_begin(const char *name,
 					     const struct tool_options *options,
@@ -26,8 +33,8 @@ void tool_image_list_close(const struct tool_image_list *list, struct tool_text 
 /* What ends the document, to be printed once there is an image in it; "" where lines are whole. */
 const char *tool_image_list_end(const struct tool_image_list *list);
 
-/* Adds an image that cannot be reported, if such are wanted: {"filename", "error": {"code", "errno",
- * "offset", "sentence"}}. One whose report a signal cut off is none of them. */
+/* Adds an image that cannot be reported, if such are wanted. One whose report a signal cut off is none of
+ * them. */
 void tool_image_list_fail(struct tool_image_list *list, struct tool_text *text,
 			  const char *filename, const struct qcow2bm_error *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A domain's checkpoints as JSON. */
 #include "../term/name.h"
+#include "image_list.h"
 #include "json.h"
 #include "libvirt.h"
 
@@ -18,6 +19,9 @@ static json_t *disk_json(const struct tool_libvirt_disk *disk)
 		json_array_append_new(layers, tool_json_text(layer->filename));
 	}
 	json_object_set_new(object, "layers", layers);
+	if (disk->why_not != NULL)
+		json_object_set_new(object, "error",
+				    tool_image_list_error(disk->path, &disk->err));
 	return object;
 }
 
