@@ -209,6 +209,8 @@ tools_sources = \
 	tools/term/memory.h \
 	tools/term/message.c \
 	tools/term/message.h \
+	tools/term/match.c \
+	tools/term/match.h \
 	tools/term/missing.c \
 	tools/term/missing.h \
 	tools/term/name.c \

@@ -2,11 +2,8 @@
 /* Editing commands that do one thing to each bitmap that is named. */
 #include "by_name.h"
 
-#include "../term/memory.h"
 #include "../term/message.h"
-#include "../term/name.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 
 struct by_name {
@@ -14,8 +11,8 @@ struct by_name {
 	tool_by_name_fn *fn;
 	int count;
 	char **names;
-	char **patterns; /* of --match */
-	size_t pattern_count;
+	struct tool_match match;
+	struct tool_session *session; /* of the image at hand */
 };
 
 static int stage_name(const struct by_name *by_name, struct tool_session *session,
@@ -32,10 +29,11 @@ static int stage_name(const struct by_name *by_name, struct tool_session *sessio
 	return status;
 }
 
-static int stage_match(void *opaque, struct tool_session *session, size_t idx)
+static int stage_match(void *opaque, const struct qcow2bm_image *image, size_t idx)
 {
 	const struct by_name *by_name = opaque;
-	struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(session->image, idx);
+	const struct tool_session *session = by_name->session;
+	struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(image, idx);
 	struct qcow2bm_error err = {0};
 	if (by_name->fn(session->edit, entry.name, entry.name_bytes, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
@@ -47,34 +45,13 @@ static int stage(void *opaque, struct tool_session *session)
 {
 	struct by_name *by_name = opaque;
 	int status = TOOL_EXIT_DONE;
+	by_name->session = session;
 	for (int i = 0; i < by_name->count && status == TOOL_EXIT_DONE; i++)
 		status = stage_name(by_name, session, by_name->names[i]);
-	for (size_t i = 0; i < by_name->pattern_count && status == TOOL_EXIT_DONE; i++)
-		status = tool_by_name_match(session, by_name->patterns[i], stage_match,
-					    by_name);
-	return status;
-}
-
-int tool_by_name_match(struct tool_session *session, const char *pattern,
-		       tool_by_name_match_fn *fn, void *opaque)
-{
-	bool found = false;
-	int status = TOOL_EXIT_DONE;
-	for (size_t i = 0;
-	     i < qcow2bm_bitmap_count(session->image) && status == TOOL_EXIT_DONE; i++) {
-		struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(session->image, i);
-		char *shown =
-			tool_name_escape(entry.name, entry.name_bytes, TOOL_NAME_HUMAN);
-		bool matches = fnmatch(pattern, shown, FNM_NOESCAPE) == 0;
-		free(shown);
-		if (matches)
-			status = fn(opaque, session, i);
-		found |= matches;
-	}
-	if (found)
-		return status;
-	tool_message(session->filename, "no bitmap matches '%s'", pattern);
-	return TOOL_EXIT_FAILED;
+	return status == TOOL_EXIT_DONE
+		       ? tool_match_each(&by_name->match, session->filename,
+					 session->image, stage_match, by_name)
+		       : status;
 }
 
 static int take_options(struct by_name *by_name, int argc, char **argv)
@@ -91,7 +68,7 @@ static int take_options(struct by_name *by_name, int argc, char **argv)
 				  TOOL_OPTIONS_EDIT_LETTERS TOOL_SEVERAL_LETTERS,
 				  long_options, NULL)) != -1)
 		if (opt == MATCH)
-			by_name->patterns[by_name->pattern_count++] = optarg;
+			tool_match_add(&by_name->match, optarg);
 		else
 			status = tool_several_take(&by_name->several, opt, argv);
 	return status;
@@ -103,13 +80,12 @@ int tool_by_name_run(const struct tool_command *command, int argc, char **argv,
 	struct by_name by_name = {.fn = fn};
 	by_name.several = (struct tool_several){
 		.options = {.command = command}, .stage = stage, .opaque = &by_name};
-	by_name.patterns = tool_memory_zeroed((size_t)argc, sizeof(char *));
 	int status = take_options(&by_name, argc, argv);
 	int images = tool_several_operands(&by_name.several);
 	by_name.count = argc - optind - images;
 	by_name.names = argv + optind + images;
 	if (status == TOOL_OPTIONS_GO_ON &&
-	    (by_name.count < 0 || (by_name.count == 0 && by_name.pattern_count == 0)))
+	    (by_name.count < 0 || (by_name.count == 0 && by_name.match.count == 0)))
 		status = tool_message_usage(
 			command, images == 0 ? "operand NAME... or --match is wanted"
 					     : "operands IMAGE and NAME... are wanted");
@@ -117,6 +93,6 @@ int tool_by_name_run(const struct tool_command *command, int argc, char **argv,
 		status = tool_several_run(&by_name.several, argv + optind);
 	else
 		free(by_name.several.images);
-	free(by_name.patterns);
+	tool_match_free(&by_name.match);
 	return status;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm delete: bitmaps by name, by pattern, or all. */
+#include "../term/match.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/missing.h"
 #include "../term/name.h"
 #include "../term/operand.h"
-#include "by_name.h"
+#include "several.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +19,7 @@ struct delete
 	struct tool_session *session; /* of the image at hand */
 	bool all;
 	bool in_use, stale, temporary;
-	char **patterns;
-	size_t pattern_count;
+	struct tool_match match;
 	int count;
 	char **names;
 	bool *marked; /* by index in the directory */
@@ -40,10 +40,10 @@ static int mark_name(struct delete *delete, const char *name)
 	return status;
 }
 
-static int mark_idx(void *opaque, struct tool_session *session, size_t idx)
+static int mark_idx(void *opaque, const struct qcow2bm_image *image, size_t idx)
 {
 	struct delete *delete = opaque;
-	(void)session;
+	(void)image;
 	delete->marked[idx] = true;
 	return TOOL_EXIT_DONE;
 }
@@ -93,10 +93,9 @@ static int mark(struct delete *delete)
 	int status = TOOL_EXIT_DONE;
 	for (int i = 0; i < delete->count && status == TOOL_EXIT_DONE; i++)
 		status = mark_name(delete, delete->names[i]);
-	/* A pattern is matched against the name as list shows it, so that it can reach every name. */
-	for (size_t i = 0; i < delete->pattern_count && status == TOOL_EXIT_DONE; i++)
-		status = tool_by_name_match(delete->session, delete->patterns[i],
-					    mark_idx, delete);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_match_each(&delete->match, delete->session->filename,
+					 delete->session->image, mark_idx, delete);
 	if (status == TOOL_EXIT_DONE)
 		mark_states(delete);
 	return status;
@@ -136,7 +135,7 @@ static int stage(void *opaque, struct tool_session *session)
 /* Returns TOOL_OPTIONS_GO_ON or the status to exit with. */
 static int check_usage(const struct delete *delete)
 {
-	bool some = delete->pattern_count != 0 || delete->in_use || delete->stale ||
+	bool some = delete->match.count != 0 || delete->in_use || delete->stale ||
 		    delete->temporary || delete->count > 0;
 	if (delete->count < 0 || !(delete->all || some))
 		return tool_message_usage(
@@ -156,7 +155,7 @@ static int take_option(struct delete *delete, int opt, char **argv)
 	if (opt == ALL)
 		delete->all = true;
 	else if (opt == MATCH)
-		delete->patterns[delete->pattern_count++] = optarg;
+		tool_match_add(&delete->match, optarg);
 	else if (opt == IN_USE)
 		delete->in_use = true;
 	else if (opt == STALE)
@@ -183,7 +182,6 @@ static int run(int argc, char **argv)
 	delete.several = (struct tool_several){.options = {.command = &tool_cmd_delete},
 					       .stage = stage,
 					       .opaque = &delete};
-	delete.patterns = tool_memory_zeroed((size_t)argc, sizeof(char *));
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
 	       (opt = getopt_long(argc, argv,
@@ -199,7 +197,7 @@ static int run(int argc, char **argv)
 		status = tool_several_run(&delete.several, argv + optind);
 	else
 		free(delete.several.images);
-	free(delete.patterns);
+	tool_match_free(&delete.match);
 	return status;
 }
 

@@ -215,7 +215,7 @@ static int take_option(struct list *list, int opt, char **argv)
 		return tool_selection_take_states(&list->selection, &tool_cmd_list,
 						  optarg);
 	case MATCH:
-		tool_selection_add_glob(&list->selection, optarg);
+		tool_match_add(&list->selection.match, optarg);
 		break;
 	case NO_HEADINGS:
 		list->columns.no_headings = true;

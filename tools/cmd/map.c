@@ -5,6 +5,7 @@
 #include "../report/extents.h"
 #include "../report/graph.h"
 #include "../term/command.h"
+#include "../term/match.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/missing.h"
@@ -32,6 +33,7 @@ struct map {
 	struct qcow2bm_disk *disk;            /* with `zero` */
 	struct qcow2bm_layer_bitmap *bitmaps; /* whose union is printed */
 	size_t count;
+	struct tool_match match;
 };
 
 /* One bitmap, of the image itself. */
@@ -156,10 +158,25 @@ static int judge(const struct map *map, const struct qcow2bm_layer *layer, size_
 	return status;
 }
 
+/* Takes a bitmap of a layer, once, if its bits can be trusted. */
+static int add_bitmap(struct map *map, size_t layer_idx, size_t idx)
+{
+	for (size_t i = 0; i < map->count; i++)
+		if (map->bitmaps[i].layer_idx == layer_idx && map->bitmaps[i].idx == idx)
+			return TOOL_EXIT_DONE;
+	int status = judge(map, qcow2bm_chain_layer(map->chain, layer_idx), idx);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	map->bitmaps =
+		tool_memory_resize(map->bitmaps, map->count + 1, sizeof(*map->bitmaps));
+	map->bitmaps[map->count++] = (struct qcow2bm_layer_bitmap){layer_idx, idx};
+	return TOOL_EXIT_DONE;
+}
+
 /* Takes the bitmaps of one name in all layers. */
 static int add_name(struct map *map, const char *filename, const char *name)
 {
-	size_t before = map->count;
+	bool found = false;
 	for (size_t i = 0; i < qcow2bm_chain_layer_count(map->chain); i++) {
 		struct tool_operand operand;
 		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(map->chain, i);
@@ -170,15 +187,36 @@ static int add_name(struct map *map, const char *filename, const char *name)
 		tool_operand_free(&operand);
 		if (idx == QCOW2BM_NOT_FOUND)
 			continue;
-		int status = judge(map, layer, idx);
+		int status = add_bitmap(map, i, idx);
 		if (status != TOOL_EXIT_DONE)
 			return status;
-		map->bitmaps[map->count++] = (struct qcow2bm_layer_bitmap){i, idx};
+		found = true;
 	}
-	if (map->count != before)
+	if (found)
 		return TOOL_EXIT_DONE;
 	return tool_missing_bitmap(filename, qcow2bm_chain_layer(map->chain, 0)->image,
 				   name);
+}
+
+/* Takes the bitmaps of all layers whose name fits. */
+static int add_matches(struct map *map, const char *filename)
+{
+	bool found = map->match.count == 0;
+	int status = TOOL_EXIT_DONE;
+	for (size_t i = 0; i < qcow2bm_chain_layer_count(map->chain); i++) {
+		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(map->chain, i);
+		size_t count =
+			layer->image == NULL ? 0 : qcow2bm_bitmap_count(layer->image);
+		for (size_t k = 0; k < count && status == TOOL_EXIT_DONE; k++) {
+			struct qcow2bm_bitmap entry =
+				*qcow2bm_bitmap_describe(layer->image, k);
+			if (!tool_match_has(&map->match, entry.name, entry.name_bytes))
+				continue;
+			status = add_bitmap(map, i, k);
+			found = true;
+		}
+	}
+	return found ? status : tool_match_missing(filename, map->match.globs[0]);
 }
 
 /* Opens the disk of the layers that are open, for what reads as zeros. */
@@ -221,11 +259,10 @@ static int map_bitmaps(struct map *map, const char *filename, int count, char **
 				      map->backing_chain ? 0u : TOOL_LAYERS_TOP_ONLY);
 	if (status != TOOL_EXIT_DONE)
 		return status;
-	map->bitmaps =
-		tool_memory_zeroed((size_t)count * qcow2bm_chain_layer_count(map->chain),
-				   sizeof(*map->bitmaps));
 	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++)
 		status = add_name(map, filename, names[i]);
+	if (status == TOOL_EXIT_DONE)
+		status = add_matches(map, filename);
 	if (status == TOOL_EXIT_DONE)
 		status = print(map, filename);
 	free(map->bitmaps);
@@ -271,7 +308,7 @@ static int run_operands(struct map *map, int count, char **operands)
 			&tool_cmd_map,
 			"--graph draws what is dirty, for people: not with --totals, "
 			"--zero or JSON");
-	if (count == 1)
+	if (count == 1 && map->match.count == 0)
 		return map_disk(map, operands[0]);
 	if (map->snapshot != NULL)
 		return tool_message_usage(
@@ -288,7 +325,8 @@ enum {
 	BACKING_CHAIN,
 	ZERO,
 	SNAPSHOT,
-	GRAPH
+	GRAPH,
+	MATCH
 };
 
 static int take_option(struct map *map, int opt, char **argv)
@@ -316,6 +354,9 @@ static int take_option(struct map *map, int opt, char **argv)
 	case SNAPSHOT:
 		map->snapshot = optarg;
 		break;
+	case MATCH:
+		tool_match_add(&map->match, optarg);
+		break;
 	default:
 		return tool_options_take(&map->options, opt, argv);
 	}
@@ -333,6 +374,7 @@ static int run(int argc, char **argv)
 		{"zero", no_argument, NULL, ZERO},
 		{"graph", no_argument, NULL, GRAPH},
 		{"snapshot", required_argument, NULL, SNAPSHOT},
+		{"match", required_argument, NULL, MATCH},
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
 		TOOL_OPTIONS_READ,
 	};
@@ -342,9 +384,10 @@ static int run(int argc, char **argv)
 	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
 				  NULL)) != -1)
 		status = take_option(&map, opt, argv);
-	return status == TOOL_OPTIONS_GO_ON
-		       ? run_operands(&map, argc - optind, argv + optind)
-		       : status;
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = run_operands(&map, argc - optind, argv + optind);
+	tool_match_free(&map.match);
+	return status;
 }
 
 const struct tool_command tool_cmd_map = {
@@ -365,6 +408,8 @@ const struct tool_command tool_cmd_map = {
 		"                         2 zero, 3 dirty and zero (to be written as zeros)\n"
 		"      --backing-chain    take the bitmaps of these names in the layers below, too;\n"
 		"                         the disk: go through all layers, open its data files\n"
+		"      --match GLOB       also bitmaps whose name, as `list` shows it, matches;\n"
+		"                         repeatable. * ? [abc] as in a shell\n"
 		"      --snapshot NAME    the disk as it was at this internal snapshot (ID or name)\n"
 		"      --untrusted        print the bits of a bitmap that is in-use or corrupt, too:\n"
 		"                         what is clean there may be dirty\n"

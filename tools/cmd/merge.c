@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm merge: OR the bits of bitmaps into one. */
+#include "../term/match.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/missing.h"
@@ -10,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { INTO = TOOL_OPT_OWN, CREATE, ENABLE };
+enum { INTO = TOOL_OPT_OWN, CREATE, ENABLE, MATCH };
 
 struct merge {
 	struct tool_session session;
@@ -20,7 +21,36 @@ struct merge {
 	uint64_t granularity_bytes; /* 0: that of the first source */
 	char **source_files;        /* none: the image itself */
 	size_t source_files_count;
+	struct tool_match match;
+	/* Of the image whose sources are staged: */
+	const char *filename;
+	struct qcow2bm_image *source; /* NULL: the session's own */
+	const struct tool_operand *target;
 };
+
+static const struct qcow2bm_image *source_image(const struct merge *merge,
+						const struct qcow2bm_image *source)
+{
+	return source != NULL ? source : merge->session.image;
+}
+
+/* The first source of an image: of this name, or, where it is NULL, that a pattern fits. */
+static size_t find_source(const struct merge *merge, const struct qcow2bm_image *image,
+			  const char *name)
+{
+	struct tool_operand operand;
+	for (size_t i = 0; name == NULL && i < qcow2bm_bitmap_count(image); i++) {
+		const struct qcow2bm_bitmap *entry = qcow2bm_bitmap_describe(image, i);
+		if (tool_match_has(&merge->match, entry->name, entry->name_bytes))
+			return i;
+	}
+	if (name == NULL)
+		return QCOW2BM_NOT_FOUND;
+	tool_operand_resolve(&operand, image, name);
+	size_t idx = operand.idx;
+	tool_operand_free(&operand);
+	return idx;
+}
 
 /* The granularity of the first source; of the image's default when it is not there, which
  * staging the merge will complain of. */
@@ -29,16 +59,10 @@ static unsigned choose_granularity(const struct merge *merge,
 {
 	if (merge->granularity_bytes != 0)
 		return tool_size_log2(merge->granularity_bytes);
-	unsigned bits = qcow2bm_image_default_granularity_bits(merge->session.image);
-	struct tool_operand operand;
-	tool_operand_resolve(&operand, source, name);
-	if (operand.idx != QCOW2BM_NOT_FOUND) {
-		struct qcow2bm_bitmap entry =
-			*qcow2bm_bitmap_describe(source, operand.idx);
-		bits = entry.granularity_bits;
-	}
-	tool_operand_free(&operand);
-	return bits;
+	size_t idx = find_source(merge, source, name);
+	return idx == QCOW2BM_NOT_FOUND
+		       ? qcow2bm_image_default_granularity_bits(merge->session.image)
+		       : qcow2bm_bitmap_describe(source, idx)->granularity_bits;
 }
 
 /* The target: a new bitmap, whose name is taken as it stands, or one that is there. */
@@ -62,32 +86,55 @@ static int stage_target(struct merge *merge, const struct qcow2bm_image *first_s
 				   &err);
 }
 
-/* `image` is NULL for the edit's own. */
-static int stage_sources(struct merge *merge, const struct tool_operand *target,
-			 const char *filename, struct qcow2bm_image *image, int count,
-			 char **names)
+static enum qcow2bm_code stage_merge(const struct merge *merge, const char *name,
+				     size_t name_bytes, struct qcow2bm_error *err)
 {
-	for (int i = 0; i < count; i++) {
-		struct tool_operand source;
-		struct qcow2bm_error err = {0};
-		int status = TOOL_EXIT_DONE;
-		tool_operand_resolve(
-			&source, image != NULL ? image : merge->session.image, names[i]);
-		enum qcow2bm_code code = qcow2bm_edit_merge(
-			merge->session.edit, target->bytes, target->count, image,
-			source.bytes, source.count, &err);
-		if (code == QCOW2BM_ENOTFOUND)
-			status = tool_missing_bitmap(
-				filename, image != NULL ? image : merge->session.image,
-				names[i]);
-		else if (code != QCOW2BM_OK)
-			status = tool_session_refuse(&merge->session, "merge",
-						     source.bytes, source.count, &err);
-		tool_operand_free(&source);
-		if (status != TOOL_EXIT_DONE)
-			return status;
-	}
-	return TOOL_EXIT_DONE;
+	return qcow2bm_edit_merge(merge->session.edit, merge->target->bytes,
+				  merge->target->count, merge->source, name, name_bytes,
+				  err);
+}
+
+static int stage_name(struct merge *merge, const char *name)
+{
+	struct tool_operand source;
+	struct qcow2bm_error err = {0};
+	const struct qcow2bm_image *image = source_image(merge, merge->source);
+	int status = TOOL_EXIT_DONE;
+	tool_operand_resolve(&source, image, name);
+	enum qcow2bm_code code = stage_merge(merge, source.bytes, source.count, &err);
+	if (code == QCOW2BM_ENOTFOUND)
+		status = tool_missing_bitmap(merge->filename, image, name);
+	else if (code != QCOW2BM_OK)
+		status = tool_session_refuse(&merge->session, "merge", source.bytes,
+					     source.count, &err);
+	tool_operand_free(&source);
+	return status;
+}
+
+/* What is merged into is itself no source, though the pattern fits. */
+static int stage_match(void *opaque, const struct qcow2bm_image *image, size_t idx)
+{
+	struct merge *merge = opaque;
+	struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(image, idx);
+	struct qcow2bm_error err = {0};
+	if ((merge->source == NULL && idx == merge->target->idx) ||
+	    stage_merge(merge, entry.name, entry.name_bytes, &err) == QCOW2BM_OK)
+		return TOOL_EXIT_DONE;
+	return tool_session_refuse(&merge->session, "merge", entry.name, entry.name_bytes,
+				   &err);
+}
+
+/* Those of one image. */
+static int stage_sources(struct merge *merge, int count, char **names)
+{
+	int status = TOOL_EXIT_DONE;
+	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++)
+		status = stage_name(merge, names[i]);
+	return status == TOOL_EXIT_DONE
+		       ? tool_match_each(&merge->match, merge->filename,
+					 source_image(merge, merge->source), stage_match,
+					 merge)
+		       : status;
 }
 
 static int open_sources(struct merge *merge, struct qcow2bm_image **images)
@@ -110,14 +157,15 @@ static int stage(struct merge *merge, int count, char **names)
 	struct tool_operand target = {0};
 	int status = open_sources(merge, images);
 	if (status == TOOL_EXIT_DONE)
-		status = stage_target(
-			merge, images[0] != NULL ? images[0] : merge->session.image,
-			names[0], &target);
-	for (size_t i = 0; i < places && status == TOOL_EXIT_DONE; i++)
-		status = stage_sources(merge, &target,
-				       images[i] != NULL ? merge->source_files[i]
-							 : merge->session.filename,
-				       images[i], count, names);
+		status = stage_target(merge, source_image(merge, images[0]),
+				      count != 0 ? names[0] : NULL, &target);
+	merge->target = &target;
+	for (size_t i = 0; i < places && status == TOOL_EXIT_DONE; i++) {
+		merge->source = images[i];
+		merge->filename = images[i] != NULL ? merge->source_files[i]
+						    : merge->session.filename;
+		status = stage_sources(merge, count, names);
+	}
 	tool_operand_free(&target);
 	free(images);
 	return status;
@@ -133,7 +181,7 @@ static int merge_bitmaps(struct merge *merge, int count, char **operands)
 	if (!merge->create && merge->enable)
 		return tool_message_usage(&tool_cmd_merge,
 					  "option --enable is for --create only");
-	if (count < 2)
+	if (count < 1 || (count < 2 && merge->match.count == 0))
 		return tool_message_usage(&tool_cmd_merge,
 					  "operands IMAGE and SOURCE... are wanted");
 	int status = tool_session_open(&merge->session, operands[0]);
@@ -156,6 +204,9 @@ static int take_option(struct merge *merge, int opt, char **argv)
 	case ENABLE:
 		merge->enable = true;
 		break;
+	case MATCH:
+		tool_match_add(&merge->match, optarg);
+		break;
 	case 'b':
 		merge->source_files[merge->source_files_count++] = optarg;
 		break;
@@ -174,6 +225,7 @@ static int run(int argc, char **argv)
 		{"into", required_argument, NULL, INTO},
 		{"create", no_argument, NULL, CREATE},
 		{"enable", no_argument, NULL, ENABLE},
+		{"match", required_argument, NULL, MATCH},
 		{"source-file", required_argument, NULL, 'b'},
 		{"granularity", required_argument, NULL, 'g'},
 		TOOL_OPTIONS_EDIT,
@@ -188,12 +240,13 @@ static int run(int argc, char **argv)
 	if (status == TOOL_OPTIONS_GO_ON)
 		status = merge_bitmaps(&merge, argc - optind, argv + optind);
 	free(merge.source_files);
+	tool_match_free(&merge.match);
 	return status;
 }
 
 const struct tool_command tool_cmd_merge = {
 	.name = "merge",
-	.synopsis = "[OPTION]... --into NAME IMAGE SOURCE...",
+	.synopsis = "[OPTION]... --into NAME IMAGE [SOURCE]...",
 	.summary = "Merge bitmaps into one",
 	.help = "What is dirty in any SOURCE becomes dirty in NAME; the SOURCEs stay as they are.\n"
 		"Granularities may differ: then every byte that is dirty in a source is dirty in NAME.\n"
@@ -204,6 +257,8 @@ const struct tool_command tool_cmd_merge = {
 		"                         and does not record\n"
 		"      --enable           with --create: NAME records\n"
 		"  -g, --granularity SIZE  with --create: bytes of the disk per bit, 512 to 2G\n"
+		"      --match GLOB       also SOURCEs whose name, as `list` shows it, matches, without\n"
+		"                         NAME itself; repeatable. * ? [abc] as in a shell\n"
 		"  -b, --source-file FILE  the SOURCEs are in this image; repeated: every SOURCE is\n"
 		"                         taken from each FILE\n" TOOL_HELP_EDIT
 		"\n" TOOL_HELP_NAMES "\n"

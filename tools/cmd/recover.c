@@ -2,6 +2,7 @@
 /* qcow2bm recover: bitmaps that a crash left in-use, with a promise for each. */
 #include "../report/promise.h"
 #include "../term/fold.h"
+#include "../term/match.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/missing.h"
@@ -29,7 +30,8 @@ enum {
 	AS,
 	UNSAFE,
 	ENABLE,
-	DISABLE
+	DISABLE,
+	MATCH
 };
 
 struct recover {
@@ -38,6 +40,7 @@ struct recover {
 	int methods; /* how many were asked for */
 	struct tool_carved carved;
 	struct tool_compared compared;
+	struct tool_match match; /* which of those that are in-use; none: all */
 	size_t staged;           /* bitmaps */
 	struct tool_text report; /* a line for each bitmap, for a human */
 };
@@ -154,12 +157,21 @@ static int stage_carved(struct recover *recover)
 	return status;
 }
 
+/* Whether it is recovered without being named. */
+static bool is_wanted(const struct recover *recover, const struct qcow2bm_bitmap *bitmap)
+{
+	return bitmap->in_use &&
+	       (recover->match.count == 0 ||
+		tool_match_has(&recover->match, bitmap->name, bitmap->name_bytes));
+}
+
 /* An older state is of one moment: where several bitmaps are in-use it must be said which began then. */
 static int check_alone(const struct recover *recover)
 {
 	size_t in_use = 0;
 	for (size_t i = 0; i < qcow2bm_bitmap_count(recover->session.image); i++)
-		in_use += qcow2bm_bitmap_describe(recover->session.image, i)->in_use;
+		in_use += is_wanted(recover,
+				    qcow2bm_bitmap_describe(recover->session.image, i));
 	if (recover->compared.count == 0 || (in_use <= 1 && recover->compared.count == 1))
 		return TOOL_EXIT_DONE;
 	tool_message(
@@ -167,6 +179,13 @@ static int check_alone(const struct recover *recover)
 		"%zu bitmaps are in-use, and %zu older states are given: say with NAME which "
 		"bitmap began as which of them is",
 		in_use, recover->compared.count);
+	return TOOL_EXIT_FAILED;
+}
+
+static int tell_no_match(const struct recover *recover)
+{
+	tool_message(recover->session.filename, "no bitmap that is in-use matches '%s'",
+		     recover->match.globs[0]);
 	return TOOL_EXIT_FAILED;
 }
 
@@ -178,9 +197,11 @@ static int stage_all(struct recover *recover)
 	     i++) {
 		struct qcow2bm_bitmap bitmap =
 			*qcow2bm_bitmap_describe(recover->session.image, i);
-		if (bitmap.in_use)
+		if (is_wanted(recover, &bitmap))
 			status = stage(recover, NULL, bitmap.name, bitmap.name_bytes);
 	}
+	if (recover->staged == 0 && status == TOOL_EXIT_DONE && recover->match.count != 0)
+		return tell_no_match(recover);
 	if (recover->staged == 0 && status == TOOL_EXIT_DONE) {
 		char *filename =
 			tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);
@@ -235,6 +256,10 @@ static int check_usage(const struct recover *recover, int count)
 	if (!tool_carved_is_named(&recover->carved))
 		return tool_message_usage(&tool_cmd_recover,
 					  "--carved wants --as NAME behind it");
+	if (recover->match.count != 0 && (is_carved || count > 1))
+		return tool_message_usage(&tool_cmd_recover,
+					  "--match chooses among the bitmaps that are "
+					  "in-use: not with NAME or --carved");
 	if (is_carved && count > 1)
 		return tool_message_usage(
 			&tool_cmd_recover,
@@ -327,6 +352,9 @@ static int take_option(struct recover *recover, int opt, char **argv)
 			return tool_message_usage(&tool_cmd_recover,
 						  "--as NAME stands behind its --carved");
 		break;
+	case MATCH:
+		tool_match_add(&recover->match, optarg);
+		break;
 	case UNSAFE:
 		recover->options.accept_unsafe = true;
 		break;
@@ -354,6 +382,7 @@ static int run(int argc, char **argv)
 		{"compare", required_argument, NULL, COMPARE},
 		{"old-format", required_argument, NULL, OLD_FORMAT},
 		{"as", required_argument, NULL, AS},
+		{"match", required_argument, NULL, MATCH},
 		{"unsafe", no_argument, NULL, UNSAFE},
 		{"enable", no_argument, NULL, ENABLE},
 		{"disable", no_argument, NULL, DISABLE},
@@ -371,6 +400,7 @@ static int run(int argc, char **argv)
 	if (status == TOOL_OPTIONS_GO_ON)
 		status = recover_bitmaps(&recover, argc - optind, argv + optind);
 	tool_carved_free(&recover.carved);
+	tool_match_free(&recover.match);
 	free(recover.compared.filenames);
 	return status;
 }
@@ -431,6 +461,8 @@ const struct tool_command tool_cmd_recover = {
 		"                                 backing file in that session, or since\n"
 		"          not-written-by-others  no program but QEMU has written to the image\n"
 		"                                 since that session began\n"
+		"      --match GLOB       only those in-use whose name, as `list` shows it, matches;\n"
+		"                         repeatable. * ? [abc] as in a shell\n"
 		"      --unsafe           recover even what promises nothing\n"
 		"      --enable           let QEMU record into it (default: as it was)\n"
 		"      --disable          do not\n" TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES

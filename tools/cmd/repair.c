@@ -2,6 +2,7 @@
 /* qcow2bm repair: what check found, mended by one session. */
 #define _POSIX_C_SOURCE 200809L
 #include "../report/summary.h"
+#include "../term/match.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/missing.h"
@@ -18,7 +19,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { DROP = TOOL_OPT_OWN, DROP_INDEX, DROP_ALL, DROP_IN_USE, TRUST_BITMAPS, NO_SAVE };
+enum {
+	DROP = TOOL_OPT_OWN,
+	DROP_INDEX,
+	DROP_ALL,
+	DROP_IN_USE,
+	TRUST_BITMAPS,
+	NO_SAVE,
+	MATCH
+};
 
 struct repair {
 	struct tool_session session;
@@ -26,6 +35,7 @@ struct repair {
 	unsigned flags; /* QCOW2BM_REPAIR_... */
 	char **names;   /* of --drop */
 	size_t name_count;
+	struct tool_match match;
 	size_t *drop; /* indexes, those of the names included */
 	size_t drop_count;
 	size_t *mended; /* problems, in the report as JSON */
@@ -34,6 +44,13 @@ struct repair {
 	struct qcow2bm_plan plan;
 	struct tool_text done;
 };
+
+static void add_idx(struct repair *repair, size_t idx)
+{
+	repair->drop = tool_memory_resize(repair->drop, repair->drop_count + 1,
+					  sizeof(*repair->drop));
+	repair->drop[repair->drop_count++] = idx;
+}
 
 static int add_name(struct repair *repair, const char *name)
 {
@@ -59,7 +76,14 @@ static int add_name(struct repair *repair, const char *name)
 			name, found);
 		return TOOL_EXIT_FAILED;
 	}
-	repair->drop[repair->drop_count++] = idx;
+	add_idx(repair, idx);
+	return TOOL_EXIT_DONE;
+}
+
+static int add_match(void *opaque, const struct qcow2bm_image *image, size_t idx)
+{
+	(void)image;
+	add_idx(opaque, idx);
 	return TOOL_EXIT_DONE;
 }
 
@@ -69,12 +93,16 @@ static int stage(struct repair *repair)
 	struct qcow2bm_repair_options options = {
 		.size = sizeof(struct qcow2bm_repair_options),
 		.flags = repair->flags,
-		.drop = repair->drop};
+	};
 	int status = TOOL_EXIT_DONE;
 	for (size_t i = 0; i < repair->name_count && status == TOOL_EXIT_DONE; i++)
 		status = add_name(repair, repair->names[i]);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_match_each(&repair->match, repair->session.filename,
+					 repair->session.image, add_match, repair);
 	if (status != TOOL_EXIT_DONE)
 		return status;
+	options.drop = repair->drop;
 	options.drop_count = repair->drop_count;
 	if (qcow2bm_edit_repair(repair->session.edit, repair->report, &options, &err) !=
 	    QCOW2BM_OK)
@@ -341,7 +369,7 @@ static int take_index(struct repair *repair)
 		return tool_message_usage(&tool_cmd_repair,
 					  "option --drop-index: '%s' is no number",
 					  optarg);
-	repair->drop[repair->drop_count++] = (size_t)idx;
+	add_idx(repair, (size_t)idx);
 	return TOOL_OPTIONS_GO_ON;
 }
 
@@ -350,6 +378,9 @@ static int take_option(struct repair *repair, int opt, char **argv)
 	switch (opt) {
 	case DROP:
 		repair->names[repair->name_count++] = optarg;
+		break;
+	case MATCH:
+		tool_match_add(&repair->match, optarg);
 		break;
 	case DROP_INDEX:
 		return take_index(repair);
@@ -375,6 +406,7 @@ static int run(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{"drop", required_argument, NULL, DROP},
+		{"match", required_argument, NULL, MATCH},
 		{"drop-index", required_argument, NULL, DROP_INDEX},
 		{"drop-all", no_argument, NULL, DROP_ALL},
 		{"drop-in-use", no_argument, NULL, DROP_IN_USE},
@@ -387,7 +419,6 @@ static int run(int argc, char **argv)
 					    .add_to_report = add_to_report}};
 	repair.session.opaque = &repair;
 	repair.names = tool_memory_zeroed((size_t)argc, sizeof(char *));
-	repair.drop = tool_memory_zeroed((size_t)argc, sizeof(size_t));
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
 	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
@@ -400,6 +431,7 @@ static int run(int argc, char **argv)
 						      "one operand IMAGE is wanted");
 	free(repair.names);
 	free(repair.drop);
+	tool_match_free(&repair.match);
 	return status;
 }
 
@@ -414,6 +446,8 @@ const struct tool_command tool_cmd_repair = {
 		"\n"
 		"Options:\n"
 		"      --drop NAME        drop this bitmap too; repeatable\n"
+		"      --match GLOB       drop those whose name, as `list` shows it, matches, too;\n"
+		"                         repeatable. * ? [abc] as in a shell\n"
 		"      --drop-index N     drop the bitmap with this number (see `check`); repeatable\n"
 		"      --drop-in-use      drop every bitmap in use\n"
 		"      --drop-all         drop every bitmap\n"

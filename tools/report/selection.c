@@ -5,22 +5,11 @@
 #include "selection.h"
 
 #include "../term/choice.h"
-#include "../term/memory.h"
-#include "../term/name.h"
 #include "state.h"
 
-#include <fnmatch.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define BIT(state) (1u << (state))
-
-void tool_selection_add_glob(struct tool_selection *selection, const char *glob)
-{
-	selection->globs = tool_memory_resize(selection->globs, selection->glob_count + 1,
-					      sizeof(*selection->globs));
-	selection->globs[selection->glob_count++] = glob;
-}
 
 const char *tool_selection_word(unsigned number)
 {
@@ -72,14 +61,8 @@ int tool_selection_take_states(struct tool_selection *selection,
 bool tool_selection_has_name(const struct tool_selection *selection, const char *name,
 			     size_t name_bytes)
 {
-	if (selection->glob_count == 0)
-		return true;
-	bool found = false;
-	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
-	for (size_t i = 0; i < selection->glob_count && !found; i++)
-		found = fnmatch(selection->globs[i], shown, FNM_NOESCAPE) == 0;
-	free(shown);
-	return found;
+	return selection->match.count == 0 ||
+	       tool_match_has(&selection->match, name, name_bytes);
 }
 
 bool tool_selection_has_state(const struct tool_selection *selection,
@@ -90,6 +73,6 @@ bool tool_selection_has_state(const struct tool_selection *selection,
 
 void tool_selection_free(struct tool_selection *selection)
 {
-	free(selection->globs);
+	tool_match_free(&selection->match);
 	memset(selection, 0, sizeof(*selection));
 }

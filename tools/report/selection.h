@@ -3,19 +3,16 @@
 #ifndef TOOLS_REPORT_SELECTION_H
 #define TOOLS_REPORT_SELECTION_H
 
+#include "../term/match.h"
 #include "../term/options.h"
 
 #include <qcow2bm.h>
 
 /* Zeroed: all. */
 struct tool_selection {
-	const char **globs; /* of names; one that matches is enough */
-	size_t glob_count;
-	unsigned states; /* bit 1 << state for each that is wanted; 0: any */
+	struct tool_match match; /* of names; one that matches is enough */
+	unsigned states;         /* bit 1 << state for each that is wanted; 0: any */
 };
-
-/* A shell pattern, matched against the name as it is shown, so that it can reach every name. */
-void tool_selection_add_glob(struct tool_selection *selection, const char *glob);
 
 /* Takes a list of states, as people or JSON call them; "in-use" is any of these. Returns
  * TOOL_OPTIONS_GO_ON or the status to exit with. */

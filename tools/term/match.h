@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* --match: bitmaps whose name, as list shows it, a pattern fits, so that it can reach every name. */
+#ifndef TOOLS_TERM_MATCH_H
+#define TOOLS_TERM_MATCH_H
+
+#include <qcow2bm.h>
+
+/* The patterns of a command line. */
+struct tool_match {
+	const char **globs;
+	size_t count;
+};
+
+void tool_match_add(struct tool_match *match, const char *glob);
+void tool_match_free(struct tool_match *match);
+
+/* Whether one of the patterns fits. */
+bool tool_match_has(const struct tool_match *match, const char *name, size_t name_bytes);
+
+/* Calls fn for each bitmap that a pattern fits, pattern after pattern. Prints that a pattern fits none; returns
+ * an exit status. */
+typedef int tool_match_fn(void *opaque, const struct qcow2bm_image *image, size_t idx);
+int tool_match_each(const struct tool_match *match, const char *filename,
+		    const struct qcow2bm_image *image, tool_match_fn *fn, void *opaque);
+
+/* Prints that a pattern fits no bitmap; returns an exit status. */
+int tool_match_missing(const char *filename, const char *glob);
+
+#define TOOL_HELP_MATCH_FORM \
+	"                         * ? [abc] as in a shell; a backslash is a backslash\n"
+
+#define TOOL_HELP_MATCH \
+	"      --match GLOB       those whose name, as `list` shows it, matches; repeatable.\n" TOOL_HELP_MATCH_FORM
+
+#endif
