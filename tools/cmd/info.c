@@ -113,7 +113,8 @@ const struct tool_command tool_cmd_info = {
 	.synopsis = "[OPTION]... IMAGE",
 	.summary = "Describe an image as `qemu-img info` does, and its bitmaps",
 	.help = "The JSON has the keys and values of `qemu-img info --output=json`, and in each\n"
-		"bitmap \"state\", \"dirty-bytes\", \"stored-bytes\" and, where it is broken, \"problem\".\n"
+		"bitmap \"state\", \"dirty-bytes\", \"stored-bytes\" and, where it is broken, \"problem\";\n"
+		"\"children\" is there as in QEMU 8.0 and later, with any qemu-img.\n"
 		"\n"
 		"Options:\n"
 		"      --backing-chain    describe the layers below, too; only local files are followed\n"

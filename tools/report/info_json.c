@@ -103,12 +103,35 @@ static void set_qcow2(json_t *object, const struct tool_info_layer *layer,
 	json_object_set_new(object, "format-specific", format_specific(layer, lists));
 }
 
+/* As QEMU from 8.0 on has it; QEMU counts files in whole sectors. A backing file is none of them, and other
+ * files are not opened. */
+static json_t *list_children(const struct tool_info_layer *layer)
+{
+	uint64_t sectors = (layer->file_bytes + 511) / 512;
+	json_t *file = json_object(), *child = json_object(), *children = json_array();
+	json_object_set_new(file, "children", json_array());
+	json_object_set_new(file, "virtual-size", tool_json_number(sectors * 512));
+	json_object_set_new(file, "filename", tool_json_text(layer->filename));
+	json_object_set_new(file, "format",
+			    json_string(layer->is_device ? "host_device" : "file"));
+	json_object_set_new(file, "actual-size",
+			    tool_json_number(layer->allocated_bytes));
+	json_object_set_new(file, "format-specific",
+			    json_pack("{s:s,s:{}}", "type", "file", "data"));
+	json_object_set_new(file, "dirty-flag", json_false());
+	json_object_set_new(child, "name", json_string("file"));
+	json_object_set_new(child, "info", file);
+	json_array_append_new(children, child);
+	return children;
+}
+
 json_t *tool_info_json(const struct tool_info_layer *layer,
 		       struct tool_json_list lists[2])
 {
 	memset(lists, 0, 2 * sizeof(*lists));
 	json_t *object = json_object();
 	bool raw = layer->image == NULL;
+	json_object_set_new(object, "children", list_children(layer));
 	json_object_set_new(object, "filename", tool_json_text(layer->filename));
 	json_object_set_new(object, "format", json_string(raw ? "raw" : "qcow2"));
 	json_object_set_new(object, "virtual-size",

@@ -70,6 +70,7 @@ static int read_raw(struct tool_info_layer *layer)
 	/* QEMU counts the disk in whole sectors. */
 	layer->virtual_bytes = ((uint64_t)size + 511) & ~(uint64_t)511;
 	layer->allocated_bytes = (uint64_t)st.st_blocks * 512;
+	layer->file_bytes = (uint64_t)size;
 	return TOOL_EXIT_DONE;
 }
 
@@ -99,6 +100,7 @@ static int read_qcow2(struct tool_info_layer *layer, const struct tool_options *
 	layer->info = *qcow2bm_image_describe(layer->image);
 	layer->virtual_bytes = layer->info.virtual_bytes;
 	layer->allocated_bytes = layer->info.allocated_bytes;
+	layer->file_bytes = layer->info.file_bytes;
 	if (layer->info.backing_filename != NULL)
 		layer->full_backing_filename = tool_info_layer_resolve(
 			layer->filename, layer->info.backing_filename);
@@ -128,6 +130,7 @@ static int check_loop(struct tool_chain *chain)
 		return TOOL_EXIT_DONE; /* opening it will say why */
 	last->device = st.st_dev;
 	last->inode = st.st_ino;
+	last->is_device = S_ISBLK(st.st_mode);
 	for (size_t i = 0; i + 1 < chain->count; i++) {
 		if (chain->layers[i].device != st.st_dev ||
 		    chain->layers[i].inode != st.st_ino)

@@ -15,6 +15,8 @@ struct tool_info_layer {
 	struct qcow2bm_image_info info;
 	uint64_t virtual_bytes;
 	uint64_t allocated_bytes;
+	uint64_t file_bytes;
+	bool is_device;
 	char *full_backing_filename; /* NULL: no backing file */
 	struct tool_inventory survey;
 	struct qcow2bm_snapshot *snapshots; /* info.snapshots of them, strings owned */
