@@ -6,7 +6,7 @@
 #include "../term/missing.h"
 #include "../term/operand.h"
 #include "../term/size.h"
-#include "finish.h"
+#include "several.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,10 @@
 enum { INTO = TOOL_OPT_OWN, CREATE, ENABLE, MATCH };
 
 struct merge {
-	struct tool_session session;
+	struct tool_several several;
+	struct tool_session *session; /* of the image at hand */
+	int count;
+	char **names; /* of the SOURCEs */
 	const char *into;
 	bool create;
 	bool enable;
@@ -31,7 +34,7 @@ struct merge {
 static const struct qcow2bm_image *source_image(const struct merge *merge,
 						const struct qcow2bm_image *source)
 {
-	return source != NULL ? source : merge->session.image;
+	return source != NULL ? source : merge->session->image;
 }
 
 /* The first source of an image: of this name, or, where it is NULL, that a pattern fits. */
@@ -61,7 +64,7 @@ static unsigned choose_granularity(const struct merge *merge,
 		return tool_size_log2(merge->granularity_bytes);
 	size_t idx = find_source(merge, source, name);
 	return idx == QCOW2BM_NOT_FOUND
-		       ? qcow2bm_image_default_granularity_bits(merge->session.image)
+		       ? qcow2bm_image_default_granularity_bits(merge->session->image)
 		       : qcow2bm_bitmap_describe(source, idx)->granularity_bits;
 }
 
@@ -69,27 +72,27 @@ static unsigned choose_granularity(const struct merge *merge,
 static int stage_target(struct merge *merge, const struct qcow2bm_image *first_source,
 			const char *first_name, struct tool_operand *target)
 {
-	tool_operand_resolve(target, merge->session.image, merge->into);
+	tool_operand_resolve(target, merge->session->image, merge->into);
 	if (!merge->create)
 		return target->idx != QCOW2BM_NOT_FOUND
 			       ? TOOL_EXIT_DONE
-			       : tool_missing_bitmap(merge->session.filename,
-						     merge->session.image, merge->into);
+			       : tool_missing_bitmap(merge->session->filename,
+						     merge->session->image, merge->into);
 	target->count = strlen(merge->into);
 	memcpy(target->bytes, merge->into, target->count);
 	unsigned bits = choose_granularity(merge, first_source, first_name);
 	struct qcow2bm_error err = {0};
-	if (qcow2bm_edit_add(merge->session.edit, target->bytes, target->count, bits,
+	if (qcow2bm_edit_add(merge->session->edit, target->bytes, target->count, bits,
 			     merge->enable, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
-	return tool_session_refuse(&merge->session, "add", target->bytes, target->count,
+	return tool_session_refuse(merge->session, "add", target->bytes, target->count,
 				   &err);
 }
 
 static enum qcow2bm_code stage_merge(const struct merge *merge, const char *name,
 				     size_t name_bytes, struct qcow2bm_error *err)
 {
-	return qcow2bm_edit_merge(merge->session.edit, merge->target->bytes,
+	return qcow2bm_edit_merge(merge->session->edit, merge->target->bytes,
 				  merge->target->count, merge->source, name, name_bytes,
 				  err);
 }
@@ -105,7 +108,7 @@ static int stage_name(struct merge *merge, const char *name)
 	if (code == QCOW2BM_ENOTFOUND)
 		status = tool_missing_bitmap(merge->filename, image, name);
 	else if (code != QCOW2BM_OK)
-		status = tool_session_refuse(&merge->session, "merge", source.bytes,
+		status = tool_session_refuse(merge->session, "merge", source.bytes,
 					     source.count, &err);
 	tool_operand_free(&source);
 	return status;
@@ -120,16 +123,16 @@ static int stage_match(void *opaque, const struct qcow2bm_image *image, size_t i
 	if ((merge->source == NULL && idx == merge->target->idx) ||
 	    stage_merge(merge, entry.name, entry.name_bytes, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
-	return tool_session_refuse(&merge->session, "merge", entry.name, entry.name_bytes,
+	return tool_session_refuse(merge->session, "merge", entry.name, entry.name_bytes,
 				   &err);
 }
 
 /* Those of one image. */
-static int stage_sources(struct merge *merge, int count, char **names)
+static int stage_sources(struct merge *merge)
 {
 	int status = TOOL_EXIT_DONE;
-	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++)
-		status = stage_name(merge, names[i]);
+	for (int i = 0; i < merge->count && status == TOOL_EXIT_DONE; i++)
+		status = stage_name(merge, merge->names[i]);
 	return status == TOOL_EXIT_DONE
 		       ? tool_match_each(&merge->match, merge->filename,
 					 source_image(merge, merge->source), stage_match,
@@ -142,36 +145,40 @@ static int open_sources(struct merge *merge, struct qcow2bm_image **images)
 	for (size_t i = 0; i < merge->source_files_count; i++) {
 		struct qcow2bm_error err = {0};
 		const char *filename = merge->source_files[i];
-		if (tool_session_try_open_source(&merge->session, filename, &images[i],
+		if (tool_session_try_open_source(merge->session, filename, &images[i],
 						 &err) != QCOW2BM_OK)
 			return tool_message_fail(filename, &err);
 	}
 	return TOOL_EXIT_DONE;
 }
 
-static int stage(struct merge *merge, int count, char **names)
+static int stage(void *opaque, struct tool_session *session)
 {
+	struct merge *merge = opaque;
 	size_t places = merge->source_files_count != 0 ? merge->source_files_count : 1;
 	struct qcow2bm_image **images =
 		tool_memory_zeroed(places, sizeof(struct qcow2bm_image *));
 	struct tool_operand target = {0};
+	merge->session = session;
 	int status = open_sources(merge, images);
 	if (status == TOOL_EXIT_DONE)
-		status = stage_target(merge, source_image(merge, images[0]),
-				      count != 0 ? names[0] : NULL, &target);
+		status =
+			stage_target(merge, source_image(merge, images[0]),
+				     merge->count != 0 ? merge->names[0] : NULL, &target);
 	merge->target = &target;
 	for (size_t i = 0; i < places && status == TOOL_EXIT_DONE; i++) {
 		merge->source = images[i];
-		merge->filename = images[i] != NULL ? merge->source_files[i]
-						    : merge->session.filename;
-		status = stage_sources(merge, count, names);
+		merge->filename =
+			images[i] != NULL ? merge->source_files[i] : session->filename;
+		status = stage_sources(merge);
 	}
 	tool_operand_free(&target);
 	free(images);
 	return status;
 }
 
-static int merge_bitmaps(struct merge *merge, int count, char **operands)
+/* Returns TOOL_OPTIONS_GO_ON or the status to exit with. */
+static int check_usage(const struct merge *merge)
 {
 	if (merge->into == NULL)
 		return tool_message_usage(&tool_cmd_merge, "option --into is missing");
@@ -181,15 +188,10 @@ static int merge_bitmaps(struct merge *merge, int count, char **operands)
 	if (!merge->create && merge->enable)
 		return tool_message_usage(&tool_cmd_merge,
 					  "option --enable is for --create only");
-	if (count < 1 || (count < 2 && merge->match.count == 0))
+	if (merge->count < 0 || (merge->count == 0 && merge->match.count == 0))
 		return tool_message_usage(&tool_cmd_merge,
 					  "operands IMAGE and SOURCE... are wanted");
-	int status = tool_session_open(&merge->session, operands[0]);
-	if (status == TOOL_EXIT_DONE)
-		status = stage(merge, count - 1, operands + 1);
-	if (status == TOOL_EXIT_DONE)
-		status = tool_finish_run(&merge->session);
-	return tool_session_close(&merge->session, status);
+	return TOOL_OPTIONS_GO_ON;
 }
 
 static int take_option(struct merge *merge, int opt, char **argv)
@@ -214,7 +216,7 @@ static int take_option(struct merge *merge, int opt, char **argv)
 		return tool_session_take_granularity(&tool_cmd_merge,
 						     &merge->granularity_bytes);
 	default:
-		return tool_options_take(&merge->session.options, opt, argv);
+		return tool_several_take(&merge->several, opt, argv);
 	}
 	return TOOL_OPTIONS_GO_ON;
 }
@@ -228,17 +230,31 @@ static int run(int argc, char **argv)
 		{"match", required_argument, NULL, MATCH},
 		{"source-file", required_argument, NULL, 'b'},
 		{"granularity", required_argument, NULL, 'g'},
+		TOOL_SEVERAL_OPTIONS,
 		TOOL_OPTIONS_EDIT,
 	};
-	struct merge merge = {.session = {.options = {.command = &tool_cmd_merge}}};
+	struct merge merge = {.into = NULL};
+	merge.several = (struct tool_several){.options = {.command = &tool_cmd_merge},
+					      .stage = stage,
+					      .opaque = &merge};
 	merge.source_files = tool_memory_zeroed((size_t)argc, sizeof(char *));
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
-	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS "b:g:",
+	       (opt = getopt_long(argc, argv,
+				  TOOL_OPTIONS_EDIT_LETTERS TOOL_SEVERAL_LETTERS "b:g:",
 				  long_options, NULL)) != -1)
 		status = take_option(&merge, opt, argv);
+	int images = tool_several_operands(&merge.several);
+	merge.count = argc - optind - images;
+	merge.names = argv + optind + images;
 	if (status == TOOL_OPTIONS_GO_ON)
-		status = merge_bitmaps(&merge, argc - optind, argv + optind);
+		status = check_usage(&merge);
+	merge.several.sources = merge.source_files;
+	merge.several.source_count = merge.source_files_count;
+	if (status == TOOL_OPTIONS_GO_ON)
+		status = tool_several_run(&merge.several, argv + optind);
+	else
+		free(merge.several.images);
 	free(merge.source_files);
 	tool_match_free(&merge.match);
 	return status;
@@ -260,8 +276,8 @@ const struct tool_command tool_cmd_merge = {
 		"      --match GLOB       also SOURCEs whose name, as `list` shows it, matches, without\n"
 		"                         NAME itself; repeatable. * ? [abc] as in a shell\n"
 		"  -b, --source-file FILE  the SOURCEs are in this image; repeated: every SOURCE is\n"
-		"                         taken from each FILE\n" TOOL_HELP_EDIT
-		"\n" TOOL_HELP_NAMES "\n"
+		"                         taken from each FILE\n" TOOL_HELP_SEVERAL
+			TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm merge --into chk-1 disk.qcow2 chk-2 chk-3\n"
 		"  qcow2bm merge --create --into sum -b base.qcow2 -b top.qcow2 top.qcow2 chk-1\n"

@@ -55,6 +55,24 @@ static int check_new(const struct tool_image_names *names, size_t number)
 	return TOOL_EXIT_DONE;
 }
 
+/* A file that is read for one image, and is itself another one that is edited, would be busy. */
+static int check_sources(const struct tool_several *several,
+			 const struct tool_image_names *names)
+{
+	for (size_t i = 0; i < several->source_count; i++)
+		for (size_t k = 0; k < names->count; k++) {
+			if (!tool_session_is_same_file(several->sources[i],
+						       names->list[k]))
+				continue;
+			tool_message(
+				names->list[k],
+				"it is read for the other images, and cannot be edited "
+				"together with them; nothing is done");
+			return TOOL_EXIT_FAILED;
+		}
+	return TOOL_EXIT_DONE;
+}
+
 static int stage_all(const struct tool_several *several,
 		     const struct tool_image_names *names, struct tool_session *sessions)
 {
@@ -76,7 +94,9 @@ static int run_all(const struct tool_several *several,
 	struct tool_together together = {.options = &several->options};
 	struct tool_session *sessions =
 		tool_memory_zeroed(names->count, sizeof(*sessions));
-	int status = stage_all(several, names, sessions);
+	int status = check_sources(several, names);
+	if (status == TOOL_EXIT_DONE)
+		status = stage_all(several, names, sessions);
 	for (size_t i = 0; i < names->count && status == TOOL_EXIT_DONE; i++)
 		tool_together_add(&together, sessions[i].edit, sessions[i].image,
 				  names->list[i]);

@@ -13,6 +13,8 @@ struct tool_several {
 	void *opaque;
 	char **images; /* of --image, as they were typed */
 	int image_count;
+	char **sources; /* files that stage() opens for reading; of several images none of these */
+	size_t source_count;
 };
 
 #define TOOL_SEVERAL_LETTERS "i:"
