@@ -186,6 +186,7 @@ cli_tests += tests/cli/check-exits
 cli_tests += tests/cli/check-human
 cli_tests += tests/cli/chain-commit
 cli_tests += tests/cli/chain-rebase
+cli_tests += tests/cli/layer-blamed
 cli_tests += tests/cli/chain-repair
 cli_tests += tests/cli/check-carve
 cli_tests += tests/cli/check-interrupted

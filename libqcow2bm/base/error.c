@@ -72,10 +72,29 @@ enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error 
 	return why->code;
 }
 
-void q2_drop_advice(struct qcow2bm_error *err)
+/* Where it stands in the sentence, at its end. */
+static char *find_advice(struct qcow2bm_error *err)
 {
 	size_t length = strlen(err->sentence), advice = strlen(QCOW2BM_SEE_CHECK);
-	if (length >= advice &&
-	    strcmp(err->sentence + length - advice, QCOW2BM_SEE_CHECK) == 0)
-		err->sentence[length - advice] = '\0';
+	char *place = err->sentence + length - advice;
+	return length >= advice && strcmp(place, QCOW2BM_SEE_CHECK) == 0 ? place : NULL;
+}
+
+void q2_drop_advice(struct qcow2bm_error *err)
+{
+	char *place = find_advice(err);
+	if (place != NULL)
+		*place = '\0';
+}
+
+enum qcow2bm_code q2_fail_layer(struct qcow2bm_error *err,
+				const struct qcow2bm_error *why, const char *filename)
+{
+	struct qcow2bm_error cause = *why;
+	bool is_whole = strlen(filename) <= 200 && strchr(filename, '\'') == NULL;
+	const char *advice =
+		find_advice(&cause) != NULL && is_whole ? QCOW2BM_SEE_CHECK : "";
+	q2_drop_advice(&cause);
+	return q2_fail_for(err, why->code, why, "layer '%.200s': %.270s%s", filename,
+			   cause.sentence, advice);
 }

@@ -23,6 +23,14 @@ enum qcow2bm_code q2_fail_for(struct qcow2bm_error *err, enum qcow2bm_code code,
 /* Passes on a failure that was caught in *why, as it is, and returns its code. */
 enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error *why);
 
+/*
+ * Fails as `why` does, and says that it is about a layer below the top: "layer 'NAME': ...", before which the
+ * top's name is told. QCOW2BM_SEE_CHECK at the end is about the layer then, too; it goes where the name
+ * cannot be read back.
+ */
+enum qcow2bm_code q2_fail_layer(struct qcow2bm_error *err,
+				const struct qcow2bm_error *why, const char *filename);
+
 /* Takes QCOW2BM_SEE_CHECK off the end of the sentence, where it would be about another image. */
 void q2_drop_advice(struct qcow2bm_error *err);
 

@@ -91,11 +91,13 @@ static enum qcow2bm_code open_both(struct comparison *it, struct qcow2bm_chain *
 	if (code == QCOW2BM_OK)
 		code = q2_union_open(&it->dirty, chain, bitmaps, count,
 				     Q2_UNION_NO_TAIL | Q2_UNION_COARSEST, err);
-	if (code == QCOW2BM_OK)
-		code = q2_source_open_allocated(&it->held.sources[0],
-						chain->layers[layer].image, err);
 	if (code != QCOW2BM_OK)
 		return code;
+	struct qcow2bm_error why = {0};
+	code = q2_source_open_allocated(&it->held.sources[0], chain->layers[layer].image,
+					&why);
+	if (code != QCOW2BM_OK)
+		return q2_layers_blame(chain, layer, err, &why);
 	it->held.count = 1;
 	unsigned granularity_bits = it->dirty.granularity_bits;
 	if (it->held.sources[0].granularity_bits > granularity_bits)
@@ -159,6 +161,7 @@ static enum qcow2bm_code verify_layer(struct qcow2bm_findings *findings,
 		bitmaps[count++] = (struct qcow2bm_layer_bitmap){layer, bitmap};
 	}
 	enum qcow2bm_code code = QCOW2BM_OK;
+	struct qcow2bm_error why = {0};
 	/* A layer that has none of them is told already. */
 	is_trusted &= count != 0;
 	if (is_trusted)
@@ -166,7 +169,9 @@ static enum qcow2bm_code verify_layer(struct qcow2bm_findings *findings,
 	/* What a raw data file holds no table tells. */
 	if (is_trusted && code == QCOW2BM_OK &&
 	    q2_source_kind(&it.held.sources[0]) == Q2_SOURCE_ALLOCATED)
-		code = compare(&it, watch, err);
+		code = compare(&it, watch, &why);
+	if (why.code != QCOW2BM_OK)
+		q2_layers_blame(chain, layer, err, &why);
 	if (code == QCOW2BM_OK && it.lost_bits != 0)
 		add(findings, &it, layer, idx);
 	q2_union_close(&it.held);

@@ -91,6 +91,7 @@ static enum qcow2bm_code open_disk(struct qcow2bm_disk **disk,
 		return q2_fail_memory(err, "a disk");
 	for (size_t i = 0; i < chain->layer_count; i++)
 		sources[i] = (struct q2_guest_source){
+			.filename = i == 0 ? NULL : chain->layers[i].filename,
 			.image = chain->layers[i].image,
 			.raw = chain->layers[i].raw,
 			.data_file = chain->layers[i].data_file,

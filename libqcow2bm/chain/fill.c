@@ -2,14 +2,11 @@
 /* Everything counts as changed since a checkpoint: bitmaps that are all dirty. */
 #include "fill.h"
 
-#include "../clusters/soundness.h"
-
 enum qcow2bm_code q2_fill_is_untrue(struct qcow2bm_chain *chain,
 				    const struct q2_checkpoint *it, size_t layer,
 				    bool *is, struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = q2_soundness_judge_bits(chain->layers[layer].image,
-							 it->bitmaps[layer], err);
+	enum qcow2bm_code code = q2_layers_judge(chain, layer, it->bitmaps[layer], err);
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct q2_bitmap *bitmap = q2_layers_bitmap(chain, it, layer);

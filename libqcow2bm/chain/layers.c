@@ -7,6 +7,7 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../base/options.h"
+#include "../clusters/soundness.h"
 #include "../image/directory.h"
 #include "lifted.h"
 
@@ -100,15 +101,25 @@ unsigned q2_layers_storage_flags(unsigned flags)
 	       (flags & QCOW2BM_OPEN_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
 }
 
-/* The sentence of a failure, and which of several files it is about. */
-static enum qcow2bm_code fail_layer(struct qcow2bm_error *err,
-				    const struct qcow2bm_error *why,
-				    const struct q2_layer *layer, size_t depth)
+enum qcow2bm_code q2_layers_blame(const struct qcow2bm_chain *chain, size_t layer,
+				  struct qcow2bm_error *err,
+				  const struct qcow2bm_error *why)
 {
-	if (depth == 0)
-		return q2_pass(err, why);
-	return q2_fail_for(err, why->code, why, "layer '%.200s': %.280s", layer->filename,
-			   why->sentence);
+	bool is_about_none = why->code == QCOW2BM_ENOMEM ||
+			     why->code == QCOW2BM_EINTERRUPTED ||
+			     why->code == QCOW2BM_ESTOPPED;
+	return layer == 0 || is_about_none
+		       ? q2_pass(err, why)
+		       : q2_fail_layer(err, why, chain->layers[layer].filename);
+}
+
+enum qcow2bm_code q2_layers_judge(const struct qcow2bm_chain *chain, size_t layer,
+				  size_t idx, struct qcow2bm_error *err)
+{
+	struct qcow2bm_error why = {0};
+	enum qcow2bm_code code =
+		q2_soundness_judge_bits(chain->layers[layer].image, idx, &why);
+	return code == QCOW2BM_OK ? code : q2_layers_blame(chain, layer, err, &why);
 }
 
 /* Whether the file is a qcow2 image: as stored above it, or as it begins. */
@@ -213,7 +224,7 @@ static enum qcow2bm_code append(struct qcow2bm_chain *chain, struct below *below
 	*layer = (struct q2_layer){.filename = below->path};
 	struct qcow2bm_error why = {0};
 	enum qcow2bm_code code = open_layer(chain, layer, below->format, &why);
-	return code == QCOW2BM_OK ? code : fail_layer(err, &why, layer, depth);
+	return code == QCOW2BM_OK ? code : q2_layers_blame(chain, depth, err, &why);
 }
 
 /* Whether anything is below the lowest layer so far: *is_given tells whether it is `given`, or what the
@@ -379,5 +390,5 @@ enum qcow2bm_code qcow2bm_chain_open_for_editing(struct qcow2bm_chain *chain,
 	if (code == QCOW2BM_OK)
 		code = q2_generation_take(image, &layer->generation, &why);
 	layer->is_writable = code == QCOW2BM_OK;
-	return code == QCOW2BM_OK ? code : fail_layer(err, &why, layer, layer_idx);
+	return code == QCOW2BM_OK ? code : q2_layers_blame(chain, layer_idx, err, &why);
 }

@@ -106,6 +106,17 @@ enum qcow2bm_code q2_layers_find_path(const struct qcow2bm_chain *chain,
 				      const char *name, struct qcow2bm_backing *backing,
 				      char **path, struct qcow2bm_error *err);
 
+/* Fails as `why` does, and says which layer it is about, unless that is the top, whose name is told anyway,
+ * or it is about none. */
+enum qcow2bm_code q2_layers_blame(const struct qcow2bm_chain *chain, size_t layer,
+				  struct qcow2bm_error *err,
+				  const struct qcow2bm_error *why);
+
+/* Whether a bitmap of a layer is sound: problem tells, as q2_soundness_judge_bits() has it. Errors: as that, the
+ * sentence names the layer. */
+enum qcow2bm_code q2_layers_judge(const struct qcow2bm_chain *chain, size_t layer,
+				  size_t idx, struct qcow2bm_error *err);
+
 /* Whether what the chain knows of its images still holds: the places of bitmaps are others after a
  * commit. Errors: EINVAL. */
 enum qcow2bm_code q2_layers_check(const struct qcow2bm_chain *chain,

@@ -3,7 +3,6 @@
 #include "../base/checked.h"
 #include "../base/error.h"
 #include "../bits/count.h"
-#include "../clusters/soundness.h"
 #include "order.h"
 #include "union.h"
 
@@ -89,8 +88,7 @@ static enum qcow2bm_code judge_all(const struct qcow2bm_chain *chain,
 		for (size_t layer = 0; code == QCOW2BM_OK && layer < chain->layer_count;
 		     layer++)
 			if (bitmaps[layer] != QCOW2BM_NOT_FOUND)
-				code = q2_soundness_judge_bits(chain->layers[layer].image,
-							       bitmaps[layer], err);
+				code = q2_layers_judge(chain, layer, bitmaps[layer], err);
 	}
 	return code;
 }

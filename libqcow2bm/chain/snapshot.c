@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A new top layer goes on recording what the layer below recorded. */
 #include "../base/error.h"
-#include "../clusters/soundness.h"
 #include "../source/source.h"
 #include "stage.h"
 
@@ -18,9 +17,7 @@ static enum qcow2bm_code check_below(const struct qcow2bm_chain *chain,
 				     const struct q2_checkpoint *checkpoint,
 				     struct qcow2bm_error *err)
 {
-	struct qcow2bm_image *below = chain->layers[1].image;
-	enum qcow2bm_code code =
-		q2_soundness_judge_bits(below, checkpoint->bitmaps[1], err);
+	enum qcow2bm_code code = q2_layers_judge(chain, 1, checkpoint->bitmaps[1], err);
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct q2_bitmap *bitmap = q2_layers_bitmap(chain, checkpoint, 1);

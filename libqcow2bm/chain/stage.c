@@ -65,11 +65,13 @@ enum qcow2bm_code q2_stage_edit(struct qcow2bm_chain *chain, size_t layer,
 				struct qcow2bm_edit **edit, struct qcow2bm_error *err)
 {
 	struct q2_layer *it = &chain->layers[layer];
+	struct qcow2bm_error why = {0};
 	enum qcow2bm_code code = QCOW2BM_OK;
 	if (it->edit == NULL && chain->options.flags & QCOW2BM_OPEN_WRITE)
 		code = qcow2bm_chain_open_for_editing(chain, layer, err);
-	if (it->edit == NULL && code == QCOW2BM_OK)
-		code = qcow2bm_edit_begin(&it->edit, it->image, err);
+	if (it->edit == NULL && code == QCOW2BM_OK &&
+	    qcow2bm_edit_begin(&it->edit, it->image, &why) != QCOW2BM_OK)
+		code = q2_layers_blame(chain, layer, err, &why);
 	*edit = it->edit;
 	return code;
 }
@@ -78,8 +80,7 @@ enum qcow2bm_code q2_stage_blame(const struct qcow2bm_chain *chain, size_t layer
 				 struct qcow2bm_error *err,
 				 const struct qcow2bm_error *why)
 {
-	return q2_fail_for(err, why->code, why, "layer '%.200s': %.280s",
-			   chain->layers[layer].filename, why->sentence);
+	return q2_fail_layer(err, why, chain->layers[layer].filename);
 }
 
 static const char *text(const struct q2_staged_name *name)

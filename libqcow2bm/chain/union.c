@@ -42,12 +42,14 @@ static enum qcow2bm_code add(struct q2_union *u, struct qcow2bm_chain *chain,
 	    bitmap->idx >= layer->image->directory.count)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "there is no bitmap of this number in this layer");
-	enum qcow2bm_code code = admit(layer, bitmap->idx, flags, err);
+	struct qcow2bm_error why = {0};
+	enum qcow2bm_code code = admit(layer, bitmap->idx, flags, &why);
 	if (code == QCOW2BM_OK)
 		code = q2_source_open_bitmap(&u->sources[u->count], layer->image,
-					     bitmap->idx, err);
+					     bitmap->idx, &why);
 	u->count += code == QCOW2BM_OK;
-	return code;
+	return code == QCOW2BM_OK ? code
+				  : q2_layers_blame(chain, bitmap->layer_idx, err, &why);
 }
 
 /* Behind the end of the smallest layer from the top down to the lowest that has a bitmap. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which bitmaps tell what changed since a checkpoint, and whether they tell all of it. */
 #include "../base/error.h"
-#include "../clusters/soundness.h"
 #include "order.h"
 
 #include <stdarg.h>
@@ -65,7 +64,7 @@ static enum qcow2bm_code judge_bitmap(struct qcow2bm_chain *chain,
 	struct qcow2bm_image *image = chain->layers[layer].image;
 	const char *filename = chain->layers[layer].filename;
 	enum qcow2bm_code code =
-		q2_soundness_judge_bits(image, checkpoint->bitmaps[layer], err);
+		q2_layers_judge(chain, layer, checkpoint->bitmaps[layer], err);
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct q2_bitmap *bitmap = q2_layers_bitmap(chain, checkpoint, layer);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Verifying the checkpoints of disks, rule by rule. */
 #include "../base/error.h"
-#include "../clusters/soundness.h"
 #include "../format/name.h"
 #include "inside.h"
 #include "lifted.h"
@@ -42,7 +41,7 @@ static enum qcow2bm_code judge_bitmap(struct qcow2bm_findings *findings, size_t 
 	const struct q2_checkpoint *checkpoint = &chain->checkpoints[idx];
 	struct qcow2bm_image *image = chain->layers[layer].image;
 	enum qcow2bm_code code =
-		q2_soundness_judge_bits(image, checkpoint->bitmaps[layer], err);
+		q2_layers_judge(chain, layer, checkpoint->bitmaps[layer], err);
 	if (code != QCOW2BM_OK)
 		return code;
 	const struct q2_bitmap *bitmap = q2_layers_bitmap(chain, checkpoint, layer);

@@ -27,9 +27,10 @@ enum qcow2bm_code q2_guest_disk_piece(struct qcow2bm_disk *disk, uint64_t off,
 	*extent = (struct q2_guest_extent){.off = off, .place = Q2_GUEST_NO_PLACE};
 	for (size_t i = 0; i < disk->count && off < disk->layers[i].bytes; i++) {
 		struct q2_guest_extent own;
-		code = q2_guest_layer_find(&disk->layers[i], off, &own, watch, err);
+		struct qcow2bm_error why = {0};
+		code = q2_guest_layer_find(&disk->layers[i], off, &own, watch, &why);
 		if (code != QCOW2BM_OK)
-			return code;
+			return q2_guest_layer_blame(&disk->layers[i], err, &why);
 		own.bytes = q2_min_u64(own.bytes, end - off);
 		own.layer = i;
 		/* Where the table of a layer is cut, the one below says nothing for sure. */

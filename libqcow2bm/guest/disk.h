@@ -13,6 +13,8 @@ struct qcow2bm_disk;
 
 /* One layer, which its opener keeps open and closes. */
 struct q2_guest_source {
+	const char
+		*filename; /* stands in its errors; NULL: the top, whose name is told */
 	struct qcow2bm_image *image;  /* NULL: a raw layer */
 	struct q2_storage *raw;       /* of a raw layer */
 	struct q2_storage *data_file; /* the external one, where it was opened, or NULL */

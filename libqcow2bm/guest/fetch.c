@@ -120,10 +120,10 @@ static enum qcow2bm_code fetch_part(struct q2_guest_fetcher *fetcher,
 	return QCOW2BM_OK;
 }
 
-enum qcow2bm_code q2_guest_fetch(struct q2_guest_fetcher *fetcher,
-				 const struct q2_guest_layer *layer,
-				 const struct q2_guest_extent *extent, uint8_t *buf,
-				 struct qcow2bm_error *err)
+static enum qcow2bm_code fetch(struct q2_guest_fetcher *fetcher,
+			       const struct q2_guest_layer *layer,
+			       const struct q2_guest_extent *extent, uint8_t *buf,
+			       struct qcow2bm_error *err)
 {
 	size_t bytes = (size_t)extent->bytes;
 	if (q2_guest_reads_zero(extent)) {
@@ -138,6 +138,16 @@ enum qcow2bm_code q2_guest_fetch(struct q2_guest_fetcher *fetcher,
 	if (bytes == q2_header_cluster_bytes(&layer->image->header))
 		return inflate_cluster(fetcher, layer, extent, buf, err);
 	return fetch_part(fetcher, layer, extent, buf, err);
+}
+
+enum qcow2bm_code q2_guest_fetch(struct q2_guest_fetcher *fetcher,
+				 const struct q2_guest_layer *layer,
+				 const struct q2_guest_extent *extent, uint8_t *buf,
+				 struct qcow2bm_error *err)
+{
+	struct qcow2bm_error why = {0};
+	enum qcow2bm_code code = fetch(fetcher, layer, extent, buf, &why);
+	return code == QCOW2BM_OK ? code : q2_guest_layer_blame(layer, err, &why);
 }
 
 void q2_guest_fetcher_free(struct q2_guest_fetcher *fetcher)

@@ -298,6 +298,17 @@ static enum qcow2bm_code find_anew(struct q2_guest_layer *layer, uint64_t off,
 	return code;
 }
 
+enum qcow2bm_code q2_guest_layer_blame(const struct q2_guest_layer *layer,
+				       struct qcow2bm_error *err,
+				       const struct qcow2bm_error *why)
+{
+	bool is_about_none =
+		why->code == QCOW2BM_ENOMEM || why->code == QCOW2BM_EINTERRUPTED;
+	return layer->filename == NULL || is_about_none
+		       ? q2_pass(err, why)
+		       : q2_fail_layer(err, why, layer->filename);
+}
+
 enum qcow2bm_code q2_guest_layer_find(struct q2_guest_layer *layer, uint64_t off,
 				      struct q2_guest_extent *extent,
 				      struct q2_watch *watch, struct qcow2bm_error *err)

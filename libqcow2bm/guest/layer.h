@@ -10,6 +10,7 @@
 #define Q2_GUEST_L2_BYTES ((size_t)16 << 10) /* of a table, too */
 
 struct q2_guest_layer {
+	const char *filename;        /* of a layer below the top; else NULL */
 	struct qcow2bm_image *image; /* NULL: it is raw */
 	struct q2_storage *data;     /* where its data is; NULL: that was not opened */
 	uint64_t bytes;              /* of its disk */
@@ -28,6 +29,11 @@ struct q2_guest_layer {
 	/* What was last found, whole. bytes 0: nothing. */
 	struct q2_guest_extent last;
 };
+
+/* Fails as `why` does, and says which layer it is about, unless that is the top. */
+enum qcow2bm_code q2_guest_layer_blame(const struct q2_guest_layer *layer,
+				       struct qcow2bm_error *err,
+				       const struct qcow2bm_error *why);
 
 /* What the layer alone says of the part of it that begins at `off`, which is inside it. UNALLOCATED: the
  * layer below may have it. Errors: EIMAGE, ESYSTEM, ENOMEM, EINTERRUPTED. */

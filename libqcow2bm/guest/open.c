@@ -97,10 +97,12 @@ static enum qcow2bm_code check_tables(const struct q2_guest_layer *layer,
 		    QCOW2BM_OK ||
 	    count <= q2_shift_up(layer->image->file_bytes, layer->form.cluster_bits))
 		return QCOW2BM_OK;
-	return q2_fail(err, QCOW2BM_EIMAGE, layer->l1_off,
-		       "the L1 table names %llu L2 tables, more than the file has "
-		       "clusters" QCOW2BM_SEE_CHECK,
-		       (unsigned long long)count);
+	struct qcow2bm_error why = {0};
+	q2_fail(&why, QCOW2BM_EIMAGE, layer->l1_off,
+		"the L1 table names %llu L2 tables, more than the file has "
+		"clusters" QCOW2BM_SEE_CHECK,
+		(unsigned long long)count);
+	return q2_guest_layer_blame(layer, err, &why);
 }
 
 static enum qcow2bm_code open_layer(struct q2_guest_layer *layer,
@@ -108,11 +110,13 @@ static enum qcow2bm_code open_layer(struct q2_guest_layer *layer,
 				    const struct q2_guest_options *options,
 				    struct qcow2bm_error *err)
 {
+	struct qcow2bm_error why = {0};
+	layer->filename = source->filename;
 	enum qcow2bm_code code = source->image == NULL
-					 ? open_raw(layer, source, err)
-					 : open_image(layer, source, options, err);
+					 ? open_raw(layer, source, &why)
+					 : open_image(layer, source, options, &why);
 	layer->holes.storage = layer->data;
-	return code;
+	return code == QCOW2BM_OK ? code : q2_guest_layer_blame(layer, err, &why);
 }
 
 enum qcow2bm_code q2_guest_disk_open(struct qcow2bm_disk **result,

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -66,6 +67,35 @@ static void test_advice_is_taken_off_the_end(void **state)
 	assert_string_equal(err.sentence, "it is bad");
 }
 
+static void expect_layer(const char *filename, const char *sentence, const char *wanted)
+{
+	struct qcow2bm_error err = {0}, why = {.code = QCOW2BM_EIMAGE, .offset = 7};
+	snprintf(why.sentence, sizeof(why.sentence), "%s", sentence);
+	assert_int_equal(q2_fail_layer(&err, &why, filename), QCOW2BM_EIMAGE);
+	assert_int_equal(err.offset, 7);
+	assert_string_equal(err.sentence, wanted);
+}
+
+/* The advice behind a long sentence is not cut, and is not given where the name is not told whole. */
+static void test_layers_are_named(void **state)
+{
+	(void)state;
+	char name[300], sentence[480], wanted[600];
+	expect_layer("mid", "it is bad", "layer 'mid': it is bad");
+	expect_layer("mid", "it is bad" QCOW2BM_SEE_CHECK,
+		     "layer 'mid': it is bad" QCOW2BM_SEE_CHECK);
+	expect_layer("a': b", "it is bad" QCOW2BM_SEE_CHECK, "layer 'a': b': it is bad");
+	memset(sentence, 'x', sizeof(sentence));
+	strcpy(sentence + 400, QCOW2BM_SEE_CHECK);
+	snprintf(wanted, sizeof(wanted), "layer 'mid': %.270s" QCOW2BM_SEE_CHECK,
+		 sentence);
+	expect_layer("mid", sentence, wanted);
+	memset(name, 'n', sizeof(name));
+	name[201] = '\0';
+	snprintf(wanted, sizeof(wanted), "layer '%.200s': it is bad", name);
+	expect_layer(name, "it is bad" QCOW2BM_SEE_CHECK, wanted);
+}
+
 static void test_long_sentences_are_cut(void **state)
 {
 	(void)state;
@@ -90,6 +120,7 @@ int main(void)
 		cmocka_unit_test(test_text_of_errno),
 		cmocka_unit_test(test_unknown_errno),
 		cmocka_unit_test(test_advice_is_taken_off_the_end),
+		cmocka_unit_test(test_layers_are_named),
 		cmocka_unit_test(test_long_sentences_are_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,6 +26,16 @@ static int find_base(const struct tool_copying *copying, size_t *layer_idx)
 	return TOOL_EXIT_FAILED;
 }
 
+/* The file that a finding is about. */
+static const char *name_found(const struct tool_copying *copying,
+			      const struct qcow2bm_finding *finding)
+{
+	const struct qcow2bm_chain *chain = copying->disks.list[0].chain;
+	return finding->layer_idx == QCOW2BM_NOT_FOUND || finding->layer_idx == 0
+		       ? copying->top
+		       : qcow2bm_chain_layer(chain, finding->layer_idx)->filename;
+}
+
 int tool_copying_check_sound(struct tool_copying *copying, size_t base,
 			     tool_copying_harmless_fn *is_harmless)
 {
@@ -41,8 +51,8 @@ int tool_copying_check_sound(struct tool_copying *copying, size_t base,
 		struct tool_text command = {0};
 		tool_text_print(&command, "qcow2bm chain repair");
 		tool_word_add_file(&command, copying->top);
-		tool_message(copying->top, "%s; mend that first: %s", finding->sentence,
-			     command.bytes);
+		tool_message(name_found(copying, finding), "%s; mend that first: %s",
+			     finding->sentence, command.bytes);
 		tool_text_free(&command);
 		status = TOOL_EXIT_FAILED;
 	}

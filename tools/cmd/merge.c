@@ -97,6 +97,20 @@ static enum qcow2bm_code stage_merge(const struct merge *merge, const char *name
 				  err);
 }
 
+/* EINVAL: the target and the source do not fit each other. */
+static int refuse(const struct merge *merge, const char *name, size_t name_bytes,
+		  const struct qcow2bm_error *err)
+{
+	const struct tool_operand *target = merge->target;
+	bool is_source = merge->source != NULL && err->code != QCOW2BM_EINVAL &&
+			 qcow2bm_edit_merge(merge->session->edit, target->bytes,
+					    target->count, NULL, target->bytes,
+					    target->count, NULL) == QCOW2BM_OK;
+	return tool_session_refuse_in(is_source ? merge->filename
+						: merge->session->filename,
+				      "merge", name, name_bytes, err);
+}
+
 static int stage_name(struct merge *merge, const char *name)
 {
 	struct tool_operand source;
@@ -108,8 +122,7 @@ static int stage_name(struct merge *merge, const char *name)
 	if (code == QCOW2BM_ENOTFOUND)
 		status = tool_missing_bitmap(merge->filename, image, name);
 	else if (code != QCOW2BM_OK)
-		status = tool_session_refuse(merge->session, "merge", source.bytes,
-					     source.count, &err);
+		status = refuse(merge, source.bytes, source.count, &err);
 	tool_operand_free(&source);
 	return status;
 }
@@ -123,8 +136,7 @@ static int stage_match(void *opaque, const struct qcow2bm_image *image, size_t i
 	if ((merge->source == NULL && idx == merge->target->idx) ||
 	    stage_merge(merge, entry.name, entry.name_bytes, &err) == QCOW2BM_OK)
 		return TOOL_EXIT_DONE;
-	return tool_session_refuse(merge->session, "merge", entry.name, entry.name_bytes,
-				   &err);
+	return refuse(merge, entry.name, entry.name_bytes, &err);
 }
 
 /* Those of one image. */

@@ -118,17 +118,22 @@ int tool_session_take_granularity(const struct tool_command *command, uint64_t *
 		command, "option -g: '%s' is not a power of two from 512 to 2G", optarg);
 }
 
+int tool_session_refuse_in(const char *filename, const char *verb, const char *name,
+			   size_t name_bytes, const struct qcow2bm_error *err)
+{
+	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
+	char *sentence = tool_message_sentence(err);
+	tool_message(filename, "cannot %s bitmap '%s': %s", verb, shown, sentence);
+	free(sentence);
+	free(shown);
+	return tool_message_status(err->code);
+}
+
 int tool_session_refuse(const struct tool_session *session, const char *verb,
 			const char *name, size_t name_bytes,
 			const struct qcow2bm_error *err)
 {
-	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
-	char *sentence = tool_message_sentence(err);
-	tool_message(session->filename, "cannot %s bitmap '%s': %s", verb, shown,
-		     sentence);
-	free(sentence);
-	free(shown);
-	return tool_message_status(err->code);
+	return tool_session_refuse_in(session->filename, verb, name, name_bytes, err);
 }
 
 int tool_session_refuse_operand(const struct tool_session *session, const char *verb,

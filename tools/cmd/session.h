@@ -64,6 +64,10 @@ int tool_session_refuse(const struct tool_session *session, const char *verb,
 			const char *name, size_t name_bytes,
 			const struct qcow2bm_error *err);
 
+/* The same where another image is at fault than the one that is edited. */
+int tool_session_refuse_in(const char *filename, const char *verb, const char *name,
+			   size_t name_bytes, const struct qcow2bm_error *err);
+
 /* The same where that name was typed: it may be missing. */
 int tool_session_refuse_operand(const struct tool_session *session, const char *verb,
 				const char *typed, const struct tool_operand *operand,

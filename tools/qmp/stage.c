@@ -103,11 +103,12 @@ static bool merge_one(const struct tool_qmp_disk *disk, const struct tool_qmp_di
 {
 	const char *name = where->action->name;
 	struct qcow2bm_error err = {0};
-	return check_not_going(from, source, where) &&
-	       check(where, disk,
-		     qcow2bm_edit_merge_staged(disk->edit, name, strlen(name), from->edit,
-					       source, strlen(source), &err),
-		     &err);
+	if (!check_not_going(from, source, where))
+		return false;
+	enum qcow2bm_code code = qcow2bm_edit_merge_staged(
+		disk->edit, name, strlen(name), from->edit, source, strlen(source), &err);
+	/* The target is usable; EINVAL: the two do not fit each other. */
+	return check(where, code == QCOW2BM_EINVAL ? disk : from, code, &err);
 }
 
 static bool stage_merge(const struct tool_qmp_disks *disks,

@@ -14,28 +14,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *format_escaped(const char *fmt, va_list args)
+static char *format(const char *fmt, va_list args)
 {
 	char *raw;
 	if (vasprintf(&raw, fmt, args) < 0)
 		tool_memory_fail();
-	char *text = tool_name_escape_text(raw, TOOL_NAME_HUMAN);
-	free(raw);
-	return text;
+	return raw;
 }
 
-/* The library cannot know by which command people ask for a check. Frees `sentence`. */
-static char *name_check(char *sentence, const char *filename)
+/* The file that a sentence is about: the layer that the library names in front of it, or `filename`. The
+ * caller frees it; NULL: none is known. */
+static char *find_blamed(const char *raw, const char *filename)
+{
+	static const char begin[] = "layer '";
+	const char *name = raw + strlen(begin);
+	if (filename == NULL)
+		return NULL;
+	return strncmp(raw, begin, strlen(begin)) == 0
+		       ? tool_memory_copy(name, strcspn(name, "'"))
+		       : tool_memory_copy(filename, strlen(filename));
+}
+
+/* The library cannot know by which command people ask for a check. Frees both. */
+static char *name_check(char *sentence, char *blamed)
 {
 	struct tool_text text = {0};
 	const char *place = strstr(sentence, QCOW2BM_SEE_CHECK);
-	if (place == NULL || filename == NULL)
+	if (place == NULL || blamed == NULL) {
+		free(blamed);
 		return sentence;
+	}
 	tool_text_add(&text, sentence, (size_t)(place - sentence));
 	tool_text_print(&text, "; what to do: qcow2bm check");
-	tool_word_add_file(&text, filename);
+	tool_word_add_file(&text, blamed);
 	tool_text_print(&text, "%s", place + strlen(QCOW2BM_SEE_CHECK));
 	free(sentence);
+	free(blamed);
 	return text.bytes;
 }
 
@@ -43,8 +57,11 @@ void tool_message(const char *filename, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	char *sentence = name_check(format_escaped(fmt, args), filename);
+	char *raw = format(fmt, args);
 	va_end(args);
+	char *blamed = find_blamed(raw, filename);
+	char *sentence = name_check(tool_name_escape_text(raw, TOOL_NAME_HUMAN), blamed);
+	free(raw);
 	if (filename != NULL) {
 		char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
 		fprintf(stderr, "qcow2bm: %s: %s\n", shown, sentence);
@@ -67,7 +84,8 @@ char *tool_message_sentence(const struct qcow2bm_error *err)
 
 char *tool_message_explain(const char *filename, const struct qcow2bm_error *err)
 {
-	return name_check(tool_message_sentence(err), filename);
+	char *sentence = tool_message_sentence(err);
+	return name_check(sentence, find_blamed(sentence, filename));
 }
 
 int tool_message_status(enum qcow2bm_code code)
@@ -96,8 +114,10 @@ int tool_message_usage(const struct tool_command *command, const char *fmt, ...)
 {
 	va_list args;
 	va_start(args, fmt);
-	char *sentence = format_escaped(fmt, args);
+	char *raw = format(fmt, args);
 	va_end(args);
+	char *sentence = tool_name_escape_text(raw, TOOL_NAME_HUMAN);
+	free(raw);
 	if (command != NULL)
 		fprintf(stderr, "qcow2bm %s: %s\ntry qcow2bm %s --help\n", command->name,
 			sentence, command->name);

@@ -8,7 +8,8 @@
 #include <qcow2bm.h>
 
 /* Prints "qcow2bm: FILENAME: sentence"; without the file name when it is NULL. Bytes that a
- * terminal must not see are escaped, and QCOW2BM_SEE_CHECK becomes the command for that file. */
+ * terminal must not see are escaped, and QCOW2BM_SEE_CHECK becomes the command for that file, or for the
+ * layer below it that the library says the sentence is about. */
 void tool_message(const char *filename, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -16,7 +17,7 @@ void tool_message(const char *filename, const char *fmt, ...)
 char *tool_message_sentence(const struct qcow2bm_error *err);
 
 /* The same for who does not print it as a message: QCOW2BM_SEE_CHECK becomes the command for that
- * file. */
+ * file, or the layer. */
 char *tool_message_explain(const char *filename, const struct qcow2bm_error *err);
 
 /* Prints *err for `filename` and returns the exit status. */
