@@ -65,6 +65,17 @@ bool q2_lifted_is_mark(const struct qcow2bm_chain *chain, size_t layer, size_t i
 	return false;
 }
 
+bool q2_lifted_has_only_mark(const struct qcow2bm_chain *chain, size_t layer)
+{
+	if (count_of(chain, layer) != 1)
+		return false;
+	const struct q2_directory_entry *entry = entry_of(chain, layer, 0);
+	for (size_t above = 0; above < layer; above++)
+		if (is_mark(entry) && find(chain, above, entry) != NONE)
+			return true;
+	return false;
+}
+
 void q2_lifted_find(struct qcow2bm_chain *chain)
 {
 	for (size_t layer = 1; layer < chain->layer_count; layer++) {

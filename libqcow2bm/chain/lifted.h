@@ -11,6 +11,9 @@ bool q2_lifted_is_mark(const struct qcow2bm_chain *chain, size_t layer, size_t i
 /* Sees which layers are marked so. */
 void q2_lifted_find(struct qcow2bm_chain *chain);
 
+/* Whether the layer's only bitmap is such a mark, which is in a layer above, too. */
+bool q2_lifted_has_only_mark(const struct qcow2bm_chain *chain, size_t layer);
+
 /* The mark that a layer and the top share, by its numbers in both; QCOW2BM_NOT_FOUND: none. */
 size_t q2_lifted_shared(const struct qcow2bm_chain *chain, size_t layer, size_t *above);
 

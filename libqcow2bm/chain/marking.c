@@ -35,14 +35,14 @@ static enum qcow2bm_code add(struct qcow2bm_chain *chain, size_t layer, const ch
 		       : q2_stage_blame(chain, layer, err, &why);
 }
 
-/* In its place, clean and not in-use. */
+/* In its place, clean, not in-use, and with autoclear bit 0. */
 static enum qcow2bm_code renew(struct qcow2bm_chain *chain, size_t layer, size_t idx,
 			       struct qcow2bm_error *err)
 {
-	const struct q2_directory_entry *entry =
-		&chain->layers[layer].image->directory.bitmaps[idx].entry;
+	const struct qcow2bm_image *image = chain->layers[layer].image;
+	const struct q2_directory_entry *entry = &image->directory.bitmaps[idx].entry;
 	char name[sizeof(Q2_NAME_COMMIT) + 16];
-	if (!(entry->flags & Q2_DIRECTORY_FLAG_IN_USE))
+	if (!(entry->flags & Q2_DIRECTORY_FLAG_IN_USE) && q2_edit_is_believed(image))
 		return QCOW2BM_OK;
 	snprintf(name, sizeof(name), "%.*s", (int)entry->name_bytes, entry->name);
 	enum qcow2bm_code code = q2_stage_remove(chain, layer, idx, err);

@@ -4,6 +4,7 @@
 
 #include "../base/error.h"
 #include "../edit/edit.h"
+#include "lifted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,17 @@ enum qcow2bm_code q2_stage_begin(struct qcow2bm_chain *chain, struct qcow2bm_err
 	return code;
 }
 
+/* QEMU takes autoclear bit 0 away for a moment when it opens a layer to copy into it, and may be killed then:
+ * the mark says nothing of bits, so it is believed for being in both layers. */
+static enum qcow2bm_code begin_edit(struct qcow2bm_chain *chain, size_t layer,
+				    struct qcow2bm_error *err)
+{
+	struct q2_layer *it = &chain->layers[layer];
+	return q2_lifted_has_only_mark(chain, layer)
+		       ? q2_edit_begin_anew(&it->edit, it->image, err)
+		       : qcow2bm_edit_begin(&it->edit, it->image, err);
+}
+
 enum qcow2bm_code q2_stage_edit(struct qcow2bm_chain *chain, size_t layer,
 				struct qcow2bm_edit **edit, struct qcow2bm_error *err)
 {
@@ -70,7 +82,7 @@ enum qcow2bm_code q2_stage_edit(struct qcow2bm_chain *chain, size_t layer,
 	if (it->edit == NULL && chain->options.flags & QCOW2BM_OPEN_WRITE)
 		code = qcow2bm_chain_open_for_editing(chain, layer, err);
 	if (it->edit == NULL && code == QCOW2BM_OK &&
-	    qcow2bm_edit_begin(&it->edit, it->image, &why) != QCOW2BM_OK)
+	    begin_edit(chain, layer, &why) != QCOW2BM_OK)
 		code = q2_layers_blame(chain, layer, err, &why);
 	*edit = it->edit;
 	return code;

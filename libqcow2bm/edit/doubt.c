@@ -60,13 +60,29 @@ static enum qcow2bm_code check_traces(const struct qcow2bm_edit *edit,
 		(const char *)left->entry.name, left->problem);
 }
 
+/* What the header does not speak for it would speak for afterwards. */
+static enum qcow2bm_code check_believed(const struct qcow2bm_edit *edit,
+					struct qcow2bm_error *err)
+{
+	if (q2_edit_is_believed(edit->image))
+		return QCOW2BM_OK;
+	for (size_t i = 0; i < edit->image->directory.count; i++)
+		if (!edit->staged[i].is_deleted)
+			return q2_fail(
+				err, QCOW2BM_EIMAGE, Q2_HEADER_AUTOCLEAR_OFF,
+				"a bitmap would look sound afterwards, but autoclear bit 0 is unset" QCOW2BM_SEE_CHECK);
+	return QCOW2BM_OK;
+}
+
 enum qcow2bm_code q2_doubt_check(const struct qcow2bm_edit *edit,
 				 struct qcow2bm_error *err)
 {
 	/* A repair has been told what to believe. */
 	if (edit->repair.is_wanted)
 		return QCOW2BM_OK;
-	enum qcow2bm_code code = q2_soundness_judge(edit->image, err);
+	enum qcow2bm_code code = check_believed(edit, err);
+	if (code == QCOW2BM_OK)
+		code = q2_soundness_judge(edit->image, err);
 	if (code == QCOW2BM_OK)
 		code = check_evidence(edit, err);
 	return code == QCOW2BM_OK ? check_traces(edit, err) : code;

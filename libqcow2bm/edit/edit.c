@@ -36,6 +36,12 @@ static enum qcow2bm_code check_known(const struct qcow2bm_image *image,
 	return QCOW2BM_OK;
 }
 
+bool q2_edit_is_believed(const struct qcow2bm_image *image)
+{
+	return !image->has_bitmaps_extension || image->is_tolerant ||
+	       image->header.autoclear_features & Q2_AUTOCLEAR_BITMAPS;
+}
+
 /* Refuses an image that no edit may change, each reason with its own sentence. */
 static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 					struct qcow2bm_error *err)
@@ -57,11 +63,6 @@ static enum qcow2bm_code check_editable(const struct qcow2bm_image *image,
 		return q2_fail(
 			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
 			"autoclear bit 0 is set, but there is no bitmaps extension: what stood there may be damaged" QCOW2BM_SEE_CHECK);
-	if (image->has_bitmaps_extension && !image->is_tolerant &&
-	    !(header->autoclear_features & Q2_AUTOCLEAR_BITMAPS))
-		return q2_fail(
-			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
-			"autoclear bit 0 is unset although there are bitmaps: a program without bitmap support wrote to the image, or an edit was cut off" QCOW2BM_SEE_CHECK);
 	return QCOW2BM_OK;
 }
 
@@ -149,6 +150,18 @@ enum qcow2bm_code q2_edit_restart(struct qcow2bm_edit *edit, struct qcow2bm_erro
 }
 
 enum qcow2bm_code qcow2bm_edit_begin(struct qcow2bm_edit **result,
+				     struct qcow2bm_image *image,
+				     struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = check_editable(image, err);
+	if (code == QCOW2BM_OK && !q2_edit_is_believed(image))
+		code = q2_fail(
+			err, QCOW2BM_EUNSUPPORTED, Q2_HEADER_AUTOCLEAR_OFF,
+			"autoclear bit 0 is unset although there are bitmaps: a program without bitmap support wrote to the image, or an edit was cut off" QCOW2BM_SEE_CHECK);
+	return code == QCOW2BM_OK ? q2_edit_begin_anew(result, image, err) : code;
+}
+
+enum qcow2bm_code q2_edit_begin_anew(struct qcow2bm_edit **result,
 				     struct qcow2bm_image *image,
 				     struct qcow2bm_error *err)
 {

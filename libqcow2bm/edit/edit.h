@@ -194,6 +194,15 @@ bool q2_edit_changes_entry(const struct qcow2bm_edit *edit,
 /* Whether the staged bitmap differs from its origin in any way. */
 bool q2_edit_is_changed(const struct qcow2bm_edit *edit, const struct q2_staged *staged);
 
+/* Whether the bitmaps are those that the header speaks for: autoclear bit 0. */
+bool q2_edit_is_believed(const struct qcow2bm_image *image);
+
+/* As qcow2bm_edit_begin(), also of an image whose bitmaps are not believed; then all of them have to be deleted
+ * in the edit, else it is refused when it is planned. */
+enum qcow2bm_code q2_edit_begin_anew(struct qcow2bm_edit **result,
+				     struct qcow2bm_image *image,
+				     struct qcow2bm_error *err);
+
 /* Frees the edit, which is not being committed. */
 void q2_edit_forget(struct qcow2bm_edit *edit);
 
