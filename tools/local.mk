@@ -98,6 +98,8 @@ tools_sources = \
 	tools/libvirt/flaws_files.c \
 	tools/libvirt/folder.c \
 	tools/libvirt/folder.h \
+	tools/libvirt/libxml.c \
+	tools/libvirt/libxml.h \
 	tools/libvirt/redefine.c \
 	tools/libvirt/redefine.h \
 	tools/libvirt/relations.c \
@@ -245,7 +247,8 @@ tools_sources = \
 bin_PROGRAMS += qcow2bm
 qcow2bm_SOURCES = $(tools_sources)
 qcow2bm_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS) $(NETTLE_CFLAGS) $(LIBXML_CFLAGS)
-qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS) $(NETTLE_LIBS) $(LIBXML_LIBS)
+qcow2bm_CPPFLAGS = $(AM_CPPFLAGS) -DLIBXML_SONAME='"$(LIBXML_SONAME)"'
+qcow2bm_LDADD = libqcow2bm/libqcow2bm.la $(JANSSON_LIBS) $(NETTLE_LIBS) $(DL_LIBS)
 dist_man_MANS += tools/qcow2bm.1
 
 # A page for each command, made of its --help, where the program can be run.

@@ -57,12 +57,12 @@ static void check_domain(const uint8_t *data, size_t size)
 	char *bytes = fuzz_copy(data, size);
 	xmlDoc *doc = tool_xml_parse(bytes, size, why);
 	if (doc != NULL) {
-		tool_domain_take(&domain, xmlDocGetRootElement(doc));
+		tool_domain_take(&domain, tool_xml_root(doc));
 		for (size_t i = 0; i < domain.disk_count; i++)
 			fuzz_require(domain.disks[i].target != NULL,
 				     "a disk has no target");
 		tool_domain_free(&domain);
-		xmlFreeDoc(doc);
+		tool_xml_free(doc);
 	}
 	free(bytes);
 }

@@ -76,10 +76,12 @@ tests_fuzz_fuzz_intent_SOURCES = tests/fuzz/fuzz_intent.c $(fuzz_main_sources)
 tests_fuzz_fuzz_intent_LDADD = $(fuzz_ldadd)
 tests_fuzz_fuzz_intent_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_libvirt_SOURCES = tests/fuzz/fuzz_libvirt.c $(fuzz_main_sources) \
-	tools/libvirt/checkpoint.c tools/libvirt/domain.c tools/libvirt/file.c tools/libvirt/schema.c tools/libvirt/xml.c \
+	tools/libvirt/checkpoint.c tools/libvirt/domain.c tools/libvirt/file.c tools/libvirt/libxml.c \
+	tools/libvirt/schema.c tools/libvirt/xml.c \
 	tools/term/memory.c tools/term/text.c
 tests_fuzz_fuzz_libvirt_CFLAGS = $(AM_CFLAGS) $(LIBXML_CFLAGS)
-tests_fuzz_fuzz_libvirt_LDADD = $(fuzz_ldadd) $(LIBXML_LIBS)
+tests_fuzz_fuzz_libvirt_CPPFLAGS = $(qcow2bm_CPPFLAGS)
+tests_fuzz_fuzz_libvirt_LDADD = $(fuzz_ldadd) $(DL_LIBS)
 tests_fuzz_fuzz_libvirt_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz_qmp.c $(fuzz_main_sources) tools/qmp/action.c \
 	tools/qmp/fault.c tools/qmp/member.c tools/qmp/script.c tools/qmp/verb.c \

@@ -363,7 +363,7 @@ void tool_libvirt_close(struct tool_libvirt *libvirt)
 	tool_disks_close(&libvirt->disks);
 	tool_folder_close(&libvirt->world.folder);
 	tool_domain_free(&libvirt->world.domain);
-	xmlFreeDoc(libvirt->world.domain_doc);
+	tool_xml_free(libvirt->world.domain_doc);
 	for (size_t i = 0; i < libvirt->given_count; i++)
 		free(libvirt->given[i].target);
 	free(libvirt->given);

@@ -155,12 +155,12 @@ void tool_checkpoint_take(struct tool_checkpoint *checkpoint, const char *file,
 		fail_to_read(checkpoint, why);
 		return;
 	}
-	const xmlNode *root = xmlDocGetRootElement(doc);
+	const xmlNode *root = tool_xml_root(doc);
 	if (strcmp((const char *)root->name, "domaincheckpoint") == 0)
 		take_root(checkpoint, root);
 	else
 		fail_to_read(checkpoint, "it is no checkpoint's XML");
-	xmlFreeDoc(doc);
+	tool_xml_free(doc);
 }
 
 void tool_checkpoint_read(struct tool_checkpoint *checkpoint, int folder,
@@ -218,12 +218,9 @@ bool tool_checkpoint_has(const struct tool_checkpoint *checkpoint, const char *t
 static void drop(xmlNode *node)
 {
 	xmlNode *before = node->prev;
-	if (before != NULL && xmlIsBlankNode(before)) {
-		xmlUnlinkNode(before);
-		xmlFreeNode(before);
-	}
-	xmlUnlinkNode(node);
-	xmlFreeNode(node);
+	if (before != NULL && tool_xml_is_blank(before))
+		tool_xml_remove(before);
+	tool_xml_remove(node);
 }
 
 static void set_parent(xmlNode *root, const char *name)
@@ -234,16 +231,13 @@ static void set_parent(xmlNode *root, const char *name)
 			drop(parent);
 		return;
 	}
-	if (parent == NULL) {
-		parent = xmlNewNode(NULL, (const xmlChar *)"parent");
-		xmlAddNextSibling(tool_xml_first(root, "name"), parent);
-	}
+	if (parent == NULL)
+		parent = tool_xml_add_behind(tool_xml_first(root, "name"), "parent");
 	xmlNode *own = tool_xml_first(parent, "name");
 	if (own != NULL)
-		xmlNodeSetContent(own, (const xmlChar *)name);
+		tool_xml_set_text(own, name);
 	else
-		xmlNewTextChild(parent, NULL, (const xmlChar *)"name",
-				(const xmlChar *)name);
+		tool_xml_add_inside(parent, "name", name);
 }
 
 /* Comments before and behind the element, too. */
@@ -264,8 +258,8 @@ char *tool_checkpoint_with_parent(const struct tool_checkpoint *checkpoint,
 	char why[TOOL_WHY];
 	xmlDoc *doc =
 		tool_xml_parse(checkpoint->content.bytes, checkpoint->content.count, why);
-	set_parent(xmlDocGetRootElement(doc), parent);
+	set_parent(tool_xml_root(doc), parent);
 	char *bytes = dump(doc);
-	xmlFreeDoc(doc);
+	tool_xml_free(doc);
 	return bytes;
 }

@@ -91,7 +91,7 @@ bool tool_domain_read(struct tool_domain *domain, const char *filename, xmlDoc *
 	tool_file_free(&file);
 	if (parsed == NULL)
 		return false;
-	const xmlNode *root = xmlDocGetRootElement(parsed);
+	const xmlNode *root = tool_xml_root(parsed);
 	bool is_domain = is_text((const char *)root->name, "domain");
 	if (is_domain)
 		tool_domain_take(domain, root);
@@ -100,7 +100,7 @@ bool tool_domain_read(struct tool_domain *domain, const char *filename, xmlDoc *
 	if (doc != NULL && is_domain)
 		*doc = parsed;
 	else
-		xmlFreeDoc(parsed);
+		tool_xml_free(parsed);
 	return is_domain;
 }
 

@@ -32,7 +32,7 @@ struct tool_domain {
 void tool_domain_take(struct tool_domain *domain, const xmlNode *node);
 
 /* Reads a domain's file. Returns false with the reason in `why`. *doc (may be NULL) is the document, to be
- * freed with xmlFreeDoc(). */
+ * freed with tool_xml_free(). */
 bool tool_domain_read(struct tool_domain *domain, const char *filename, xmlDoc **doc,
 		      char why[TOOL_WHY]);
 void tool_domain_free(struct tool_domain *domain);

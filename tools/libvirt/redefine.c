@@ -78,9 +78,9 @@ void tool_redefine_free(struct tool_redefine *redefine)
 
 static void add_escaped(struct tool_text *text, const char *bytes)
 {
-	xmlChar *escaped = xmlEncodeSpecialChars(NULL, (const xmlChar *)bytes);
-	tool_text_print(text, "%s", escaped == NULL ? "" : (const char *)escaped);
-	xmlFree(escaped);
+	char *escaped = tool_xml_escape(bytes);
+	tool_text_print(text, "%s", escaped);
+	free(escaped);
 }
 
 static void add_disk(struct tool_text *text, const struct tool_libvirt_disk *disk,
@@ -111,7 +111,7 @@ char *tool_redefine_xml(const struct tool_world *world, const char *name,
 		add_disk(&text, &world->disks[i], name);
 	tool_text_print(&text, "  </disks>\n");
 	if (has_domain && world->domain_doc != NULL) {
-		char *domain = tool_xml_dump(xmlDocGetRootElement(world->domain_doc));
+		char *domain = tool_xml_dump(tool_xml_root(world->domain_doc));
 		tool_text_print(&text, "  %s\n", domain);
 		free(domain);
 	}

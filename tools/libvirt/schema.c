@@ -57,7 +57,7 @@ static const struct shape *find_child(const struct shape *shape, const xmlNode *
 static bool is_text(const xmlNode *node)
 {
 	return (node->type == XML_TEXT_NODE || node->type == XML_CDATA_SECTION_NODE) &&
-	       !xmlIsBlankNode(node);
+	       !tool_xml_is_blank(node);
 }
 
 static const char *check_counts(const struct shape *shape, const unsigned *seen)

@@ -3,11 +3,15 @@
 #include "xml.h"
 
 #include "../term/memory.h"
+#include "libxml.h"
 
-#include <libxml/parser.h>
-#include <libxml/parserInternals.h>
 #include <stdio.h>
 #include <string.h>
+
+static const xmlChar *bytes_of(const char *text)
+{
+	return (const xmlChar *)text;
+}
 
 /* Before anything is declared. */
 static void refuse_doctype(void *ctx, const xmlChar *name, const xmlChar *external_id,
@@ -16,7 +20,7 @@ static void refuse_doctype(void *ctx, const xmlChar *name, const xmlChar *extern
 	xmlParserCtxt *parser = ctx;
 	(void)name, (void)external_id, (void)system_id;
 	*(bool *)parser->_private = true;
-	xmlStopParser(parser);
+	tool_libxml()->xmlStopParser(parser);
 }
 
 static void be_silent(void *ctx, const char *fmt, ...)
@@ -26,7 +30,8 @@ static void be_silent(void *ctx, const char *fmt, ...)
 
 static void describe(const xmlParserCtxt *parser, bool has_doctype, char why[TOOL_WHY])
 {
-	const xmlError *error = xmlCtxtGetLastError((void *)(uintptr_t)parser);
+	const xmlError *error =
+		tool_libxml()->xmlCtxtGetLastError((void *)(uintptr_t)parser);
 	if (has_doctype)
 		snprintf(why, TOOL_WHY, "it has a DOCTYPE, which is not read");
 	else if (error != NULL && error->line > 0)
@@ -43,7 +48,7 @@ xmlDoc *tool_xml_parse(const char *bytes, size_t count, char why[TOOL_WHY])
 		snprintf(why, TOOL_WHY, "it is longer than 1 MiB");
 		return NULL;
 	}
-	xmlParserCtxt *parser = xmlNewParserCtxt();
+	xmlParserCtxt *parser = tool_libxml()->xmlNewParserCtxt();
 	if (parser == NULL)
 		tool_memory_fail();
 	parser->_private = &has_doctype;
@@ -52,17 +57,29 @@ xmlDoc *tool_xml_parse(const char *bytes, size_t count, char why[TOOL_WHY])
 	parser->sax->error = be_silent;
 	parser->sax->fatalError = be_silent;
 	parser->sax->serror = NULL;
-	xmlDoc *doc = xmlCtxtReadMemory(parser, bytes, (int)count, NULL, NULL,
-					XML_PARSE_NONET | XML_PARSE_NOERROR |
-						XML_PARSE_NOWARNING);
-	if (doc != NULL && (has_doctype || xmlDocGetRootElement(doc) == NULL)) {
-		xmlFreeDoc(doc);
+	xmlDoc *doc = tool_libxml()->xmlCtxtReadMemory(
+		parser, bytes, (int)count, NULL, NULL,
+		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	if (doc != NULL &&
+	    (has_doctype || tool_libxml()->xmlDocGetRootElement(doc) == NULL)) {
+		tool_libxml()->xmlFreeDoc(doc);
 		doc = NULL;
 	}
 	if (doc == NULL)
 		describe(parser, has_doctype, why);
-	xmlFreeParserCtxt(parser);
+	tool_libxml()->xmlFreeParserCtxt(parser);
 	return doc;
+}
+
+xmlNode *tool_xml_root(const xmlDoc *doc)
+{
+	return tool_libxml()->xmlDocGetRootElement(doc);
+}
+
+void tool_xml_free(xmlDoc *doc)
+{
+	if (doc != NULL)
+		tool_libxml()->xmlFreeDoc(doc);
 }
 
 static xmlNode *find(xmlNode *node, const char *name)
@@ -90,28 +107,72 @@ static char *take(xmlChar *text)
 	if (text == NULL)
 		return NULL;
 	char *copy = tool_memory_copy((const char *)text, strlen((const char *)text));
-	xmlFree(text);
+	(*tool_libxml()->xmlFree)(text);
 	return copy;
 }
 
 char *tool_xml_text(const xmlNode *node)
 {
-	return node == NULL ? NULL : take(xmlNodeGetContent(node));
+	return node == NULL ? NULL : take(tool_libxml()->xmlNodeGetContent(node));
 }
 
 char *tool_xml_attribute(const xmlNode *node, const char *name)
 {
-	return node == NULL ? NULL : take(xmlGetNoNsProp(node, (const xmlChar *)name));
+	return node == NULL ? NULL
+			    : take(tool_libxml()->xmlGetNoNsProp(node, bytes_of(name)));
+}
+
+bool tool_xml_is_blank(const xmlNode *node)
+{
+	return tool_libxml()->xmlIsBlankNode(node) != 0;
+}
+
+char *tool_xml_escape(const char *text)
+{
+	xmlChar *escaped = tool_libxml()->xmlEncodeSpecialChars(NULL, bytes_of(text));
+	if (escaped == NULL)
+		tool_memory_fail();
+	return take(escaped);
 }
 
 char *tool_xml_dump(const xmlNode *node)
 {
-	xmlBuffer *buffer = xmlBufferCreate();
+	xmlBuffer *buffer = tool_libxml()->xmlBufferCreate();
 	if (buffer == NULL ||
-	    xmlNodeDump(buffer, node->doc, (xmlNode *)(uintptr_t)node, 0, 0) < 0)
+	    tool_libxml()->xmlNodeDump(buffer, node->doc, (xmlNode *)(uintptr_t)node, 0,
+				       0) < 0)
 		tool_memory_fail();
-	char *copy = tool_memory_copy((const char *)xmlBufferContent(buffer),
-				      (size_t)xmlBufferLength(buffer));
-	xmlBufferFree(buffer);
+	char *copy =
+		tool_memory_copy((const char *)tool_libxml()->xmlBufferContent(buffer),
+				 (size_t)tool_libxml()->xmlBufferLength(buffer));
+	tool_libxml()->xmlBufferFree(buffer);
 	return copy;
+}
+
+/* ---- Changes ------------------------------------------------------------------------------ */
+
+void tool_xml_remove(xmlNode *node)
+{
+	tool_libxml()->xmlUnlinkNode(node);
+	tool_libxml()->xmlFreeNode(node);
+}
+
+xmlNode *tool_xml_add_behind(xmlNode *node, const char *name)
+{
+	xmlNode *added = tool_libxml()->xmlNewNode(NULL, bytes_of(name));
+	if (added == NULL)
+		tool_memory_fail();
+	return tool_libxml()->xmlAddNextSibling(node, added);
+}
+
+void tool_xml_add_inside(xmlNode *parent, const char *name, const char *text)
+{
+	if (tool_libxml()->xmlNewTextChild(parent, NULL, bytes_of(name),
+					   bytes_of(text)) == NULL)
+		tool_memory_fail();
+}
+
+void tool_xml_set_text(xmlNode *node, const char *text)
+{
+	tool_libxml()->xmlNodeSetContent(node, bytes_of(text));
 }
