@@ -470,7 +470,7 @@ test-programs: all $(test_programs) $(test_libraries)
 $(addsuffix .log,$(script_tests)): tests/support/make_image tests/support/kill_at \
 	tests/support/prove_bits
 $(addsuffix .log,$(oracle_tests)): tests/support/read_disk
-$(addsuffix .log,$(crash_tests)): tests/crash/judge_calls tests/support/preload_record.la
+$(addsuffix .log,$(crash_tests)): tests/crash/judge_calls $(preload_record)
 $(addsuffix .log,$(hostile_tests)): tests/hostile/verdicts tests/hostile/limits_run \
 	tests/hostile/random_damages
 

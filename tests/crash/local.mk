@@ -5,7 +5,10 @@ test_programs += tests/crash/judge_calls
 tests_crash_judge_calls_SOURCES = tests/crash/judge_calls.c
 
 # A shared object, for all that it is never installed: -rpath says so to libtool.
-test_libraries += tests/support/preload_record.la
+if SHARED
+preload_record = tests/support/preload_record.la
+test_libraries += $(preload_record)
+endif
 tests_support_preload_record_la_SOURCES = \
 	tests/support/preload_record.c \
 	tests/support/preload_record.h

@@ -33,7 +33,10 @@ tests_fault_test_allocation_SOURCES = \
 tests_fault_test_allocation_LDFLAGS = $(AM_LDFLAGS) $(fail_memory_ldflags)
 
 # A shared object, for all that it is never installed: -rpath says so to libtool.
-test_libraries += tests/support/preload_fault.la
+if SHARED
+preload_fault = tests/support/preload_fault.la
+test_libraries += $(preload_fault)
+endif
 tests_support_preload_fault_la_SOURCES = \
 	tests/support/preload_fault.c \
 	tests/support/preload_fault.h
@@ -46,7 +49,7 @@ tests_support_preload_fault_la_CPPFLAGS += -DFAULT_SPARES_EXIT
 endif
 
 $(addsuffix .log,$(fault_tests)): tests/support/make_image tests/support/kill_at tests/fault/matrix \
-	tests/support/preload_fault.la
+	$(preload_fault)
 
 check-fault: all
 	$(MAKE) test-programs
