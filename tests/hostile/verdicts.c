@@ -3,9 +3,10 @@
  * Runs every command on the image of every recipe, prints the table of verdicts, and says at the
  * end what was run, and what was wrong or broken. The work directory is where it is started.
  *
- * verdicts [--strace PROGRAM] [--judge PROGRAM] COMMANDS DIRECTORY RECIPE...
+ * verdicts [--share N] [--strace PROGRAM] [--judge PROGRAM] COMMANDS DIRECTORY RECIPE...
  *	COMMANDS   the file of commands, in whose head the words are explained
  *	DIRECTORY  what `base` of a recipe is found in; GOOD is the file good.qcow2 here
+ *	--share    runs one command in N on each recipe, of each N recipes another one
  *	--strace   looks at the files that commands open
  *	--judge    PROGRAM BEFORE AFTER: a second judge of edits, by its exit status
  */
@@ -27,6 +28,7 @@
 static struct command commands[MAX_COMMANDS];
 static size_t command_count;
 static const char *strace, *judge;
+static unsigned long share = 1;
 
 static struct {
 	size_t recipes, runs, refused, done, judged, wrong, broken, traced;
@@ -57,19 +59,15 @@ static void complain(size_t *count, const struct run *run, const char *format, .
 	fputc('\n', stderr);
 }
 
-/* The images of 65535 bitmaps alone, which cost most of what they may, cost more with what the
- * sanitizers add to every allocation; without them, they keep the limits, too. */
-static int sanitizer_cost(void)
-{
+/* A sanitizer adds to every allocation and every access: these factors tell a program that has run wild. The
+ * limits themselves are kept without one. */
 #if defined(__SANITIZE_ADDRESS__)
-	struct stat status;
-	if (stat("built.qcow2", &status) != 0)
-		hostile_stop("stat", "built.qcow2");
-	return status.st_size > 16 << 20 ? 4 : 1;
+#define SANITIZER_TIMES_SECONDS 10
+#define SANITIZER_TIMES_KIB 4
 #else
-	return 1;
+#define SANITIZER_TIMES_SECONDS 1
+#define SANITIZER_TIMES_KIB 1
 #endif
-}
 
 /* What an image may cost beside the 64 MiB: a KiB for each bitmap, none of which takes less than
  * 512 bytes of the file. */
@@ -78,7 +76,7 @@ static long need_kib(void)
 	struct stat status;
 	if (stat("built.qcow2", &status) != 0)
 		hostile_stop("stat", "built.qcow2");
-	return (long)(sanitizer_cost() * 2 * status.st_size / 1024);
+	return (long)(SANITIZER_TIMES_KIB * 2 * status.st_size / 1024);
 }
 
 static void measure(const struct run *run, const struct outcome *outcome)
@@ -95,7 +93,7 @@ static void measure(const struct run *run, const struct outcome *outcome)
 		snprintf(sum.peak_run, sizeof(sum.peak_run), "%s, %s", run->recipe,
 			 run->command->name);
 	}
-	if (outcome->seconds > sanitizer_cost() * MAX_SECONDS)
+	if (outcome->seconds > SANITIZER_TIMES_SECONDS * MAX_SECONDS)
 		complain(&sum.wrong, run, "took %.1f seconds", outcome->seconds);
 	if (kib > MAX_KIB + need_kib())
 		complain(&sum.wrong, run, "took %ld KiB of memory", kib);
@@ -201,7 +199,7 @@ static void run_recipe(const char *path, const char *directory)
 	mapped_copy("built.qcow2", "image.qcow2");
 	if (stat("built.qcow2", &built) != 0)
 		hostile_stop("stat", "built.qcow2");
-	for (size_t i = 0; i < command_count; i++)
+	for (size_t i = sum.recipes % share; i < command_count; i += share)
 		run_command(recipe, &commands[i], names, &built);
 	verdict_table_print(recipe);
 	sum.recipes++;
@@ -259,10 +257,12 @@ int main(int argc, char **argv)
 			strace = argv[at + 1];
 		else if (strcmp(argv[at], "--judge") == 0)
 			judge = argv[at + 1];
+		else if (strcmp(argv[at], "--share") == 0)
+			share = strtoul(argv[at + 1], NULL, 10);
 	}
-	if (argc - at < 3) {
-		fputs("usage: verdicts [--strace PROGRAM] [--judge PROGRAM] COMMANDS "
-		      "DIRECTORY RECIPE...\n",
+	if (argc - at < 3 || share == 0) {
+		fputs("usage: verdicts [--share N] [--strace PROGRAM] [--judge PROGRAM] "
+		      "COMMANDS DIRECTORY RECIPE...\n",
 		      stderr);
 		return 64;
 	}
