@@ -355,9 +355,11 @@ q2_bits_sources = \
 noinst_LTLIBRARIES += libqcow2bm/libq2bits.la libqcow2bm/libq2.la
 libqcow2bm_libq2bits_la_SOURCES = $(q2_bits_sources)
 libqcow2bm_libq2bits_la_CFLAGS = $(AM_CFLAGS) $(BITS_CFLAGS) $(COVERAGE_CFLAGS)
+libqcow2bm_libq2bits_la_LDFLAGS = $(AM_LDFLAGS)
+libqcow2bm_libq2_la_LDFLAGS = $(AM_LDFLAGS)
 libqcow2bm_libq2_la_SOURCES = $(q2_headers) $(q2_sources)
-libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la $(ZLIB_LIBS) $(DEFLATE_LIBS) \
-	$(ZSTD_LIBS) $(XXHASH_LIBS) $(NETTLE_LIBS) $(PTHREAD_LIBS)
+q2_libs = $(ZLIB_LIBS) $(DEFLATE_LIBS) $(ZSTD_LIBS) $(XXHASH_LIBS) $(NETTLE_LIBS) $(PTHREAD_LIBS)
+libqcow2bm_libq2_la_LIBADD = libqcow2bm/libq2bits.la $(q2_libs)
 
 lib_LTLIBRARIES += libqcow2bm/libqcow2bm.la
 libqcow2bm_libqcow2bm_la_SOURCES =

@@ -395,8 +395,18 @@ TESTS += $(script_tests)
 EXTRA_DIST += $(script_tests) $(test_data) tests/functions.sh
 
 AM_DEFAULT_SOURCE_EXT = .c
-LDADD = tests/support/libsupport.la libqcow2bm/libq2.la $(CMOCKA_LIBS)
+# A test is linked by the compiler alone: libtool, whose script takes longer than the linker, has nothing
+# to do for a program that is never installed.
+LINK = $(CC) $(AM_CFLAGS) $(CFLAGS) $(AM_LDFLAGS) $(LDFLAGS) -o $@
+support_archive = tests/support/.libs/libsupport.a
+q2_archive = libqcow2bm/.libs/libq2.a
+$(support_archive): tests/support/libsupport.la ; @:
+$(q2_archive): libqcow2bm/libq2.la ; @:
+
+q2_ldadd = $(q2_archive) $(q2_libs)
+LDADD = $(support_archive) $(q2_ldadd) $(CMOCKA_LIBS)
 test_libraries += tests/support/libsupport.la
+tests_support_libsupport_la_LDFLAGS = $(AM_LDFLAGS)
 tests_support_libsupport_la_SOURCES = $(support_sources)
 
 # Builds broken images from recipes, for scripts; shares no code with the library.
@@ -414,7 +424,7 @@ tests_support_kill_at_LDADD =
 
 # Writes the bytes of a disk to a file, for scripts.
 test_programs += tests/support/read_disk
-tests_support_read_disk_LDADD = libqcow2bm/libq2.la
+tests_support_read_disk_LDADD = $(q2_ldadd)
 
 # Bitmaps against the truth, for scripts.
 test_programs += tests/support/prove_bits
@@ -449,7 +459,7 @@ tests_unit_test_image_opts_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_unit_test_image_opts_LDADD = $(CMOCKA_LIBS) $(JANSSON_LIBS)
 tests_unit_test_name_SOURCES = tests/unit/test_name.c \
 	tools/term/memory.c tools/term/name.c tools/term/utf8.c
-tests_unit_test_name_LDADD = libqcow2bm/libq2.la $(CMOCKA_LIBS)
+tests_unit_test_name_LDADD = $(q2_ldadd) $(CMOCKA_LIBS)
 tests_unit_test_size_SOURCES = tests/unit/test_size.c tools/term/size.c
 tests_unit_test_size_LDADD = $(CMOCKA_LIBS)
 

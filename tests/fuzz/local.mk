@@ -26,6 +26,7 @@ fuzz_tests += tests/fuzz/replay-corpus
 
 test_programs += $(fuzz_programs)
 test_libraries += tests/fuzz/libfuzz.la
+tests_fuzz_libfuzz_la_LDFLAGS = $(AM_LDFLAGS)
 tests_fuzz_libfuzz_la_SOURCES = \
 	tests/fuzz/edit_script.c \
 	tests/fuzz/edit_script.h \
@@ -50,31 +51,25 @@ else
 fuzz_main_sources = tests/fuzz/replay_main.c
 endif
 
-fuzz_ldadd = tests/fuzz/libfuzz.la tests/support/libsupport.la libqcow2bm/libq2.la
+fuzz_archive = tests/fuzz/.libs/libfuzz.a
+$(fuzz_archive): tests/fuzz/libfuzz.la ; @:
+fuzz_ldadd = $(FUZZER_LDFLAGS) $(fuzz_archive) $(support_archive) $(q2_ldadd)
 tests_fuzz_fuzz_directory_SOURCES = tests/fuzz/fuzz_directory.c $(fuzz_main_sources)
 tests_fuzz_fuzz_directory_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_directory_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_edit_SOURCES = tests/fuzz/fuzz_edit.c $(fuzz_main_sources)
 tests_fuzz_fuzz_edit_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_edit_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_extension_SOURCES = tests/fuzz/fuzz_extension.c $(fuzz_main_sources)
 tests_fuzz_fuzz_extension_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_extension_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_guest_SOURCES = tests/fuzz/fuzz_guest.c $(fuzz_main_sources)
 tests_fuzz_fuzz_guest_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_guest_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_header_SOURCES = tests/fuzz/fuzz_header.c $(fuzz_main_sources)
 tests_fuzz_fuzz_header_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_header_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_image_SOURCES = tests/fuzz/fuzz_image.c $(fuzz_main_sources)
 tests_fuzz_fuzz_image_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_image_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_inflate_SOURCES = tests/fuzz/fuzz_inflate.c $(fuzz_main_sources)
 tests_fuzz_fuzz_inflate_LDADD = $(fuzz_ldadd) $(ZLIB_LIBS) $(ZSTD_LIBS)
-tests_fuzz_fuzz_inflate_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_intent_SOURCES = tests/fuzz/fuzz_intent.c $(fuzz_main_sources)
 tests_fuzz_fuzz_intent_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_intent_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_libvirt_SOURCES = tests/fuzz/fuzz_libvirt.c $(fuzz_main_sources) \
 	tools/libvirt/checkpoint.c tools/libvirt/domain.c tools/libvirt/file.c tools/libvirt/libxml.c \
 	tools/libvirt/schema.c tools/libvirt/xml.c \
@@ -82,31 +77,23 @@ tests_fuzz_fuzz_libvirt_SOURCES = tests/fuzz/fuzz_libvirt.c $(fuzz_main_sources)
 tests_fuzz_fuzz_libvirt_CFLAGS = $(AM_CFLAGS) $(LIBXML_CFLAGS)
 tests_fuzz_fuzz_libvirt_CPPFLAGS = $(qcow2bm_CPPFLAGS)
 tests_fuzz_fuzz_libvirt_LDADD = $(fuzz_ldadd) $(DL_LIBS)
-tests_fuzz_fuzz_libvirt_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_qmp_SOURCES = tests/fuzz/fuzz_qmp.c $(fuzz_main_sources) tools/qmp/action.c \
 	tools/qmp/fault.c tools/qmp/member.c tools/qmp/script.c tools/qmp/verb.c \
 	tools/term/memory.c tools/term/text.c
 tests_fuzz_fuzz_qmp_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_qmp_LDADD = $(fuzz_ldadd) $(JANSSON_LIBS)
-tests_fuzz_fuzz_qmp_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_manifest_SOURCES = tests/fuzz/fuzz_manifest.c $(fuzz_main_sources)
 tests_fuzz_fuzz_manifest_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_manifest_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_refcount_SOURCES = tests/fuzz/fuzz_refcount.c $(fuzz_main_sources)
 tests_fuzz_fuzz_refcount_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_refcount_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_repair_SOURCES = tests/fuzz/fuzz_repair.c $(fuzz_main_sources)
 tests_fuzz_fuzz_repair_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_repair_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_snapshot_SOURCES = tests/fuzz/fuzz_snapshot.c $(fuzz_main_sources)
 tests_fuzz_fuzz_snapshot_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_snapshot_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_table_SOURCES = tests/fuzz/fuzz_table.c $(fuzz_main_sources)
 tests_fuzz_fuzz_table_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_table_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 tests_fuzz_fuzz_undo_SOURCES = tests/fuzz/fuzz_undo.c $(fuzz_main_sources)
 tests_fuzz_fuzz_undo_LDADD = $(fuzz_ldadd)
-tests_fuzz_fuzz_undo_LDFLAGS = $(AM_LDFLAGS) $(FUZZER_LDFLAGS)
 
 TESTS += $(fuzz_tests)
 EXTRA_DIST += $(fuzz_tests) tests/fuzz/make-fuzz tests/fuzz/seeds.sh

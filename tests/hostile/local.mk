@@ -14,7 +14,7 @@ tests_hostile_verdicts_SOURCES = \
 	tests/hostile/verdict_table.c \
 	tests/hostile/verdict_table.h \
 	tests/hostile/verdicts.c
-tests_hostile_verdicts_LDADD = tests/support/libsupport.la
+tests_hostile_verdicts_LDADD = $(support_archive)
 
 # Runs commands on small images that want much, for limits-hold.
 test_programs += tests/hostile/limits_run
