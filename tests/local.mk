@@ -176,6 +176,7 @@ cli_tests += tests/cli/apply-checkpoints
 cli_tests += tests/cli/apply-hostile
 cli_tests += tests/cli/apply-refused
 cli_tests += tests/cli/bitmap-like-qemu
+cli_tests += tests/cli/chain-cut-off
 cli_tests += tests/cli/chain-drawing
 cli_tests += tests/cli/chain-apart
 cli_tests += tests/cli/chain-keep-orphans

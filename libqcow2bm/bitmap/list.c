@@ -55,6 +55,7 @@ const struct qcow2bm_bitmap *qcow2bm_bitmap_describe(const struct qcow2bm_image 
 		.table_offset = entry->table_off,
 		.table_entries = entry->table_entries,
 		.extra_bytes = entry->extra_bytes,
+		.of_chain = q2_name_is_own(entry->name, entry->name_bytes),
 	};
 	return &committed->shown;
 }

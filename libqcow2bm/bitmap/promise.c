@@ -84,7 +84,7 @@ static const char *find_stored_proof(const struct q2_bitmap *bitmap)
 	const struct q2_directory_entry *entry = &bitmap->entry;
 	if (entry->flags & Q2_DIRECTORY_FLAG_AUTO)
 		return "unsafe: it was recording, so its stored bits lack what the guest wrote in the session that crashed, and since";
-	if (q2_name_is_temporary(entry->name, entry->name_bytes))
+	if (q2_name_is_of_job(entry->name, entry->name_bytes))
 		return "unsafe: programs write into temporary bitmaps of such a name while the guest runs, so its stored bits may be old";
 	return NULL;
 }

@@ -77,7 +77,7 @@ static size_t list_refs(const struct qcow2bm_chain *chain, struct ref *refs)
 			const struct q2_directory_entry *entry =
 				&image->directory.bitmaps[i].entry;
 			if (entry->name_bytes == 0 ||
-			    q2_name_is_temporary(entry->name, entry->name_bytes))
+			    q2_name_is_of_job(entry->name, entry->name_bytes))
 				continue;
 			refs[count++] = (struct ref){
 				q2_checkpoints_split(entry->name, entry->name_bytes),

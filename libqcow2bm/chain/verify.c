@@ -71,7 +71,30 @@ static enum qcow2bm_code judge_bitmaps(struct qcow2bm_findings *findings,
 	return code;
 }
 
-static void find_temporary(struct qcow2bm_findings *findings)
+/* What a rebase has put by goes when the command is typed again; a mark whose other half is gone has no use. */
+static void judge_job(struct qcow2bm_findings *findings, struct q2_place place,
+		      const struct q2_directory_entry *entry)
+{
+	const uint8_t *rest;
+	size_t rest_bytes;
+	int shown = entry->name_bytes > 80 ? 80 : (int)entry->name_bytes;
+	if (q2_name_begins(entry->name, entry->name_bytes, Q2_NAME_REBASE, &rest,
+			   &rest_bytes))
+		q2_flaws_add(
+			findings, Q2_FLAW_CHAIN_CUT_OFF, place,
+			"'%.*s' was made for the time of a `qcow2bm chain rebase` that was cut "
+			"off: type that again before anything else",
+			shown, entry->name);
+	else
+		q2_flaws_add(
+			findings, Q2_FLAW_TEMPORARY, place,
+			"'%.*s' has a name that %s gives for the time of a job, which has ended",
+			shown, entry->name,
+			q2_name_is_own(entry->name, entry->name_bytes) ? "qcow2bm"
+								       : "libvirt");
+}
+
+static void find_jobs(struct qcow2bm_findings *findings)
 {
 	const struct qcow2bm_chain *chain = findings->chain;
 	for (size_t layer = 0; layer < chain->layer_count; layer++) {
@@ -80,19 +103,10 @@ static void find_temporary(struct qcow2bm_findings *findings)
 			const struct q2_directory_entry *entry =
 				&image->directory.bitmaps[i].entry;
 			struct q2_place place = {layer, NONE, NONE, i};
-			if (entry->name_bytes == 0 ||
-			    !q2_name_is_temporary(entry->name, entry->name_bytes) ||
-			    q2_lifted_is_mark(chain, layer, i))
-				continue;
-			q2_flaws_add(
-				findings, Q2_FLAW_TEMPORARY, place,
-				"'%.*s' has a name that %s gives for the time of a job, which has "
-				"ended",
-				entry->name_bytes > 80 ? 80 : (int)entry->name_bytes,
-				entry->name,
-				q2_name_is_own(entry->name, entry->name_bytes)
-					? "qcow2bm"
-					: "libvirt");
+			if (entry->name_bytes != 0 &&
+			    q2_name_is_of_job(entry->name, entry->name_bytes) &&
+			    !q2_lifted_is_mark(chain, layer, i))
+				judge_job(findings, place, entry);
 		}
 	}
 }
@@ -109,7 +123,7 @@ static enum qcow2bm_code verify_rules(struct qcow2bm_findings *findings,
 	if (code != QCOW2BM_OK)
 		return code;
 	q2_records_verify(findings);
-	find_temporary(findings);
+	find_jobs(findings);
 	code = q2_inside_verify(findings, chain, watch, err);
 	return code == QCOW2BM_OK ? q2_allocated_verify(findings, chain, watch, err)
 				  : code;

@@ -115,9 +115,11 @@ static void check_name(struct qcow2bm_report *report, size_t idx,
 	if (q2_name_is_temporary(entry->name, bytes))
 		q2_problems_add(
 			report, Q2_PROBLEM_TEMPORARY, idx, name_off(bitmap),
-			q2_name_is_own(entry->name, bytes)
-				? "it was made for the time of a `qcow2bm chain` command that was cut off: type that again before anything else"
-				: "its name is one that libvirt gives to a bitmap of a running job: it may have been left over");
+			"its name is one that libvirt gives to a bitmap of a running job: it may have been left over");
+	if (q2_name_is_own(entry->name, bytes))
+		q2_problems_add(
+			report, Q2_PROBLEM_CHAIN_CUT_OFF, idx, name_off(bitmap),
+			"it was made for the time of a `qcow2bm chain` command that was cut off: type that again before anything else");
 }
 
 /* Extra data, and the padding behind the name. */

@@ -41,8 +41,13 @@ bool q2_name_is_own(const uint8_t *name, size_t bytes)
 	return skip(&name, &bytes, Q2_NAME_REBASE) || skip(&name, &bytes, Q2_NAME_COMMIT);
 }
 
+bool q2_name_is_of_job(const uint8_t *name, size_t bytes)
+{
+	return q2_name_is_own(name, bytes) || q2_name_is_temporary(name, bytes);
+}
+
 bool q2_name_is_temporary(const uint8_t *name, size_t bytes)
 {
-	return q2_name_is_own(name, bytes) || skip(&name, &bytes, "libvirt-tmp-") ||
+	return skip(&name, &bytes, "libvirt-tmp-") ||
 	       (skip(&name, &bytes, "backup-") && is_target(name, bytes));
 }

@@ -12,13 +12,16 @@
 /* Behind it stands a number; in two layers the same, while the upper one has the bits of the lower. */
 #define Q2_NAME_COMMIT "qcow2bm-commit-"
 
-/* Whether the name is one that is given to a bitmap for the time of a job: by libvirt libvirt-tmp-*, and
- * backup-TARGET, TARGET a disk of the guest, as vda or sdb; by us those above. What backup programs call
- * theirs for good, as backup-1711586400 or backup-weekly, is none. */
+/* Whether the name is one that libvirt gives to a bitmap for the time of a job: libvirt-tmp-*, and
+ * backup-TARGET, TARGET a disk of the guest, as vda or sdb. What backup programs call theirs for good, as
+ * backup-1711586400 or backup-weekly, is none. */
 bool q2_name_is_temporary(const uint8_t *name, size_t bytes);
 
-/* Whether it is one of ours. */
+/* Whether it is one that we give for the time of a chain command, as above. */
 bool q2_name_is_own(const uint8_t *name, size_t bytes);
+
+/* One of these: no checkpoint's name. */
+bool q2_name_is_of_job(const uint8_t *name, size_t bytes);
 
 /* Whether the name begins so; then *rest, *rest_bytes is what stands behind. */
 bool q2_name_begins(const uint8_t *name, size_t bytes, const char *prefix,

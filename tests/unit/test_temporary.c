@@ -39,10 +39,24 @@ static void test_given_for_good(void **state)
 {
 	(void)state;
 	static const char *const names[] = {
-		"",           "backup-",        "backup-1711586400", "backup-weekly",
-		"backup",     "backup-vd",      "backup-vd1",        "backup-vda1",
-		"backup-VDA", "backup-vda.old", "backup-sda-2026",   "xbackup-vda",
-		"libvirt-tm", "libvirt-tmp",    "my-libvirt-tmp-x",  "vda",
+		"",
+		"backup-",
+		"backup-1711586400",
+		"backup-weekly",
+		"backup",
+		"backup-vd",
+		"backup-vd1",
+		"backup-vda1",
+		"backup-VDA",
+		"backup-vda.old",
+		"backup-sda-2026",
+		"xbackup-vda",
+		"qcow2bm-commit-0",
+		"qcow2bm-rebase-a",
+		"libvirt-tm",
+		"libvirt-tmp",
+		"my-libvirt-tmp-x",
+		"vda",
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		assert_false(is_temporary(names[i]));

@@ -55,6 +55,7 @@ static const struct tool_flaw_kind kinds[TOOL_FLAWS] = {
 	ROW(ORPHAN, "orphan-bitmap", WARNING, REPAIR),
 	ROW(UNLISTED, "unlisted-bitmap", WARNING, REPAIR),
 	ROW(TEMPORARY, "temporary", WARNING, DELETE),
+	ROW(CHAIN_CUT_OFF, "chain-cut-off", WARNING, NONE),
 };
 /* clang-format on */
 

@@ -121,6 +121,14 @@ static void look_at_entry(struct tool_flaws *flaws, const struct tool_world *wor
 				(int)bitmap->name_bytes, bitmap->name);
 		return;
 	}
+	if (bitmap->of_chain) {
+		tool_flaws_add(
+			flaws, TOOL_FLAW_AT(CHAIN_CUT_OFF, NOWHERE, disk, layer_idx, idx),
+			"'%.*s' is of a `qcow2bm chain` command that was cut off: type that "
+			"again before anything else",
+			(int)bitmap->name_bytes, bitmap->name);
+		return;
+	}
 	if (bitmap->name_bytes == 0 ||
 	    tool_flaws_is_wanted(world, disk, bitmap->name, bitmap->name_bytes,
 				 &unlisted))

@@ -284,8 +284,23 @@ static void add_copy(struct facts *facts)
 	tool_text_free(&target);
 }
 
+static bool was_cut_off(const struct facts *facts)
+{
+	for (size_t i = 0; i < qcow2bm_bitmap_count(facts->image); i++)
+		if (qcow2bm_bitmap_describe(facts->image, i)->of_chain &&
+		    !facts->is_gone[i])
+			return true;
+	return false;
+}
+
 static void add_unmended(struct facts *facts)
 {
+	if (was_cut_off(facts))
+		tool_advice_add(
+			facts->advice,
+			"a `qcow2bm chain` command was cut off and needs what it has left "
+			"here: type that command again before anything else",
+			NULL);
 	if (facts->is_far)
 		tool_advice_add(
 			facts->advice,

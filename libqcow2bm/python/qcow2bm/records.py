@@ -99,6 +99,7 @@ class BitmapInfo:
     table_offset: int
     table_entries: int
     extra_bytes: int
+    of_chain: bool
 
 
 @dataclass(frozen=True)
