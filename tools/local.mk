@@ -207,12 +207,12 @@ tools_sources = \
 	tools/term/image_opts_known.h \
 	tools/term/input.c \
 	tools/term/input.h \
+	tools/term/match.c \
+	tools/term/match.h \
 	tools/term/memory.c \
 	tools/term/memory.h \
 	tools/term/message.c \
 	tools/term/message.h \
-	tools/term/match.c \
-	tools/term/match.h \
 	tools/term/missing.c \
 	tools/term/missing.h \
 	tools/term/name.c \

@@ -90,6 +90,9 @@ void q2_drop_advice(struct qcow2bm_error *err)
 enum qcow2bm_code q2_fail_layer(struct qcow2bm_error *err,
 				const struct qcow2bm_error *why, const char *filename)
 {
+	if (why->code == QCOW2BM_ENOMEM || why->code == QCOW2BM_EINTERRUPTED ||
+	    why->code == QCOW2BM_ESTOPPED)
+		return q2_pass(err, why);
 	struct qcow2bm_error cause = *why;
 	bool is_whole = strlen(filename) <= 200 && strchr(filename, '\'') == NULL;
 	const char *advice =

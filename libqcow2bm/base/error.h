@@ -26,7 +26,7 @@ enum qcow2bm_code q2_pass(struct qcow2bm_error *err, const struct qcow2bm_error 
 /*
  * Fails as `why` does, and says that it is about a layer below the top: "layer 'NAME': ...", before which the
  * top's name is told. QCOW2BM_SEE_CHECK at the end is about the layer then, too; it goes where the name
- * cannot be read back.
+ * cannot be read back. What is about no file, want of memory and being stopped, is passed on as it is.
  */
 enum qcow2bm_code q2_fail_layer(struct qcow2bm_error *err,
 				const struct qcow2bm_error *why, const char *filename);

@@ -105,12 +105,8 @@ enum qcow2bm_code q2_layers_blame(const struct qcow2bm_chain *chain, size_t laye
 				  struct qcow2bm_error *err,
 				  const struct qcow2bm_error *why)
 {
-	bool is_about_none = why->code == QCOW2BM_ENOMEM ||
-			     why->code == QCOW2BM_EINTERRUPTED ||
-			     why->code == QCOW2BM_ESTOPPED;
-	return layer == 0 || is_about_none
-		       ? q2_pass(err, why)
-		       : q2_fail_layer(err, why, chain->layers[layer].filename);
+	return layer == 0 ? q2_pass(err, why)
+			  : q2_fail_layer(err, why, chain->layers[layer].filename);
 }
 
 enum qcow2bm_code q2_layers_judge(const struct qcow2bm_chain *chain, size_t layer,

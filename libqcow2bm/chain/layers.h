@@ -106,8 +106,7 @@ enum qcow2bm_code q2_layers_find_path(const struct qcow2bm_chain *chain,
 				      const char *name, struct qcow2bm_backing *backing,
 				      char **path, struct qcow2bm_error *err);
 
-/* Fails as `why` does, and says which layer it is about, unless that is the top, whose name is told anyway,
- * or it is about none. */
+/* Fails as `why` does, and says which layer it is about, unless that is the top, whose name is told anyway. */
 enum qcow2bm_code q2_layers_blame(const struct qcow2bm_chain *chain, size_t layer,
 				  struct qcow2bm_error *err,
 				  const struct qcow2bm_error *why);

@@ -302,11 +302,8 @@ enum qcow2bm_code q2_guest_layer_blame(const struct q2_guest_layer *layer,
 				       struct qcow2bm_error *err,
 				       const struct qcow2bm_error *why)
 {
-	bool is_about_none =
-		why->code == QCOW2BM_ENOMEM || why->code == QCOW2BM_EINTERRUPTED;
-	return layer->filename == NULL || is_about_none
-		       ? q2_pass(err, why)
-		       : q2_fail_layer(err, why, layer->filename);
+	return layer->filename == NULL ? q2_pass(err, why)
+				       : q2_fail_layer(err, why, layer->filename);
 }
 
 enum qcow2bm_code q2_guest_layer_find(struct q2_guest_layer *layer, uint64_t off,

@@ -21,10 +21,7 @@ static bool is_harmless(const struct tool_copying *copying,
 			const struct tool_disk *disk, size_t base)
 {
 	(void)copying;
-	return finding->severity == QCOW2BM_SEVERITY_NOTE ||
-	       strcmp(finding->code, "temporary") == 0 ||
-	       strcmp(finding->code, "chain-cut-off") == 0 ||
-	       (finding->layer_idx != QCOW2BM_NOT_FOUND && finding->layer_idx > base) ||
+	return (finding->layer_idx != QCOW2BM_NOT_FOUND && finding->layer_idx > base) ||
 	       (strcmp(finding->code, "not-in-top") == 0 &&
 		disk->order->scheme == QCOW2BM_SCHEME_NESTED);
 }

@@ -37,10 +37,7 @@ static bool is_harmless(const struct tool_copying *copying,
 			const struct tool_disk *disk, size_t base)
 {
 	size_t layer = finding->layer_idx;
-	return finding->severity == QCOW2BM_SEVERITY_NOTE ||
-	       strcmp(finding->code, "temporary") == 0 ||
-	       strcmp(finding->code, "chain-cut-off") == 0 ||
-	       (layer != QCOW2BM_NOT_FOUND && layer >= base) ||
+	return (layer != QCOW2BM_NOT_FOUND && layer >= base) ||
 	       (layer != QCOW2BM_NOT_FOUND && layer > 0 && rebase_of(copying)->unsafe) ||
 	       (strcmp(finding->code, "not-in-top") == 0 &&
 		disk->order->scheme == QCOW2BM_SCHEME_NESTED);

@@ -36,6 +36,14 @@ static const char *name_found(const struct tool_copying *copying,
 		       : qcow2bm_chain_layer(chain, finding->layer_idx)->filename;
 }
 
+/* Bitmaps of jobs tell nothing of what changed. */
+static bool is_fault(const struct qcow2bm_finding *finding)
+{
+	return finding->severity != QCOW2BM_SEVERITY_NOTE &&
+	       strcmp(finding->code, "temporary") != 0 &&
+	       strcmp(finding->code, "chain-cut-off") != 0;
+}
+
 int tool_copying_check_sound(struct tool_copying *copying, size_t base,
 			     tool_copying_harmless_fn *is_harmless)
 {
@@ -46,7 +54,7 @@ int tool_copying_check_sound(struct tool_copying *copying, size_t base,
 	     status == TOOL_EXIT_DONE && i < qcow2bm_findings_count(findings); i++) {
 		const struct qcow2bm_finding *finding =
 			qcow2bm_findings_finding(findings, i);
-		if (is_harmless(copying, finding, disk, base))
+		if (!is_fault(finding) || is_harmless(copying, finding, disk, base))
 			continue;
 		struct tool_text command = {0};
 		tool_text_print(&command, "qcow2bm chain repair");

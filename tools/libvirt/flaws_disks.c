@@ -121,20 +121,18 @@ static void look_at_entry(struct tool_flaws *flaws, const struct tool_world *wor
 				(int)bitmap->name_bytes, bitmap->name);
 		return;
 	}
-	if (bitmap->of_chain) {
-		tool_flaws_add(
-			flaws, TOOL_FLAW_AT(CHAIN_CUT_OFF, NOWHERE, disk, layer_idx, idx),
-			"'%.*s' is of a `qcow2bm chain` command that was cut off: type that "
-			"again before anything else",
-			(int)bitmap->name_bytes, bitmap->name);
-		return;
-	}
 	if (bitmap->name_bytes == 0 ||
-	    tool_flaws_is_wanted(world, disk, bitmap->name, bitmap->name_bytes,
-				 &unlisted))
+	    (!bitmap->of_chain && tool_flaws_is_wanted(world, disk, bitmap->name,
+						       bitmap->name_bytes, &unlisted)))
 		return;
 	char *shown = tool_name_escape(bitmap->name, bitmap->name_bytes, TOOL_NAME_HUMAN);
-	if (unlisted != NOWHERE)
+	if (bitmap->of_chain)
+		tool_flaws_add(
+			flaws, TOOL_FLAW_AT(CHAIN_CUT_OFF, NOWHERE, disk, layer_idx, idx),
+			"'%.300s' is of a `qcow2bm chain` command that was cut off: type that "
+			"again before anything else",
+			shown);
+	else if (unlisted != NOWHERE)
 		tool_flaws_add(
 			flaws, TOOL_FLAW_AT(UNLISTED, unlisted, disk, layer_idx, idx),
 			"the disk has a bitmap of its name, and by its XML it has none there");

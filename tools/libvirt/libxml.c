@@ -11,7 +11,8 @@
 static _Noreturn void fail(void)
 {
 	fprintf(stderr,
-		"qcow2bm: libvirt's XML is read by libxml2, and it cannot be loaded: %s\n",
+		"qcow2bm: libvirt's XML is read by libxml2, which cannot be loaded: %s; install "
+		"libxml2\n",
 		dlerror());
 	exit(TOOL_EXIT_FAILED);
 }

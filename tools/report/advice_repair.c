@@ -240,37 +240,38 @@ static void add_trust(struct tool_advice *advice, const char *filename,
 	tool_text_free(&why);
 }
 
-/* How many of the bitmaps a chain command has made for its time, with this beginning of the name. */
-static size_t count_own(const struct qcow2bm_image *image, const char *prefix)
+/* How many bitmaps a chain command that was cut off has left. */
+static size_t count_left(const struct qcow2bm_image *image)
 {
-	size_t count = 0, length = strlen(prefix);
-	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
-		const struct qcow2bm_bitmap *entry = qcow2bm_bitmap_describe(image, i);
-		count += entry->name_bytes > length &&
-			 memcmp(entry->name, prefix, length) == 0;
-	}
+	size_t count = 0;
+	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++)
+		count += qcow2bm_bitmap_describe(image, i)->of_chain;
 	return count;
 }
 
-/* What a chain command that was cut off has left. QEMU takes autoclear bit 0 away for a moment when it opens an
- * image; dropped, these bitmaps are lost to the command that goes on with them. */
-static bool add_cut_off(struct tool_advice *advice, const char *filename,
-			const struct qcow2bm_image *image, struct tool_trial trust)
+/* Dropped, they are lost to the command that goes on with them, so what keeps them comes first. Where they are all
+ * that the image has, QEMU was killed while it opened the image, and they have no bits that could be missing. */
+static void add_left(struct tool_advice *advice, const char *filename,
+		     struct qcow2bm_image *image, const struct qcow2bm_report *report,
+		     size_t dropped, struct tool_trial trust)
 {
-	const char *why = NULL;
-	size_t marks = count_own(image, "qcow2bm-commit-");
-	if (marks != 0 && marks == qcow2bm_bitmap_count(image))
-		why = "a `qcow2bm chain commit` into it was cut off, and the bits are in the "
-		      "layer above: keep the mark that says so, and type that command "
-		      "again";
-	else if (count_own(image, "qcow2bm-rebase-") != 0)
-		why = "a `qcow2bm chain rebase` of it was cut off: keep what it put by, if "
-		      "nothing else has written to the image since, and type that command "
-		      "again, with --stored";
-	if (why != NULL && trust.works)
-		add_step(advice, false, why, trust,
-			 command_for(filename, " --trust-bitmaps"));
-	return why != NULL && trust.works;
+	if (count_left(image) == qcow2bm_bitmap_count(image)) {
+		add_step(
+			advice, false,
+			"nothing but what a `qcow2bm chain` command that was cut off needs is "
+			"in it: keep that",
+			trust, command_for(filename, " --trust-bitmaps"));
+		return;
+	}
+	add_trust(advice, filename, false, dropped, trust);
+	struct tool_trial all =
+		tool_advice_try(image, report, QCOW2BM_REPAIR_DROP_ALL, NULL, 0);
+	if (all.works)
+		add_step(
+			advice, true,
+			"if it may have been: drop the bitmaps, also those of the `qcow2bm "
+			"chain` command that was cut off, and make the next backup a full one",
+			all, command_for(filename, " --drop-all"));
 }
 
 /* What the image is to be told: that its bitmaps can be trusted, or not. */
@@ -284,8 +285,10 @@ static bool add_choice(struct tool_advice *advice, const char *filename,
 	/* Where all are damaged there is none that could be trusted. */
 	trust.works &= qcow2bm_bitmap_count(image) == 0 ||
 		       dropped != qcow2bm_bitmap_count(image);
-	if (add_cut_off(advice, filename, image, trust))
+	if (trust.works && count_left(image) != 0) {
+		add_left(advice, filename, image, report, dropped, trust);
 		return true;
+	}
 	bool drops = tool_advice_add_drop_all(
 		advice, filename, image, report,
 		trust.works
