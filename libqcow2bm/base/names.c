@@ -64,6 +64,7 @@ const char *qcow2bm_cure_name(enum qcow2bm_cure cure)
 		[QCOW2BM_CURE_RECOVER] = "recover", [QCOW2BM_CURE_DELETE] = "delete",
 		[QCOW2BM_CURE_RENAME] = "rename",   [QCOW2BM_CURE_QEMU] = "qemu-img",
 		[QCOW2BM_CURE_COPY] = "copy",       [QCOW2BM_CURE_NOBODY] = "nobody",
+		[QCOW2BM_CURE_AGAIN] = "again",
 	};
 	return LOOK_UP(names, cure);
 }
@@ -81,6 +82,7 @@ const char *qcow2bm_chain_cure_name(enum qcow2bm_chain_cure cure)
 		[QCOW2BM_CHAIN_CURE_DELETE_BITMAP] = "delete-bitmap",
 		[QCOW2BM_CHAIN_CURE_UPGRADE] = "upgrade",
 		[QCOW2BM_CHAIN_CURE_REPAIR] = "repair",
+		[QCOW2BM_CHAIN_CURE_AGAIN] = "again",
 	};
 	return LOOK_UP(names, cure);
 }

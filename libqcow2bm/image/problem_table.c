@@ -66,7 +66,7 @@ static const struct q2_problem_kind kinds[Q2_PROBLEMS] = {
 	ROW(IN_USE_IDLE, "in-use-unknown", NOTE, BITMAP, NONE, NONE, NONE, 0),
 	ROW(IN_USE_UNKNOWN, "in-use-unknown", WARNING, BITMAP, RECOVER, NONE, NONE, 0),
 	ROW(TEMPORARY, "temporary", WARNING, BITMAP, DELETE, NONE, NONE, 0),
-	ROW(CHAIN_CUT_OFF, "chain-cut-off", WARNING, BITMAP, NONE, NONE, NONE, 0),
+	ROW(CHAIN_CUT_OFF, "chain-cut-off", WARNING, BITMAP, AGAIN, NONE, NONE, 0),
 	ROW(TABLE_SIZE, "table-size", ERROR, BITMAP, DROP, NONE, ONE, KEEPS_OUT),
 	ROW(TABLE_MISALIGNED, "table-misaligned", ERROR, BITMAP, DROP, NONE, ONE, KEEPS_OUT),
 	ROW(TABLE_PAST_END, "table-past-end", ERROR, BITMAP, DROP, NONE, ONE, KEEPS_OUT),

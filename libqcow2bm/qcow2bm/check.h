@@ -31,7 +31,9 @@ enum qcow2bm_cure {
 	/* nothing mends it, but QEMU can copy the disk to a new image */
 	QCOW2BM_CURE_COPY,
 	/* nothing mends it: what is lost can only come from a backup */
-	QCOW2BM_CURE_NOBODY
+	QCOW2BM_CURE_NOBODY,
+	/* type the command that was cut off again: it needs what it has left */
+	QCOW2BM_CURE_AGAIN
 };
 
 /* "mend", "drop": as the JSON of qcow2bm check has it. NULL for none. */

@@ -22,7 +22,8 @@ enum qcow2bm_chain_cure {
 	QCOW2BM_CHAIN_CURE_DISABLE,       /* the bitmap need not record any more */
 	QCOW2BM_CHAIN_CURE_DELETE_BITMAP, /* delete the bitmap, which is no checkpoint's */
 	QCOW2BM_CHAIN_CURE_UPGRADE, /* make the layer one of version 3, which can hold bitmaps */
-	QCOW2BM_CHAIN_CURE_REPAIR /* repair the chain */
+	QCOW2BM_CHAIN_CURE_REPAIR, /* repair the chain */
+	QCOW2BM_CHAIN_CURE_AGAIN   /* type the chain command that was cut off again */
 };
 
 /* "delete", "recover": as the JSON of qcow2bm chain verify has it. NULL for none. */

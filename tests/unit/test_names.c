@@ -29,9 +29,9 @@ static void each_value_has_one(void **state)
 	CHECK_NAMES(qcow2bm_state_name, enum qcow2bm_state, QCOW2BM_STATE_CORRUPT);
 	CHECK_NAMES(qcow2bm_severity_name, enum qcow2bm_severity, QCOW2BM_SEVERITY_ERROR);
 	CHECK_NAMES(qcow2bm_area_name, enum qcow2bm_area, QCOW2BM_AREA_GUEST);
-	CHECK_NAMES(qcow2bm_cure_name, enum qcow2bm_cure, QCOW2BM_CURE_NOBODY);
+	CHECK_NAMES(qcow2bm_cure_name, enum qcow2bm_cure, QCOW2BM_CURE_AGAIN);
 	CHECK_NAMES(qcow2bm_chain_cure_name, enum qcow2bm_chain_cure,
-		    QCOW2BM_CHAIN_CURE_REPAIR);
+		    QCOW2BM_CHAIN_CURE_AGAIN);
 	CHECK_NAMES(qcow2bm_mending_name, enum qcow2bm_mending, QCOW2BM_MENDING_LEFT);
 	CHECK_NAMES(qcow2bm_recovery_name, enum qcow2bm_recovery,
 		    QCOW2BM_RECOVER_COMPARED);

@@ -55,7 +55,7 @@ static const struct tool_flaw_kind kinds[TOOL_FLAWS] = {
 	ROW(ORPHAN, "orphan-bitmap", WARNING, REPAIR),
 	ROW(UNLISTED, "unlisted-bitmap", WARNING, REPAIR),
 	ROW(TEMPORARY, "temporary", WARNING, DELETE),
-	ROW(CHAIN_CUT_OFF, "chain-cut-off", WARNING, NONE),
+	ROW(CHAIN_CUT_OFF, "chain-cut-off", WARNING, AGAIN),
 };
 /* clang-format on */
 
@@ -198,6 +198,7 @@ char *tool_flaw_cure(const struct tool_world *world, const struct tool_flaw *fla
 		layer = qcow2bm_chain_layer(world->disks[flaw->disk].chain, flaw->layer);
 	switch (flaw->cure) {
 	case TOOL_LIBVIRT_CURE_NONE:
+	case TOOL_LIBVIRT_CURE_AGAIN:
 		break;
 	case TOOL_LIBVIRT_CURE_REPAIR:
 		tool_text_print(&text, "qcow2bm libvirt repair%s", world->options);

@@ -44,7 +44,8 @@ enum tool_libvirt_cure {
 	TOOL_LIBVIRT_CURE_ADOPT,   /* qcow2bm libvirt repair --adopt */
 	TOOL_LIBVIRT_CURE_RECOVER, /* qcow2bm recover, of one bitmap */
 	TOOL_LIBVIRT_CURE_DELETE,  /* qcow2bm delete, of one bitmap */
-	TOOL_LIBVIRT_CURE_CHECK    /* qcow2bm check, of one layer */
+	TOOL_LIBVIRT_CURE_CHECK,   /* qcow2bm check, of one layer */
+	TOOL_LIBVIRT_CURE_AGAIN    /* the chain command that was cut off */
 };
 
 struct tool_flaw_kind {

@@ -32,6 +32,7 @@ static void note_cure(struct facts *facts, const struct qcow2bm_problem *problem
 			   problem->area != QCOW2BM_AREA_IMAGE;
 	switch (problem->cure) {
 	case QCOW2BM_CURE_NONE:
+	case QCOW2BM_CURE_AGAIN: /* told by was_cut_off() */
 		break;
 	case QCOW2BM_CURE_DROP:
 		if (problem->idx != QCOW2BM_NOT_FOUND)

@@ -86,6 +86,7 @@ static json_t *flaw_json(const struct tool_world *world, const struct tool_flaw 
 		[TOOL_LIBVIRT_CURE_RECOVER] = "recover",
 		[TOOL_LIBVIRT_CURE_DELETE] = "delete",
 		[TOOL_LIBVIRT_CURE_CHECK] = "check",
+		[TOOL_LIBVIRT_CURE_AGAIN] = "again",
 	};
 	const struct tool_flaw_kind *kind = tool_flaw_kind(flaw->id);
 	json_t *object = json_object();

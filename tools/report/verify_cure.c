@@ -93,6 +93,7 @@ char *tool_verify_cure(const struct tool_verify_report *report,
 	struct tool_text text = {0};
 	switch (finding->cure) {
 	case QCOW2BM_CHAIN_CURE_NONE:
+	case QCOW2BM_CHAIN_CURE_AGAIN:
 		break;
 	case QCOW2BM_CHAIN_CURE_DELETE:
 	case QCOW2BM_CHAIN_CURE_DELETE_OLDER:
