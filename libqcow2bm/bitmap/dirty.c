@@ -128,6 +128,13 @@ static uint64_t dirty_bytes(const struct counter *counter, unsigned granularity_
 	return bytes;
 }
 
+/* No larger than what is read at once: 65535 bitmaps are counted one after the other. */
+static uint64_t *alloc_piece(const struct counter *counter)
+{
+	uint64_t bits = counter->end_bit - counter->first_bit + 63;
+	return malloc((size_t)q2_min_u64(PIECE_BYTES, 8 * (q2_shift_up(bits, 6) + 1)));
+}
+
 enum qcow2bm_code q2_dirty_count(const struct qcow2bm_image *image,
 				 const struct q2_bitmap *bitmap, uint64_t start,
 				 uint64_t length, bool count_bits, struct q2_parts *parts,
@@ -146,7 +153,7 @@ enum qcow2bm_code q2_dirty_count(const struct qcow2bm_image *image,
 		counter.first_bit = start >> bits;
 		counter.end_bit = q2_shift_up(start + length, bits);
 	}
-	counter.piece = malloc(PIECE_BYTES);
+	counter.piece = alloc_piece(&counter);
 	if (counter.piece == NULL)
 		return q2_fail_memory(err, "bitmap data");
 	enum qcow2bm_code code =

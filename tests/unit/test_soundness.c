@@ -17,7 +17,7 @@
 #define DIRTY_BITS (2 * 4096) /* the last of them is all clean */
 
 static uint8_t some_bits[BITS];
-static char names[MOST][4];
+static char names[MOST][16];
 
 static void build_many(struct one_edit *edit, unsigned count)
 {
