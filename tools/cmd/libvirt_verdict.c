@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm libvirt verdict: whether libvirt makes an increment from each checkpoint, on each disk. */
 #include "../report/json.h"
+#include "../report/libvirt.h"
 #include "../term/message.h"
 #include "../term/name.h"
 #include "../term/output.h"
@@ -20,8 +21,11 @@ static const char *find_reason(const struct tool_libvirt_disk *disk,
 		return "its XML has no bitmap of the disk";
 	if (strcmp(bitmap, checkpoint->name) != 0)
 		return "its XML names a bitmap that is named otherwise";
+	if (disk->why_not != NULL)
+		return disk->why_not;
 	if (disk->chain == NULL)
-		return "the disk is not looked at";
+		return tool_world_is_far(disk) ? "the disk is in no local file"
+					       : "the disk is no qcow2 image";
 	return tool_bitmap_reason(tool_bitmap_judge(disk, bitmap).rule);
 }
 
@@ -95,6 +99,8 @@ static int print(const struct tool_libvirt *libvirt)
 	if (libvirt->disks.options.json) {
 		json_t *object = tool_json_document("libvirt-verdict");
 		json_object_set_new(object, "verdicts", list_json(libvirt));
+		json_object_set_new(object, "disks",
+				    tool_libvirt_json_disks(&libvirt->world));
 		return tool_output_json(object);
 	}
 	add_rows(&table, libvirt);

@@ -16,6 +16,9 @@ struct tool_libvirt_report {
 void tool_libvirt_human(struct tool_text *text, const struct tool_libvirt_report *report);
 json_t *tool_libvirt_json(const struct tool_libvirt_report *report);
 
+/* The "disks" of it alone: each with its layers, or with the error why it is not looked at. */
+json_t *tool_libvirt_json_disks(const struct tool_world *world);
+
 /* A word for a checkpoint's bitmap on a disk: as tool_bitmap_word(), "-" where its XML has none, "?" where the
  * disk is not looked at. */
 const char *tool_libvirt_word(const struct tool_libvirt_disk *disk,

@@ -25,6 +25,14 @@ static json_t *disk_json(const struct tool_libvirt_disk *disk)
 	return object;
 }
 
+json_t *tool_libvirt_json_disks(const struct tool_world *world)
+{
+	json_t *disks = json_array();
+	for (size_t i = 0; i < world->disk_count; i++)
+		json_array_append_new(disks, disk_json(&world->disks[i]));
+	return disks;
+}
+
 static json_t *checkpoint_json(const struct tool_world *world, size_t idx)
 {
 	const struct tool_checkpoint *it = &world->folder.list[idx];
@@ -106,20 +114,18 @@ static json_t *flaw_json(const struct tool_world *world, const struct tool_flaw 
 json_t *tool_libvirt_json(const struct tool_libvirt_report *report)
 {
 	const struct tool_world *world = report->world;
-	json_t *object = tool_json_document("libvirt-check"), *disks = json_array(),
-	       *checkpoints = json_array(), *findings = json_array();
+	json_t *object = tool_json_document("libvirt-check"), *checkpoints = json_array(),
+	       *findings = json_array();
 	json_object_set_new(object, "domain", tool_json_text(report->domain));
 	json_object_set_new(object, "folder", tool_json_text(world->folder.path));
 	json_object_set_new(object, "sound",
 			    json_boolean(!tool_flaws_has_problems(report->flaws)));
-	for (size_t i = 0; i < world->disk_count; i++)
-		json_array_append_new(disks, disk_json(&world->disks[i]));
 	for (size_t i = 0; i < world->folder.count; i++)
 		json_array_append_new(checkpoints, checkpoint_json(world, i));
 	for (size_t i = 0; i < report->flaws->count; i++)
 		json_array_append_new(findings,
 				      flaw_json(world, &report->flaws->list[i]));
-	json_object_set_new(object, "disks", disks);
+	json_object_set_new(object, "disks", tool_libvirt_json_disks(world));
 	json_object_set_new(object, "checkpoints", checkpoints);
 	json_object_set_new(object, "findings", findings);
 	return object;
