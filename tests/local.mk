@@ -198,6 +198,7 @@ cli_tests += tests/cli/edit-json
 cli_tests += tests/cli/edit-plan
 cli_tests += tests/cli/edit-quiet
 cli_tests += tests/cli/edit-refused
+cli_tests += tests/cli/edit-each
 cli_tests += tests/cli/edit-several
 cli_tests += tests/cli/edit-warns
 cli_tests += tests/cli/examples

@@ -85,8 +85,7 @@ const struct tool_command tool_cmd_add = {
 		"Options:\n"
 		"  -g, --granularity SIZE  bytes of the disk per bit: a power of two from 512 to 2G\n"
 		"                          (default: the cluster size, but within 4k and 64k)\n"
-		"      --disable          not recording\n" TOOL_HELP_SEVERAL
-			TOOL_HELP_EDIT "\n"
+		"      --disable          not recording\n" TOOL_HELP_SEVERAL "\n"
 		"Examples:\n"
 		"  qcow2bm add disk.qcow2 chk-1\n"
 		"  qcow2bm add -g 32k --disable disk.qcow2 mon tue wed\n"

@@ -165,7 +165,6 @@ static void leave_end(const struct check *check)
 static void print_json(struct check *check, json_t *value,
 		       const struct qcow2bm_image *image)
 {
-	struct tool_text *text = &check->text;
 	struct tool_json_list lists[3] = {
 		[1] = check->old_bitmaps.list,
 		[2] = check->areas,
@@ -174,16 +173,9 @@ static void print_json(struct check *check, json_t *value,
 	tool_check_set_problems(value, &lists[0], &problems);
 	struct tool_signals signals;
 	tool_signals_block(&signals);
-	tool_image_list_open(&check->images, text);
-	int status = tool_json_stream(text, value, tool_image_list_depth(&check->images),
-				      lists, 3);
-	tool_image_list_close(&check->images, text);
-	if (status == TOOL_EXIT_DONE)
-		status = tool_output_bytes(text->bytes, text->used);
-	tool_text_free(text);
+	int status = tool_image_list_print(&check->images, value, lists, 3);
 	if (check->printed == TOOL_EXIT_DONE)
 		check->printed = status;
-	leave_end(check);
 	if (check->signal_number == 0)
 		tool_signals_unblock(&signals);
 }

@@ -13,8 +13,7 @@ const struct tool_command tool_cmd_clear = {
 	.summary = "Make every bit of bitmaps clean",
 	.help = "All of them are cleared, or none.\n"
 		"\n"
-		"Options:\n" TOOL_HELP_MATCH TOOL_HELP_SEVERAL TOOL_HELP_EDIT
-		"\n" TOOL_HELP_NAMES "\n"
+		"Options:\n" TOOL_HELP_MATCH TOOL_HELP_SEVERAL "\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm clear disk.qcow2 chk-1\n"
 		"  qcow2bm clear -n disk.qcow2 chk-1 chk-2\n"

@@ -214,7 +214,7 @@ const struct tool_command tool_cmd_delete = {
 		"      --temporary        left-over ones of libvirt's jobs: libvirt-tmp-* and\n"
 		"                         backup-TARGET (as backup-vda or backup-sdb)\n"
 		"      --all              every bitmap of the image\n" TOOL_HELP_SEVERAL
-			TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
+		"\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm delete disk.qcow2 chk-1\n"
 		"  qcow2bm delete -n --match 'chk-*' disk.qcow2\n"

@@ -18,8 +18,7 @@ const struct tool_command tool_cmd_enable = {
 	.summary = "Let QEMU record into bitmaps when it runs",
 	.help = "Sets the flag \"auto\". All of the bitmaps are enabled, or none.\n"
 		"\n"
-		"Options:\n" TOOL_HELP_MATCH TOOL_HELP_SEVERAL TOOL_HELP_EDIT
-		"\n" TOOL_HELP_NAMES "\n"
+		"Options:\n" TOOL_HELP_MATCH TOOL_HELP_SEVERAL "\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm enable disk.qcow2 chk-1\n"
 		"\n" TOOL_HELP_EDIT_EXITS,
@@ -33,8 +32,7 @@ const struct tool_command tool_cmd_disable = {
 	.help = "Clears the flag \"auto\": the bits stay, QEMU adds none. All of the bitmaps are\n"
 		"disabled, or none.\n"
 		"\n"
-		"Options:\n" TOOL_HELP_MATCH TOOL_HELP_SEVERAL TOOL_HELP_EDIT
-		"\n" TOOL_HELP_NAMES "\n"
+		"Options:\n" TOOL_HELP_MATCH TOOL_HELP_SEVERAL "\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm disable disk.qcow2 chk-1\n"
 		"\n" TOOL_HELP_EDIT_EXITS,

@@ -3,6 +3,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "finish.h"
 
+#include "../report/image_list.h"
 #include "../report/summary.h"
 #include "../term/memory.h"
 #include "../term/message.h"
@@ -49,6 +50,20 @@ static void warn_of_damage(const struct tool_session *session, size_t changes)
 	}
 }
 
+static int print_json(const struct tool_session *session, json_t *report,
+		      const struct tool_json_list *lists, size_t list_count)
+{
+	if (session->images != NULL) {
+		struct tool_signals signals;
+		tool_signals_block(&signals);
+		return tool_image_list_print(session->images, report, lists, list_count);
+	}
+	json_t *document = tool_json_document("edit");
+	json_object_update(document, report);
+	json_decref(report);
+	return tool_json_output(document, lists, list_count);
+}
+
 static int print_report(const struct tool_session *session, json_t *report,
 			struct tool_changes *changes)
 {
@@ -60,10 +75,7 @@ static int print_report(const struct tool_session *session, json_t *report,
 				    tool_json_text(session->saving.path));
 	if (session->add_to_report != NULL)
 		session->add_to_report(session->opaque, report, &lists[1]);
-	json_t *document = tool_json_document("edit");
-	json_object_update(document, report);
-	json_decref(report);
-	return tool_json_output(document, lists, 2);
+	return print_json(session, report, lists, 2);
 }
 
 static int print_plan_of(const struct tool_session *session,
@@ -115,15 +127,16 @@ static int report_failure(struct tool_session *session, const struct qcow2bm_err
 	char *sentence = tool_message_sentence(err);
 	int status = tool_message_status(err->code);
 	if (err->code == QCOW2BM_EUNKNOWN)
-		tool_message(
-			session->filename,
+		tool_message_because(
+			session->filename, err,
 			"%s; the image is whole, but whether it has the old or the new "
 			"state is not known: look with 'qcow2bm list'",
 			sentence);
 	else if (err->code == QCOW2BM_EINTERRUPTED)
 		tool_message(session->filename, "interrupted; the image is as it was");
 	else
-		tool_message(session->filename, "%s; the image is as it was", sentence);
+		tool_message_because(session->filename, err, "%s; the image is as it was",
+				     sentence);
 	free(sentence);
 	if (result->leaked_clusters != 0)
 		tool_message(session->filename, "%" PRIu64 " clusters leaked",
@@ -201,8 +214,9 @@ static int commit(struct tool_session *session, struct tool_changes *changes)
 		.flags = session->options.commit_flags,
 	};
 	const struct qcow2bm_result *result;
-	int status = tool_saving_begin(&session->saving, session->image,
-				       session->filename, session->options.save, true);
+	int status =
+		tool_saving_begin(&session->saving, session->image, session->filename,
+				  session->options.save, session->images == NULL);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	tool_watch_begin(&watch, &session->options);

@@ -289,7 +289,7 @@ const struct tool_command tool_cmd_merge = {
 		"                         NAME itself; repeatable. * ? [abc] as in a shell\n"
 		"  -b, --source-file FILE  the SOURCEs are in this image; repeated: every SOURCE is\n"
 		"                         taken from each FILE\n" TOOL_HELP_SEVERAL
-			TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
+		"\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm merge --into chk-1 disk.qcow2 chk-2 chk-3\n"
 		"  qcow2bm merge --create --into sum -b base.qcow2 -b top.qcow2 top.qcow2 chk-1\n"

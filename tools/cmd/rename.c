@@ -53,7 +53,7 @@ const struct tool_command tool_cmd_rename = {
 	.summary = "Give a bitmap a new name",
 	.help = "NEW is taken as it stands, 1 to 1023 bytes.\n"
 		"\n"
-		"Options:\n" TOOL_HELP_SEVERAL TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES "\n"
+		"Options:\n" TOOL_HELP_SEVERAL "\n" TOOL_HELP_NAMES "\n"
 		"Examples:\n"
 		"  qcow2bm rename disk.qcow2 chk-1 chk-monday\n"
 		"\n" TOOL_HELP_EDIT_EXITS,

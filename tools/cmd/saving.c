@@ -17,6 +17,10 @@
 /* Undo files of so many edits may stand next to each other. */
 #define UNDO_FILES 99
 
+/* There is no place for one. */
+static const struct qcow2bm_error refused = {.code = QCOW2BM_EINVAL,
+					     .offset = QCOW2BM_NO_OFFSET};
+
 char *tool_saving_choose(const char *filename, const char *beside)
 {
 	for (unsigned i = 1; i <= UNDO_FILES; i++) {
@@ -28,10 +32,11 @@ char *tool_saving_choose(const char *filename, const char *beside)
 			return name.bytes;
 		tool_text_free(&name);
 	}
-	tool_message(filename,
-		     "there are %d undo files already (%s.undo...); remove old ones, or "
-		     "choose another place with --save FILE",
-		     UNDO_FILES, beside);
+	tool_message_because(
+		filename, &refused,
+		"there are %d undo files already (%s.undo...); remove old ones, or "
+		"choose another place with --save FILE",
+		UNDO_FILES, beside);
 	return NULL;
 }
 
@@ -73,9 +78,10 @@ int tool_saving_begin(struct tool_saving *saving, struct qcow2bm_image *image,
 	} else if (is_one) {
 		saving->path = tool_memory_copy(save, strlen(save));
 	} else {
-		tool_message(save, "several images change: --save has to name a folder "
-				   "that is there, for an undo file of each; nothing is "
-				   "done");
+		tool_message_because(
+			save, &refused,
+			"several images change: --save has to name a folder that is "
+			"there, for an undo file of each; nothing is done");
 	}
 	if (saving->path == NULL)
 		return TOOL_EXIT_FAILED;

@@ -123,7 +123,8 @@ int tool_session_refuse_in(const char *filename, const char *verb, const char *n
 {
 	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
 	char *sentence = tool_message_sentence(err);
-	tool_message(filename, "cannot %s bitmap '%s': %s", verb, shown, sentence);
+	tool_message_because(filename, err, "cannot %s bitmap '%s': %s", verb, shown,
+			     sentence);
 	free(sentence);
 	free(shown);
 	return tool_message_status(err->code);

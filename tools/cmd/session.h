@@ -8,6 +8,7 @@
 #include "saving.h"
 
 struct json_t;
+struct tool_image_list;
 struct tool_changes;
 struct tool_json_list;
 
@@ -21,6 +22,8 @@ struct tool_session {
 	struct tool_saving saving;      /* while it is committed, and afterwards */
 	struct qcow2bm_image **sources; /* other images that bits are read from */
 	size_t source_count;
+	struct tool_image_list *images; /* of several, each edited for itself: where the
+					   JSON of each goes; or NULL */
 	/* Adds to the JSON report what only this command knows. May be NULL. */
 	void (*add_to_report)(void *opaque, struct json_t *report,
 			      struct tool_json_list *list);

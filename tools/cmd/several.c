@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An editing command on the images that are named: one, or several, all or none of them. */
+/* An editing command on the images that are named: one, or several, all or none of them, or each for itself. */
+#define _POSIX_C_SOURCE 200809L
 #include "several.h"
 
+#include "../report/image_list.h"
 #include "../term/memory.h"
 #include "../term/message.h"
+#include "../term/output.h"
+#include "../term/signals.h"
 #include "finish.h"
 #include "together.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int tool_several_take(struct tool_several *several, int opt, char **argv)
 {
+	several->options.takes_lines = true;
+	if (opt == TOOL_OPT_CONTINUE) {
+		several->continues = true;
+		return TOOL_OPTIONS_GO_ON;
+	}
 	if (opt != 'i')
 		return tool_options_take(&several->options, opt, argv);
 	several->images =
@@ -25,9 +35,10 @@ int tool_several_operands(const struct tool_several *several)
 	return several->image_count == 0 ? 1 : 0;
 }
 
-static int run_one(const struct tool_several *several, const char *filename)
+static int run_one(const struct tool_several *several, const char *filename,
+		   struct tool_image_list *images)
 {
-	struct tool_session session = {.options = several->options};
+	struct tool_session session = {.options = several->options, .images = images};
 	int status = tool_session_open(&session, filename);
 	if (status == TOOL_EXIT_DONE)
 		status = several->stage(several->opaque, &session);
@@ -109,6 +120,68 @@ static int run_all(const struct tool_several *several,
 	return status;
 }
 
+/* Tells of the image that failed as data, unless a signal ended it. */
+static int print_failure(struct tool_image_list *images, const char *filename, int status)
+{
+	const struct tool_failure *failure = tool_message_failure();
+	if (!images->has_failures || failure == NULL || status > TOOL_EXIT_SIGNAL)
+		return TOOL_EXIT_DONE;
+	return tool_image_list_print(images, tool_image_list_told(filename, failure),
+				     NULL, 0);
+}
+
+/* What ends the document, once, and not again by a signal that comes now. */
+static int print_end(const struct tool_image_list *images)
+{
+	const char *end = tool_image_list_end(images);
+	if (images->count == 0)
+		return TOOL_EXIT_DONE;
+	tool_signals_leave(NULL, 0);
+	return tool_output_bytes(end, strlen(end));
+}
+
+/* Between two images signals are let through, and end the command; while one is edited its commit hears them,
+ * and behind the last one the status tells of what was done. */
+static int run_each(const struct tool_several *several,
+		    const struct tool_image_names *names)
+{
+	struct tool_signals signals;
+	struct tool_image_list images =
+		tool_image_list_begin("edit", &several->options, true);
+	int status = TOOL_EXIT_DONE, printed = TOOL_EXIT_DONE;
+	tool_signals_block(&signals);
+	for (size_t i = 0; i < names->count && status < TOOL_EXIT_SIGNAL; i++) {
+		tool_message_forget();
+		tool_signals_unblock(&signals);
+		int one = run_one(several, names->list[i], &images);
+		tool_signals_block(&signals);
+		tool_memory_set_ending(TOOL_EXIT_FAILED,
+				       "out of memory; the images before are done");
+		if (printed == TOOL_EXIT_DONE)
+			printed = print_failure(&images, names->list[i], one);
+		status = tool_exit_worse(status, one);
+	}
+	tool_message_forget();
+	if (printed == TOOL_EXIT_DONE)
+		printed = print_end(&images);
+	return tool_exit_worse(status, printed);
+}
+
+static int run_images(const struct tool_several *several,
+		      const struct tool_image_names *names)
+{
+	if (several->continues) {
+		int status = names->is_several ? check_sources(several, names)
+					       : TOOL_EXIT_DONE;
+		return status == TOOL_EXIT_DONE ? run_each(several, names) : status;
+	}
+	if (several->options.json_lines)
+		return tool_message_usage(several->options.command,
+					  "--output=jsonl goes with --continue");
+	return names->is_several ? run_all(several, names)
+				 : run_one(several, names->list[0], NULL);
+}
+
 int tool_several_run(struct tool_several *several, char **operands)
 {
 	struct tool_image_names names;
@@ -116,8 +189,7 @@ int tool_several_run(struct tool_several *several, char **operands)
 	int status = tool_image_names_take(&names, is_option ? several->image_count : 1,
 					   is_option ? several->images : operands);
 	if (status == TOOL_EXIT_DONE)
-		status = names.is_several ? run_all(several, &names)
-					  : run_one(several, names.list[0]);
+		status = run_images(several, &names);
 	tool_image_names_free(&names);
 	free(several->images);
 	several->images = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* An editing command on the images that are named: one, or several, all or none of them. */
+/* An editing command on the images that are named: one, or several, all or none of them, or each for itself. */
 #ifndef TOOLS_CMD_SEVERAL_H
 #define TOOLS_CMD_SEVERAL_H
 
@@ -13,19 +13,25 @@ struct tool_several {
 	void *opaque;
 	char **images; /* of --image, as they were typed */
 	int image_count;
+	bool continues; /* --continue: each image is an edit of its own */
 	char **sources; /* files that stage() opens for reading; of several images none of these */
 	size_t source_count;
 };
 
 #define TOOL_SEVERAL_LETTERS "i:"
-#define TOOL_SEVERAL_OPTIONS                          \
-	{                                             \
-		"image", required_argument, NULL, 'i' \
+#define TOOL_SEVERAL_OPTIONS                                     \
+	{"image", required_argument, NULL, 'i'},                 \
+	{                                                        \
+		"continue", no_argument, NULL, TOOL_OPT_CONTINUE \
 	}
 
-#define TOOL_HELP_SEVERAL                                                                       \
-	"  -i, --image IMAGE      instead of the operand; repeatable: all of these images or\n" \
-	"                         none; @FILE is a list of images, one a line\n"
+/* With those of every edit. */
+#define TOOL_HELP_SEVERAL                                                                                      \
+	"  -i, --image IMAGE      instead of the operand; repeatable: all of these images or\n"                \
+	"                         none; @FILE is a list of images, one a line\n"                               \
+	"      --continue         each of them for itself instead: one that fails does not\n"                  \
+	"                         stop the others, and the exit status is the worst\n" TOOL_HELP_EDIT_FORMATS( \
+		"human (default), json, or jsonl with --continue")
 
 /* Takes what getopt_long() returned; as tool_options_take(). */
 int tool_several_take(struct tool_several *several, int opt, char **argv);
@@ -34,7 +40,7 @@ int tool_several_take(struct tool_several *several, int opt, char **argv);
 int tool_several_operands(const struct tool_several *several);
 
 /* Opens the images, those of --image or the one of the operand, stages on each, then plans or commits and
- * reports; returns an exit status. */
+ * reports; or does so with one image after the other. Returns an exit status. */
 int tool_several_run(struct tool_several *several, char **operands);
 
 #endif

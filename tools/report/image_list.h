@@ -3,6 +3,7 @@
 #ifndef TOOLS_REPORT_IMAGE_LIST_H
 #define TOOLS_REPORT_IMAGE_LIST_H
 
+#include "../term/message.h"
 #include "../term/options.h"
 #include "json.h"
 
@@ -17,6 +18,9 @@ struct tool_image_list {
  * list of them. */
 json_t *tool_image_list_failure(const char *filename, const struct qcow2bm_error *err);
 
+/* The same of one that was told: it may be about another file, which the sentence names then. */
+json_t *tool_image_list_told(const char *filename, const struct tool_failure *failure);
+
 /* The "error" of it alone. */
 json_t *tool_image_list_error(const char *filename, const struct qcow2bm_error *err);
 
@@ -29,6 +33,11 @@ struct tool_image_list tool_image_list_begin(const char *name,
 void tool_image_list_open(struct tool_image_list *list, struct tool_text *text);
 unsigned tool_image_list_depth(const struct tool_image_list *list);
 void tool_image_list_close(const struct tool_image_list *list, struct tool_text *text);
+
+/* Prints an image at once, and gives `value` back; signals that are put off, which they have to be, will print
+ * the end of the document when they come. Returns an exit status. */
+int tool_image_list_print(struct tool_image_list *list, json_t *value,
+			  const struct tool_json_list *lists, size_t list_count);
 
 /* What ends the document, to be printed once there is an image in it; "" where lines are whole. */
 const char *tool_image_list_end(const struct tool_image_list *list);

@@ -66,11 +66,11 @@ extern const struct tool_command tool_cmd_compare;
 	"  -q, --quiet            no warnings\n"                                    \
 	"  -h, --help             show this text\n"
 
-#define TOOL_HELP_EDIT                                                                          \
+#define TOOL_HELP_EDIT_FORMATS(formats)                                                         \
 	"  -n, --dry-run          print the plan and change nothing\n"                          \
 	"      --save FILE        make an undo file, which `undo` takes; a folder: one in it\n" \
 	"                         for each image that changes\n"                                \
-	"      --output FORMAT    human (default) or json\n"                                    \
+	"      --output FORMAT    " formats "\n"                                                \
 	"      --color WHEN       auto (default: on a terminal), always or never\n"             \
 	"      --no-lock          take no locks: you vouch that nobody has the image open\n"    \
 	"      --wait SECONDS     retry for so long while the image is busy\n"                  \
@@ -80,6 +80,8 @@ extern const struct tool_command tool_cmd_compare;
 	"      --progress         show progress (by itself on a terminal after a second)\n"     \
 	"  -q, --quiet            no warnings and no progress\n"                                \
 	"  -h, --help             show this text\n"
+
+#define TOOL_HELP_EDIT TOOL_HELP_EDIT_FORMATS("human (default) or json")
 
 #define TOOL_HELP_READ_EXITS "Exit status: 0 done, 1 failed, 6 busy, 64 usage.\n"
 

@@ -41,7 +41,9 @@ bool tool_match_has(const struct tool_match *match, const char *name, size_t nam
 
 int tool_match_missing(const char *filename, const char *glob)
 {
-	tool_message(filename, "no bitmap matches '%s'", glob);
+	const struct qcow2bm_error err = {.code = QCOW2BM_ENOTFOUND,
+					  .offset = QCOW2BM_NO_OFFSET};
+	tool_message_because(filename, &err, "no bitmap matches '%s'", glob);
 	return TOOL_EXIT_FAILED;
 }
 

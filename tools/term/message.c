@@ -53,15 +53,11 @@ static char *name_check(char *sentence, char *blamed)
 	return text.bytes;
 }
 
-void tool_message(const char *filename, const char *fmt, ...)
+/* Prints the sentence, which the caller frees. */
+static void tell(const char *filename, const char *raw)
 {
-	va_list args;
-	va_start(args, fmt);
-	char *raw = format(fmt, args);
-	va_end(args);
 	char *blamed = find_blamed(raw, filename);
 	char *sentence = name_check(tool_name_escape_text(raw, TOOL_NAME_HUMAN), blamed);
-	free(raw);
 	if (filename != NULL) {
 		char *shown = tool_name_escape_text(filename, TOOL_NAME_HUMAN);
 		fprintf(stderr, "qcow2bm: %s: %s\n", shown, sentence);
@@ -70,6 +66,55 @@ void tool_message(const char *filename, const char *fmt, ...)
 		fprintf(stderr, "qcow2bm: %s\n", sentence);
 	}
 	free(sentence);
+}
+
+void tool_message(const char *filename, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	char *raw = format(fmt, args);
+	va_end(args);
+	tell(filename, raw);
+	free(raw);
+}
+
+static struct tool_failure failure;
+
+void tool_message_forget(void)
+{
+	free(failure.filename);
+	free(failure.sentence);
+	failure = (struct tool_failure){.code = QCOW2BM_OK};
+}
+
+const struct tool_failure *tool_message_failure(void)
+{
+	return failure.sentence == NULL ? NULL : &failure;
+}
+
+/* The first failure wins: what is told behind it follows from it. */
+static void keep(const char *filename, const struct qcow2bm_error *err, const char *raw)
+{
+	if (failure.sentence != NULL)
+		return;
+	failure = (struct tool_failure){
+		.code = err->code, .sys_errno = err->sys_errno, .offset = err->offset};
+	if (filename != NULL)
+		failure.filename = tool_memory_copy(filename, strlen(filename));
+	failure.sentence = name_check(tool_memory_copy(raw, strlen(raw)),
+				      find_blamed(raw, filename));
+}
+
+void tool_message_because(const char *filename, const struct qcow2bm_error *err,
+			  const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	char *raw = format(fmt, args);
+	va_end(args);
+	tell(filename, raw);
+	keep(filename, err, raw);
+	free(raw);
 }
 
 char *tool_message_sentence(const struct qcow2bm_error *err)
@@ -105,7 +150,7 @@ int tool_message_status(enum qcow2bm_code code)
 int tool_message_fail(const char *filename, const struct qcow2bm_error *err)
 {
 	char *sentence = tool_message_sentence(err);
-	tool_message(filename, "%s", sentence);
+	tool_message_because(filename, err, "%s", sentence);
 	free(sentence);
 	return tool_message_status(err->code);
 }

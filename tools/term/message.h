@@ -13,6 +13,23 @@
 void tool_message(const char *filename, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The same for a failure, which is kept as data: code, errno and offset of *err, and this sentence. */
+void tool_message_because(const char *filename, const struct qcow2bm_error *err,
+			  const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* A failure as it was told. */
+struct tool_failure {
+	enum qcow2bm_code code;
+	int sys_errno;
+	uint64_t offset;
+	char *filename; /* or NULL */
+	char *sentence; /* not escaped for a terminal */
+};
+
+/* The first failure that was told since the last one was forgotten, or NULL. */
+const struct tool_failure *tool_message_failure(void);
+void tool_message_forget(void);
+
 /* The sentence of *err, and the place in the image where it is known. The caller frees it. */
 char *tool_message_sentence(const struct qcow2bm_error *err);
 

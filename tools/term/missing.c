@@ -20,6 +20,8 @@ static void try_name(struct tool_nearest *nearest, const char *name, size_t name
 static int tell(const char *filename, const char *what,
 		const struct tool_nearest *nearest, size_t count, const char *list)
 {
+	const struct qcow2bm_error err = {.code = QCOW2BM_ENOTFOUND,
+					  .offset = QCOW2BM_NO_OFFSET};
 	struct tool_text text = {0};
 	tool_text_print(&text, "%s '%s' not found", what, nearest->wanted);
 	if (count == 0)
@@ -31,7 +33,7 @@ static int tell(const char *filename, const char *what,
 		tool_text_print(&text, "; all: qcow2bm %s", list);
 	if (count != 0)
 		tool_word_add_file(&text, filename);
-	tool_message(filename, "%s", text.bytes);
+	tool_message_because(filename, &err, "%s", text.bytes);
 	tool_text_free(&text);
 	return TOOL_EXIT_FAILED;
 }

@@ -20,6 +20,7 @@ enum {
 	TOOL_OPT_DISCARD,
 	TOOL_OPT_NO_DISCARD,
 	TOOL_OPT_SAVE,
+	TOOL_OPT_CONTINUE, /* of commands on several images */
 	TOOL_OPT_OWN
 };
 
