@@ -253,11 +253,12 @@ static int check_daemon(const struct tool_libvirt *libvirt)
 }
 
 /* The folder's name is on stable storage before what is made in it says that it is. */
-static bool make_folder(const char *path)
+static bool make_folder(struct tool_libvirt *libvirt)
 {
 	struct tool_text parent = {0};
-	tool_text_print(&parent, "%s/..", path);
-	bool is_made = mkdir(path, 0700) == 0 || errno == EEXIST;
+	tool_text_print(&parent, "%s/..", libvirt->folder_path);
+	libvirt->has_made_folder = mkdir(libvirt->folder_path, 0700) == 0;
+	bool is_made = libvirt->has_made_folder || errno == EEXIST;
 	int fd = is_made ? open(parent.bytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	is_made = fd >= 0 && fsync(fd) == 0;
 	int error = errno;
@@ -273,7 +274,7 @@ int tool_libvirt_changes_make_folder(struct tool_libvirt *libvirt)
 	char why[TOOL_WHY];
 	if (libvirt->world.folder.fd >= 0)
 		return TOOL_EXIT_DONE;
-	if (!make_folder(libvirt->folder_path)) {
+	if (!make_folder(libvirt)) {
 		tool_message(libvirt->folder_path, "cannot make the folder: %s",
 			     strerror(errno));
 		return TOOL_EXIT_FAILED;

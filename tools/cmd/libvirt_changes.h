@@ -52,7 +52,8 @@ int tool_libvirt_changes_choose(const struct tool_libvirt_changes *changes, size
 int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
 			      const bool *goes);
 
-/* Makes the folder where it is lost: libvirt makes it with the first checkpoint. Prints what fails; returns an exit
+/* Makes the folder where it is lost: libvirt makes it with the first checkpoint. It goes again where nothing comes
+ * into it. Prints what fails; returns an exit
  * status. */
 int tool_libvirt_changes_make_folder(struct tool_libvirt *libvirt);
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CHECKPOINTS_OF "/var/lib/libvirt/qemu/checkpoint/"
 #define XML_OF "/etc/libvirt/qemu/"
@@ -361,6 +362,8 @@ void tool_libvirt_close(struct tool_libvirt *libvirt)
 		free(libvirt->world.disks[i].why_not);
 	free(libvirt->world.disks);
 	tool_disks_close(&libvirt->disks);
+	if (libvirt->has_made_folder)
+		(void)rmdir(libvirt->folder_path);
 	tool_folder_close(&libvirt->world.folder);
 	tool_domain_free(&libvirt->world.domain);
 	tool_xml_free(libvirt->world.domain_doc);

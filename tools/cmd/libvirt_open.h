@@ -19,6 +19,7 @@ struct tool_libvirt {
 	struct tool_libvirt_given *given; /* --disk */
 	size_t given_count;
 	char *folder_path, *xml_path;
+	bool has_made_folder;     /* which goes again if nothing comes into it */
 	char *domain_name;        /* as virsh knows it */
 	struct tool_text options; /* of the command line, for advice */
 	struct tool_world world;
