@@ -38,7 +38,7 @@ static const struct q2_flaw_kind kinds[Q2_FLAWS] = {
 	ROW(RECORDING, "older-records", WARNING, DISABLE, SILENCE),
 	ROW(RECORDING_ALONE, "older-records", WARNING, NONE, NOTHING),
 	ROW(TEMPORARY, "temporary", WARNING, DELETE_BITMAP, REMOVE),
-	ROW(CHAIN_CUT_OFF, "chain-cut-off", WARNING, AGAIN, NOTHING),
+	ROW(CHAIN_CUT_OFF, "chain-cut-off", WARNING, AGAIN, REMOVE),
 
 	/* What the bits tell. */
 	ROW(NOT_NESTED, "not-nested", ERROR, DELETE, DROP),

@@ -44,10 +44,23 @@ static int check_top(const struct tool_copying *commit)
 	return TOOL_EXIT_FAILED;
 }
 
+/* Where a name has a protocol, as json: or file:, QEMU knows the layer by just what is stored above it. */
+static void note_name(struct tool_copying *commit, size_t base)
+{
+	const struct qcow2bm_layer *above =
+		qcow2bm_chain_layer(commit->disks.list[0].chain, base - 1);
+	const char *stored = qcow2bm_image_describe(above->image)->backing_filename;
+	free(commit->base_name);
+	commit->base_name = stored != NULL && stored[strcspn(stored, ":/")] == ':'
+				    ? tool_memory_copy(stored, strlen(stored))
+				    : NULL;
+}
+
 static int stage_lift(struct tool_copying *commit, size_t base)
 {
 	struct qcow2bm_chain *chain = commit->disks.list[0].chain;
 	struct qcow2bm_error err = {0};
+	note_name(commit, base);
 	int status = check_top(commit);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_copying_check_sound(commit, base, is_harmless);
@@ -113,7 +126,9 @@ static int copy(const struct tool_copying *commit)
 		tool_message(top == NULL ? commit->top : commit->base, "%s",
 			     strerror(errno));
 	else
-		status = run_qemu_img(top, base, &interrupted);
+		status = run_qemu_img(
+			top, commit->base_name != NULL ? commit->base_name : base,
+			&interrupted);
 	free(top);
 	free(base);
 	if (status != TOOL_EXIT_DONE)
@@ -184,6 +199,7 @@ static int run(int argc, char **argv)
 		status = commit_all(&commit);
 	}
 	tool_disks_close(&commit.disks);
+	free(commit.base_name);
 	return status;
 }
 

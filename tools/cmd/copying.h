@@ -10,6 +10,7 @@ enum { TOOL_COPYING_BEFORE = TOOL_DISKS_OWN, TOOL_COPYING_AFTER, TOOL_COPYING_OW
 struct tool_copying {
 	struct tool_disks disks;
 	char *top, *base;
+	char *base_name;    /* what qemu-img knows BASE by, where that is no path */
 	bool before, after; /* these steps alone */
 };
 
