@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A new top layer goes on recording what the layer below recorded. */
 #include "../base/error.h"
+#include "../edit/overlay.h"
 #include "../source/source.h"
 #include "stage.h"
 
@@ -159,4 +160,16 @@ enum qcow2bm_code qcow2bm_chain_snapshot(struct qcow2bm_chain *chain, unsigned f
 	if (code == QCOW2BM_OK && added && !(flags & QCOW2BM_SNAPSHOT_ALLOCATED))
 		code = check_empty(chain, err);
 	return code;
+}
+
+enum qcow2bm_code qcow2bm_chain_make_overlay(const struct qcow2bm_chain *chain,
+					     const char *overlay,
+					     const char *backing_name,
+					     struct qcow2bm_error *err)
+{
+	const struct q2_layer *top = &chain->layers[0];
+	if (top->image == NULL)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "'%s' is raw: it can have no bitmaps", top->filename);
+	return q2_overlay_create(overlay, top->virtual_bytes, backing_name, err);
 }

@@ -3,7 +3,6 @@
 #define _XOPEN_SOURCE 700
 #include "../term/memory.h"
 #include "../term/message.h"
-#include "../term/word.h"
 #include "chain.h"
 #include "chain_finish.h"
 #include "layers.h"
@@ -13,26 +12,28 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { ALLOCATED = TOOL_OPT_OWN };
 
-/* There is one program that makes overlays in every form that people want. */
-static int tell_how_to_make(const char *image, const char *overlay)
+/* A new one, as qemu-img would make it: its backing file has its whole path, as libvirt has it. */
+static int make_overlay(const struct tool_options *options, const char *image,
+			const char *overlay)
 {
-	struct tool_text text = {0};
+	struct qcow2bm_chain *chain = NULL;
+	struct qcow2bm_error err = {0};
 	char *path = realpath(image, NULL);
-	if (path == NULL) {
+	int status = TOOL_EXIT_FAILED;
+	if (path == NULL)
 		tool_message(image, "%s", strerror(errno));
-		return TOOL_EXIT_FAILED;
-	}
-	tool_text_print(&text, "it is not there; make it first:"
-			       " qemu-img create -f qcow2 -F qcow2 -b");
-	tool_word_add(&text, path);
-	tool_word_add_file(&text, overlay);
-	tool_message(overlay, "%s", text.bytes);
-	tool_text_free(&text);
+	else
+		status = tool_layers_open(&chain, options, image, TOOL_LAYERS_TOP_ONLY);
+	if (status == TOOL_EXIT_DONE &&
+	    qcow2bm_chain_make_overlay(chain, overlay, path, &err) != QCOW2BM_OK)
+		status = tool_message_fail(overlay, &err);
+	qcow2bm_chain_close(chain);
 	free(path);
-	return TOOL_EXIT_FAILED;
+	return status;
 }
 
 /* Whether the layer below the overlay is the image that was named. */
@@ -67,12 +68,9 @@ static int stage(const struct tool_disk *disk, const char *image, unsigned flags
 	return TOOL_EXIT_FAILED;
 }
 
-static int snapshot(struct tool_disks *disks, const char *image, const char *overlay,
-		    unsigned flags)
+static int open_and_stage(struct tool_disks *disks, const char *image,
+			  const char *overlay, unsigned flags)
 {
-	struct stat st;
-	if (stat(overlay, &st) != 0 && errno == ENOENT)
-		return tell_how_to_make(image, overlay);
 	disks->list = tool_memory_zeroed(1, sizeof(*disks->list));
 	disks->count = 1;
 	disks->list[0].filename = overlay;
@@ -81,6 +79,24 @@ static int snapshot(struct tool_disks *disks, const char *image, const char *ove
 	if (status == TOOL_EXIT_DONE)
 		status = stage(&disks->list[0], image, flags);
 	return status == TOOL_EXIT_DONE ? tool_chain_finish(disks) : status;
+}
+
+/* A dry run shows what an overlay would get that is made for it, and goes again. */
+static int snapshot(struct tool_disks *disks, const char *image, const char *overlay,
+		    unsigned flags)
+{
+	struct stat st;
+	bool is_made = lstat(overlay, &st) != 0 && errno == ENOENT;
+	int status =
+		is_made ? make_overlay(&disks->options, image, overlay) : TOOL_EXIT_DONE;
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	status = open_and_stage(disks, image, overlay, flags);
+	bool stays = status == TOOL_EXIT_DONE || status == TOOL_EXIT_LEAKED ||
+		     status == TOOL_EXIT_UNKNOWN;
+	if (is_made && (!stays || disks->options.dry_run))
+		(void)unlink(overlay);
+	return status;
 }
 
 static int run(int argc, char **argv)
@@ -115,8 +131,9 @@ const struct tool_command tool_chain_snapshot = {
 	.summary = "Let a new overlay go on recording what its image did",
 	.help = "Each bitmap that records in IMAGE gets an empty one of its name and granularity in\n"
 		"OVERLAY, which records from then on, as libvirt does it when it makes a snapshot:\n"
-		"all checkpoints in the nested scheme, the newest in the delta scheme. OVERLAY is\n"
-		"there already, made with `qemu-img create -b IMAGE`, and nothing was written to it.\n"
+		"all checkpoints in the nested scheme, the newest in the delta scheme. OVERLAY is made\n"
+		"where it is not there, for its owner alone; or it was made with `qemu-img create -b\n"
+		"IMAGE`, and nothing was written to it.\n"
 		"\n"
 		"Options:\n"
 		"      --allocated        all that OVERLAY holds counts as changed: for one that the\n"

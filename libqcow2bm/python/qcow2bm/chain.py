@@ -308,6 +308,10 @@ class Chain:
         """Opens a layer anew for writing; what is staged does that where it is needed."""
         self._call("chain_open_for_editing", self._handle(), layer)
 
+    def make_overlay(self, overlay: Path, backing_name: str) -> None:
+        """Makes a new, empty overlay of the top, without bitmaps; snapshot() of its chain gives it those."""
+        self._call("chain_make_overlay", self._handle(), os.fsencode(overlay), os.fsencode(backing_name))
+
     def export(
         self, which: Which, overlay: Path, backing_name: str, name: Name,
         watch: Optional[Watch] = None,

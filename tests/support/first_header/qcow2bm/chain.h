@@ -381,6 +381,17 @@ enum qcow2bm_code qcow2bm_chain_export(struct qcow2bm_chain *chain, size_t idx,
 				       const struct qcow2bm_watch *watch,
 				       struct qcow2bm_error *err);
 
+/*
+ * Makes `overlay`, a new file that only its owner can read: an empty overlay of the disk's top layer, which it
+ * names `backing_name`, without bitmaps; qcow2bm_chain_snapshot() of its chain gives it those. Stages nothing.
+ * Errors: EEXIST; EINVAL for a raw disk or a name that is too long; ESYSTEM. After a failure there is no file.
+ * Crash: no file, one that is no image yet, or the overlay.
+ */
+enum qcow2bm_code qcow2bm_chain_make_overlay(const struct qcow2bm_chain *chain,
+					     const char *overlay,
+					     const char *backing_name,
+					     struct qcow2bm_error *err);
+
 /* The edit of a layer, which belongs to the chain; NULL when nothing of it is changed. */
 struct qcow2bm_edit *qcow2bm_chain_edit(const struct qcow2bm_chain *chain,
 					size_t layer_idx);
