@@ -150,6 +150,7 @@ class Cure(_Value):
     QEMU = 7
     COPY = 8
     NOBODY = 9
+    AGAIN = 10
 
 
 class Area(_Value):
@@ -225,6 +226,7 @@ class ChainCure(_Value):
     DELETE_BITMAP = 7
     UPGRADE = 8
     REPAIR = 9
+    AGAIN = 10
 
     @classmethod
     def _cautious(cls) -> "ChainCure":
