@@ -99,6 +99,7 @@ def test_a_value_that_is_newer_counts_as_the_most_cautious():
     assert qcow2bm.Verdict(99) is qcow2bm.Verdict.FULL
     assert qcow2bm.Severity(99) is qcow2bm.Severity.ERROR
     assert qcow2bm.ChangeKind(99) is qcow2bm.ChangeKind.UPDATE
+    assert qcow2bm.Cure(99) is qcow2bm.Cure.NOBODY
     assert qcow2bm.ChainCure(99) is qcow2bm.ChainCure.CHECK
 
 

@@ -152,6 +152,10 @@ class Cure(_Value):
     NOBODY = 9
     AGAIN = 10
 
+    @classmethod
+    def _cautious(cls) -> "Cure":
+        return cls.NOBODY
+
 
 class Area(_Value):
     HEADER = 0
