@@ -195,6 +195,7 @@ q2_sources = \
 	libqcow2bm/guest/batch.c \
 	libqcow2bm/guest/codes.c \
 	libqcow2bm/guest/compare.c \
+	libqcow2bm/guest/compare_manifest.c \
 	libqcow2bm/guest/crew.c \
 	libqcow2bm/guest/differ.c \
 	libqcow2bm/guest/differences.c \
@@ -211,6 +212,7 @@ q2_sources = \
 	libqcow2bm/guest/open.c \
 	libqcow2bm/guest/pool.c \
 	libqcow2bm/guest/public.c \
+	libqcow2bm/guest/ranges.c \
 	libqcow2bm/guest/threads.c \
 	libqcow2bm/guest/zeros.c \
 	libqcow2bm/source/allocated.c \
@@ -311,6 +313,7 @@ q2_sources = \
 	libqcow2bm/chain/tally.h \
 	libqcow2bm/chain/convert.c \
 	libqcow2bm/chain/coverage.c \
+	libqcow2bm/chain/compare.c \
 	libqcow2bm/chain/differ.c \
 	libqcow2bm/chain/digest.c \
 	libqcow2bm/chain/disk.c \

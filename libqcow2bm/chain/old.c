@@ -20,19 +20,33 @@ static unsigned storage_flags(unsigned flags)
 }
 
 /* What the file begins as. */
-static enum qcow2bm_code find_kind(struct qcow2bm_old *old, struct qcow2bm_error *err)
+static enum qcow2bm_code find_kind(struct q2_storage *storage,
+				   enum qcow2bm_old_kind *kind, struct qcow2bm_error *err)
 {
 	uint8_t magic[MAGIC_BYTES] = {0};
 	uint64_t length;
-	enum qcow2bm_code code = q2_storage_length(old->storage, &length, err);
+	enum qcow2bm_code code = q2_storage_length(storage, &length, err);
 	if (code == QCOW2BM_OK && length >= sizeof(magic))
-		code = q2_storage_read(old->storage, magic, sizeof(magic), 0, err);
+		code = q2_storage_read(storage, magic, sizeof(magic), 0, err);
 	if (q2_manifest_has_magic(magic))
-		old->info.kind = QCOW2BM_OLD_MANIFEST;
+		*kind = QCOW2BM_OLD_MANIFEST;
 	else if (memcmp(magic, "QFI\xfb", 4) == 0)
-		old->info.kind = QCOW2BM_OLD_QCOW2;
+		*kind = QCOW2BM_OLD_QCOW2;
 	else
-		old->info.kind = QCOW2BM_OLD_RAW;
+		*kind = QCOW2BM_OLD_RAW;
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_old_probe(const char *filename, enum qcow2bm_old_kind *kind,
+				    struct qcow2bm_error *err)
+{
+	struct q2_storage *storage;
+	enum qcow2bm_code code =
+		q2_file_open(&storage, filename, Q2_STORAGE_NO_LOCK, 0, NULL, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	code = find_kind(storage, kind, err);
+	q2_storage_close(storage);
 	return code;
 }
 
@@ -118,7 +132,7 @@ static enum qcow2bm_code open_file(struct qcow2bm_old *old,
 			     options->wait_seconds, NULL, err);
 	old->info.kind = options->kind;
 	if (code == QCOW2BM_OK && options->kind == QCOW2BM_OLD_ANY)
-		code = find_kind(old, err);
+		code = find_kind(old->storage, &old->info.kind, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	if (old->info.kind == QCOW2BM_OLD_QCOW2)

@@ -5,20 +5,19 @@
 #include "../base/error.h"
 #include "../base/options.h"
 #include "pool.h"
+#include "ranges.h"
 
 struct compare {
 	struct qcow2bm_disk *disks[2];
 	struct qcow2bm_compare_options options;
 	struct qcow2bm_comparison *result;
 	struct q2_watch *watch;
-	qcow2bm_extent_fn *fn;
-	void *opaque;
+	struct q2_ranges ranges;
 	struct q2_pool *pool;
 	uint64_t end;     /* of the longer disk */
 	uint64_t planned; /* up to here it is known what must be read */
 	bool is_planned;  /* all is, or planning failed: */
 	struct qcow2bm_error err;
-	struct qcow2bm_extent growing; /* what is told next; length 0: nothing yet */
 };
 
 /* What a disk has from `off` on; behind its end zeros, up to `end`. */
@@ -149,57 +148,20 @@ static void plan_ahead(struct compare *compare)
 	}
 }
 
-static enum qcow2bm_code tell(const struct compare *compare, struct qcow2bm_error *err)
-{
-	if (compare->growing.length == 0 || compare->fn == NULL ||
-	    compare->fn(compare->opaque, &compare->growing) == 0)
-		return QCOW2BM_OK;
-	return q2_fail(err, QCOW2BM_ESTOPPED, QCOW2BM_NO_OFFSET,
-		       "the caller stopped the comparison");
-}
-
-/* What differs grows up to `end`, or what is the same. */
-static enum qcow2bm_code grow(struct compare *compare, uint64_t end, bool differs,
-			      struct qcow2bm_error *err)
-{
-	struct qcow2bm_extent *growing = &compare->growing;
-	uint64_t start = growing->start + growing->length;
-	enum qcow2bm_code code = QCOW2BM_OK;
-	if (start == end)
-		return code;
-	if (differs && compare->result->first == QCOW2BM_NO_OFFSET)
-		compare->result->first = start;
-	if (differs)
-		compare->result->differing_bytes += end - start;
-	if (growing->length != 0 && growing->dirty != differs) {
-		code = tell(compare, err);
-		*growing = (struct qcow2bm_extent){.start = start};
-	}
-	growing->length += end - start;
-	growing->dirty = differs;
-	return code;
-}
-
 /* Adds what came out for one range, from bit `sector` of the batch on. */
 static enum qcow2bm_code add_range(struct compare *compare, const struct q2_batch *batch,
 				   const struct q2_guest_extent *range, uint64_t sector,
 				   struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = grow(compare, range->off, false, err);
+	enum qcow2bm_code code = q2_ranges_grow(&compare->ranges, range->off, false, err);
 	uint64_t count = range->bytes / Q2_BATCH_SECTOR;
 	for (uint64_t i = 0; code == QCOW2BM_OK && i < count; i++) {
 		uint64_t bit = sector + i;
 		bool differs = batch->differs[bit / 64] >> bit % 64 & 1;
-		code = grow(compare, range->off + (i + 1) * Q2_BATCH_SECTOR, differs,
-			    err);
+		code = q2_ranges_grow(&compare->ranges,
+				      range->off + (i + 1) * Q2_BATCH_SECTOR, differs, err);
 	}
 	return code;
-}
-
-static bool has_enough(const struct compare *compare)
-{
-	return (compare->options.flags & QCOW2BM_COMPARE_FIRST) &&
-	       compare->result->first != QCOW2BM_NO_OFFSET;
 }
 
 static enum qcow2bm_code add_batch(struct compare *compare, const struct q2_batch *batch,
@@ -207,14 +169,14 @@ static enum qcow2bm_code add_batch(struct compare *compare, const struct q2_batc
 {
 	uint64_t sector = 0;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t i = 0; code == QCOW2BM_OK && i < batch->done && !has_enough(compare);
+	for (size_t i = 0; code == QCOW2BM_OK && i < batch->done && !q2_ranges_have_enough(&compare->ranges);
 	     i++) {
 		const struct q2_guest_extent *range = &batch->pairs[i].side[0];
 		code = add_range(compare, batch, range, sector, err);
 		sector += range->bytes / Q2_BATCH_SECTOR;
 		q2_watch_note(compare->watch, range->off + range->bytes, compare->end);
 	}
-	if (code != QCOW2BM_OK || batch->done == batch->count || has_enough(compare))
+	if (code != QCOW2BM_OK || batch->done == batch->count || q2_ranges_have_enough(&compare->ranges))
 		return code;
 	compare->result->failed_disk = (size_t)batch->failed;
 	compare->result->failed_at = batch->pairs[batch->done].side[0].off;
@@ -227,7 +189,7 @@ static enum qcow2bm_code run(struct compare *compare, struct qcow2bm_error *err)
 	enum qcow2bm_code code = QCOW2BM_OK;
 	const struct q2_batch *batch;
 	plan_ahead(compare);
-	while (code == QCOW2BM_OK && !has_enough(compare) &&
+	while (code == QCOW2BM_OK && !q2_ranges_have_enough(&compare->ranges) &&
 	       (batch = q2_pool_take(compare->pool)) != NULL) {
 		code = q2_watch_look(compare->watch, err);
 		if (code == QCOW2BM_OK)
@@ -235,14 +197,13 @@ static enum qcow2bm_code run(struct compare *compare, struct qcow2bm_error *err)
 		q2_pool_return(compare->pool);
 		plan_ahead(compare);
 	}
-	if (code != QCOW2BM_OK || has_enough(compare))
+	if (code != QCOW2BM_OK || q2_ranges_have_enough(&compare->ranges))
 		return code;
 	if (compare->err.code != QCOW2BM_OK) {
 		compare->result->failed_at = compare->planned;
 		return q2_pass(err, &compare->err);
 	}
-	code = grow(compare, compare->planned, false, err);
-	return code == QCOW2BM_OK ? tell(compare, err) : code;
+	return q2_ranges_end(&compare->ranges, compare->planned, err);
 }
 
 enum qcow2bm_code qcow2bm_disk_compare(struct qcow2bm_disk *a, struct qcow2bm_disk *b,
@@ -257,19 +218,16 @@ enum qcow2bm_code qcow2bm_disk_compare(struct qcow2bm_disk *a, struct qcow2bm_di
 				  .options = QCOW2BM_COMPARE_OPTIONS_INIT,
 				  .result = &a->comparison,
 				  .watch = &own,
-				  .fn = fn,
-				  .opaque = opaque,
 				  .end = q2_max_u64(a->bytes, b->bytes)};
 	const unsigned known = QCOW2BM_COMPARE_STRICT | QCOW2BM_COMPARE_FIRST;
-	a->comparison = (struct qcow2bm_comparison){.first = QCOW2BM_NO_OFFSET,
-						    .first_status = QCOW2BM_NO_OFFSET,
-						    .failed_disk = QCOW2BM_NOT_FOUND};
 	*result = &a->comparison;
 	enum qcow2bm_code code =
 		q2_options_take(&compare.options, sizeof(compare.options), options,
 				"compare options", err);
 	if (code == QCOW2BM_OK)
 		code = q2_options_check(compare.options.flags, known, "comparing", err);
+	q2_ranges_begin(&compare.ranges, &a->comparison, compare.options.flags, fn,
+			opaque);
 	if (code == QCOW2BM_OK)
 		code = q2_watch_begin(&own, watch, "nothing was changed", err);
 	if (code == QCOW2BM_OK)

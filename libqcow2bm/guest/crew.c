@@ -71,14 +71,14 @@ static uint64_t member_bytes(const struct q2_guest_layer *layers, size_t count)
 
 enum qcow2bm_code q2_crew_open(struct q2_crew **result,
 			       const struct q2_guest_layer *layers, size_t layer_count,
-			       struct qcow2bm_error *err)
+			       unsigned threads, struct qcow2bm_error *err)
 {
 	struct q2_crew *crew = calloc(1, sizeof(*crew));
 	if (crew == NULL)
 		return q2_fail_memory(err, "reading a disk");
 	size_t most =
 		q2_threads_are_possible(layers, layer_count)
-			? q2_threads_choose(0, MEMBERS_BYTES /
+			? q2_threads_choose(threads, MEMBERS_BYTES /
 						       member_bytes(layers, layer_count))
 			: 1;
 	crew->layers = layers;

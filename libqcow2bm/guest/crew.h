@@ -13,10 +13,11 @@ struct q2_crew_piece {
 	uint8_t *buf;
 };
 
-/* Starts threads, as many as there are processors or fewer, for reads from these layers; the caller's
- * own is one of them. None where one is enough. Errors: ENOMEM. */
+/* Starts threads, `threads` of them, 0 for as many as there are processors, or fewer where their memory
+ * would not be bounded, for reads from these layers; the caller's own is one of them. Errors: ENOMEM. */
 enum qcow2bm_code q2_crew_open(struct q2_crew **crew, const struct q2_guest_layer *layers,
-			       size_t layer_count, struct qcow2bm_error *err);
+			       size_t layer_count, unsigned threads,
+			       struct qcow2bm_error *err);
 /* NULL is allowed. */
 void q2_crew_close(struct q2_crew *crew);
 

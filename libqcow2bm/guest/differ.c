@@ -7,7 +7,6 @@
 #include "hash.h"
 #include "zeros.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,22 +36,7 @@ static enum qcow2bm_code find_old_zeros(const struct pass *pass,
 {
 	if (old->disk.disk != NULL)
 		return q2_zeros_find_end(&old->disk, off, end, pass->watch, err);
-	unsigned shift = old->manifest->header.granularity_bits;
-	uint64_t all = q2_manifest_granules(&old->manifest->header);
-	*end = off;
-	while (*end >> shift < all) {
-		const uint8_t *hashes;
-		uint64_t granule;
-		enum qcow2bm_code code = q2_manifest_file_find(
-			old->manifest, *end >> shift, &hashes, &granule, err);
-		if (code != QCOW2BM_OK)
-			return code;
-		if (hashes != NULL)
-			return QCOW2BM_OK;
-		*end = granule << shift;
-	}
-	*end = UINT64_MAX;
-	return QCOW2BM_OK;
+	return q2_manifest_file_find_zeros_end(old->manifest, off, end, err);
 }
 
 /* Marks the granules of guest bytes [off, end). */
@@ -144,24 +128,6 @@ static enum qcow2bm_code compare_disk(struct pass *pass, struct q2_differ_old *o
 				  : code;
 }
 
-/* Whether a granule of the disk has this hash in a manifest: the last one's is of what the disk had then;
- * what lies behind was zeros. */
-static bool has_hash(const struct pass *pass, const struct q2_manifest_header *header,
-		     const struct window *window, uint64_t off, const uint8_t *hash)
-{
-	uint8_t own[Q2_MANIFEST_MAX_HASH_BYTES];
-	uint64_t granule = (uint64_t)1 << header->granularity_bits;
-	size_t hashed = (size_t)q2_min_u64(granule, header->disk_bytes - off);
-	size_t have = (size_t)q2_min_u64(granule, pass->disk_bytes - off);
-	assert(have >= hashed);
-	const uint8_t *bytes = pass->now + (size_t)(off - window->off);
-	if (window->is_zeros)
-		return false;
-	q2_hash_granule(header->hash, bytes, hashed, own);
-	return memcmp(own, hash, q2_manifest_hash_bytes(header->hash)) == 0 &&
-	       q2_hash_is_zeros(bytes + hashed, have - hashed);
-}
-
 /* Whether the disk has become smaller in the middle of a granule: what its hash is of is not there. */
 static bool is_shrunk(const struct pass *pass, const struct q2_manifest_header *header,
 		      uint64_t off)
@@ -187,7 +153,8 @@ static enum qcow2bm_code compare_granule(struct pass *pass, struct q2_differ_old
 		return mark_unknown(old, off, off + 1, pass, err);
 	const uint8_t *now = window->is_zeros ? NULL : pass->now + (off - window->off);
 	bool same = hash == NULL ? is_same(now, NULL, bytes)
-				 : has_hash(pass, header, window, off, hash);
+				 : now != NULL && q2_hash_is_granule(header, off, now,
+								     bytes, hash);
 	if (same && hash != NULL)
 		old->same_bytes += bytes;
 	return same ? QCOW2BM_OK : mark(old, off, off + 1, err);

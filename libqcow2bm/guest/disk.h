@@ -41,6 +41,9 @@ enum qcow2bm_code q2_guest_disk_open(struct qcow2bm_disk **disk,
 /* NULL is allowed. The layers stay open. */
 void q2_guest_disk_close(struct qcow2bm_disk *disk);
 
+/* Large reads are shared by so many threads from now on; 0: as many as there are processors. */
+void q2_guest_disk_use_threads(struct qcow2bm_disk *disk, unsigned threads);
+
 /* The size: of the snapshot, or of the top layer; a raw one counts in whole sectors. */
 uint64_t q2_guest_disk_bytes(const struct qcow2bm_disk *disk);
 

@@ -2,6 +2,9 @@
 /* Hashes by libxxhash and nettle. */
 #include "hash.h"
 
+#include "../base/checked.h"
+
+#include <assert.h>
 #include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +37,18 @@ void q2_hash_granule(enum q2_manifest_hash kind, const uint8_t *bytes, size_t co
 	XXH128_canonical_t canonical;
 	XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, count));
 	memcpy(hash, canonical.digest, sizeof(canonical.digest));
+}
+
+bool q2_hash_is_granule(const struct q2_manifest_header *header, uint64_t off,
+			const uint8_t *granule, size_t bytes, const uint8_t *hash)
+{
+	uint8_t own[Q2_MANIFEST_MAX_HASH_BYTES];
+	size_t hashed = (size_t)q2_min_u64((uint64_t)1 << header->granularity_bits,
+					   header->disk_bytes - off);
+	assert(bytes >= hashed);
+	q2_hash_granule(header->hash, granule, hashed, own);
+	return memcmp(own, hash, q2_manifest_hash_bytes(header->hash)) == 0 &&
+	       q2_hash_is_zeros(granule + hashed, bytes - hashed);
 }
 
 struct q2_hash_total *q2_hash_total_open(void)

@@ -12,6 +12,11 @@ bool q2_hash_is_zeros(const uint8_t *bytes, size_t count);
 void q2_hash_granule(enum q2_manifest_hash kind, const uint8_t *bytes, size_t count,
 		     uint8_t *hash);
 
+/* Whether a granule that begins at byte `off` of a disk, `bytes` long, has this hash in a manifest: that is
+ * of what the disk had then, which is no more; what lies behind it was zeros. */
+bool q2_hash_is_granule(const struct q2_manifest_header *header, uint64_t off,
+			const uint8_t *granule, size_t bytes, const uint8_t *hash);
+
 /* A SHA-256 of what is added piece by piece. */
 struct q2_hash_total;
 /* NULL for want of memory. */

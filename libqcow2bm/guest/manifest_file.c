@@ -181,6 +181,28 @@ enum qcow2bm_code q2_manifest_file_find(struct q2_manifest_file *file, uint64_t 
 	return QCOW2BM_OK;
 }
 
+enum qcow2bm_code q2_manifest_file_find_zeros_end(struct q2_manifest_file *file,
+						  uint64_t off, uint64_t *end,
+						  struct qcow2bm_error *err)
+{
+	unsigned shift = file->header.granularity_bits;
+	uint64_t all = q2_manifest_granules(&file->header);
+	*end = off;
+	while (*end >> shift < all) {
+		const uint8_t *hashes;
+		uint64_t granule;
+		enum qcow2bm_code code = q2_manifest_file_find(file, *end >> shift,
+							       &hashes, &granule, err);
+		if (code != QCOW2BM_OK)
+			return code;
+		if (hashes != NULL)
+			return QCOW2BM_OK;
+		*end = granule << shift;
+	}
+	*end = UINT64_MAX;
+	return QCOW2BM_OK;
+}
+
 void q2_manifest_file_close(struct q2_manifest_file *file)
 {
 	free(file->part);

@@ -43,6 +43,11 @@ enum qcow2bm_code q2_manifest_file_find(struct q2_manifest_file *file, uint64_t 
 					const uint8_t **hashes, uint64_t *end,
 					struct qcow2bm_error *err);
 
+/* *end: up to where the disk was zeros from byte `off` on, as behind its end. Errors: EIMAGE, ESYSTEM. */
+enum qcow2bm_code q2_manifest_file_find_zeros_end(struct q2_manifest_file *file,
+						  uint64_t off, uint64_t *end,
+						  struct qcow2bm_error *err);
+
 void q2_manifest_file_close(struct q2_manifest_file *file);
 
 #endif

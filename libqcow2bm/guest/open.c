@@ -152,6 +152,15 @@ enum qcow2bm_code q2_guest_disk_open(struct qcow2bm_disk **result,
 	return QCOW2BM_OK;
 }
 
+void q2_guest_disk_use_threads(struct qcow2bm_disk *disk, unsigned threads)
+{
+	if (threads != disk->threads) {
+		q2_crew_close(disk->crew);
+		disk->crew = NULL;
+	}
+	disk->threads = threads;
+}
+
 void q2_guest_disk_close(struct qcow2bm_disk *disk)
 {
 	if (disk == NULL)

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What differs between disks of any sizes is just that, with a disk beside it and with its manifest. */
+/* What differs between disks of any sizes is just that, with a disk beside it and with its manifest, which
+ * also stands in for a disk that is compared. */
 #include "../support/memory_storage.h"
 #include "../support/random.h"
 #include "base/checked.h"
+#include "guest/compare_manifest.h"
 #include "guest/differ.h"
 #include "guest/digest.h"
 #include "guest/hash.h"
@@ -133,6 +135,66 @@ static void check_bits(const struct world *now, const struct world *old,
 	assert_int_equal(ones, it->ones);
 }
 
+/* Extents of a comparison: in order, without gaps, the same and different in turn. */
+struct told {
+	const struct world *now, *old;
+	uint64_t granule, at, different, first;
+	bool last;
+};
+
+static int check_extent(void *opaque, const struct qcow2bm_extent *extent)
+{
+	struct told *told = opaque;
+	uint64_t end = extent->start + extent->length;
+	assert_int_equal(extent->start, told->at);
+	assert_true(extent->length != 0 && (told->at == 0 || told->last != extent->dirty));
+	told->last = extent->dirty;
+	for (; told->at < end; told->at += q2_min_u64(told->granule, end - told->at)) {
+		bool is_other = differs(told->now, told->old, told->at, told->granule) ||
+				differs(told->old, told->now, told->at, told->granule);
+		assert_int_equal(is_other, extent->dirty);
+	}
+	if (extent->dirty && told->different == 0)
+		told->first = extent->start;
+	told->different += extent->dirty ? extent->length : 0;
+	return 0;
+}
+
+/* As comparing the two disks would, rounded to granules, with any number of threads, up to the end of the
+ * longer one; or up to the first difference. */
+static void check_compared(const struct world *now, const struct world *old,
+			   struct q2_manifest_file *manifest)
+{
+	struct qcow2bm_compare_options options = QCOW2BM_COMPARE_OPTIONS_INIT;
+	const struct qcow2bm_comparison *result;
+	for (options.threads = 1; options.threads <= 4; options.threads += 3) {
+		struct told told = {
+			.now = now,
+			.old = old,
+			.granule = (uint64_t)1 << manifest->header.granularity_bits,
+			.first = QCOW2BM_NO_OFFSET,
+		};
+		options.flags = 0;
+		assert_int_equal(q2_compare_manifest(now->disk, manifest, &options,
+						     check_extent, &told, &result, NULL,
+						     NULL),
+				 QCOW2BM_OK);
+		assert_int_equal(told.at,
+				 q2_max_u64(now->file.length, old->file.length));
+		assert_int_equal(result->differing_bytes, told.different);
+		assert_int_equal(result->first, told.first);
+		options.flags = QCOW2BM_COMPARE_FIRST;
+		assert_int_equal(q2_compare_manifest(now->disk, manifest, &options, NULL,
+						     NULL, &result, NULL, NULL),
+				 QCOW2BM_OK);
+		assert_int_equal(result->first, told.first);
+	}
+	options.flags = QCOW2BM_COMPARE_STRICT;
+	assert_int_equal(q2_compare_manifest(now->disk, manifest, &options, NULL, NULL,
+					     &result, NULL, NULL),
+			 QCOW2BM_EINVAL);
+}
+
 static enum qcow2bm_code append(void *opaque, const uint8_t *bytes, size_t count,
 				struct qcow2bm_error *err)
 {
@@ -183,6 +245,7 @@ static void try_once(struct random *random)
 		q2_differences_close(&olds[i].differences);
 		q2_differences_close(&olds[i].unknown);
 	}
+	check_compared(&now, &old, &manifest);
 	q2_manifest_file_close(&manifest);
 	q2_storage_close(storage);
 	memory_file_free(&bytes);
