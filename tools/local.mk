@@ -33,6 +33,8 @@ tools_sources = \
 	tools/cmd/check.c \
 	tools/cmd/clear.c \
 	tools/cmd/compare.c \
+	tools/cmd/compare_side.c \
+	tools/cmd/compare_side.h \
 	tools/cmd/complete.c \
 	tools/cmd/complete.h \
 	tools/cmd/delete.c \
@@ -338,6 +340,7 @@ dist_schema_DATA = \
 	tools/schema/chain-show.json \
 	tools/schema/chain-verify.json \
 	tools/schema/check.json \
+	tools/schema/compare.json \
 	tools/schema/edit.json \
 	tools/schema/info.json \
 	tools/schema/libvirt-check.json \

@@ -159,7 +159,8 @@ static enum qcow2bm_code add_range(struct compare *compare, const struct q2_batc
 		uint64_t bit = sector + i;
 		bool differs = batch->differs[bit / 64] >> bit % 64 & 1;
 		code = q2_ranges_grow(&compare->ranges,
-				      range->off + (i + 1) * Q2_BATCH_SECTOR, differs, err);
+				      range->off + (i + 1) * Q2_BATCH_SECTOR, differs,
+				      err);
 	}
 	return code;
 }
@@ -169,14 +170,16 @@ static enum qcow2bm_code add_batch(struct compare *compare, const struct q2_batc
 {
 	uint64_t sector = 0;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t i = 0; code == QCOW2BM_OK && i < batch->done && !q2_ranges_have_enough(&compare->ranges);
+	for (size_t i = 0; code == QCOW2BM_OK && i < batch->done &&
+			   !q2_ranges_have_enough(&compare->ranges);
 	     i++) {
 		const struct q2_guest_extent *range = &batch->pairs[i].side[0];
 		code = add_range(compare, batch, range, sector, err);
 		sector += range->bytes / Q2_BATCH_SECTOR;
 		q2_watch_note(compare->watch, range->off + range->bytes, compare->end);
 	}
-	if (code != QCOW2BM_OK || batch->done == batch->count || q2_ranges_have_enough(&compare->ranges))
+	if (code != QCOW2BM_OK || batch->done == batch->count ||
+	    q2_ranges_have_enough(&compare->ranges))
 		return code;
 	compare->result->failed_disk = (size_t)batch->failed;
 	compare->result->failed_at = batch->pairs[batch->done].side[0].off;

@@ -103,8 +103,8 @@ static enum qcow2bm_code compare_window(struct pass *pass, uint64_t off, uint64_
 {
 	enum qcow2bm_code code =
 		is_zeros ? QCOW2BM_OK : read_window(pass, off, (size_t)(stop - off), err);
-	for (uint64_t at = off; code == QCOW2BM_OK && at < stop &&
-				!q2_ranges_have_enough(&pass->ranges);
+	for (uint64_t at = off;
+	     code == QCOW2BM_OK && at < stop && !q2_ranges_have_enough(&pass->ranges);
 	     at += pass->granule_bytes)
 		code = compare_granule(
 			pass, at, is_zeros ? NULL : pass->window + (size_t)(at - off),
@@ -129,9 +129,10 @@ static enum qcow2bm_code compare_all(struct pass *pass, struct qcow2bm_error *er
 		if (code != QCOW2BM_OK)
 			return code;
 		/* From one window's beginning to another's. */
-		off = q2_max_u64(stop, zeros_end >= pass->end
-					       ? pass->end
-					       : zeros_end - zeros_end % pass->window_bytes);
+		off = q2_max_u64(stop,
+				 zeros_end >= pass->end
+					 ? pass->end
+					 : zeros_end - zeros_end % pass->window_bytes);
 	}
 	return q2_ranges_have_enough(&pass->ranges)
 		       ? code

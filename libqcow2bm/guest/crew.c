@@ -76,11 +76,11 @@ enum qcow2bm_code q2_crew_open(struct q2_crew **result,
 	struct q2_crew *crew = calloc(1, sizeof(*crew));
 	if (crew == NULL)
 		return q2_fail_memory(err, "reading a disk");
-	size_t most =
-		q2_threads_are_possible(layers, layer_count)
-			? q2_threads_choose(threads, MEMBERS_BYTES /
-						       member_bytes(layers, layer_count))
-			: 1;
+	size_t most = q2_threads_are_possible(layers, layer_count)
+			      ? q2_threads_choose(
+					threads,
+					MEMBERS_BYTES / member_bytes(layers, layer_count))
+			      : 1;
 	crew->layers = layers;
 	pthread_mutex_init(&crew->mutex, NULL);
 	pthread_cond_init(&crew->has_work, NULL);

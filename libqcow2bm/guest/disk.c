@@ -90,7 +90,8 @@ static enum qcow2bm_code fetch_pieces(struct qcow2bm_disk *disk, struct pieces *
 				      struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = QCOW2BM_OK;
-	if (disk->crew == NULL && disk->threads != 1 && pieces->count > 1 && pieces->bytes >= CREW_BYTES)
+	if (disk->crew == NULL && disk->threads != 1 && pieces->count > 1 &&
+	    pieces->bytes >= CREW_BYTES)
 		code = q2_crew_open(&disk->crew, disk->layers, disk->count, disk->threads,
 				    err);
 	if (code == QCOW2BM_OK && disk->crew != NULL && pieces->count > 1)

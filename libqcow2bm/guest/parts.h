@@ -14,7 +14,7 @@ struct qcow2bm_disk {
 	struct qcow2bm_comparison
 		comparison; /* ... of the last one with this disk as the first */
 	struct q2_guest_fetcher fetcher;
-	unsigned threads; /* that share a read; 0: as many as there are processors */
+	unsigned threads;     /* that share a read; 0: as many as there are processors */
 	struct q2_crew *crew; /* NULL until a read is large enough */
 };
 

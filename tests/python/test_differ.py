@@ -68,6 +68,20 @@ def test_a_manifest_stands_in(states, tmp_path):
         assert old.judge("a") is Base.SAME
         with qcow2bm.Chain(new_path) as chain, qcow2bm.Differ(chain, [old]) as differ:
             assert differ.judge("a").bytes[Proof.LOST] == PART
+        with qcow2bm.Chain(new_path) as chain, qcow2bm.Disk(chain) as disk:
+            told = []
+            result = old.compare(disk, told.append, threads=2)
+            assert result.first == 7 * PART and result.differing_bytes == PART
+            assert [(e.start, e.length) for e in told if e.dirty] == [(7 * PART, PART)]
+            assert old.compare(disk, first=True).first == 7 * PART
+            with pytest.raises(qcow2bm.Invalid):
+                old.compare(disk, strict=True)
+    with qcow2bm.Old(old_path) as old, qcow2bm.Chain(new_path) as chain:
+        with qcow2bm.Disk(chain) as disk:
+            assert old.compare(disk).differing_bytes == PART
+    assert qcow2bm.probe(path) is OldKind.MANIFEST and qcow2bm.probe(old_path) is OldKind.QCOW2
+    with pytest.raises(qcow2bm.SystemCallError):
+        qcow2bm.probe(tmp_path / "nothing")
     path.write_bytes(written.getvalue()[:-1])
     with pytest.raises(qcow2bm.DamagedImage):
         qcow2bm.Old(path)

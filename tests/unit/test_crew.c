@@ -102,7 +102,8 @@ static void test_all_is_there(void **state)
 	struct q2_crew_piece pieces[PIECES];
 	struct q2_crew *crew;
 	list_pieces(world, pieces);
-	assert_int_equal(q2_crew_open(&crew, world->disk->layers, 1, 0, NULL), QCOW2BM_OK);
+	assert_int_equal(q2_crew_open(&crew, world->disk->layers, 1, 0, NULL),
+			 QCOW2BM_OK);
 	for (unsigned turn = 0; turn < 200; turn++) {
 		is_slow = turn % 8 == 0;
 		memset(world->buf, 0, PIECES * PIECE_BYTES);
@@ -122,7 +123,8 @@ static void test_first_failure(void **state)
 	struct q2_crew_piece pieces[PIECES];
 	struct q2_crew *crew;
 	list_pieces(world, pieces);
-	assert_int_equal(q2_crew_open(&crew, world->disk->layers, 1, 0, NULL), QCOW2BM_OK);
+	assert_int_equal(q2_crew_open(&crew, world->disk->layers, 1, 0, NULL),
+			 QCOW2BM_OK);
 	for (unsigned turn = 0; turn < 30; turn++) {
 		struct qcow2bm_error err = {0};
 		/* Pieces 7 and 8 fail, the second one later. */

@@ -147,7 +147,8 @@ static int check_extent(void *opaque, const struct qcow2bm_extent *extent)
 	struct told *told = opaque;
 	uint64_t end = extent->start + extent->length;
 	assert_int_equal(extent->start, told->at);
-	assert_true(extent->length != 0 && (told->at == 0 || told->last != extent->dirty));
+	assert_true(extent->length != 0 &&
+		    (told->at == 0 || told->last != extent->dirty));
 	told->last = extent->dirty;
 	for (; told->at < end; told->at += q2_min_u64(told->granule, end - told->at)) {
 		bool is_other = differs(told->now, told->old, told->at, told->granule) ||
@@ -179,8 +180,7 @@ static void check_compared(const struct world *now, const struct world *old,
 						     check_extent, &told, &result, NULL,
 						     NULL),
 				 QCOW2BM_OK);
-		assert_int_equal(told.at,
-				 q2_max_u64(now->file.length, old->file.length));
+		assert_int_equal(told.at, q2_max_u64(now->file.length, old->file.length));
 		assert_int_equal(result->differing_bytes, told.different);
 		assert_int_equal(result->first, told.first);
 		options.flags = QCOW2BM_COMPARE_FIRST;

@@ -3,112 +3,31 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "../report/extents.h"
-#include "../term/image_opts.h"
 #include "../term/message.h"
 #include "../term/output.h"
 #include "../term/size.h"
 #include "../term/watch.h"
-#include "layers.h"
+#include "compare_side.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* qemu-img's statuses. */
-enum { SAME = 0, DIFFERENT = 1, CANNOT_OPEN = 2, CANNOT_MAP = 3, CANNOT_READ = 4 };
-
-struct side {
-	const char *filename; /* as it was given */
-	const char *format;   /* "": as it begins */
-	const char *snapshot;
-	struct qcow2bm_chain *chain;
-	struct qcow2bm_disk *disk;
-};
-
 struct compare {
 	struct tool_options options;
-	struct side sides[2];
-	bool image_opts;
-	bool strict;
+	struct tool_compare_side sides[2];
+	struct tool_compare_opening opening;
 	bool all; /* print all ranges */
 	uint64_t threads;
 	struct tool_watch watch;
 	const struct qcow2bm_comparison *result;
 };
 
-static int could_not_open(const struct side *side, const char *sentence, int status)
+/* The side that disk `idx` of the result is: of a disk and a manifest the disk comes first there. */
+static const struct tool_compare_side *side_of(const struct compare *compare, size_t idx)
 {
-	tool_message(NULL, "Could not open '%s': %s", side->filename, sentence);
-	return status == TOOL_EXIT_BUSY ? status : CANNOT_OPEN;
-}
-
-/* Opens the layers in the local file `path`, and the disk that they are. */
-static int open_path(const struct compare *compare, struct side *side, const char *path)
-{
-	struct qcow2bm_error err = {0};
-	struct qcow2bm_disk_options options = QCOW2BM_DISK_OPTIONS_INIT;
-	options.snapshot = side->snapshot;
-	/* qemu-img's strict mode tells holes that it looks for from data. */
-	options.finds_holes = !compare->strict;
-	if (tool_layers_try_open(&side->chain, &compare->options, path, side->format, 0,
-				 &err) == QCOW2BM_OK &&
-	    qcow2bm_disk_open(&side->disk, side->chain, &options, &err) == QCOW2BM_OK)
-		return SAME;
-	char *sentence = tool_message_sentence(&err);
-	int status = could_not_open(side, sentence, tool_message_status(err.code));
-	free(sentence);
-	return status;
-}
-
-static bool is_about_layers(const char *key)
-{
-	return strncmp(key, "backing", 7) == 0 || strncmp(key, "data-file", 9) == 0;
-}
-
-/* Whether the list KEY=VALUE,... names other layers than the image does; two commas are one in a value. */
-static bool list_names_layers(const char *text)
-{
-	while (text != NULL && !is_about_layers(text)) {
-		text = strchr(text, ',');
-		while (text != NULL && text[1] == ',')
-			text = strchr(text + 2, ',');
-		text = text == NULL ? NULL : text + 1;
-	}
-	return text != NULL;
-}
-
-/* Whether the options in "json:{...}" name other layers than the image does. */
-static bool json_names_layers(const char *name)
-{
-	const char *key;
-	json_t *value;
-	bool names_layers = false;
-	if (strncmp(name, "json:", 5) != 0)
-		return false;
-	json_t *object = json_loads(name + 5, 0, NULL);
-	json_object_foreach(object, key, value) names_layers |= is_about_layers(key);
-	json_decref(object);
-	return names_layers;
-}
-
-static int open_side(const struct compare *compare, struct side *side)
-{
-	char problem[TOOL_IMAGE_OPTS_PROBLEM];
-	char *path = compare->image_opts
-			     ? tool_image_opts_parse(side->filename, false, problem)
-			     : tool_image_opts_resolve(side->filename, false, problem);
-	if (path == NULL)
-		return could_not_open(side, problem, CANNOT_OPEN);
-	bool names_layers = compare->image_opts ? list_names_layers(side->filename)
-						: json_names_layers(side->filename);
-	int status = names_layers ? could_not_open(side,
-						   "options of other layers (backing, "
-						   "data-file) are not taken here",
-						   CANNOT_OPEN)
-				  : open_path(compare, side, path);
-	free(path);
-	return status;
+	bool are_swapped = compare->sides[0].manifest != NULL;
+	return &compare->sides[are_swapped ? 1 - idx : idx];
 }
 
 /* What qemu-img says of a failure, and what is known besides. */
@@ -117,9 +36,9 @@ static int tell_failure(const struct compare *compare, const struct qcow2bm_erro
 	const struct qcow2bm_comparison *result = compare->result;
 	if (result == NULL || result->failed_disk == QCOW2BM_NOT_FOUND) {
 		tool_message_fail(NULL, err);
-		return CANNOT_OPEN;
+		return TOOL_COMPARE_CANNOT_OPEN;
 	}
-	const char *filename = compare->sides[result->failed_disk].filename;
+	const char *filename = side_of(compare, result->failed_disk)->filename;
 	char *sentence = tool_message_sentence(err);
 	if (result->failed_reading)
 		tool_message(NULL, "Error while reading offset %" PRIu64 " of %s: %s",
@@ -128,15 +47,16 @@ static int tell_failure(const struct compare *compare, const struct qcow2bm_erro
 		tool_message(NULL, "Sector allocation test failed for %s: %s", filename,
 			     sentence);
 	free(sentence);
-	return result->failed_reading ? CANNOT_READ : CANNOT_MAP;
+	return result->failed_reading ? TOOL_COMPARE_CANNOT_READ
+				      : TOOL_COMPARE_CANNOT_MAP;
 }
 
 static void warn_of_cut_files(const struct compare *compare)
 {
-	for (int i = 0; i < 2; i++)
+	for (size_t i = 0; i < 2; i++)
 		if (compare->result != NULL && compare->result->is_past_end[i] &&
 		    !compare->options.quiet)
-			tool_message(compare->sides[i].filename,
+			tool_message(side_of(compare, i)->filename,
 				     "warning: data lies past the end of the file, and "
 				     "reads as zeros: the file may have been cut");
 }
@@ -147,10 +67,14 @@ static enum qcow2bm_code run_comparison(struct compare *compare, unsigned flags,
 					struct qcow2bm_error *err)
 {
 	struct qcow2bm_compare_options options = QCOW2BM_COMPARE_OPTIONS_INIT;
-	options.flags = flags | (compare->strict ? QCOW2BM_COMPARE_STRICT : 0u);
+	options.flags = flags | (compare->opening.strict ? QCOW2BM_COMPARE_STRICT : 0u);
 	options.threads = (unsigned)compare->threads;
-	return qcow2bm_disk_compare(compare->sides[0].disk, compare->sides[1].disk,
-				    &options, fn, opaque, &compare->result, watch, err);
+	const struct tool_compare_side *a = side_of(compare, 0), *b = side_of(compare, 1);
+	return b->manifest == NULL
+		       ? qcow2bm_disk_compare(a->disk, b->disk, &options, fn, opaque,
+					      &compare->result, watch, err)
+		       : qcow2bm_old_compare(b->manifest, a->disk, &options, fn, opaque,
+					     &compare->result, watch, err);
 }
 
 static enum qcow2bm_code read_ranges(void *opaque, qcow2bm_extent_fn *fn, void *fn_opaque,
@@ -162,16 +86,15 @@ static enum qcow2bm_code read_ranges(void *opaque, qcow2bm_extent_fn *fn, void *
 
 static bool have_other_sizes(const struct compare *compare)
 {
-	return qcow2bm_disk_bytes(compare->sides[0].disk) !=
-	       qcow2bm_disk_bytes(compare->sides[1].disk);
+	return compare->sides[0].bytes != compare->sides[1].bytes;
 }
 
 /* The words of qemu-img, in its order: sizes are looked at where the shorter disk ends. */
 static int print_verdict(const struct compare *compare)
 {
 	const struct qcow2bm_comparison *result = compare->result;
-	uint64_t a = qcow2bm_disk_bytes(compare->sides[0].disk);
-	uint64_t b = qcow2bm_disk_bytes(compare->sides[1].disk);
+	uint64_t a = compare->sides[0].bytes;
+	uint64_t b = compare->sides[1].bytes;
 	uint64_t both = a < b ? a : b;
 	bool is_status = result->first_status <= result->first &&
 			 result->first_status != QCOW2BM_NO_OFFSET;
@@ -188,12 +111,22 @@ static int print_verdict(const struct compare *compare)
 	else if (!is_status)
 		tool_text_print(&text, "Content mismatch at offset %" PRIu64 "!\n",
 				result->first);
+	const struct tool_compare_side *manifest = side_of(compare, 1);
+	if (!is_same && manifest->manifest != NULL)
+		tool_text_print(
+			&text,
+			"It is one of the %" PRIu64
+			" bytes from there on: the manifest is as coarse as that.\n",
+			(uint64_t)1 << qcow2bm_old_describe(manifest->manifest)
+					       ->granularity_bits);
 	int status = TOOL_EXIT_DONE;
 	if (compare->options.quiet)
 		tool_text_free(&text);
 	else
 		status = tool_output_text(&text);
-	return status != TOOL_EXIT_DONE ? CANNOT_OPEN : is_same ? SAME : DIFFERENT;
+	return status != TOOL_EXIT_DONE ? TOOL_COMPARE_CANNOT_OPEN
+	       : is_same                ? TOOL_COMPARE_SAME
+					: TOOL_COMPARE_DIFFERENT;
 }
 
 static int print_first(struct compare *compare)
@@ -225,13 +158,14 @@ static int print_ranges(struct compare *compare)
 		return status;
 	if (status != TOOL_EXIT_DONE)
 		return result == NULL || result->failed_disk == QCOW2BM_NOT_FOUND
-			       ? CANNOT_OPEN
-		       : result->failed_reading ? CANNOT_READ
-						: CANNOT_MAP;
+			       ? TOOL_COMPARE_CANNOT_OPEN
+		       : result->failed_reading ? TOOL_COMPARE_CANNOT_READ
+						: TOOL_COMPARE_CANNOT_MAP;
 	bool is_same = result->first == QCOW2BM_NO_OFFSET &&
 		       result->first_status == QCOW2BM_NO_OFFSET;
-	return is_same && !(compare->strict && have_other_sizes(compare)) ? SAME
-									  : DIFFERENT;
+	return is_same && !(compare->opening.strict && have_other_sizes(compare))
+		       ? TOOL_COMPARE_SAME
+		       : TOOL_COMPARE_DIFFERENT;
 }
 
 /* Sizes that differ are enough for the strict mode, where no ranges are wanted. */
@@ -240,27 +174,37 @@ static int print(struct compare *compare)
 	struct tool_text text = {0};
 	if (compare->all || compare->options.json)
 		return print_ranges(compare);
-	if (!compare->strict || !have_other_sizes(compare))
+	if (!compare->opening.strict || !have_other_sizes(compare))
 		return print_first(compare);
 	tool_text_print(&text, "Strict mode: Image size mismatch!\n");
 	if (compare->options.quiet)
 		tool_text_free(&text);
-	return tool_output_text(&text) == TOOL_EXIT_DONE ? DIFFERENT : CANNOT_OPEN;
+	return tool_output_text(&text) == TOOL_EXIT_DONE ? TOOL_COMPARE_DIFFERENT
+							 : TOOL_COMPARE_CANNOT_OPEN;
 }
 
-static int compare_disks(struct compare *compare)
+static int compare_sides(struct compare *compare)
 {
-	int status = open_side(compare, &compare->sides[0]);
-	if (status == SAME)
-		status = open_side(compare, &compare->sides[1]);
-	if (status == SAME) {
-		status = print(compare);
+	if (compare->sides[0].manifest == NULL || compare->sides[1].manifest == NULL) {
+		int status = print(compare);
 		warn_of_cut_files(compare);
+		return status;
 	}
-	for (int i = 0; i < 2; i++) {
-		qcow2bm_disk_close(compare->sides[i].disk);
-		qcow2bm_chain_close(compare->sides[i].chain);
-	}
+	tool_message(compare->sides[1].filename,
+		     "it is a manifest, too: one of the two has to be a disk");
+	return TOOL_COMPARE_CANNOT_OPEN;
+}
+
+static int open_and_compare(struct compare *compare)
+{
+	compare->opening.options = &compare->options;
+	int status = tool_compare_side_open(&compare->sides[0], &compare->opening);
+	if (status == TOOL_COMPARE_SAME)
+		status = tool_compare_side_open(&compare->sides[1], &compare->opening);
+	if (status == TOOL_COMPARE_SAME)
+		status = compare_sides(compare);
+	for (int i = 0; i < 2; i++)
+		tool_compare_side_close(&compare->sides[i]);
 	return status;
 }
 
@@ -276,10 +220,11 @@ static bool is_cache_mode(const char *text)
 
 static int take_format(struct compare *compare, int side, int letter)
 {
-	if (strcmp(optarg, "qcow2") != 0 && strcmp(optarg, "raw") != 0)
-		return tool_message_usage(compare->options.command,
-					  "option -%c: '%s' is not qcow2 or raw", letter,
-					  optarg);
+	if (strcmp(optarg, "qcow2") != 0 && strcmp(optarg, "raw") != 0 &&
+	    strcmp(optarg, "manifest") != 0)
+		return tool_message_usage(
+			compare->options.command,
+			"option -%c: '%s' is not qcow2, raw or manifest", letter, optarg);
 	compare->sides[side].format = optarg;
 	return TOOL_OPTIONS_GO_ON;
 }
@@ -312,10 +257,10 @@ static int take_option(struct compare *compare, int opt, char **argv)
 		compare->options.progress = true;
 		break;
 	case 's':
-		compare->strict = true;
+		compare->opening.strict = true;
 		break;
 	case IMAGE_OPTS:
-		compare->image_opts = true;
+		compare->opening.image_opts = true;
 		break;
 	case OBJECT: /* keys: encrypted data is not read */
 		break;
@@ -363,7 +308,7 @@ static int run(int argc, char **argv)
 					  "Expecting two image file names");
 	compare.sides[0].filename = argv[optind];
 	compare.sides[1].filename = argv[optind + 1];
-	return compare_disks(&compare);
+	return open_and_compare(&compare);
 }
 
 const struct tool_command tool_cmd_compare = {
@@ -373,11 +318,13 @@ const struct tool_command tool_cmd_compare = {
 	.help = "Takes what `qemu-img compare` takes and says what it says. Each IMAGE is a disk,\n"
 		"qcow2 or raw, with its backing files and external data files; a name in an image\n"
 		"is relative to the folder of that image. The shorter disk goes on as zeros.\n"
-		"Unallocated and zero ranges are compared without being read.\n"
+		"Unallocated and zero ranges are compared without being read. One of the two may\n"
+		"be the manifest that digest made of a disk: what differs is told in whole granules\n"
+		"of it then.\n"
 		"\n"
 		"Options:\n"
-		"  -f FORMAT, -F FORMAT   of the first and of the second IMAGE: qcow2 or raw (as the\n"
-		"                         file begins)\n"
+		"  -f KIND, -F KIND       of the first and of the second IMAGE: qcow2, raw or manifest\n"
+		"                         (as the file begins)\n"
 		"  -s, --strict           sizes, and what is allocated or zero, must be the same, too\n"
 		"      --all              print all ranges that differ, in bytes, as map does\n"
 		"      --output FORMAT    human (default) or json: all ranges, the same (0) and those\n"
@@ -397,6 +344,7 @@ const struct tool_command tool_cmd_compare = {
 		"Examples:\n"
 		"  qcow2bm compare disk.qcow2 restored.raw\n"
 		"  qcow2bm compare --output=json disk.qcow2 backup.qcow2\n"
+		"  qcow2bm compare full.manifest restored.raw\n"
 		"\n"
 		"Exit status: 0 the same, 1 different, 2 cannot open, 3 cannot read the tables,\n"
 		"4 cannot read the data, 6 busy, 64 usage.\n",

@@ -249,6 +249,7 @@ static void offer_argument(struct line *line, const char *before,
 		const char *argument, *words[4];
 	} known[] = {
 		{"FMT", {"qcow2", "raw", NULL}},
+		{"KIND", {"qcow2", "raw", "manifest", NULL}},
 		{"WHEN", {"auto", "always", "never", NULL}},
 		{"SCHEME", {"nested", "delta", NULL}},
 	};

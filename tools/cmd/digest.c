@@ -173,9 +173,9 @@ const struct tool_command tool_cmd_digest = {
 	.summary = "Write hashes of a disk's parts, to be compared with later",
 	.help = "Reads the disk as the guest sees it, over all layers, once, and prints its manifest:\n"
 		"a hash of each granule that is not zeros, whatever clusters, compression and layers\n"
-		"it is made of, and the SHA-256 of the whole disk. verify and recover take it in\n"
-		"place of the older state that it was made of, which need not be there any more. It\n"
-		"checks itself: one that was cut short or changed is refused.\n"
+		"it is made of, and the SHA-256 of the whole disk. verify, recover and compare take it\n"
+		"in place of the disk that it was made of, which need not be there any more. It checks\n"
+		"itself: one that was cut short or changed is refused.\n"
 		"\n"
 		"Options:\n"
 		"  -g, --granularity SIZE\n"

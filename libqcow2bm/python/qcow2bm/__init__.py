@@ -15,7 +15,7 @@ image belongs to one thread at a time."""
 from . import _api
 from .chain import Chain, Layer, LayerImage, verify
 from .check import Report
-from .differ import Differ, Old
+from .differ import Differ, Old, probe
 from .edit import Edit
 from .errors import (
     Busy,
@@ -181,6 +181,7 @@ __all__ = [
     "check_together",
     "commit_together",
     "library_version",
+    "probe",
     "resume_together",
     "undo",
     "verify",

@@ -12,8 +12,11 @@ from typing import Any, Callable, Optional, Sequence, Tuple
 from . import _api
 from .chain import Chain, Resolve, Which, resolving
 from .errors import Invalid, call
+from .guest import Disk, comparison
 from .image import Path
 from .records import (
+    Comparison,
+    Extent,
     Judgement,
     Name,
     OldCheckpoint,
@@ -26,6 +29,13 @@ from .values import Base, OldKind
 from .watch import Caught, Watch, catching
 
 _TOTAL_BYTES = 32
+
+
+def probe(filename: Path) -> OldKind:
+    """What a file begins as: QCOW2, MANIFEST, else RAW. It is not opened as that, nor locked."""
+    kind = ctypes.c_uint()
+    call("old_probe", os.fsencode(filename), kind, filename=os.fsdecode(filename))
+    return OldKind(kind.value)
 
 
 class Old:
@@ -100,6 +110,16 @@ class Old:
                 "old_digest", self._handle(), options, caught.callback("digest_fn", put, 1), None,
                 caught.watch(watch),
             )
+
+    def compare(
+        self, disk: Disk, tell: Optional[Callable[[Extent], None]] = None, first: bool = False,
+        strict: bool = False, threads: int = 0, watch: Optional[Watch] = None,
+    ) -> Comparison:
+        """Compares a disk with it, as Disk.compare() does; with a manifest in granules of that."""
+        return comparison(
+            self._call, "old_compare", (self._handle(), disk._handle()), tell,
+            _api.flags("COMPARE", strict=strict, first=first), threads, watch,
+        )
 
     def close(self) -> None:
         """Closes all files. Twice is once."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, Tuple
 
 from . import _api
 from .chain import Chain
@@ -13,6 +13,27 @@ from .records import Comparison, DiskExtent, Extent, record
 from .watch import Watch, catching
 
 _END = 2**64 - 1
+
+
+def comparison(
+    call_it: Callable[..., None], name: str, both: Tuple[Any, Any],
+    tell: Optional[Callable[[Extent], None]], flags: int, threads: int, watch: Optional[Watch],
+) -> Comparison:
+    """Compares the two by the function of this name, and tells each extent."""
+    options = _api.options("compare_options", flags=flags, threads=threads)
+    result = ctypes.POINTER(_api.STRUCTS["qcow2bm_comparison"])()
+
+    def told(_opaque: Any, extent: Any) -> int:
+        if tell is not None:
+            tell(record(Extent, extent.contents))
+        return 0
+
+    with catching() as caught:
+        call_it(
+            name, *both, options, caught.callback("extent_fn", told, 1), None, result,
+            caught.watch(watch),
+        )
+    return record(Comparison, result.contents)
 
 
 class Disk:
@@ -80,20 +101,10 @@ class Disk:
         same (not dirty) and different in turn. `strict`: also whether there is data, zeros or nothing;
         `first`: ends at the first difference."""
         flags = _api.flags("COMPARE", strict=strict, first=first)
-        options = _api.options("compare_options", flags=flags, threads=threads)
-        result = ctypes.POINTER(_api.STRUCTS["qcow2bm_comparison"])()
-
-        def told(_opaque: Any, extent: Any) -> int:
-            if tell is not None:
-                tell(record(Extent, extent.contents))
-            return 0
-
-        with catching() as caught:
-            self._call(
-                "disk_compare", self._handle(), other._handle(), options,
-                caught.callback("extent_fn", told, 1), None, result, caught.watch(watch),
-            )
-        return record(Comparison, result.contents)
+        return comparison(
+            self._call, "disk_compare", (self._handle(), other._handle()), tell, flags, threads,
+            watch,
+        )
 
     def close(self) -> None:
         """Closes data files; the chain stays open. Twice is once."""

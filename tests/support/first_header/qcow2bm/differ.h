@@ -22,6 +22,14 @@ enum qcow2bm_old_kind {
 /* "qcow2", "raw", "manifest"; "any". NULL for none. */
 const char *qcow2bm_old_kind_name(enum qcow2bm_old_kind kind);
 
+/*
+ * What a file begins as: QCOW2, MANIFEST, else RAW. It is not opened as that, nor locked. Errors: ESYSTEM.
+ * Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_old_probe(const char *filename,
+						       enum qcow2bm_old_kind *kind,
+						       struct qcow2bm_error *err);
+
 /* An older state of a disk: a backup of it, or the manifest of one. */
 struct qcow2bm_old;
 

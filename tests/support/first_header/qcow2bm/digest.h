@@ -4,6 +4,7 @@
 #define QCOW2BM_DIGEST_H
 
 #include "differ.h"
+#include "guest.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,6 +49,21 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_old_digest(struct qcow2bm_old *old, const struct qcow2bm_digest_options *options,
 		   qcow2bm_digest_fn *fn, void *opaque, const struct qcow2bm_watch *watch,
 		   struct qcow2bm_error *err);
+
+/*
+ * Compares a disk with an older state, as qcow2bm_disk_compare() does, whose disk `a` it is: *result is the
+ * disk's. Of a manifest it is known which granules differ, and not where in them: each counts whole, and in
+ * the result so does `first`. The shorter one goes on with zeros, up to the end of the longer one. Of
+ * failed_disk 0 is the disk, 1 the older state.
+ *
+ * Errors: the same; EINVAL for QCOW2BM_COMPARE_STRICT with a manifest, which tells of bytes alone.
+ * Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_old_compare(struct qcow2bm_old *old, struct qcow2bm_disk *disk,
+		    const struct qcow2bm_compare_options *options, qcow2bm_extent_fn *fn,
+		    void *opaque, const struct qcow2bm_comparison **result,
+		    const struct qcow2bm_watch *watch, struct qcow2bm_error *err);
 
 #ifdef __cplusplus
 }
