@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm chain keep: all checkpoints go but those that a pattern or a list names. */
+#include "../term/match.h"
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/text.h"
@@ -7,12 +8,11 @@
 #include "chain_finish.h"
 #include "name_list.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 
 struct keep {
 	struct tool_disks disks;
-	bool *was_used;        /* by pattern */
+	struct tool_match match;
 	const char *list_name; /* --orphans, or NULL */
 	struct tool_name_list list;
 };
@@ -38,12 +38,9 @@ static bool is_listed(struct keep *keep, const struct qcow2bm_checkpoint *it,
 static bool is_kept(struct keep *keep, const struct qcow2bm_checkpoint *it)
 {
 	char *name = tool_memory_copy(it->name, it->name_bytes);
-	bool kept = keep->list.count != 0 && is_listed(keep, it, name);
-	for (size_t i = 0; i < keep->disks.name_count; i++)
-		if (fnmatch(keep->disks.names[i], name, 0) == 0)
-			kept = keep->was_used[i] = true;
+	bool is_known = keep->list.count != 0 && is_listed(keep, it, name);
 	free(name);
-	return kept;
+	return tool_match_use(&keep->match, it->name, it->name_bytes) || is_known;
 }
 
 /* From the newest on: those that are left keep their numbers. */
@@ -62,13 +59,11 @@ static int stage_disk(struct keep *keep, const struct tool_disk *disk)
 /* A name that is mistyped must not empty the chain. */
 static int check_patterns(const struct keep *keep)
 {
-	for (size_t i = 0; i < keep->disks.name_count; i++)
-		if (!keep->was_used[i]) {
-			tool_message(keep->disks.list[0].filename,
-				     "no checkpoint is named '%s'", keep->disks.names[i]);
-			return TOOL_EXIT_FAILED;
-		}
-	return TOOL_EXIT_DONE;
+	const char *unused = tool_match_unused(&keep->match);
+	if (unused == NULL)
+		return TOOL_EXIT_DONE;
+	tool_message(keep->disks.list[0].filename, "no checkpoint matches '%s'", unused);
+	return TOOL_EXIT_FAILED;
 }
 
 /* Neither must the list of another machine, or one that a failed command left empty. */
@@ -103,7 +98,8 @@ static int keep_all(struct keep *keep, int count, char **filenames)
 		status = tool_name_list_read(&keep->list, keep->list_name);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_disks_open_all(disks, count, filenames);
-	keep->was_used = tool_memory_zeroed(disks->name_count + 1, sizeof(bool));
+	for (size_t i = 0; i < disks->name_count; i++)
+		tool_match_add(&keep->match, disks->names[i]);
 	for (size_t i = 0; i < disks->count && status == TOOL_EXIT_DONE; i++)
 		status = stage_disk(keep, &disks->list[i]);
 	if (status == TOOL_EXIT_DONE)
@@ -138,7 +134,7 @@ static int run(int argc, char **argv)
 			"what stays is wanted: -c NAME, or --orphans FILE");
 	if (status == TOOL_OPTIONS_GO_ON)
 		status = keep_all(&keep, argc - optind, argv + optind);
-	free(keep.was_used);
+	tool_match_free(&keep.match);
 	tool_name_list_free(&keep.list);
 	tool_disks_close(&keep.disks);
 	return status;
@@ -148,8 +144,9 @@ const struct tool_command tool_chain_keep = {
 	.name = "chain keep",
 	.synopsis = "[OPTION]... -c NAME... | --orphans FILE IMAGE...",
 	.summary = "Keep these checkpoints, and delete all others",
-	.help = "NAME may be a pattern as the shell has them: *, ?, [a-z]. Each must name a\n"
-		"checkpoint, or nothing is done. The others are deleted as `chain delete` does it.\n"
+	.help = "NAME may be a pattern, which a name fits as `chain show` shows it: * ? [abc] as in\n"
+		"a shell; a backslash is a backslash. Each must fit a checkpoint, or nothing is\n"
+		"done. The others are deleted as `chain delete` does it.\n"
 		"With --orphans the checkpoints stay that FILE names, one a line, as they are and no\n"
 		"patterns: those that a backup program or libvirt knows. What FILE does not name,\n"
 		"and no -c, is an orphan and goes. A name in FILE that no disk has is told; where no\n"

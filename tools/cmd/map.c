@@ -201,7 +201,6 @@ static int add_name(struct map *map, const char *filename, const char *name)
 /* Takes the bitmaps of all layers whose name fits. */
 static int add_matches(struct map *map, const char *filename)
 {
-	bool found = map->match.count == 0;
 	int status = TOOL_EXIT_DONE;
 	for (size_t i = 0; i < qcow2bm_chain_layer_count(map->chain); i++) {
 		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(map->chain, i);
@@ -210,13 +209,14 @@ static int add_matches(struct map *map, const char *filename)
 		for (size_t k = 0; k < count && status == TOOL_EXIT_DONE; k++) {
 			struct qcow2bm_bitmap entry =
 				*qcow2bm_bitmap_describe(layer->image, k);
-			if (!tool_match_has(&map->match, entry.name, entry.name_bytes))
-				continue;
-			status = add_bitmap(map, i, k);
-			found = true;
+			if (tool_match_use(&map->match, entry.name, entry.name_bytes))
+				status = add_bitmap(map, i, k);
 		}
 	}
-	return found ? status : tool_match_missing(filename, map->match.globs[0]);
+	const char *unused = tool_match_unused(&map->match);
+	return status != TOOL_EXIT_DONE || unused == NULL
+		       ? status
+		       : tool_match_missing(filename, unused);
 }
 
 /* Opens the disk of the layers that are open, for what reads as zeros. */

@@ -158,15 +158,15 @@ static int stage_carved(struct recover *recover)
 }
 
 /* Whether it is recovered without being named. */
-static bool is_wanted(const struct recover *recover, const struct qcow2bm_bitmap *bitmap)
+static bool is_wanted(struct recover *recover, const struct qcow2bm_bitmap *bitmap)
 {
 	return bitmap->in_use &&
 	       (recover->match.count == 0 ||
-		tool_match_has(&recover->match, bitmap->name, bitmap->name_bytes));
+		tool_match_use(&recover->match, bitmap->name, bitmap->name_bytes));
 }
 
 /* An older state is of one moment: where several bitmaps are in-use it must be said which began then. */
-static int check_alone(const struct recover *recover)
+static int check_alone(struct recover *recover)
 {
 	size_t in_use = 0;
 	for (size_t i = 0; i < qcow2bm_bitmap_count(recover->session.image); i++)
@@ -182,10 +182,10 @@ static int check_alone(const struct recover *recover)
 	return TOOL_EXIT_FAILED;
 }
 
-static int tell_no_match(const struct recover *recover)
+static int tell_no_match(const struct recover *recover, const char *glob)
 {
 	tool_message(recover->session.filename, "no bitmap that is in-use matches '%s'",
-		     recover->match.globs[0]);
+		     glob);
 	return TOOL_EXIT_FAILED;
 }
 
@@ -200,8 +200,9 @@ static int stage_all(struct recover *recover)
 		if (is_wanted(recover, &bitmap))
 			status = stage(recover, NULL, bitmap.name, bitmap.name_bytes);
 	}
-	if (recover->staged == 0 && status == TOOL_EXIT_DONE && recover->match.count != 0)
-		return tell_no_match(recover);
+	const char *unused = tool_match_unused(&recover->match);
+	if (status == TOOL_EXIT_DONE && unused != NULL)
+		return tell_no_match(recover, unused);
 	if (recover->staged == 0 && status == TOOL_EXIT_DONE) {
 		char *filename =
 			tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);

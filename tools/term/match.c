@@ -15,12 +15,16 @@ void tool_match_add(struct tool_match *match, const char *glob)
 {
 	match->globs =
 		tool_memory_resize(match->globs, match->count + 1, sizeof(*match->globs));
+	match->used =
+		tool_memory_resize(match->used, match->count + 1, sizeof(*match->used));
+	match->used[match->count] = false;
 	match->globs[match->count++] = glob;
 }
 
 void tool_match_free(struct tool_match *match)
 {
 	free(match->globs);
+	free(match->used);
 	*match = (struct tool_match){.count = 0};
 }
 
@@ -37,6 +41,25 @@ bool tool_match_has(const struct tool_match *match, const char *name, size_t nam
 		found = fits(match->globs[i], shown);
 	free(shown);
 	return found;
+}
+
+bool tool_match_use(struct tool_match *match, const char *name, size_t name_bytes)
+{
+	bool found = false;
+	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
+	for (size_t i = 0; i < match->count; i++)
+		if (fits(match->globs[i], shown))
+			found = match->used[i] = true;
+	free(shown);
+	return found;
+}
+
+const char *tool_match_unused(const struct tool_match *match)
+{
+	for (size_t i = 0; i < match->count; i++)
+		if (!match->used[i])
+			return match->globs[i];
+	return NULL;
 }
 
 int tool_match_missing(const char *filename, const char *glob)

@@ -8,6 +8,7 @@
 /* The patterns of a command line. */
 struct tool_match {
 	const char **globs;
+	bool *used; /* the pattern fitted a name that tool_match_use() was given */
 	size_t count;
 };
 
@@ -16,6 +17,12 @@ void tool_match_free(struct tool_match *match);
 
 /* Whether one of the patterns fits. */
 bool tool_match_has(const struct tool_match *match, const char *name, size_t name_bytes);
+
+/* The same; each of the patterns that fit is used from then on. */
+bool tool_match_use(struct tool_match *match, const char *name, size_t name_bytes);
+
+/* The first pattern that is not used, or NULL. */
+const char *tool_match_unused(const struct tool_match *match);
 
 /* Calls fn for each bitmap that a pattern fits, pattern after pattern. Prints that a pattern fits none; returns
  * an exit status. */
