@@ -19,6 +19,7 @@ struct repair {
 	struct qcow2bm_edit *edit;
 	const struct qcow2bm_report *report;
 	const struct qcow2bm_repair_options *options;
+	bool *is_named; /* each bitmap: the options name it to be dropped */
 };
 
 static bool is_asked_to_drop(const struct repair *repair, size_t idx);
@@ -110,10 +111,25 @@ static bool is_asked_to_drop(const struct repair *repair, size_t idx)
 	if ((options->flags & QCOW2BM_REPAIR_DROP_IN_USE) &&
 	    (bitmap->entry.flags & Q2_DIRECTORY_FLAG_IN_USE))
 		return true;
+	return repair->is_named[idx];
+}
+
+static enum qcow2bm_code note_named(struct repair *repair, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_repair_options *options = repair->options;
+	size_t count = repair->edit->image->directory.count;
 	for (size_t i = 0; i < options->drop_count; i++)
-		if (options->drop[i] == idx)
-			return true;
-	return false;
+		if (options->drop[i] >= count)
+			return q2_fail(
+				err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+				"there is no bitmap number %zu; the image has %zu, counted from 0",
+				options->drop[i], count);
+	repair->is_named = calloc(count != 0 ? count : 1, sizeof(*repair->is_named));
+	if (repair->is_named == NULL)
+		return q2_fail_memory(err, "a repair");
+	for (size_t i = 0; i < options->drop_count; i++)
+		repair->is_named[options->drop[i]] = true;
+	return QCOW2BM_OK;
 }
 
 /* Of several bitmaps with one name one may stay: when the caller has all others dropped. */
@@ -272,13 +288,35 @@ static enum qcow2bm_code stage_refcounts(const struct repair *repair,
 	return code == QCOW2BM_OK ? check_low(repair, err) : code;
 }
 
+static enum qcow2bm_code stage(const struct repair *repair, struct qcow2bm_error *err)
+{
+	const struct qcow2bm_report *report = repair->report;
+	struct qcow2bm_edit *edit = repair->edit;
+	const struct q2_directory *directory = &edit->image->directory;
+	for (size_t i = 0; i < directory->count; i++)
+		if (report->verdicts[i] == Q2_VERDICT_DROP || is_asked_to_drop(repair, i))
+			q2_edit_delete(edit, &edit->staged[i]);
+	drop_namesakes(repair);
+	for (size_t i = 0; i < directory->count; i++)
+		edit->staged[i].is_seen_in_use = report->verdicts[i] != Q2_VERDICT_DROP;
+	enum qcow2bm_code code = stage_refcounts(repair, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	edit->repair.saw_every_reference = may_free(repair);
+	edit->repair.is_wanted = edit->live != directory->count || has_work(repair);
+	/* They are no reason for a repair, but a file that grows over them would have leaks. */
+	if (edit->repair.is_wanted && may_free(repair))
+		code = add_all(&edit->repair.leaked, &report->counted_past_end, err);
+	return code;
+}
+
 enum qcow2bm_code qcow2bm_edit_repair(struct qcow2bm_edit *edit,
 				      const struct qcow2bm_report *report,
 				      const struct qcow2bm_repair_options *given,
 				      struct qcow2bm_error *err)
 {
 	struct qcow2bm_repair_options known = QCOW2BM_REPAIR_OPTIONS_INIT;
-	struct repair repair = {edit, report, &known};
+	struct repair repair = {edit, report, &known, NULL};
 	enum qcow2bm_code code = q2_edit_enter(edit, err);
 	if (code == QCOW2BM_OK)
 		code = q2_options_take(&known, sizeof(known), given,
@@ -289,34 +327,15 @@ enum qcow2bm_code qcow2bm_edit_repair(struct qcow2bm_edit *edit,
 		code = q2_check_is_about(report, edit->image, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	const struct q2_directory *directory = &edit->image->directory;
 	if (!edit->image->is_tolerant)
 		return q2_fail(
 			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			"the report is not about an image that was opened for repair");
-	for (size_t i = 0; i < repair.options->drop_count; i++)
-		if (repair.options->drop[i] >= directory->count)
-			return q2_fail(
-				err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-				"there is no bitmap number %zu; the image has %zu, counted from 0",
-				repair.options->drop[i], directory->count);
-	code = check_damages(&repair, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	for (size_t i = 0; i < directory->count; i++)
-		if (report->verdicts[i] == Q2_VERDICT_DROP ||
-		    is_asked_to_drop(&repair, i))
-			q2_edit_delete(edit, &edit->staged[i]);
-	drop_namesakes(&repair);
-	for (size_t i = 0; i < directory->count; i++)
-		edit->staged[i].is_seen_in_use = report->verdicts[i] != Q2_VERDICT_DROP;
-	code = stage_refcounts(&repair, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	edit->repair.saw_every_reference = may_free(&repair);
-	edit->repair.is_wanted = edit->live != directory->count || has_work(&repair);
-	/* They are no reason for a repair, but a file that grows over them would have leaks. */
-	if (edit->repair.is_wanted && may_free(&repair))
-		code = add_all(&edit->repair.leaked, &report->counted_past_end, err);
+	code = note_named(&repair, err);
+	if (code == QCOW2BM_OK)
+		code = check_damages(&repair, err);
+	if (code == QCOW2BM_OK)
+		code = stage(&repair, err);
+	free(repair.is_named);
 	return code;
 }

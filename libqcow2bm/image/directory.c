@@ -279,14 +279,17 @@ enum qcow2bm_code q2_directory_load(struct qcow2bm_image *image,
 	return code == QCOW2BM_OK ? QCOW2BM_OK : q2_pass(err, &problem);
 }
 
-size_t q2_directory_lower_bound(const struct q2_directory *directory, const void *name,
-				size_t name_bytes)
+/* How many entries, in the order of their names, come before the name, or before what is behind it. */
+static size_t find_bound(const struct q2_directory *directory, const void *name,
+			 size_t name_bytes, bool is_behind)
 {
 	size_t low = 0, high = directory->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 		size_t idx = directory->by_name[middle];
-		if (compare_names(&directory->bitmaps[idx].entry, name, name_bytes) < 0)
+		int order =
+			compare_names(&directory->bitmaps[idx].entry, name, name_bytes);
+		if (order < 0 || (is_behind && order == 0))
 			low = middle + 1;
 		else
 			high = middle;
@@ -294,15 +297,18 @@ size_t q2_directory_lower_bound(const struct q2_directory *directory, const void
 	return low;
 }
 
+size_t q2_directory_lower_bound(const struct q2_directory *directory, const void *name,
+				size_t name_bytes)
+{
+	return find_bound(directory, name, name_bytes, false);
+}
+
 size_t q2_directory_find(const struct q2_directory *directory, const void *name,
 			 size_t name_bytes, size_t *same)
 {
-	size_t low = q2_directory_lower_bound(directory, name, name_bytes);
-	size_t end = low;
-	while (end < directory->count &&
-	       compare_names(&directory->bitmaps[directory->by_name[end]].entry, name,
-			     name_bytes) == 0)
-		end++;
+	/* Not one by one: a damaged directory may have 65535 of one name, each of which is looked for. */
+	size_t low = find_bound(directory, name, name_bytes, false);
+	size_t end = find_bound(directory, name, name_bytes, true);
 	if (same != NULL)
 		*same = end - low;
 	return end == low ? QCOW2BM_NOT_FOUND : directory->by_name[low];

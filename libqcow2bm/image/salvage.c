@@ -5,6 +5,7 @@
  */
 #include "salvage.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ struct salvage {
 	bool knows_size;  /* bitmap_directory_size is within limits and inside the file */
 	size_t size;      /* of the directory, where it is known, else of what was read */
 	size_t room;      /* of directory->bitmaps */
+	size_t searched_from,
+		next_plausible; /* from the one on, the first plausible entry is at the other */
 	bool was_resynced;
 	uint64_t resync_off;
 };
@@ -103,6 +106,21 @@ static struct q2_directory_entry decode_clipped(const struct q2_directory *direc
 	return entry;
 }
 
+/* Where the first plausible entry begins that is not before `from`. No place is looked at twice, though each of
+ * 65535 implausible entries asks. */
+static size_t find_plausible(struct salvage *salvage, size_t from)
+{
+	size_t at = from, unused;
+	assert(from % 8 == 0);
+	if (from >= salvage->searched_from && from < salvage->next_plausible)
+		at = salvage->next_plausible;
+	while (at < salvage->size && !is_plausible(salvage, at, &unused))
+		at += 8;
+	salvage->searched_from = from;
+	salvage->next_plausible = at;
+	return at;
+}
+
 /* How many bytes the implausible entry at `at` takes: what it says, if the directory or a
  * plausible entry goes on from there; else up to the next plausible entry. */
 static size_t find_end(struct salvage *salvage, size_t at, bool is_last,
@@ -117,9 +135,7 @@ static size_t find_end(struct salvage *salvage, size_t at, bool is_last,
 	if (fits && (at + entry_bytes == salvage->size || is_last ||
 		     is_plausible(salvage, at + entry_bytes, &unused)))
 		return entry_bytes;
-	size_t next = at + 8;
-	while (next < salvage->size && !is_plausible(salvage, next, &unused))
-		next += 8;
+	size_t next = find_plausible(salvage, at + 8);
 	*has_bad_length = !fits || next < salvage->size;
 	if (!*has_bad_length)
 		return entry_bytes;

@@ -62,7 +62,7 @@ static int check_patterns(const struct keep *keep)
 	const char *unused = tool_match_unused(&keep->match);
 	if (unused == NULL)
 		return TOOL_EXIT_DONE;
-	tool_message(keep->disks.list[0].filename, "no checkpoint matches '%s'", unused);
+	tool_message(keep->disks.list[0].filename, "no checkpoint is named '%s'", unused);
 	return TOOL_EXIT_FAILED;
 }
 

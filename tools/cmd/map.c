@@ -32,6 +32,7 @@ struct map {
 	struct qcow2bm_chain *chain;
 	struct qcow2bm_disk *disk;            /* with `zero` */
 	struct qcow2bm_layer_bitmap *bitmaps; /* whose union is printed */
+	bool **is_taken; /* of each layer's bitmaps: they are in it */
 	size_t count;
 	struct tool_match match;
 };
@@ -161,12 +162,16 @@ static int judge(const struct map *map, const struct qcow2bm_layer *layer, size_
 /* Takes a bitmap of a layer, once, if its bits can be trusted. */
 static int add_bitmap(struct map *map, size_t layer_idx, size_t idx)
 {
-	for (size_t i = 0; i < map->count; i++)
-		if (map->bitmaps[i].layer_idx == layer_idx && map->bitmaps[i].idx == idx)
-			return TOOL_EXIT_DONE;
-	int status = judge(map, qcow2bm_chain_layer(map->chain, layer_idx), idx);
+	const struct qcow2bm_layer *layer = qcow2bm_chain_layer(map->chain, layer_idx);
+	if (map->is_taken[layer_idx] == NULL)
+		map->is_taken[layer_idx] = tool_memory_zeroed(
+			qcow2bm_bitmap_count(layer->image), sizeof(bool));
+	if (map->is_taken[layer_idx][idx])
+		return TOOL_EXIT_DONE;
+	int status = judge(map, layer, idx);
 	if (status != TOOL_EXIT_DONE)
 		return status;
+	map->is_taken[layer_idx][idx] = true;
 	map->bitmaps =
 		tool_memory_resize(map->bitmaps, map->count + 1, sizeof(*map->bitmaps));
 	map->bitmaps[map->count++] = (struct qcow2bm_layer_bitmap){layer_idx, idx};
@@ -259,12 +264,17 @@ static int map_bitmaps(struct map *map, const char *filename, int count, char **
 				      map->backing_chain ? 0u : TOOL_LAYERS_TOP_ONLY);
 	if (status != TOOL_EXIT_DONE)
 		return status;
+	size_t layers = qcow2bm_chain_layer_count(map->chain);
+	map->is_taken = tool_memory_zeroed(layers, sizeof(*map->is_taken));
 	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++)
 		status = add_name(map, filename, names[i]);
 	if (status == TOOL_EXIT_DONE)
 		status = add_matches(map, filename);
 	if (status == TOOL_EXIT_DONE)
 		status = print(map, filename);
+	for (size_t i = 0; i < layers; i++)
+		free(map->is_taken[i]);
+	free(map->is_taken);
 	free(map->bitmaps);
 	qcow2bm_disk_close(map->disk);
 	qcow2bm_chain_close(map->chain);

@@ -14,6 +14,7 @@
 #include "../term/word.h"
 #include "finish.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct repair {
 	unsigned flags; /* QCOW2BM_REPAIR_... */
 	char **names;   /* of --drop */
 	size_t name_count;
+	size_t *namesakes; /* once a name was looked for: see count_namesakes() */
 	struct tool_match match;
 	size_t *drop; /* indexes, those of the names included */
 	size_t drop_count;
@@ -52,22 +54,32 @@ static void add_idx(struct repair *repair, size_t idx)
 	repair->drop[repair->drop_count++] = idx;
 }
 
+/* How many bitmaps have the name of each that is the first of its name. */
+static size_t *count_namesakes(const struct qcow2bm_image *image)
+{
+	size_t count = qcow2bm_bitmap_count(image);
+	size_t *namesakes = tool_memory_zeroed(count, sizeof(*namesakes));
+	for (size_t i = 0; i < count; i++) {
+		struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(image, i);
+		size_t first = qcow2bm_bitmap_find(image, entry.name, entry.name_bytes);
+		assert(first < count);
+		namesakes[first]++;
+	}
+	return namesakes;
+}
+
 static int add_name(struct repair *repair, const char *name)
 {
 	struct tool_operand operand;
 	const struct qcow2bm_image *image = repair->session.image;
 	tool_operand_resolve(&operand, image, name);
-	size_t found = 0;
-	for (size_t i = 0; i < qcow2bm_bitmap_count(image); i++) {
-		struct qcow2bm_bitmap entry = *qcow2bm_bitmap_describe(image, i);
-		found += entry.name_bytes == operand.count &&
-			 qcow2bm_bitmap_find(image, entry.name, entry.name_bytes) ==
-				 operand.idx;
-	}
 	size_t idx = operand.idx;
 	tool_operand_free(&operand);
 	if (idx == QCOW2BM_NOT_FOUND)
 		return tool_missing_bitmap(repair->session.filename, image, name);
+	if (repair->namesakes == NULL)
+		repair->namesakes = count_namesakes(image);
+	size_t found = repair->namesakes[idx];
 	if (found > 1) {
 		tool_message(
 			repair->session.filename,
@@ -357,6 +369,7 @@ static int repair_image(struct repair *repair, const char *filename)
 	qcow2bm_report_free(repair->report);
 	tool_text_free(&repair->done);
 	free(repair->mended);
+	free(repair->namesakes);
 	free(repair->undo_file);
 	return status;
 }
