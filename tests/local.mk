@@ -309,6 +309,7 @@ oracle_tests += tests/oracle/verify-trust
 crash_tests =
 crash_tests += tests/crash/cut-libvirt
 crash_tests += tests/crash/kill-anywhere
+crash_tests += tests/crash/kill-overlay
 crash_tests += tests/crash/kill-libvirt
 crash_tests += tests/crash/kill-saving
 crash_tests += tests/crash/kill-commit
@@ -520,6 +521,7 @@ check-crash: all
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-anywhere || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-saving || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-commit || test $$? -eq 77
+	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-overlay || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/kill-together || test $$? -eq 77
 	QCOW2BM_CRASH_ALL=1 ./run tests/crash/qemu-img-states || test $$? -eq 77
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -320,6 +321,23 @@ void q2_file_own(struct q2_storage *storage)
 	q2_file_of(storage)->is_lent = false;
 }
 
+/* The storage of a new file; closes the descriptor when there is no memory. */
+static struct q2_storage *make_new(int fd)
+{
+	struct q2_file *file = calloc(1, sizeof(*file));
+	if (file == NULL) {
+		close(fd);
+		errno = ENOMEM;
+		return NULL;
+	}
+	file->storage.ops = &q2_file_ops;
+	file->storage.writable = true;
+	file->storage.can_grow = true;
+	file->storage.writer = Q2_WRITER_UNKNOWN;
+	file->fd = fd;
+	return &file->storage;
+}
+
 enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
 				 struct qcow2bm_error *err)
 {
@@ -328,22 +346,41 @@ enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
 		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET,
 				     "cannot make '%.300s'", path);
 	fd = move_above_standard(fd);
-	int error = fd < 0 || !q2_folder_sync(path) ? errno : 0;
-	struct q2_file *file = error == 0 ? calloc(1, sizeof(*file)) : NULL;
-	if (file == NULL) {
-		if (fd >= 0)
-			close(fd);
-		unlink(path);
-		return q2_fail_errno(err, error == 0 ? ENOMEM : error, QCOW2BM_NO_OFFSET,
+	*storage = fd >= 0 ? make_new(fd) : NULL;
+	if (*storage != NULL && q2_folder_sync(path))
+		return QCOW2BM_OK;
+	int error = errno;
+	if (*storage != NULL)
+		q2_storage_close(*storage);
+	unlink(path);
+	return q2_fail_errno(err, error, QCOW2BM_NO_OFFSET, "cannot make '%.300s'", path);
+}
+
+bool q2_file_create_nameless(struct q2_storage **storage, const char *path)
+{
+	char *folder = access("/proc/self/fd", X_OK) == 0 ? q2_folder_of(path) : NULL;
+	int fd = folder == NULL
+			 ? -1
+			 : open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC | O_NOCTTY, 0600);
+	free(folder);
+	fd = fd < 0 ? fd : move_above_standard(fd);
+	*storage = fd < 0 ? NULL : make_new(fd);
+	return *storage != NULL;
+}
+
+enum qcow2bm_code q2_file_name(struct q2_storage *storage, const char *path,
+			       struct qcow2bm_error *err)
+{
+	char link[64];
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", q2_file_of(storage)->fd);
+	if (linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0)
+		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET,
 				     "cannot make '%.300s'", path);
-	}
-	file->storage.ops = &q2_file_ops;
-	file->storage.writable = true;
-	file->storage.can_grow = true;
-	file->storage.writer = Q2_WRITER_UNKNOWN;
-	file->fd = fd;
-	*storage = &file->storage;
-	return QCOW2BM_OK;
+	if (q2_folder_sync(path))
+		return QCOW2BM_OK;
+	int error = errno;
+	unlink(path);
+	return q2_fail_errno(err, error, QCOW2BM_NO_OFFSET, "cannot make '%.300s'", path);
 }
 
 enum qcow2bm_code q2_file_remove(const char *path, struct qcow2bm_error *err)

@@ -18,11 +18,15 @@ static bool sync_fd(int fd)
 	return rc == 0;
 }
 
-bool q2_folder_sync(const char *path)
+char *q2_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
-	char *folder =
-		slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+	return slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+}
+
+bool q2_folder_sync(const char *path)
+{
+	char *folder = q2_folder_of(path);
 	int fd = folder == NULL ? -1 : open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool is_synced = fd >= 0 && sync_fd(fd);
 	int error = errno;

@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 
+/* The folder that `path` is in, to be freed; NULL without memory. */
+char *q2_folder_of(const char *path);
+
 /* Brings the names in the folder of `path` to stable storage: a new name, or one that is gone, is so
  * for good only then. false: errno tells why. */
 bool q2_folder_sync(const char *path);

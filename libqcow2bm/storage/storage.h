@@ -100,6 +100,16 @@ void q2_file_own(struct q2_storage *storage);
 enum qcow2bm_code q2_file_create(struct q2_storage **storage, const char *path,
 				 struct qcow2bm_error *err);
 
+/*
+ * The same without a name: nothing is left of it when it is closed before it has one. False where the file
+ * system has no such files, or the folder of `path` takes none.
+ */
+bool q2_file_create_nameless(struct q2_storage **storage, const char *path);
+
+/* Gives it its name, on stable storage. Errors: ESYSTEM, EEXIST among them: nothing is written over. */
+enum qcow2bm_code q2_file_name(struct q2_storage *storage, const char *path,
+			       struct qcow2bm_error *err);
+
 /* Removes a file's name, on stable storage. Errors: ESYSTEM. */
 enum qcow2bm_code q2_file_remove(const char *path, struct qcow2bm_error *err);
 

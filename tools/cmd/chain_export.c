@@ -58,8 +58,9 @@ static int make(const struct export *export, const char *overlay, const char *bi
 	int signal_number = tool_watch_leave(&watch);
 	free(path);
 	if (code == QCOW2BM_OK)
-		return signal_number == 0 ? TOOL_EXIT_DONE
-					  : TOOL_EXIT_SIGNAL + signal_number;
+		return signal_number == 0 || export->socket == NULL
+			       ? TOOL_EXIT_DONE
+			       : TOOL_EXIT_SIGNAL + signal_number;
 	status = tool_message_fail(overlay, &err);
 	return code == QCOW2BM_EINTERRUPTED ? TOOL_EXIT_SIGNAL + signal_number : status;
 }
