@@ -166,6 +166,7 @@ house_tests += tests/hacking
 house_tests += tests/install
 house_tests += tests/musl
 house_tests += tests/packages
+house_tests += tests/packages-rpm
 
 # The Python module, under pytest.
 python_tests =
