@@ -268,6 +268,7 @@ oracle_tests += tests/oracle/check-json
 oracle_tests += tests/oracle/clear-bitmap
 oracle_tests += tests/oracle/compare-manifest
 oracle_tests += tests/oracle/compare-random
+oracle_tests += tests/oracle/guest-threads
 oracle_tests += tests/oracle/delete-bitmap
 oracle_tests += tests/oracle/delete-in-use
 oracle_tests += tests/oracle/delete-last

@@ -99,6 +99,8 @@ static enum qcow2bm_code open_disk(struct qcow2bm_disk **disk,
 	enum qcow2bm_code code =
 		q2_guest_disk_open(disk, sources, chain->layer_count, options, err);
 	free(sources);
+	if (code == QCOW2BM_OK)
+		q2_guest_disk_use_threads(*disk, chain->options.threads);
 	return code;
 }
 

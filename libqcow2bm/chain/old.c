@@ -67,6 +67,7 @@ static enum qcow2bm_code open_chain(struct qcow2bm_old *old,
 		.wait_seconds = options->wait_seconds,
 		.resolve = options->resolve,
 		.opaque = options->opaque,
+		.threads = options->threads,
 	};
 	const struct qcow2bm_order *order;
 	/* Not both at once: one lock of a file is enough. */
@@ -86,12 +87,14 @@ static enum qcow2bm_code open_chain(struct qcow2bm_old *old,
 	return QCOW2BM_OK;
 }
 
-static enum qcow2bm_code open_raw(struct qcow2bm_old *old, struct qcow2bm_error *err)
+static enum qcow2bm_code open_raw(struct qcow2bm_old *old, unsigned threads,
+				  struct qcow2bm_error *err)
 {
 	const struct q2_guest_source source = {.raw = old->storage};
 	enum qcow2bm_code code = q2_guest_disk_open(&old->disk, &source, 1, NULL, err);
 	if (code != QCOW2BM_OK)
 		return code;
+	q2_guest_disk_use_threads(old->disk, threads);
 	old->info.virtual_bytes = q2_guest_disk_bytes(old->disk);
 	note_written(old, old->storage);
 	return QCOW2BM_OK;
@@ -137,7 +140,7 @@ static enum qcow2bm_code open_file(struct qcow2bm_old *old,
 		return code;
 	if (old->info.kind == QCOW2BM_OLD_QCOW2)
 		return open_chain(old, options, err);
-	return old->info.kind == QCOW2BM_OLD_RAW ? open_raw(old, err)
+	return old->info.kind == QCOW2BM_OLD_RAW ? open_raw(old, options->threads, err)
 						 : open_manifest(old, options, err);
 }
 

@@ -49,12 +49,14 @@ struct qcow2bm_chain_options {
 	/* Of the top layer: "qcow2" (NULL, too), "raw"; "": as it begins. */
 	const char *format;
 	qcow2bm_choose_fn *choose; /* may be NULL: as the headers say */
+	/* That share large reads of the data of its disks; 0: as many as there are processors. */
+	unsigned threads;
 };
 
 #define QCOW2BM_CHAIN_OPTIONS_INIT                                                   \
 	{                                                                            \
 		sizeof(struct qcow2bm_chain_options), 0, 0, false, NULL, NULL, NULL, \
-			NULL                                                         \
+			NULL, 0                                                      \
 	}
 
 /*

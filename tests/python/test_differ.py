@@ -76,7 +76,7 @@ def test_a_manifest_stands_in(states, tmp_path):
             assert old.compare(disk, first=True).first == 7 * PART
             with pytest.raises(qcow2bm.Invalid):
                 old.compare(disk, strict=True)
-    with qcow2bm.Old(old_path) as old, qcow2bm.Chain(new_path) as chain:
+    with qcow2bm.Old(old_path, threads=1) as old, qcow2bm.Chain(new_path, threads=2) as chain:
         with qcow2bm.Disk(chain) as disk:
             assert old.compare(disk).differing_bytes == PART
     assert qcow2bm.probe(path) is OldKind.MANIFEST and qcow2bm.probe(old_path) is OldKind.QCOW2

@@ -5,7 +5,6 @@
 #include "../report/extents.h"
 #include "../term/message.h"
 #include "../term/output.h"
-#include "../term/size.h"
 #include "../term/watch.h"
 #include "compare_side.h"
 
@@ -18,7 +17,6 @@ struct compare {
 	struct tool_compare_side sides[2];
 	struct tool_compare_opening opening;
 	bool all; /* print all ranges */
-	uint64_t threads;
 	struct tool_watch watch;
 	const struct qcow2bm_comparison *result;
 };
@@ -68,7 +66,7 @@ static enum qcow2bm_code run_comparison(struct compare *compare, unsigned flags,
 {
 	struct qcow2bm_compare_options options = QCOW2BM_COMPARE_OPTIONS_INIT;
 	options.flags = flags | (compare->opening.strict ? QCOW2BM_COMPARE_STRICT : 0u);
-	options.threads = (unsigned)compare->threads;
+	options.threads = compare->options.threads;
 	const struct tool_compare_side *a = side_of(compare, 0), *b = side_of(compare, 1);
 	return b->manifest == NULL
 		       ? qcow2bm_disk_compare(a->disk, b->disk, &options, fn, opaque,
@@ -229,16 +227,7 @@ static int take_format(struct compare *compare, int side, int letter)
 	return TOOL_OPTIONS_GO_ON;
 }
 
-static int take_threads(struct compare *compare)
-{
-	if (tool_size_parse(optarg, &compare->threads) && compare->threads >= 1 &&
-	    compare->threads <= 1024)
-		return TOOL_OPTIONS_GO_ON;
-	return tool_message_usage(compare->options.command,
-				  "option --threads: '%s' is not 1 to 1024", optarg);
-}
-
-enum { IMAGE_OPTS = TOOL_OPT_OWN, OBJECT, ALL, SNAPSHOT, OTHER_SNAPSHOT, THREADS };
+enum { IMAGE_OPTS = TOOL_OPT_OWN, OBJECT, ALL, SNAPSHOT, OTHER_SNAPSHOT };
 
 static int take_option(struct compare *compare, int opt, char **argv)
 {
@@ -273,8 +262,6 @@ static int take_option(struct compare *compare, int opt, char **argv)
 	case OTHER_SNAPSHOT:
 		compare->sides[1].snapshot = optarg;
 		break;
-	case THREADS:
-		return take_threads(compare);
 	default:
 		return tool_options_take(&compare->options, opt, argv);
 	}
@@ -291,7 +278,7 @@ static int run(int argc, char **argv)
 		{"all", no_argument, NULL, ALL},
 		{"snapshot", required_argument, NULL, SNAPSHOT},
 		{"other-snapshot", required_argument, NULL, OTHER_SNAPSHOT},
-		{"threads", required_argument, NULL, THREADS},
+		{"threads", required_argument, NULL, TOOL_OPT_THREADS},
 		TOOL_OPTIONS_READ,
 	};
 	struct compare compare = {.options = {.command = &tool_cmd_compare},

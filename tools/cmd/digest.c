@@ -148,6 +148,7 @@ static int run(int argc, char **argv)
 		{"no-total", no_argument, NULL, NO_TOTAL},
 		{"format", required_argument, NULL, OLD_FORMAT},
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
+		{"threads", required_argument, NULL, TOOL_OPT_THREADS},
 		{"show", no_argument, NULL, SHOW},
 		TOOL_OPTIONS_READ,
 	};
@@ -184,6 +185,7 @@ const struct tool_command tool_cmd_digest = {
 		"      --sha256           hashes by SHA-256, which nobody can forge, else XXH3-128\n"
 		"      --no-total         no SHA-256 of the whole disk: zeros cost no time then\n"
 		"      --format FORMAT    what IMAGE is: qcow2 or raw (default: what it begins as)\n"
+		"      --threads N        read with so many threads (as many as there are processors)\n"
 		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --show             print what a manifest tells, and check it\n"
 		"      --output FORMAT    of --show: human (default) or json\n" TOOL_HELP_READ

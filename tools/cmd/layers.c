@@ -101,6 +101,7 @@ static enum qcow2bm_code open_layers(struct qcow2bm_chain **chain,
 			       (options->no_lock ? QCOW2BM_OPEN_NO_LOCK : 0u) |
 			       (options->force_share ? QCOW2BM_OPEN_FORCE_SHARE : 0u);
 	chain_options->wait_seconds = options->wait_seconds;
+	chain_options->threads = options->threads;
 	chain_options->top_only = flags & TOOL_LAYERS_TOP_ONLY;
 	chain_options->resolve = tool_layers_resolve;
 	enum qcow2bm_code code = qcow2bm_chain_open(chain, filename, chain_options, err);

@@ -48,6 +48,7 @@ int tool_old_open(struct qcow2bm_old **old, const struct tool_options *options,
 		.wait_seconds = options->wait_seconds,
 		.resolve = tool_layers_resolve,
 		.watch = &watch.watch,
+		.threads = options->threads,
 	};
 	enum qcow2bm_code code = qcow2bm_old_open(old, filename, &old_options, &err);
 	return end_of(filename, code, tool_watch_leave(&watch), &err);

@@ -254,6 +254,9 @@ static int check_usage(const struct recover *recover, int count)
 		return tool_message_usage(&tool_cmd_recover,
 					  "--assume goes with --auto, --allocated and "
 					  "--stored: the others rest on nothing");
+	if (recover->session.options.threads != 0 && recover->compared.count == 0)
+		return tool_message_usage(&tool_cmd_recover,
+					  "--threads goes with --compare");
 	if (!tool_carved_is_named(&recover->carved))
 		return tool_message_usage(&tool_cmd_recover,
 					  "--carved wants --as NAME behind it");
@@ -382,6 +385,7 @@ static int run(int argc, char **argv)
 		{"carved", required_argument, NULL, CARVED},
 		{"compare", required_argument, NULL, COMPARE},
 		{"old-format", required_argument, NULL, OLD_FORMAT},
+		{"threads", required_argument, NULL, TOOL_OPT_THREADS},
 		{"as", required_argument, NULL, AS},
 		{"match", required_argument, NULL, MATCH},
 		{"unsafe", no_argument, NULL, UNSAFE},
@@ -451,7 +455,10 @@ const struct tool_command tool_cmd_recover = {
 		"                         write over what is left\n"
 		"      --as NAME          the name for it, behind each --carved\n"
 		"\n"
-		"Options:\n" TOOL_HELP_OLD_FORMAT "      --assume CODE[,CODE]...\n"
+		"Options:\n" TOOL_HELP_OLD_FORMAT
+		"      --threads N        of --compare: read with so many threads (as many as there\n"
+		"                         are processors)\n"
+		"      --assume CODE[,CODE]...\n"
 		"                         you know that this holds; a wrong answer loses data in\n"
 		"                         the next backup:\n"
 		"          not-changed-by-qmp     in the session that crashed no bitmap was\n"

@@ -302,6 +302,7 @@ static int run(int argc, char **argv)
 		{"old-format", required_argument, NULL, OLD_FORMAT},
 		{"no-evidence", no_argument, NULL, NO_EVIDENCE},
 		{"progress", no_argument, NULL, TOOL_OPT_PROGRESS},
+		{"threads", required_argument, NULL, TOOL_OPT_THREADS},
 		{"since", required_argument, NULL, 'c'},
 		TOOL_DISKS_OPTIONS,
 		TOOL_OPTIONS_READ,
@@ -343,6 +344,7 @@ const struct tool_command tool_cmd_verify = {
 		"      --since NAME       this checkpoint, which began as OLD is; repeated: these\n"
 		"      --no-evidence      the bitmaps in OLD are of something else\n" TOOL_HELP_DISKS
 		"      --output FORMAT    human (default) or json\n"
+		"      --threads N        read with so many threads (as many as there are processors)\n"
 		"      --progress         show progress (by itself on a terminal after a second)\n" TOOL_HELP_READ
 		"\n"
 		"Examples:\n"

@@ -70,6 +70,17 @@ static int take_wait(struct tool_options *options)
 				  "option --wait: '%s' is no number of seconds", optarg);
 }
 
+static int take_threads(struct tool_options *options)
+{
+	uint64_t threads;
+	if (!tool_size_parse(optarg, &threads) || threads < 1 || threads > 1024)
+		return tool_message_usage(options->command,
+					  "option --threads: '%s' is not 1 to 1024",
+					  optarg);
+	options->threads = (unsigned)threads;
+	return TOOL_OPTIONS_GO_ON;
+}
+
 int tool_options_take(struct tool_options *options, int opt, char **argv)
 {
 	switch (opt) {
@@ -93,6 +104,8 @@ int tool_options_take(struct tool_options *options, int opt, char **argv)
 	case TOOL_OPT_NO_LOCK:
 		options->no_lock = true;
 		break;
+	case TOOL_OPT_THREADS:
+		return take_threads(options);
 	case TOOL_OPT_PROGRESS:
 		options->progress = true;
 		break;

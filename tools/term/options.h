@@ -16,6 +16,7 @@ enum {
 	TOOL_OPT_NO_LOCK,
 	TOOL_OPT_WAIT,
 	TOOL_OPT_PROGRESS,
+	TOOL_OPT_THREADS,
 	TOOL_OPT_TRUST_REFCOUNTS,
 	TOOL_OPT_DISCARD,
 	TOOL_OPT_NO_DISCARD,
@@ -63,7 +64,9 @@ struct tool_options {
 	bool no_lock;
 	bool force_share; /* reading */
 	unsigned wait_seconds;
-	bool dry_run; /* the rest: editing */
+	unsigned
+		threads; /* that read the guest's data; 0: as many as there are processors */
+	bool dry_run;    /* the rest: editing */
 	bool progress;
 	unsigned commit_flags; /* QCOW2BM_COMMIT_... */
 	const char *save;      /* the undo file to make, or NULL */

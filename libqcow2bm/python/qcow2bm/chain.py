@@ -63,6 +63,7 @@ class Chain:
     def __init__(
         self, filename: Path, write: bool = False, force_share: bool = False, lock: bool = True,
         wait: int = 0, top_only: bool = False, resolve: Optional[Resolve] = None,
+        threads: int = 0,
     ) -> None:
         self._chain: Optional[ctypes.c_void_p] = None
         self._order: Optional[Order] = None
@@ -70,7 +71,7 @@ class Chain:
         self._caught = Caught()
         chain = ctypes.c_void_p()
         options = _api.options(
-            "chain_options", wait_seconds=wait, top_only=top_only,
+            "chain_options", wait_seconds=wait, top_only=top_only, threads=threads,
             flags=_api.flags("OPEN", write=write, force_share=force_share, no_lock=not lock),
         )
         if resolve is not None:

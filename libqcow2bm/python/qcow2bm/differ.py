@@ -44,13 +44,13 @@ class Old:
     def __init__(
         self, filename: Path, kind: OldKind = OldKind.ANY, force_share: bool = False,
         lock: bool = True, wait: int = 0, resolve: Optional[Resolve] = None,
-        watch: Optional[Watch] = None,
+        watch: Optional[Watch] = None, threads: int = 0,
     ) -> None:
         self._old: Optional[ctypes.c_void_p] = None
         self.filename = os.fsdecode(filename)
         self._caught = Caught()
         options = _api.options(
-            "old_options", kind=kind, wait_seconds=wait,
+            "old_options", kind=kind, wait_seconds=wait, threads=threads,
             flags=_api.flags("OPEN", force_share=force_share, no_lock=not lock),
         )
         if resolve is not None:

@@ -41,12 +41,13 @@ struct qcow2bm_old_options {
 	qcow2bm_resolve_fn *resolve;       /* as for qcow2bm_chain_open(); may be NULL */
 	void *opaque;                      /* of resolve */
 	const struct qcow2bm_watch *watch; /* a manifest is read whole; may be NULL */
+	unsigned threads; /* as for qcow2bm_chain_open(), of a raw file, too */
 };
 
 #define QCOW2BM_OLD_OPTIONS_INIT                                                       \
 	{                                                                              \
 		sizeof(struct qcow2bm_old_options), QCOW2BM_OLD_ANY, 0, 0, NULL, NULL, \
-			NULL                                                           \
+			NULL, 0                                                        \
 	}
 
 /*
