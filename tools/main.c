@@ -115,6 +115,8 @@ int main(int argc, char **argv)
 	argc -= optind;
 	argv += optind;
 	optind = 0; /* getopt begins anew */
-	return strcmp(argv[0], "help") == 0 ? run_help(argc, argv)
-					    : run_command(argc, argv);
+	int status = strcmp(argv[0], "help") == 0 ? run_help(argc, argv)
+						  : run_command(argc, argv);
+	tool_message_forget();
+	return status;
 }
