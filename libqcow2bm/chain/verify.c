@@ -71,27 +71,27 @@ static enum qcow2bm_code judge_bitmaps(struct qcow2bm_findings *findings,
 	return code;
 }
 
-/* What a rebase has put by goes when the command is typed again; a mark whose other half is gone has no use. */
+/* What a command has put by goes when it is typed again. That the other half of a commit's mark is in no layer
+ * here proves nothing: it may be in one above. */
 static void judge_job(struct qcow2bm_findings *findings, struct q2_place place,
 		      const struct q2_directory_entry *entry)
 {
 	const uint8_t *rest;
 	size_t rest_bytes;
 	int shown = entry->name_bytes > 80 ? 80 : (int)entry->name_bytes;
-	if (q2_name_begins(entry->name, entry->name_bytes, Q2_NAME_REBASE, &rest,
-			   &rest_bytes))
+	bool is_rebase = q2_name_begins(entry->name, entry->name_bytes, Q2_NAME_REBASE,
+					&rest, &rest_bytes);
+	if (q2_name_is_own(entry->name, entry->name_bytes))
 		q2_flaws_add(
 			findings, Q2_FLAW_CHAIN_CUT_OFF, place,
-			"'%.*s' was made for the time of a `qcow2bm chain rebase` that was cut "
+			"'%.*s' was made for the time of a `qcow2bm chain %s` that was cut "
 			"off: type that again before anything else",
-			shown, entry->name);
+			shown, entry->name, is_rebase ? "rebase" : "commit");
 	else
 		q2_flaws_add(
 			findings, Q2_FLAW_TEMPORARY, place,
-			"'%.*s' has a name that %s gives for the time of a job, which has ended",
-			shown, entry->name,
-			q2_name_is_own(entry->name, entry->name_bytes) ? "qcow2bm"
-								       : "libvirt");
+			"'%.*s' has a name that libvirt gives for the time of a job, which has ended",
+			shown, entry->name);
 }
 
 static void find_jobs(struct qcow2bm_findings *findings)

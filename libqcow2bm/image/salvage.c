@@ -29,8 +29,8 @@ struct salvage {
 	bool knows_size;  /* bitmap_directory_size is within limits and inside the file */
 	size_t size;      /* of the directory, where it is known, else of what was read */
 	size_t room;      /* of directory->bitmaps */
-	size_t searched_from,
-		next_plausible; /* from the one on, the first plausible entry is at the other */
+	size_t searched_from;  /* from there on ... */
+	size_t next_plausible; /* ... the first plausible entry is here */
 	bool was_resynced;
 	uint64_t resync_off;
 };

@@ -91,12 +91,27 @@ static void add_findings(struct tool_text *text, const struct tool_verify_report
 /* Nobody types more at once; there may be a command for each of 65535 bitmaps. */
 #define TO_DO_LINES 50
 
+/* No program can tell how it was typed. */
+static bool has_cut_off(const struct tool_verify_report *report)
+{
+	for (size_t i = 0; i < report->count; i++)
+		if (report->findings[i]->cure == QCOW2BM_CHAIN_CURE_AGAIN)
+			return true;
+	return false;
+}
+
 /* Each command once: several findings may have one. */
 static void add_to_do(struct tool_text *text, const struct tool_verify_report *report)
 {
 	struct tool_text to_do = {0};
 	size_t lines = 0;
 	tool_text_print(&to_do, "To do, and verify again after each:\n");
+	if (has_cut_off(report)) {
+		tool_text_print(&to_do,
+				"  # a `qcow2bm chain` command was cut off: type that "
+				"again before anything else\n");
+		lines++;
+	}
 	for (size_t i = 0; i < report->count && lines < TO_DO_LINES; i++) {
 		char *command = tool_verify_cure(report, report->findings[i]);
 		struct tool_text line = {0};

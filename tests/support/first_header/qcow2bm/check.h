@@ -19,6 +19,7 @@ enum qcow2bm_severity {
 /* "note", "leak", "warning", "error". NULL for none. */
 const char *qcow2bm_severity_name(enum qcow2bm_severity severity);
 
+/* What helps against a problem. May grow. */
 enum qcow2bm_cure {
 	QCOW2BM_CURE_NONE,    /* nothing to do */
 	QCOW2BM_CURE_MEND,    /* qcow2bm_edit_repair() mends it, the bits stay */
