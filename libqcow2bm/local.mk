@@ -33,6 +33,7 @@ q2_headers = \
 	libqcow2bm/bits/uniform.h \
 	libqcow2bm/bits/entries.h \
 	libqcow2bm/undo/journal.h \
+	libqcow2bm/undo/notes.h \
 	libqcow2bm/undo/kept.h \
 	libqcow2bm/undo/old.h \
 	libqcow2bm/undo/record.h \
@@ -163,6 +164,7 @@ q2_sources = \
 	libqcow2bm/format/snapshot.c \
 	libqcow2bm/format/table.c \
 	libqcow2bm/undo/journal.c \
+	libqcow2bm/undo/notes.c \
 	libqcow2bm/undo/kept.c \
 	libqcow2bm/undo/load.c \
 	libqcow2bm/undo/old.c \
