@@ -121,6 +121,7 @@ support_sources = \
 	tests/support/crash_trial.h \
 	tests/support/cut_off.c \
 	tests/support/cut_off.h \
+	tests/support/damaged_cases.c \
 	tests/support/damaged_image.c \
 	tests/support/damaged_image.h \
 	tests/support/edit_case_edits.c \

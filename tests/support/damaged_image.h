@@ -44,9 +44,17 @@ void damaged_image_make(struct damaged_image *image, const struct damaged_layout
 			const struct damaged_case *damaged);
 void damaged_image_free(struct damaged_image *image);
 
+/* A number of the image as it is now, and another in its place. */
+uint64_t damaged_load(const struct damaged_image *image, uint64_t off, unsigned bytes);
+void damaged_store(struct damaged_image *image, uint64_t off, unsigned bytes,
+		   uint64_t value);
+
 /* The refcount, 0 where no block has one, of the cluster that byte `off` is in; setting it. */
 uint64_t damaged_image_refcount(const struct damaged_image *image, uint64_t off);
 void damaged_image_count(struct damaged_image *image, uint64_t off, uint64_t refcount);
+
+/* A block has a count for the cluster that byte `off` is in, and it is 0. */
+bool damaged_is_free(const struct damaged_image *image, uint64_t off);
 
 /* Where the table of a bitmap has the nth entry that names data. */
 uint64_t damaged_image_entry(const struct damaged_image *image, size_t idx, unsigned nth);
