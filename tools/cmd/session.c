@@ -24,6 +24,12 @@ enum qcow2bm_code tool_session_try_open(struct tool_session *session,
 	unsigned flags = session->open_flags |
 			 (session->options.dry_run ? 0u : QCOW2BM_OPEN_WRITE);
 	session->filename = filename;
+	/* What an edit of several images has left half done is not to be built on; a repair adds nothing to it. */
+	if ((flags & QCOW2BM_OPEN_DAMAGED) == 0) {
+		enum qcow2bm_code found = qcow2bm_together_check(filename, err);
+		if (found != QCOW2BM_OK)
+			return found;
+	}
 	enum qcow2bm_code code = tool_image_try_open(&session->options, filename, flags,
 						     &session->image, err);
 	return code == QCOW2BM_OK
