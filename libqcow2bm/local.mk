@@ -63,6 +63,7 @@ q2_headers = \
 	libqcow2bm/clusters/structures.h \
 	libqcow2bm/guest/batch.h \
 	libqcow2bm/guest/codes.h \
+	libqcow2bm/guest/compare_manifest.h \
 	libqcow2bm/guest/crew.h \
 	libqcow2bm/guest/differ.h \
 	libqcow2bm/guest/differences.h \
@@ -77,6 +78,7 @@ q2_headers = \
 	libqcow2bm/guest/manifest_file.h \
 	libqcow2bm/guest/parts.h \
 	libqcow2bm/guest/pool.h \
+	libqcow2bm/guest/ranges.h \
 	libqcow2bm/guest/threads.h \
 	libqcow2bm/guest/zeros.h \
 	libqcow2bm/source/source.h \
