@@ -341,13 +341,16 @@ dist_schema_DATA = \
 	tools/schema/chain-verify.json \
 	tools/schema/check.json \
 	tools/schema/compare.json \
+	tools/schema/digest.json \
 	tools/schema/edit.json \
 	tools/schema/info.json \
+	tools/schema/libvirt-adopt.json \
 	tools/schema/libvirt-check.json \
 	tools/schema/libvirt-verdict.json \
 	tools/schema/list.json \
 	tools/schema/map.json \
-	tools/schema/undo.json
+	tools/schema/undo.json \
+	tools/schema/verify.json
 fishcompletiondir = $(datadir)/fish/vendor_completions.d
 dist_fishcompletion_DATA = tools/qcow2bm.fish
 

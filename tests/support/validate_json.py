@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """validate_json.py SCHEMAS FOLDER: whether every document in FOLDER is as its schema says; prints how many each schema has.
 
-FOLDER has, for each run of the program, NAME.json, what it printed, and NAME.schema, the name of the
-schema. A member that the schema does not know is wrong here, though nobody else need mind.
+FOLDER has, for each run of the program, NAME.json, what it printed, and NAME.command, the command. A document
+says which schema it is of, that of its command or of an edit; where the shape is others' the command does. A
+member that the schema does not know is wrong here, though nobody else need mind.
 """
 import collections
 import json
@@ -10,6 +11,10 @@ import pathlib
 import sys
 
 import jsonschema
+
+
+# Commands that print what qemu-img, nbdinfo and QMP print, which does not say what it is.
+SHAPES_OF_OTHERS = {"info": "info", "map": "map", "chain since": "map", "compare": "compare", "apply": "apply"}
 
 
 def strict(schema):
@@ -39,6 +44,15 @@ def documents(text):
     return [json.loads(text)]
 
 
+def name_schema(command, value):
+    """The name of the schema that a document says it is of, or that its command's are of; None: there is none."""
+    shape = value.get("format") if isinstance(value, dict) else None
+    if not isinstance(shape, dict):
+        return SHAPES_OF_OTHERS.get(command)
+    name = str(shape.get("name")).removeprefix("qcow2bm-")
+    return name if name in (command.replace(" ", "-"), "edit") else None
+
+
 def load(folder):
     validators = {}
     for path in sorted(folder.glob("*.json")):
@@ -48,20 +62,28 @@ def load(folder):
     return validators
 
 
+def find_errors(validators, name, value):
+    if name not in validators:
+        return [("", "there is no schema of its shape")]
+    return [
+        ("/".join(str(part) for part in error.absolute_path), error.message[:300])
+        for error in validators[name].iter_errors(value)
+    ]
+
+
 def main():
     validators = load(pathlib.Path(sys.argv[1]))
     counts = collections.Counter()
     wrong = 0
     for path in sorted(pathlib.Path(sys.argv[2]).glob("*.json")):
-        name = path.with_suffix(".schema").read_text().strip()
+        command = path.with_suffix(".command").read_text().strip()
         for value in documents(path.read_text()):
-            used = "edit" if name == "apply" and "format" in value else name
-            counts[used] += 1
-            for error in validators[used].iter_errors(value):
+            name = name_schema(command, value)
+            counts[name] += 1
+            for place, message in find_errors(validators, name, value):
                 wrong += 1
                 if wrong <= 10:
-                    place = "/".join(str(part) for part in error.absolute_path)
-                    print(f"{path.name} ({used}): {place}: {error.message[:300]}", file=sys.stderr)
+                    print(f"{path.name} ({command}): {place}: {message}", file=sys.stderr)
     print(*(f"{name} {counts[name]}" for name in sorted(validators)))
     sys.exit(1 if wrong else 0)
 

@@ -149,7 +149,7 @@ static int print(struct adopt *adopt)
 {
 	if (!adopt->libvirt.disks.options.json)
 		return tool_output_text(&adopt->text);
-	json_t *object = json_object();
+	json_t *object = tool_json_document("libvirt-adopt");
 	json_object_set(object, "checkpoints", adopt->list);
 	return tool_output_json(object);
 }

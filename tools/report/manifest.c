@@ -93,7 +93,7 @@ static json_t *checkpoint_json(const struct qcow2bm_old_checkpoint *it)
 json_t *tool_manifest_json(const char *filename, struct qcow2bm_old *old)
 {
 	const struct qcow2bm_old_info *info = qcow2bm_old_describe(old);
-	json_t *object = json_object(), *checkpoints = json_array();
+	json_t *object = tool_json_document("digest"), *checkpoints = json_array();
 	char hex[HEX_CHARS];
 	json_object_set_new(object, "filename", tool_json_text(filename));
 	json_object_set_new(object, "image",

@@ -268,7 +268,7 @@ static json_t *findings_json(const struct tool_proof_report *report)
 
 json_t *tool_proof_json(const struct tool_proof_report *report)
 {
-	json_t *object = json_object(), *rows = json_array();
+	json_t *object = tool_json_document("verify"), *rows = json_array();
 	json_object_set_new(object, "filename", tool_json_text(report->filename));
 	json_object_set_new(
 		object, "virtual-size",
