@@ -74,8 +74,14 @@ tools_sources = \
 	tools/cmd/recover_compared.h \
 	tools/cmd/recover_carved.c \
 	tools/cmd/recover_carved.h \
+	tools/cmd/recover_told.c \
+	tools/cmd/recover_told.h \
 	tools/cmd/rename.c \
 	tools/cmd/repair.c \
+	tools/cmd/repair_drops.c \
+	tools/cmd/repair_drops.h \
+	tools/cmd/repair_mended.c \
+	tools/cmd/repair_mended.h \
 	tools/cmd/saving.c \
 	tools/cmd/saving.h \
 	tools/cmd/session.c \

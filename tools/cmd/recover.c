@@ -6,15 +6,14 @@
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/missing.h"
-#include "../term/name.h"
 #include "../term/operand.h"
 #include "../term/output.h"
 #include "finish.h"
+#include "old.h"
 #include "recover_carved.h"
 #include "recover_compared.h"
-#include "old.h"
+#include "recover_told.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,50 +44,6 @@ struct recover {
 	struct tool_text report; /* a line for each bitmap, for a human */
 };
 
-static void add_to_report(struct recover *recover, const char *name, size_t name_bytes,
-			  const struct qcow2bm_promise *promise)
-{
-	char *filename =
-		tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);
-	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
-	tool_text_print(&recover->report, "%s: '%s' recovered, ", filename, shown);
-	tool_promise_add(&recover->report, promise);
-	free(shown);
-	free(filename);
-}
-
-/* What can be done about a bitmap that is refused for being unsafe. */
-static void say_ways_out(const struct recover *recover,
-			 const struct qcow2bm_promise *promise)
-{
-	struct tool_text text = {0};
-	tool_text_print(&text, "--full makes it all dirty, which is always safe; ");
-	if (promise->better_conditions != 0) {
-		tool_promise_add_assume(&text, promise->better_conditions);
-		tool_text_print(&text, " says that you know better (see --help); ");
-	}
-	tool_text_print(&text, "--unsafe recovers it this way all the same");
-	tool_message(recover->session.filename, "%s", text.bytes);
-	tool_text_free(&text);
-}
-
-/* How much differs from the older state: all that is told in a dry run, when it is known, too. */
-static void add_differences(struct recover *recover, const char *name, size_t name_bytes)
-{
-	size_t old_idx = tool_compared_idx(&recover->compared, recover->staged);
-	const struct tool_compared *compared = &recover->compared;
-	char *old = tool_name_escape_text(compared->filenames[old_idx], TOOL_NAME_HUMAN);
-	char *filename =
-		tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);
-	char *shown = tool_name_escape(name, name_bytes, TOOL_NAME_HUMAN);
-	tool_text_print(&recover->report, "%s: '%s': %" PRIu64 " bytes differ from %s\n",
-			filename, shown, qcow2bm_differ_bytes(compared->differ, old_idx),
-			old);
-	free(shown);
-	free(filename);
-	free(old);
-}
-
 static enum qcow2bm_code stage_bitmap(struct recover *recover, const char *name,
 				      size_t name_bytes,
 				      const struct qcow2bm_promise **promise,
@@ -113,9 +68,13 @@ static int stage(struct recover *recover, const char *typed, const char *name,
 	const struct qcow2bm_promise *promise;
 	if (stage_bitmap(recover, name, name_bytes, &promise, &err) == QCOW2BM_OK) {
 		if (!recover->session.options.dry_run)
-			add_to_report(recover, name, name_bytes, promise);
+			tool_told_recovered(&recover->report, recover->session.filename,
+					    name, name_bytes, promise);
 		if (recover->compared.count != 0)
-			add_differences(recover, name, name_bytes);
+			tool_told_differences(
+				&recover->report, recover->session.filename, name,
+				name_bytes, &recover->compared,
+				tool_compared_idx(&recover->compared, recover->staged));
 		recover->staged++;
 		return TOOL_EXIT_DONE;
 	}
@@ -125,7 +84,7 @@ static int stage(struct recover *recover, const char *typed, const char *name,
 	int status =
 		tool_session_refuse(&recover->session, "recover", name, name_bytes, &err);
 	if (err.code == QCOW2BM_EINUSE)
-		say_ways_out(recover, promise);
+		tool_told_ways_out(recover->session.filename, promise);
 	return status;
 }
 
@@ -152,8 +111,9 @@ static int stage_carved(struct recover *recover)
 		tool_carved_stage(&recover->session, carved, recover->options.recording,
 				  recover->options.accept_unsafe);
 	for (size_t i = 0; status == TOOL_EXIT_DONE && i < carved->count; i++)
-		add_to_report(recover, carved->all[i].name, strlen(carved->all[i].name),
-			      &promise);
+		tool_told_recovered(&recover->report, recover->session.filename,
+				    carved->all[i].name, strlen(carved->all[i].name),
+				    &promise);
 	return status;
 }
 
@@ -203,15 +163,8 @@ static int stage_all(struct recover *recover)
 	const char *unused = tool_match_unused(&recover->match);
 	if (status == TOOL_EXIT_DONE && unused != NULL)
 		return tell_no_match(recover, unused);
-	if (recover->staged == 0 && status == TOOL_EXIT_DONE) {
-		char *filename =
-			tool_name_escape_text(recover->session.filename, TOOL_NAME_HUMAN);
-		tool_text_print(&recover->report,
-				"%s: no bitmap is marked in-use, there is nothing to "
-				"recover\n",
-				filename);
-		free(filename);
-	}
+	if (recover->staged == 0 && status == TOOL_EXIT_DONE)
+		tool_told_nothing(&recover->report, recover->session.filename);
 	return status;
 }
 
