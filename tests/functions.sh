@@ -80,6 +80,23 @@ expect_status() {
 		fail "exit status $actual_status, not $wanted_status: $*"
 }
 
+# hold_open IMAGE: a QEMU has it open, until the test ends or closes descriptor 4. Once in a test.
+hold_open() {
+	mkfifo hold
+	qemu-io -f qcow2 "$1" <hold >held 2>&1 &
+	holder=$!
+	exec 4>hold
+	cleanup_fn "kill $holder 2>/dev/null"
+	# It has the image open when it answers; a look with our own locks could be in its way.
+	echo "read 0 512" >&4
+	n=0
+	until grep -q "read 512" held; do
+		n=$((n + 1))
+		[ $n -le 400 ] || fail "qemu-io does not open the image: $(cat held)"
+		sleep 0.05
+	done
+}
+
 # same FILE_A FILE_B: fails, showing the lines that differ, unless both hold the same bytes.
 same() {
 	cmp -s "$1" "$2" && return 0

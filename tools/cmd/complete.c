@@ -135,6 +135,13 @@ static const char *find_value(const struct line *line, const char *name)
 	return value;
 }
 
+/* The image that names are of. */
+static const char *find_image(const struct line *line)
+{
+	const char *image = find_value(line, "image");
+	return image != NULL ? image : find_operand(line, 0);
+}
+
 static bool is_given(const struct line *line, const char *name)
 {
 	for (int i = 0; i < line->count - 1; i++)
@@ -276,7 +283,7 @@ static void offer_argument(struct line *line, const char *before,
 	    is_word(argument, bytes, "IMAGE") || is_image)
 		offer_files(line);
 	if (is_long(option, "into") || is_long(option, "drop"))
-		offer_bitmaps(line, before, find_operand(line, 0));
+		offer_bitmaps(line, before, find_image(line));
 	if (is_long(option, "merge"))
 		offer_bitmaps(line, before,
 			      find_value(line, "source-file") != NULL

@@ -214,9 +214,11 @@ static int commit(struct tool_session *session, struct tool_changes *changes)
 		.flags = session->options.commit_flags,
 	};
 	const struct qcow2bm_result *result;
+	bool has_own = session->undo_file != NULL;
 	int status =
 		tool_saving_begin(&session->saving, session->image, session->filename,
-				  session->options.save, session->images == NULL);
+				  has_own ? session->undo_file : session->options.save,
+				  has_own || session->images == NULL);
 	if (status != TOOL_EXIT_DONE)
 		return status;
 	tool_watch_begin(&watch, &session->options);

@@ -8,11 +8,11 @@
 #include "../term/missing.h"
 #include "../term/operand.h"
 #include "../term/output.h"
-#include "finish.h"
 #include "old.h"
 #include "recover_carved.h"
 #include "recover_compared.h"
 #include "recover_told.h"
+#include "several.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,14 +34,17 @@ enum {
 };
 
 struct recover {
-	struct tool_session session;
+	struct tool_several several;
 	struct qcow2bm_recover_options options;
 	int methods; /* how many were asked for */
 	struct tool_carved carved;
 	struct tool_compared compared;
 	struct tool_match match; /* which of those that are in-use; none: all */
-	size_t staged;           /* bitmaps */
-	struct tool_text report; /* a line for each bitmap, for a human */
+	int count;
+	char **names;
+	struct tool_session *session; /* of the image at hand */
+	size_t staged;                /* bitmaps of it */
+	struct tool_text report;      /* a line for each bitmap, for a human */
 };
 
 static enum qcow2bm_code stage_bitmap(struct recover *recover, const char *name,
@@ -50,7 +53,7 @@ static enum qcow2bm_code stage_bitmap(struct recover *recover, const char *name,
 				      struct qcow2bm_error *err)
 {
 	const struct tool_compared *compared = &recover->compared;
-	struct qcow2bm_edit *edit = recover->session.edit;
+	struct qcow2bm_edit *edit = recover->session->edit;
 	if (compared->count == 0)
 		return qcow2bm_edit_recover(edit, name, name_bytes, &recover->options,
 					    promise, NULL, err);
@@ -61,40 +64,42 @@ static enum qcow2bm_code stage_bitmap(struct recover *recover, const char *name,
 }
 
 /* `typed` is the operand, NULL when the name comes of the directory. */
-static int stage(struct recover *recover, const char *typed, const char *name,
-		 size_t name_bytes)
+static int stage_one(struct recover *recover, const char *typed, const char *name,
+		     size_t name_bytes)
 {
 	struct qcow2bm_error err = {0};
 	const struct qcow2bm_promise *promise;
 	if (stage_bitmap(recover, name, name_bytes, &promise, &err) == QCOW2BM_OK) {
-		if (!recover->session.options.dry_run)
-			tool_told_recovered(&recover->report, recover->session.filename,
+		if (!recover->session->options.dry_run)
+			tool_told_recovered(&recover->report, recover->session->filename,
 					    name, name_bytes, promise);
 		if (recover->compared.count != 0)
 			tool_told_differences(
-				&recover->report, recover->session.filename, name,
+				&recover->report, recover->session->filename, name,
 				name_bytes, &recover->compared,
 				tool_compared_idx(&recover->compared, recover->staged));
 		recover->staged++;
 		return TOOL_EXIT_DONE;
 	}
 	if (err.code == QCOW2BM_ENOTFOUND && typed != NULL)
-		return tool_missing_bitmap(recover->session.filename,
-					   recover->session.image, typed);
+		return tool_missing_bitmap(recover->session->filename,
+					   recover->session->image, typed);
 	int status =
-		tool_session_refuse(&recover->session, "recover", name, name_bytes, &err);
+		tool_session_refuse(recover->session, "recover", name, name_bytes, &err);
 	if (err.code == QCOW2BM_EINUSE)
-		tool_told_ways_out(recover->session.filename, promise);
+		tool_told_ways_out(recover->session->filename, promise);
 	return status;
 }
 
-static int stage_names(struct recover *recover, int count, char **names)
+static int stage_names(struct recover *recover)
 {
 	int status = TOOL_EXIT_DONE;
-	for (int i = 0; i < count && status == TOOL_EXIT_DONE; i++) {
+	for (int i = 0; i < recover->count && status == TOOL_EXIT_DONE; i++) {
 		struct tool_operand operand;
-		tool_operand_resolve(&operand, recover->session.image, names[i]);
-		status = stage(recover, names[i], operand.bytes, operand.count);
+		tool_operand_resolve(&operand, recover->session->image,
+				     recover->names[i]);
+		status = stage_one(recover, recover->names[i], operand.bytes,
+				   operand.count);
 		tool_operand_free(&operand);
 	}
 	return status;
@@ -108,10 +113,10 @@ static int stage_carved(struct recover *recover)
 	};
 	const struct tool_carved *carved = &recover->carved;
 	int status =
-		tool_carved_stage(&recover->session, carved, recover->options.recording,
+		tool_carved_stage(recover->session, carved, recover->options.recording,
 				  recover->options.accept_unsafe);
 	for (size_t i = 0; status == TOOL_EXIT_DONE && i < carved->count; i++)
-		tool_told_recovered(&recover->report, recover->session.filename,
+		tool_told_recovered(&recover->report, recover->session->filename,
 				    carved->all[i].name, strlen(carved->all[i].name),
 				    &promise);
 	return status;
@@ -129,13 +134,15 @@ static bool is_wanted(struct recover *recover, const struct qcow2bm_bitmap *bitm
 static int check_alone(struct recover *recover)
 {
 	size_t in_use = 0;
-	for (size_t i = 0; i < qcow2bm_bitmap_count(recover->session.image); i++)
+	for (size_t i = 0; i < qcow2bm_bitmap_count(recover->session->image); i++)
 		in_use += is_wanted(recover,
-				    qcow2bm_bitmap_describe(recover->session.image, i));
+				    qcow2bm_bitmap_describe(recover->session->image, i));
 	if (recover->compared.count == 0 || (in_use <= 1 && recover->compared.count == 1))
 		return TOOL_EXIT_DONE;
-	tool_message(
-		recover->session.filename,
+	const struct qcow2bm_error err = {.code = QCOW2BM_EINVAL,
+					  .offset = QCOW2BM_NO_OFFSET};
+	tool_message_because(
+		recover->session->filename, &err,
 		"%zu bitmaps are in-use, and %zu older states are given: say with NAME which "
 		"bitmap began as which of them is",
 		in_use, recover->compared.count);
@@ -144,34 +151,36 @@ static int check_alone(struct recover *recover)
 
 static int tell_no_match(const struct recover *recover, const char *glob)
 {
-	tool_message(recover->session.filename, "no bitmap that is in-use matches '%s'",
-		     glob);
+	const struct qcow2bm_error err = {.code = QCOW2BM_ENOTFOUND,
+					  .offset = QCOW2BM_NO_OFFSET};
+	tool_message_because(recover->session->filename, &err,
+			     "no bitmap that is in-use matches '%s'", glob);
 	return TOOL_EXIT_FAILED;
 }
 
 static int stage_all(struct recover *recover)
 {
 	int status = TOOL_EXIT_DONE;
-	for (size_t i = 0;
-	     i < qcow2bm_bitmap_count(recover->session.image) && status == TOOL_EXIT_DONE;
+	for (size_t i = 0; i < qcow2bm_bitmap_count(recover->session->image) &&
+			   status == TOOL_EXIT_DONE;
 	     i++) {
 		struct qcow2bm_bitmap bitmap =
-			*qcow2bm_bitmap_describe(recover->session.image, i);
+			*qcow2bm_bitmap_describe(recover->session->image, i);
 		if (is_wanted(recover, &bitmap))
-			status = stage(recover, NULL, bitmap.name, bitmap.name_bytes);
+			status = stage_one(recover, NULL, bitmap.name, bitmap.name_bytes);
 	}
 	const char *unused = tool_match_unused(&recover->match);
 	if (status == TOOL_EXIT_DONE && unused != NULL)
 		return tell_no_match(recover, unused);
 	if (recover->staged == 0 && status == TOOL_EXIT_DONE)
-		tool_told_nothing(&recover->report, recover->session.filename);
+		tool_told_nothing(&recover->report, recover->session->filename);
 	return status;
 }
 
 /* The edit is done: that its report cannot be printed is no reason to call it failed. */
-static int print_report(struct recover *recover, int status)
+static int print_report(struct recover *recover, const char *filename, int status)
 {
-	const struct tool_options *options = &recover->session.options;
+	const struct tool_options *options = &recover->several.options;
 	bool done = status == TOOL_EXIT_DONE || status == TOOL_EXIT_LEAKED;
 	bool is_told = !options->dry_run || recover->compared.count != 0;
 	if (!done || !is_told || options->json || options->quiet)
@@ -179,24 +188,24 @@ static int print_report(struct recover *recover, int status)
 	tool_fold_since(&recover->report, 0);
 	if (tool_output_text(&recover->report) == TOOL_EXIT_DONE)
 		return status;
-	tool_message(recover->session.filename,
-		     "the edit is done, only its report is lost");
+	tool_message(filename, "the edit is done, only its report is lost");
 	return TOOL_EXIT_LEAKED;
 }
 
 /* Returns TOOL_OPTIONS_GO_ON or the status to exit with. */
-static int check_usage(const struct recover *recover, int count)
+static int check_usage(const struct recover *recover)
 {
 	bool is_carved = recover->options.method == QCOW2BM_RECOVER_CARVED;
-	if (count == 0)
+	if (recover->count < 0)
 		return tool_message_usage(&tool_cmd_recover, "operand IMAGE is wanted");
 	if (recover->methods != 1)
 		return tool_message_usage(
 			&tool_cmd_recover,
 			"one of --auto, --compare, --full, --allocated, --stored and "
 			"--carved is wanted");
-	if (recover->compared.count > 1 || (recover->compared.count == 1 && count > 2))
-		if ((size_t)count - 1 != recover->compared.count)
+	if (recover->compared.count > 1 ||
+	    (recover->compared.count == 1 && recover->count > 1))
+		if ((size_t)recover->count != recover->compared.count)
 			return tool_message_usage(
 				&tool_cmd_recover,
 				"with --compare there is a NAME for each OLD, in their "
@@ -207,17 +216,17 @@ static int check_usage(const struct recover *recover, int count)
 		return tool_message_usage(&tool_cmd_recover,
 					  "--assume goes with --auto, --allocated and "
 					  "--stored: the others rest on nothing");
-	if (recover->session.options.threads != 0 && recover->compared.count == 0)
+	if (recover->several.options.threads != 0 && recover->compared.count == 0)
 		return tool_message_usage(&tool_cmd_recover,
 					  "--threads goes with --compare");
 	if (!tool_carved_is_named(&recover->carved))
 		return tool_message_usage(&tool_cmd_recover,
 					  "--carved wants --as NAME behind it");
-	if (recover->match.count != 0 && (is_carved || count > 1))
+	if (recover->match.count != 0 && (is_carved || recover->count > 0))
 		return tool_message_usage(&tool_cmd_recover,
 					  "--match chooses among the bitmaps that are "
 					  "in-use: not with NAME or --carved");
-	if (is_carved && count > 1)
+	if (is_carved && recover->count > 0)
 		return tool_message_usage(
 			&tool_cmd_recover,
 			"with --carved the one operand is IMAGE: names come with --as");
@@ -225,36 +234,58 @@ static int check_usage(const struct recover *recover, int count)
 }
 
 /* What is compared is read before anything is staged, and before the edit writes. */
-static int open_image(struct recover *recover, int count, const char *filename)
+static int open_image(void *opaque, struct tool_session *session, const char *filename)
 {
+	struct recover *recover = opaque;
 	struct tool_compared *compared = &recover->compared;
+	recover->session = session;
+	recover->staged = 0;
 	if (compared->count == 0)
-		return tool_session_open(&recover->session, filename);
-	int status = tool_compared_open(compared, &recover->session, filename);
-	if (status == TOOL_EXIT_DONE && count == 1)
+		return tool_session_open(session, filename);
+	int status = tool_compared_open(compared, session, filename);
+	if (status == TOOL_EXIT_DONE && recover->count == 0)
 		status = check_alone(recover);
-	return status == TOOL_EXIT_DONE
-		       ? tool_compared_differ(compared, &recover->session)
-		       : status;
+	return status == TOOL_EXIT_DONE ? tool_compared_differ(compared, session)
+					: status;
 }
 
+static int stage(void *opaque, struct tool_session *session)
+{
+	struct recover *recover = opaque;
+	(void)session;
+	tool_match_forget(&recover->match);
+	if (recover->carved.count != 0)
+		return stage_carved(recover);
+	return recover->count > 0 ? stage_names(recover) : stage_all(recover);
+}
+
+static int end(void *opaque, struct tool_session *session, int status)
+{
+	struct recover *recover = opaque;
+	status =
+		print_report(recover, session != NULL ? session->filename : NULL, status);
+	tool_text_free(&recover->report);
+	return session == NULL ? status
+			       : tool_compared_close(&recover->compared, session, status);
+}
+
+/* The bitmaps of several images come back together or for themselves, as every edit; but an older state is that of
+ * one disk, and a place is one in one image. */
 static int recover_bitmaps(struct recover *recover, int count, char **operands)
 {
-	int status = check_usage(recover, count);
-	if (status != TOOL_OPTIONS_GO_ON)
-		return status;
-	status = open_image(recover, count, operands[0]);
-	if (status == TOOL_EXIT_DONE && recover->carved.count != 0)
-		status = stage_carved(recover);
-	else if (status == TOOL_EXIT_DONE && count > 1)
-		status = stage_names(recover, count - 1, operands + 1);
-	else if (status == TOOL_EXIT_DONE)
-		status = stage_all(recover);
-	if (status == TOOL_EXIT_DONE)
-		status = print_report(recover, tool_finish_run(&recover->session));
-	tool_text_free(&recover->report);
-	status = tool_compared_close(&recover->compared, &recover->session, status);
-	return tool_session_close(&recover->session, status);
+	int images = tool_several_operands(&recover->several);
+	recover->count = count - images;
+	recover->names = operands + images;
+	if (recover->compared.count != 0)
+		recover->several.only_one =
+			"--compare OLD is an older state of one disk: name one image";
+	if (recover->carved.count != 0)
+		recover->several.only_one =
+			"--carved is a place in one image: name one image";
+	int status = check_usage(recover);
+	return status == TOOL_OPTIONS_GO_ON
+		       ? tool_several_run(&recover->several, operands)
+		       : status;
 }
 
 static void choose(struct recover *recover, enum qcow2bm_recovery method)
@@ -284,7 +315,7 @@ static int take_option(struct recover *recover, int opt, char **argv)
 		tool_compared_take(&recover->compared, optarg);
 		break;
 	case OLD_FORMAT:
-		return tool_old_take_format(&recover->session.options,
+		return tool_old_take_format(&recover->several.options,
 					    &recover->compared.kind);
 	case ASSUME:
 		if (!tool_promise_take_conditions(&recover->options.assumed, optarg))
@@ -322,7 +353,7 @@ static int take_option(struct recover *recover, int opt, char **argv)
 		recover->options.recording = QCOW2BM_RECORDING_OFF;
 		break;
 	default:
-		return tool_options_take(&recover->session.options, opt, argv);
+		return tool_several_take(&recover->several, opt, argv);
 	}
 	return TOOL_OPTIONS_GO_ON;
 }
@@ -344,19 +375,26 @@ static int run(int argc, char **argv)
 		{"unsafe", no_argument, NULL, UNSAFE},
 		{"enable", no_argument, NULL, ENABLE},
 		{"disable", no_argument, NULL, DISABLE},
+		TOOL_SEVERAL_OPTIONS,
 		TOOL_OPTIONS_EDIT,
 	};
 	struct recover recover = {
-		.session = {.options = {.command = &tool_cmd_recover}},
 		.options = {.size = sizeof(struct qcow2bm_recover_options)},
 	};
+	recover.several = (struct tool_several){.options = {.command = &tool_cmd_recover},
+						.open = open_image,
+						.stage = stage,
+						.end = end,
+						.opaque = &recover};
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
-	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_EDIT_LETTERS, long_options,
-				  NULL)) != -1)
+	       (opt = getopt_long(argc, argv,
+				  TOOL_OPTIONS_EDIT_LETTERS TOOL_SEVERAL_LETTERS,
+				  long_options, NULL)) != -1)
 		status = take_option(&recover, opt, argv);
 	if (status == TOOL_OPTIONS_GO_ON)
 		status = recover_bitmaps(&recover, argc - optind, argv + optind);
+	free(recover.several.images);
 	tool_carved_free(&recover.carved);
 	tool_match_free(&recover.match);
 	free(recover.compared.filenames);
@@ -426,12 +464,13 @@ const struct tool_command tool_cmd_recover = {
 		"                         repeatable. * ? [abc] as in a shell\n"
 		"      --unsafe           recover even what promises nothing\n"
 		"      --enable           let QEMU record into it (default: as it was)\n"
-		"      --disable          do not\n" TOOL_HELP_EDIT "\n" TOOL_HELP_NAMES
+		"      --disable          do not\n" TOOL_HELP_SEVERAL "\n" TOOL_HELP_NAMES
 		"\n"
 		"Examples:\n"
 		"  qcow2bm recover --auto disk.qcow2\n"
 		"  qcow2bm recover -n --auto --assume not-changed-by-qmp,not-resized disk.qcow2\n"
 		"  qcow2bm recover --full disk.qcow2 chk-7\n"
+		"  qcow2bm recover --auto --continue -i @list\n"
 		"  qcow2bm recover --compare full-backup.qcow2 disk.qcow2 chk-7\n"
 		"  qcow2bm recover --unsafe --carved 5636096:0 --as old-chk-7 disk.qcow2\n"
 		"\n" TOOL_HELP_EDIT_EXITS,

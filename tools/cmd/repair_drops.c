@@ -75,8 +75,10 @@ static int find_name(struct finding *finding, const char *name)
 		finding->namesakes = count_namesakes(image);
 	size_t found = finding->namesakes[idx];
 	if (found > 1) {
-		tool_message(
-			finding->session->filename,
+		const struct qcow2bm_error err = {.code = QCOW2BM_EINVAL,
+						  .offset = QCOW2BM_NO_OFFSET};
+		tool_message_because(
+			finding->session->filename, &err,
 			"cannot drop bitmap '%s': %zu bitmaps have this name; choose "
 			"with --drop-index (qcow2bm check shows the numbers)",
 			name, found);

@@ -161,4 +161,5 @@ void tool_mended_free(struct tool_mended *mended)
 {
 	tool_text_free(&mended->done);
 	free(mended->problems);
+	*mended = (struct tool_mended){.flags = 0};
 }

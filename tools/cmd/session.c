@@ -159,6 +159,7 @@ int tool_session_close(struct tool_session *session, int status)
 		qcow2bm_image_close(session->sources[i]);
 	free(session->sources);
 	tool_saving_free(&session->saving);
+	free(session->undo_file);
 	qcow2bm_image_close(session->image);
 	return status;
 }

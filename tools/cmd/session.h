@@ -19,7 +19,8 @@ struct tool_session {
 	const char *filename;
 	struct qcow2bm_image *image;
 	struct qcow2bm_edit *edit;
-	struct tool_saving saving;      /* while it is committed, and afterwards */
+	char *undo_file;           /* for this image alone, instead of --save; or NULL */
+	struct tool_saving saving; /* while it is committed, and afterwards */
 	struct qcow2bm_image **sources; /* other images that bits are read from */
 	size_t source_count;
 	struct tool_image_list *images; /* of several, each edited for itself: where the

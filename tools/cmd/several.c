@@ -14,6 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+void tool_several_add(struct tool_several *several, char *image)
+{
+	several->images =
+		tool_memory_resize(several->images, (size_t)several->image_count + 1,
+				   sizeof(*several->images));
+	several->images[several->image_count++] = image;
+}
+
 int tool_several_take(struct tool_several *several, int opt, char **argv)
 {
 	several->options.takes_lines = true;
@@ -23,10 +31,7 @@ int tool_several_take(struct tool_several *several, int opt, char **argv)
 	}
 	if (opt != 'i')
 		return tool_options_take(&several->options, opt, argv);
-	several->images =
-		tool_memory_resize(several->images, (size_t)several->image_count + 1,
-				   sizeof(*several->images));
-	several->images[several->image_count++] = optarg;
+	tool_several_add(several, optarg);
 	return TOOL_OPTIONS_GO_ON;
 }
 
@@ -35,15 +40,36 @@ int tool_several_operands(const struct tool_several *several)
 	return several->image_count == 0 ? 1 : 0;
 }
 
+static int open_image(const struct tool_several *several, struct tool_session *session,
+		      const char *filename)
+{
+	return several->open != NULL ? several->open(several->opaque, session, filename)
+				     : tool_session_open(session, filename);
+}
+
+static int finish_image(const struct tool_several *several, struct tool_session *session)
+{
+	return several->finish != NULL ? several->finish(several->opaque, session)
+				       : tool_finish_run(session);
+}
+
+static int end(const struct tool_several *several, struct tool_session *session,
+	       int status)
+{
+	return several->end != NULL ? several->end(several->opaque, session, status)
+				    : status;
+}
+
 static int run_one(const struct tool_several *several, const char *filename,
 		   struct tool_image_list *images)
 {
 	struct tool_session session = {.options = several->options, .images = images};
-	int status = tool_session_open(&session, filename);
+	int status = open_image(several, &session, filename);
 	if (status == TOOL_EXIT_DONE)
 		status = several->stage(several->opaque, &session);
 	if (status == TOOL_EXIT_DONE)
-		status = tool_finish_run(&session);
+		status = finish_image(several, &session);
+	status = end(several, &session, status);
 	return tool_session_close(&session, status);
 }
 
@@ -92,7 +118,7 @@ static int stage_all(const struct tool_several *several,
 		sessions[i].options = several->options;
 		status = check_new(names, i);
 		if (status == TOOL_EXIT_DONE)
-			status = tool_session_open(&sessions[i], names->list[i]);
+			status = open_image(several, &sessions[i], names->list[i]);
 		if (status == TOOL_EXIT_DONE)
 			status = several->stage(several->opaque, &sessions[i]);
 	}
@@ -113,6 +139,7 @@ static int run_all(const struct tool_several *several,
 				  names->list[i]);
 	if (status == TOOL_EXIT_DONE)
 		status = tool_together_finish(&together);
+	status = end(several, NULL, status);
 	tool_together_free(&together);
 	for (size_t i = 0; i < names->count; i++)
 		(void)tool_session_close(&sessions[i], status);
@@ -170,6 +197,11 @@ static int run_each(const struct tool_several *several,
 static int run_images(const struct tool_several *several,
 		      const struct tool_image_names *names)
 {
+	const char *refusal = several->only_one; /* the stronger one */
+	if (refusal == NULL && !several->continues)
+		refusal = several->not_together;
+	if (names->is_several && refusal != NULL)
+		return tool_message_usage(several->options.command, "%s", refusal);
 	if (several->continues) {
 		int status = names->is_several ? check_sources(several, names)
 					       : TOOL_EXIT_DONE;

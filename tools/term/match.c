@@ -54,6 +54,12 @@ bool tool_match_use(struct tool_match *match, const char *name, size_t name_byte
 	return found;
 }
 
+void tool_match_forget(struct tool_match *match)
+{
+	for (size_t i = 0; i < match->count; i++)
+		match->used[i] = false;
+}
+
 const char *tool_match_unused(const struct tool_match *match)
 {
 	for (size_t i = 0; i < match->count; i++)

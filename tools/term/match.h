@@ -21,6 +21,9 @@ bool tool_match_has(const struct tool_match *match, const char *name, size_t nam
 /* The same; each of the patterns that fit is used from then on. */
 bool tool_match_use(struct tool_match *match, const char *name, size_t name_bytes);
 
+/* None of them is used any more: for the next image. */
+void tool_match_forget(struct tool_match *match);
+
 /* The first pattern that is not used, or NULL. */
 const char *tool_match_unused(const struct tool_match *match);
 
