@@ -72,6 +72,8 @@ static const struct command commands[] = {
 	  "chk-2026-11-15"}},
 	{"small", false, {"repair", "--no-save", "--drop=a", "image"}},
 	{"in-use.qcow2", false, {"repair", "--no-save", "--drop-in-use", "image"}},
+	{"small", false, {"repair", "--continue", "--no-save", "--drop=a", "image"}},
+	{"in-use.qcow2", false, {"recover", "--continue", "--full", "image"}},
 	{"small", true, {"check", "image"}},
 	{"snapshots.qcow2", false, {"check", "--output=json", "image"}},
 	{"small", false, {"check", "--carve", "image"}},
