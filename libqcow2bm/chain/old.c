@@ -19,6 +19,16 @@ static unsigned storage_flags(unsigned flags)
 	       (flags & QCOW2BM_OPEN_NO_LOCK ? Q2_STORAGE_NO_LOCK : 0u);
 }
 
+/* The magic number of a manifest may be there by the guest's hand, or the manifest have lost its end: who asks
+ * has to know. */
+static enum qcow2bm_code refuse_either(struct qcow2bm_error *err)
+{
+	return q2_fail(
+		err, QCOW2BM_EUNSUPPORTED, 0,
+		"it begins as a manifest does and is as long as a raw disk may be: "
+		"whether it is raw or a manifest has to be said");
+}
+
 /* What the file begins as. */
 static enum qcow2bm_code find_kind(struct q2_storage *storage,
 				   enum qcow2bm_old_kind *kind, struct qcow2bm_error *err)
@@ -28,6 +38,9 @@ static enum qcow2bm_code find_kind(struct q2_storage *storage,
 	enum qcow2bm_code code = q2_storage_length(storage, &length, err);
 	if (code == QCOW2BM_OK && length >= sizeof(magic))
 		code = q2_storage_read(storage, magic, sizeof(magic), 0, err);
+	if (code == QCOW2BM_OK && q2_manifest_has_magic(magic) &&
+	    !q2_manifest_is_length(length))
+		return refuse_either(err);
 	if (q2_manifest_has_magic(magic))
 		*kind = QCOW2BM_OLD_MANIFEST;
 	else if (memcmp(magic, "QFI\xfb", 4) == 0)

@@ -11,7 +11,8 @@
 #include <xxhash.h>
 
 #define FORMAT_VERSION 1u
-#define NAME_BYTES 12u /* before the name itself */
+#define SECTOR_BYTES 512u /* disks of guests are whole ones */
+#define NAME_BYTES 12u    /* before the name itself */
 #define NAME_FLAGS ((unsigned)Q2_MANIFEST_IS_KNOWN)
 #define KIND_SHIFT 56u
 #define COUNT_MASK (((uint64_t)1 << KIND_SHIFT) - 1)
@@ -23,6 +24,11 @@ static const uint8_t magic[Q2_MANIFEST_MAGIC_BYTES] = {'q', 'c', 'o',  'w',   '2
 bool q2_manifest_has_magic(const uint8_t *bytes)
 {
 	return memcmp(bytes, magic, sizeof(magic)) == 0;
+}
+
+bool q2_manifest_is_length(uint64_t bytes)
+{
+	return bytes % SECTOR_BYTES != 0;
 }
 
 size_t q2_manifest_hash_bytes(enum q2_manifest_hash hash)
@@ -211,7 +217,7 @@ static size_t record_bytes(const struct q2_manifest_header *header,
 	if (kind == Q2_MANIFEST_HASHES)
 		bytes += (size_t)granules * q2_manifest_hash_bytes(header->hash);
 	if (kind == Q2_MANIFEST_END)
-		bytes += Q2_MANIFEST_TOTAL_BYTES;
+		bytes += Q2_MANIFEST_TOTAL_BYTES + Q2_MANIFEST_FILL_BYTES;
 	return bytes;
 }
 
@@ -228,6 +234,9 @@ size_t q2_manifest_encode_record(const struct q2_manifest_header *header,
 	size_t all = record_bytes(header, kind, granules);
 	size_t checked = all - Q2_MANIFEST_CHECK_BYTES;
 	q2_be64_store(bytes, (uint64_t)kind << KIND_SHIFT | granules);
+	if (kind == Q2_MANIFEST_END)
+		memset(bytes + checked - Q2_MANIFEST_FILL_BYTES, 0,
+		       Q2_MANIFEST_FILL_BYTES);
 	q2_be64_store(bytes + checked, compute_check(header, bytes, checked, first));
 	return all;
 }

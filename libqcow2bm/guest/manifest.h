@@ -17,12 +17,15 @@
  *                zeros up to the last 8 bytes: XXH3-64 of all before
  *   record    0  kind << 56 | granules: 1 zeros, 2 hashes (at most 4096), 3 the end (0)
  *             8  the hashes, of a granule's bytes, the last one's as far as the disk goes;
- *                of the end the SHA-256 of the disk, or zeros
+ *                of the end the SHA-256 of the disk, or zeros, and 4 bytes of zeros
  *                the last 8 bytes: XXH3-64 of all before, its seed the header's XOR the
  *                number of the first granule
  *
  * There is one way only to write a disk: granules of zeros are in records of zeros, as long as
  * they can be, and no record of hashes but a full one has another one behind it.
+ *
+ * A guest may write on its disk what it likes, a manifest too, but whole sectors: by the 4 bytes a manifest is
+ * never as long as those, and who finds one is sure that it is not a raw disk.
  */
 #ifndef Q2_GUEST_MANIFEST_H
 #define Q2_GUEST_MANIFEST_H
@@ -36,6 +39,7 @@
 #define Q2_MANIFEST_MAX_GRANULARITY_BITS 24u
 #define Q2_MANIFEST_MAX_HASH_BYTES 32u
 #define Q2_MANIFEST_TOTAL_BYTES 32u
+#define Q2_MANIFEST_FILL_BYTES 4u
 #define Q2_MANIFEST_MAX_HASHES 4096u
 #define Q2_MANIFEST_RECORD_HEAD_BYTES 8u
 #define Q2_MANIFEST_CHECK_BYTES 8u
@@ -78,6 +82,9 @@ struct q2_manifest_record {
 	uint64_t granules;
 	size_t bytes; /* of the record, its head and check included */
 };
+
+/* Whether a file of so many bytes may be a manifest, and no raw disk. */
+bool q2_manifest_is_length(uint64_t bytes);
 
 /* Whether a file begins so: `bytes` has Q2_MANIFEST_MAGIC_BYTES. */
 bool q2_manifest_has_magic(const uint8_t *bytes);

@@ -213,6 +213,28 @@ static void a_cut_at_any_length_is_seen(void **state)
 			    "the manifest is damaged: 1 bytes stand behind its end");
 }
 
+/* Whatever the length of its header and the number of its hashes. */
+static void none_is_as_long_as_a_disk(void **state)
+{
+	(void)state;
+	static const uint8_t text[512];
+	for (size_t count = 0; count < sizeof(text); count++) {
+		const struct q2_manifest_name name = {.bytes = text, .count = count};
+		struct q2_manifest_header header = {.hash = Q2_MANIFEST_XXH3,
+						    .granularity_bits = 9,
+						    .disk_bytes = 512};
+		uint8_t bytes[ROOM] = {0};
+		q2_manifest_encode_header(&header, &name, bytes);
+		size_t size = header.header_bytes;
+		size += q2_manifest_encode_record(&header, Q2_MANIFEST_HASHES, 0, 1,
+						  bytes + size);
+		size += q2_manifest_encode_record(&header, Q2_MANIFEST_END, 1, 0,
+						  bytes + size);
+		assert_int_equal(open_bytes(bytes, size, NULL), QCOW2BM_OK);
+		assert_true(q2_manifest_is_length(size));
+	}
+}
+
 /* Writes record i anew, with another kind or count, and its check right. */
 static void rewrite(struct made *made, size_t i, enum q2_manifest_kind kind,
 		    uint64_t first, uint64_t granules)
@@ -315,6 +337,7 @@ int main(void)
 		cmocka_unit_test(a_step_back_reads_one_record),
 		cmocka_unit_test(a_flip_of_any_bit_is_seen),
 		cmocka_unit_test(a_cut_at_any_length_is_seen),
+		cmocka_unit_test(none_is_as_long_as_a_disk),
 		cmocka_unit_test(records_follow_each_other_in_one_way),
 		cmocka_unit_test(one_kind_is_told_at_once),
 		cmocka_unit_test(what_a_later_version_has_is_refused),

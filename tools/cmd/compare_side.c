@@ -94,17 +94,21 @@ static bool json_names_layers(const char *name)
 	return names_layers;
 }
 
-/* Whether it is a manifest: it is said to be, or nothing is said and it begins as one. Options of qemu-img's
- * are about an image. */
-static bool is_manifest(const struct tool_compare_side *side,
+/* Opens what it is said to be, or what it is seen to be where nothing is said. Options of qemu-img's are about
+ * an image. */
+static int open_by_kind(struct tool_compare_side *side,
 			const struct tool_compare_opening *opening, const char *path)
 {
+	struct qcow2bm_error err = {0};
 	enum qcow2bm_old_kind kind = QCOW2BM_OLD_ANY;
-	if (side->format[0] != '\0')
-		return strcmp(side->format, "manifest") == 0;
-	return !opening->image_opts && strncmp(side->filename, "json:", 5) != 0 &&
-	       qcow2bm_old_probe(path, &kind, NULL) == QCOW2BM_OK &&
-	       kind == QCOW2BM_OLD_MANIFEST;
+	bool is_told = side->format[0] != '\0' || opening->image_opts ||
+		       strncmp(side->filename, "json:", 5) == 0;
+	/* What cannot be looked at fails again as a disk, in the words for that. */
+	if (!is_told && qcow2bm_old_probe(path, &kind, &err) == QCOW2BM_EUNSUPPORTED)
+		return could_not_open(side, &err);
+	return kind == QCOW2BM_OLD_MANIFEST || strcmp(side->format, "manifest") == 0
+		       ? open_manifest(side, opening, path)
+		       : open_disk(side, opening, path);
 }
 
 int tool_compare_side_open(struct tool_compare_side *side,
@@ -122,9 +126,7 @@ int tool_compare_side_open(struct tool_compare_side *side,
 					   "options of other layers (backing, "
 					   "data-file) are not taken here",
 					   TOOL_EXIT_FAILED)
-		     : is_manifest(side, opening, path)
-			     ? open_manifest(side, opening, path)
-			     : open_disk(side, opening, path);
+				  : open_by_kind(side, opening, path);
 	free(path);
 	return status;
 }

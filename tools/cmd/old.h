@@ -8,7 +8,7 @@
 #define TOOL_HELP_OLD_FORMAT                                                               \
 	"      --old-format FORMAT\n"                                                      \
 	"                         what OLD is: qcow2, raw or manifest (default: what it\n" \
-	"                         begins as, which in a raw file the guest may have written)\n"
+	"                         begins as; qcow2 the guest may have written in a raw file)\n"
 
 /* Takes the value of --old-format from optarg; returns TOOL_OPTIONS_GO_ON or the status to exit with. */
 int tool_old_take_format(const struct tool_options *options, enum qcow2bm_old_kind *kind);

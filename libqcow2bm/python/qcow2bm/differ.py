@@ -32,7 +32,7 @@ _TOTAL_BYTES = 32
 
 
 def probe(filename: Path) -> OldKind:
-    """What a file begins as: QCOW2, MANIFEST, else RAW. It is not opened as that, nor locked."""
+    """What a file begins as: QCOW2, MANIFEST, else RAW. It is not opened as that, nor locked. One that may be a manifest or a raw disk is an error."""
     kind = ctypes.c_uint()
     call("old_probe", os.fsencode(filename), kind, filename=os.fsdecode(filename))
     return OldKind(kind.value)

@@ -13,7 +13,7 @@ extern "C" {
 
 /* What an older state of a disk is kept as. May grow. */
 enum qcow2bm_old_kind {
-	QCOW2BM_OLD_ANY, /* what the file begins as: of a raw one the guest wrote that */
+	QCOW2BM_OLD_ANY, /* as qcow2bm_old_probe() tells; a raw disk's guest may begin it as qcow2 */
 	QCOW2BM_OLD_QCOW2,
 	QCOW2BM_OLD_RAW,
 	QCOW2BM_OLD_MANIFEST /* qcow2bm_old_digest() made it */
@@ -23,8 +23,9 @@ enum qcow2bm_old_kind {
 const char *qcow2bm_old_kind_name(enum qcow2bm_old_kind kind);
 
 /*
- * What a file begins as: QCOW2, MANIFEST, else RAW. It is not opened as that, nor locked. Errors: ESYSTEM.
- * Crash: changes nothing.
+ * What a file begins as: QCOW2, MANIFEST, else RAW. It is not opened as that, nor locked. Errors: ESYSTEM;
+ * EUNSUPPORTED for one that begins as a manifest and is as long as a raw disk: whole sectors of 512 bytes, as
+ * no manifest is. Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_old_probe(const char *filename,
 						       enum qcow2bm_old_kind *kind,
@@ -53,7 +54,7 @@ struct qcow2bm_old_options {
 /*
  * Opens an older state for reading: a manifest, which is checked whole, or a disk with the layers
  * below it. `options` may be NULL. Errors: as qcow2bm_chain_open(); EIMAGE for a manifest that is
- * damaged or cut short, EUNSUPPORTED for one of a later version; EINTERRUPTED.
+ * damaged or cut short, EUNSUPPORTED for one of a later version and as of qcow2bm_old_probe(); EINTERRUPTED.
  * Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
