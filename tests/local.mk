@@ -292,6 +292,7 @@ oracle_tests += tests/oracle/libvirt-symptoms
 oracle_tests += tests/oracle/lock-migration
 oracle_tests += tests/oracle/lock-qemu
 oracle_tests += tests/oracle/map-nbdinfo
+oracle_tests += tests/oracle/map-raw
 oracle_tests += tests/oracle/merge-bitmaps
 oracle_tests += tests/oracle/merge-from-other-image
 oracle_tests += tests/oracle/merge-granularities

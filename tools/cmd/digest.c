@@ -184,7 +184,7 @@ const struct tool_command tool_cmd_digest = {
 		"                         the finest bitmap, at most 64k)\n"
 		"      --sha256           hashes by SHA-256, which nobody can forge, else XXH3-128\n"
 		"      --no-total         no SHA-256 of the whole disk: zeros cost no time then\n"
-		"      --format FORMAT    what IMAGE is: qcow2 or raw (default: what it begins as)\n"
+		"      --format FMT       what IMAGE is: qcow2 or raw (default: what it begins as)\n"
 		"      --threads N        read with so many threads (as many as there are processors)\n"
 		"      --progress         show progress (by itself on a terminal after a second)\n"
 		"      --show             print what a manifest tells, and check it\n"

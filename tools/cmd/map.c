@@ -19,6 +19,7 @@
 #include "map_disk.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct map {
 	struct tool_options options;
@@ -27,7 +28,7 @@ struct map {
 	bool backing_chain;
 	bool graph; /* draw them */
 	bool zero;  /* tell what reads as zeros, too */
-	const char *snapshot;
+	const char *format, *snapshot;
 	uint64_t start, length;
 	struct qcow2bm_chain *chain;
 	struct qcow2bm_disk *disk;            /* with `zero` */
@@ -294,6 +295,7 @@ static int map_disk(const struct map *map, const char *filename)
 {
 	const struct tool_map_disk disk = {
 		.options = &map->options,
+		.format = map->format == NULL ? "" : map->format,
 		.snapshot = map->snapshot,
 		.backing_chain = map->backing_chain,
 		.start = map->start,
@@ -320,11 +322,22 @@ static int run_operands(struct map *map, int count, char **operands)
 			"--zero or JSON");
 	if (count == 1 && map->match.count == 0)
 		return map_disk(map, operands[0]);
+	if (map->format != NULL && strcmp(map->format, "raw") == 0)
+		return tool_message_usage(&tool_cmd_map, "a raw image holds no bitmaps");
 	if (map->snapshot != NULL)
 		return tool_message_usage(
 			&tool_cmd_map,
 			"--snapshot is about the disk: bitmaps are of its present state");
 	return map_bitmaps(map, operands[0], count - 1, operands + 1);
+}
+
+static int take_format(struct map *map)
+{
+	if (strcmp(optarg, "qcow2") != 0 && strcmp(optarg, "raw") != 0)
+		return tool_message_usage(&tool_cmd_map,
+					  "option -f: '%s' is not qcow2 or raw", optarg);
+	map->format = optarg;
+	return TOOL_OPTIONS_GO_ON;
 }
 
 enum {
@@ -342,6 +355,8 @@ enum {
 static int take_option(struct map *map, int opt, char **argv)
 {
 	switch (opt) {
+	case 'f':
+		return take_format(map);
 	case START:
 		return take_size(map, "--start", &map->start);
 	case LENGTH:
@@ -376,6 +391,7 @@ static int take_option(struct map *map, int opt, char **argv)
 static int run(int argc, char **argv)
 {
 	static const struct option long_options[] = {
+		{"format", required_argument, NULL, 'f'},
 		{"start", required_argument, NULL, START},
 		{"length", required_argument, NULL, LENGTH},
 		{"totals", no_argument, NULL, TOTALS},
@@ -391,8 +407,8 @@ static int run(int argc, char **argv)
 	struct map map = {.options = {.command = &tool_cmd_map}, .length = UINT64_MAX};
 	int opt, status = TOOL_OPTIONS_GO_ON;
 	while (status == TOOL_OPTIONS_GO_ON &&
-	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS, long_options,
-				  NULL)) != -1)
+	       (opt = getopt_long(argc, argv, TOOL_OPTIONS_READ_LETTERS "f:",
+				  long_options, NULL)) != -1)
 		status = take_option(&map, opt, argv);
 	if (status == TOOL_OPTIONS_GO_ON)
 		status = run_operands(&map, argc - optind, argv + optind);
@@ -410,6 +426,8 @@ const struct tool_command tool_cmd_map = {
 		"`qemu-img map` prints it: of the one layer IMAGE, or of all with --backing-chain.\n"
 		"\n"
 		"Options:\n"
+		"  -f, --format FMT       what IMAGE is, without a BITMAP: qcow2 or raw (default: what\n"
+		"                         it begins as; qcow2 the guest may have written in a raw one)\n"
 		"      --start SIZE       begin at this byte of the disk (512, 64k, 1.5G)\n"
 		"      --length SIZE      look at so many bytes only\n"
 		"      --totals           print how much is clean and dirty, as nbdinfo --totals\n"

@@ -78,11 +78,21 @@ static void put_human(struct run *run, const struct qcow2bm_disk_extent *extent)
 	tool_stream_advance(&run->stream, tool_stream_put(p, "\n"));
 }
 
+/* qemu-img tells an extent also of a disk that has none. */
+static void put_empty(struct run *run)
+{
+	const struct qcow2bm_disk_extent nothing = {.offset = QCOW2BM_NO_OFFSET};
+	char *p = tool_stream_reserve(&run->stream);
+	tool_stream_advance(&run->stream, put_json(p, &nothing));
+}
+
 static enum qcow2bm_code put_extents(struct run *run, struct qcow2bm_error *err)
 {
 	const struct qcow2bm_disk_extent *extent;
 	uint64_t start = run->map->start;
 	bool is_first = true;
+	if (run->map->options->json && qcow2bm_disk_bytes(run->disk) == 0)
+		put_empty(run);
 	for (; start < run->end; start += extent->length) {
 		enum qcow2bm_code code = qcow2bm_disk_next(
 			run->disk, start, run->end - start, &extent, NULL, err);
@@ -160,11 +170,12 @@ static int open_disk(struct run *run, const char *filename)
 int tool_map_disk_run(const struct tool_map_disk *map, const char *filename)
 {
 	struct run run = {.map = map};
-	int status = tool_layers_open(&run.chain, map->options, filename,
-				      map->backing_chain ? 0u : TOOL_LAYERS_TOP_ONLY);
-	if (status != TOOL_EXIT_DONE)
-		return status;
-	status = open_disk(&run, filename);
+	struct qcow2bm_error err = {0};
+	if (tool_layers_try_open(&run.chain, map->options, filename, map->format,
+				 map->backing_chain ? 0u : TOOL_LAYERS_TOP_ONLY,
+				 &err) != QCOW2BM_OK)
+		return tool_message_fail(filename, &err);
+	int status = open_disk(&run, filename);
 	if (status == TOOL_EXIT_DONE)
 		status = print(&run, filename);
 	qcow2bm_disk_close(run.disk);

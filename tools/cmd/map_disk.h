@@ -7,6 +7,7 @@
 
 struct tool_map_disk {
 	const struct tool_options *options;
+	const char *format;   /* "qcow2", "raw", or "": as it begins */
 	const char *snapshot; /* or NULL */
 	bool backing_chain;   /* of all layers */
 	uint64_t start, length;
