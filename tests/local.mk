@@ -237,6 +237,7 @@ cli_tests += tests/cli/undo-repair
 cli_tests += tests/cli/schemas
 cli_tests += tests/cli/undo-edits
 cli_tests += tests/cli/undo-place
+cli_tests += tests/cli/undo-data-file
 cli_tests += tests/cli/undo-syncs
 cli_tests += tests/cli/repair-choices
 cli_tests += tests/cli/repair-several

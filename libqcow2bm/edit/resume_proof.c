@@ -220,7 +220,8 @@ static bool is_untouched(const struct q2_resume_image *resumed)
 {
 	struct q2_stamp now;
 	q2_storage_stamp(resumed->image->storage, false, &now);
-	return q2_stamp_is_same(&now, &resumed->noted->stamp);
+	return !q2_image_has_data_file(resumed->image) &&
+	       q2_stamp_is_same(&now, &resumed->noted->stamp);
 }
 
 enum qcow2bm_code q2_resume_prove_forward(const struct q2_resume_image *resumed,

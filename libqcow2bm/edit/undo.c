@@ -85,6 +85,13 @@ static enum qcow2bm_code open_both(struct undoing *undoing, struct qcow2bm_error
 
 /* ---- What must be proven ---------------------------------------------------------------- */
 
+/* Nothing tells that file's name but the image, which names whatever it likes: it is not opened. */
+static bool has_data_file(const struct q2_undo_images *images)
+{
+	return (images->before != NULL && q2_image_has_data_file(images->before)) ||
+	       (images->now != NULL && q2_image_has_data_file(images->now));
+}
+
 /* Why nobody can know that nothing has written to the image since; NULL when it is known. */
 static const char *find_doubt(const struct undoing *undoing)
 {
@@ -93,6 +100,8 @@ static const char *find_doubt(const struct undoing *undoing)
 	q2_storage_stamp(undoing->image, false, &now);
 	if (!undoing->undo.has_end)
 		return "the edit was interrupted, and nothing tells what came after";
+	if (has_data_file(&undoing->images))
+		return "the guest writes to an external data file, and the image does not tell when";
 	if (!now.is_known)
 		return now.why_unknown;
 	if (!then->is_known)

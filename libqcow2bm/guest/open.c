@@ -30,8 +30,7 @@ static enum qcow2bm_code open_image(struct q2_guest_layer *layer,
 				    struct qcow2bm_error *err)
 {
 	struct qcow2bm_image *image = source->image;
-	bool is_external =
-		image->header.incompatible_features & Q2_INCOMPATIBLE_DATA_FILE;
+	bool is_external = q2_image_has_data_file(image);
 	layer->image = image;
 	layer->data = is_external ? source->data_file : image->storage;
 	layer->bytes = image->header.virtual_bytes;

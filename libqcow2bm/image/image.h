@@ -105,6 +105,13 @@ enum qcow2bm_code q2_image_open_damaged(struct qcow2bm_image **image,
 					struct q2_storage *storage,
 					struct qcow2bm_error *err);
 
+/* Whether the disk's data are in another file: a guest that writes in place leaves this one as it
+ * is, its times included. */
+static inline bool q2_image_has_data_file(const struct qcow2bm_image *image)
+{
+	return (image->header.incompatible_features & Q2_INCOMPATIBLE_DATA_FILE) != 0;
+}
+
 /* Where the last cluster of the file ends, of which the file may have a part. */
 static inline uint64_t q2_image_end(const struct qcow2bm_image *image)
 {
