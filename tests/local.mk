@@ -270,6 +270,7 @@ oracle_tests += tests/oracle/chain-snapshot
 oracle_tests += tests/oracle/chain-verify
 oracle_tests += tests/oracle/check-json
 oracle_tests += tests/oracle/clear-bitmap
+oracle_tests += tests/oracle/compare-itself
 oracle_tests += tests/oracle/compare-manifest
 oracle_tests += tests/oracle/compare-random
 oracle_tests += tests/oracle/guest-threads

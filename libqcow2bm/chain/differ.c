@@ -50,6 +50,51 @@ static enum qcow2bm_code prepare(struct qcow2bm_differ *differ,
 	return code;
 }
 
+/* Whether the guest of the chain writes to it: to its top layer, or to the data file of that. */
+static bool is_written(const struct qcow2bm_chain *chain,
+		       const struct q2_storage *storage)
+{
+	const struct q2_layer *top = &chain->layers[0];
+	const struct q2_storage *own =
+		top->image == NULL ? top->raw : top->image->storage;
+	return q2_storage_is_same(own, storage) ||
+	       q2_storage_is_same(top->data_file, storage);
+}
+
+/* The name of the file of the older state that the guest writes to, or NULL. */
+static const char *find_written(const struct qcow2bm_chain *chain,
+				const struct qcow2bm_old *old)
+{
+	if (is_written(chain, old->storage))
+		return old->filename;
+	for (size_t i = 0; old->chain != NULL && i < old->chain->layer_count; i++) {
+		const struct q2_layer *layer = &old->chain->layers[i];
+		if (is_written(chain, layer->raw) ||
+		    is_written(chain, layer->data_file) ||
+		    (layer->image != NULL && is_written(chain, layer->image->storage)))
+			return layer->filename;
+	}
+	return NULL;
+}
+
+/* A disk that is compared with itself is the same all over, whatever was written to it. A lower layer of
+ * it is what it was when the layer above was made. */
+static enum qcow2bm_code check_olds(const struct qcow2bm_chain *chain,
+				    struct qcow2bm_old *const *olds, size_t count,
+				    struct qcow2bm_error *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		const char *written = find_written(chain, olds[i]);
+		if (written == NULL)
+			continue;
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"'%.150s' reads '%.150s', which this disk's guest writes to: the disk would be compared with itself; an older state is a copy from before, or a layer below",
+			olds[i]->filename, written);
+	}
+	return QCOW2BM_OK;
+}
+
 /* The older states may be closed from now on. */
 static void forget_olds(struct qcow2bm_differ *differ)
 {
@@ -60,13 +105,16 @@ static void forget_olds(struct qcow2bm_differ *differ)
 }
 
 static enum qcow2bm_code find(struct qcow2bm_differ *differ, struct qcow2bm_chain *chain,
-			      struct q2_watch *watch, struct qcow2bm_error *err)
+			      struct qcow2bm_old *const *olds, struct q2_watch *watch,
+			      struct qcow2bm_error *err)
 {
 	struct qcow2bm_disk *disk;
 	enum qcow2bm_code code = qcow2bm_disk_open(&disk, chain, NULL, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = q2_differ_find(disk, differ->olds, differ->count, watch, err);
+	code = check_olds(chain, olds, differ->count, err);
+	if (code == QCOW2BM_OK)
+		code = q2_differ_find(disk, differ->olds, differ->count, watch, err);
 	q2_guest_disk_close(disk);
 	return code;
 }
@@ -95,7 +143,7 @@ enum qcow2bm_code qcow2bm_chain_differ(struct qcow2bm_chain *chain,
 	differ->virtual_bytes = chain->layers[0].virtual_bytes;
 	code = prepare(differ, chain, olds, err);
 	if (code == QCOW2BM_OK)
-		code = find(differ, chain, &watch, err);
+		code = find(differ, chain, olds, &watch, err);
 	forget_olds(differ);
 	if (code == QCOW2BM_OK)
 		*result = differ;

@@ -8,28 +8,17 @@
 #include "../base/options.h"
 #include "../guest/disk.h"
 
-static bool is_same_file(struct q2_storage *storage, const struct q2_stamp *other)
-{
-	struct q2_stamp stamp;
-	if (storage == NULL)
-		return false;
-	q2_storage_stamp(storage, false, &stamp);
-	return stamp.inode != 0 && stamp.inode == other->inode &&
-	       stamp.device == other->device;
-}
-
 /* A data file that is an image of the chain, or another layer's, is one that nobody wrote. */
 static enum qcow2bm_code check_apart(const struct qcow2bm_chain *chain,
 				     struct q2_storage *data_file,
 				     struct qcow2bm_error *err)
 {
-	struct q2_stamp stamp;
-	q2_storage_stamp(data_file, false, &stamp);
 	for (size_t i = 0; i < chain->layer_count; i++) {
 		const struct q2_layer *layer = &chain->layers[i];
 		struct q2_storage *own =
 			layer->image == NULL ? layer->raw : layer->image->storage;
-		if (is_same_file(own, &stamp) || is_same_file(layer->data_file, &stamp))
+		if (q2_storage_is_same(own, data_file) ||
+		    q2_storage_is_same(layer->data_file, data_file))
 			return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
 				       "it is a layer of the disk, or the data file of "
 				       "one, already");
@@ -59,8 +48,7 @@ static enum qcow2bm_code open_data_file(const struct qcow2bm_chain *chain,
 					struct q2_layer *layer, struct qcow2bm_error *err)
 {
 	const struct qcow2bm_image *image = layer->image;
-	if (image == NULL || layer->data_file != NULL ||
-	    !(image->header.incompatible_features & Q2_INCOMPATIBLE_DATA_FILE))
+	if (image == NULL || layer->data_file != NULL || !q2_image_has_data_file(image))
 		return QCOW2BM_OK;
 	if (image->data_filename == NULL)
 		return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,

@@ -207,6 +207,16 @@ static enum qcow2bm_code check_name(const char *path, const struct stat *opened,
 		       "the file was replaced or removed while it was opened; try again");
 }
 
+/* Each node of a device has an inode of its own. */
+static struct q2_identity identify(const struct stat *st)
+{
+	if (S_ISBLK(st->st_mode))
+		return (struct q2_identity){
+			.is_known = true, .is_device = true, .device = st->st_rdev};
+	return (struct q2_identity){
+		.is_known = true, .device = st->st_dev, .inode = st->st_ino};
+}
+
 /* Makes the storage of an open descriptor, whose locks it takes. After a failure the descriptor
  * is open still. */
 static enum qcow2bm_code make_file(struct q2_file **result, int fd, const struct stat *st,
@@ -221,6 +231,7 @@ static enum qcow2bm_code make_file(struct q2_file **result, int fd, const struct
 	file->storage.writable = (flags & Q2_STORAGE_WRITE) != 0;
 	file->storage.can_grow = S_ISREG(st->st_mode);
 	file->storage.is_parallel = true;
+	file->storage.identity = identify(st);
 	if (S_ISREG(st->st_mode))
 		file->storage.allocated_bytes = (uint64_t)st->st_blocks * 512;
 	enum qcow2bm_code code = lock(file, flags, patience, err);

@@ -24,6 +24,12 @@ struct q2_stamp {
 	uint32_t mtime_ns, ctime_ns;
 };
 
+/* Which file it is, whatever name leads to it: of a block device its number. */
+struct q2_identity {
+	bool is_known, is_device;
+	uint64_t device, inode;
+};
+
 struct q2_storage_ops {
 	/* Reads exactly `bytes` at `off`. Bytes past the end of the file are an EIMAGE error. */
 	enum qcow2bm_code (*read)(struct q2_storage *storage, void *buf, size_t bytes,
@@ -64,6 +70,7 @@ struct q2_storage {
 	bool is_parallel;         /* several threads may read at once */
 	enum q2_writer writer;    /* seen when the storage was opened */
 	uint64_t allocated_bytes; /* st_blocks * 512 when it was opened; 0 for a device */
+	struct q2_identity identity;
 	/* Of the call that reads and writes nothing; it is looked at before each read. NULL: of
 	 * none. Work of several threads has a watch of its own. */
 	struct q2_watch *watch;
@@ -179,6 +186,17 @@ static inline void q2_storage_stamp(struct q2_storage *s, bool settle,
 	*stamp = (struct q2_stamp){.why_unknown = "nothing tells when it was written"};
 	if (s->ops->stamp != NULL)
 		s->ops->stamp(s, settle, stamp);
+}
+
+/* Whether the two are known to be one file; neither need be there. */
+static inline bool q2_storage_is_same(const struct q2_storage *a,
+				      const struct q2_storage *b)
+{
+	if (a == NULL || b == NULL || !a->identity.is_known || !b->identity.is_known)
+		return false;
+	return a->identity.is_device == b->identity.is_device &&
+	       a->identity.device == b->identity.device &&
+	       a->identity.inode == b->identity.inode;
 }
 
 static inline enum qcow2bm_code q2_storage_keep(struct q2_storage *s, uint64_t off,

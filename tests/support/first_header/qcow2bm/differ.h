@@ -119,8 +119,10 @@ struct qcow2bm_differ;
  * not known, differs, and is QCOW2BM_PROOF_OPEN. Zeros on both sides are known from tables. Memory is bounded, but
  * for a bit of each granule that differs. The older states are not needed afterwards.
  *
- * Errors: EUNSUPPORTED for data that is encrypted; EIMAGE for tables or data that QEMU would not read
- * either; ESYSTEM, ENOMEM, EINTERRUPTED; the sentence says which of them it is about.
+ * Errors: EINVAL when an older state, or a layer of it, is the file that the chain's guest writes to, its
+ * top layer or the data file of that: the disk would be compared with itself; EUNSUPPORTED for data that is
+ * encrypted; EIMAGE for tables or data that QEMU would not read either; ESYSTEM, ENOMEM, EINTERRUPTED; the
+ * sentence says which of them it is about.
  * Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
