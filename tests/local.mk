@@ -225,6 +225,7 @@ cli_tests += tests/cli/map-streams
 cli_tests += tests/cli/map-untrusted
 cli_tests += tests/cli/match
 cli_tests += tests/cli/names-escaped
+cli_tests += tests/cli/nothing-syncs
 cli_tests += tests/cli/output-fails
 cli_tests += tests/cli/progress-line
 cli_tests += tests/cli/read-interrupted

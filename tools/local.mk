@@ -86,6 +86,8 @@ tools_sources = \
 	tools/cmd/saving.h \
 	tools/cmd/session.c \
 	tools/cmd/session.h \
+	tools/cmd/settle.c \
+	tools/cmd/settle.h \
 	tools/cmd/several.c \
 	tools/cmd/several.h \
 	tools/cmd/together.c \

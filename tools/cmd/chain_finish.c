@@ -4,6 +4,7 @@
 
 #include "../term/message.h"
 #include "../term/missing.h"
+#include "settle.h"
 
 void tool_chain_collect(struct tool_together *together, const struct tool_disks *disks)
 {
@@ -24,7 +25,9 @@ int tool_chain_finish(struct tool_disks *disks)
 	struct tool_together together = {.options = &disks->options,
 					 .disks = disks->report};
 	tool_chain_collect(&together, disks);
-	int status = tool_together_finish(&together);
+	int status = tool_settle(disks);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_together_finish(&together);
 	tool_together_free(&together);
 	return status;
 }

@@ -10,6 +10,7 @@
 #include "../term/text.h"
 #include "../term/word.h"
 #include "chain_finish.h"
+#include "settle.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -310,7 +311,9 @@ int tool_libvirt_changes_finish(struct tool_libvirt_changes *changes)
 		.intent_path = intent_path,
 	};
 	tool_chain_collect(&together, &changes->libvirt->disks);
-	int status = tool_together_finish(&together);
+	int status = tool_settle(&changes->libvirt->disks);
+	if (status == TOOL_EXIT_DONE)
+		status = tool_together_finish(&together);
 	tool_together_free(&together);
 	free(intent_path);
 	return status;
