@@ -223,6 +223,7 @@ cli_tests += tests/cli/map-totals-ranges
 cli_tests += tests/cli/map-like-nbdinfo
 cli_tests += tests/cli/map-streams
 cli_tests += tests/cli/map-untrusted
+cli_tests += tests/cli/lock-other-node
 cli_tests += tests/cli/match
 cli_tests += tests/cli/names-escaped
 cli_tests += tests/cli/nothing-syncs

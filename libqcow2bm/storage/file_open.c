@@ -6,6 +6,7 @@
 
 #include "../base/error.h"
 #include "folder.h"
+#include "holder.h"
 #include "lock.h"
 
 #include <errno.h>
@@ -155,14 +156,25 @@ static enum qcow2bm_code take_locks(int fd, enum q2_lock_role role,
 				    const struct patience *patience,
 				    struct qcow2bm_error *err)
 {
-	/* Without an error to fill, a try does not search all of /proc for the holder.
-	 * What a successful try took, the last call takes once more, which changes
-	 * nothing. */
-	while (q2_lock_take(fd, role, NULL) == QCOW2BM_EBUSY && nap(patience))
-		continue;
+	enum qcow2bm_code code;
+	/* Without an error to fill, a try does not search all of /proc for the holder of a lock. */
+	do
+		code = q2_lock_take(fd, role, NULL);
+	while (code == QCOW2BM_EBUSY && nap(patience));
+	if (code == QCOW2BM_OK)
+		return code;
 	if (has_stopped(patience))
 		return q2_watch_ask(patience->watch, err);
 	return q2_lock_take(fd, role, err);
+}
+
+/* Who writes by another node of the device holds locks that cannot be seen. */
+static enum q2_writer find_writer(int fd)
+{
+	char holder[128];
+	return q2_holder_find_other_node(fd, holder, sizeof(holder))
+		       ? Q2_WRITER_LIVE
+		       : q2_lock_find_writer(fd);
 }
 
 /* Takes the locks of the role, and finds out who writes: that decides what in-use means. */
@@ -188,7 +200,7 @@ static enum qcow2bm_code lock(struct q2_file *file, unsigned flags,
 	if (code == QCOW2BM_EUNSUPPORTED)
 		return QCOW2BM_OK; /* reading goes on, with an unknown writer */
 	if (code == QCOW2BM_OK)
-		file->storage.writer = q2_lock_find_writer(file->fd);
+		file->storage.writer = find_writer(file->fd);
 	else if (err != NULL && err->code == QCOW2BM_OK)
 		*err = refusal;
 	return code;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Finds the process behind a lock: the lock lines of /proc/PID/fdinfo/FD. */
-#define _POSIX_C_SOURCE 200809L
+/* Finds the process behind a lock, by the lock lines of /proc/PID/fdinfo/FD, and one that writes where
+ * locks do not tell. */
+#define _GNU_SOURCE /* AT_STATX_DONT_SYNC */
 
 #include "holder.h"
 
@@ -57,6 +58,21 @@ static FILE *open_text(int dir, const char *name)
 	return text;
 }
 
+/* Whether a descriptor is open for writing: the line of fdinfo "flags:\t0100002", in octal. */
+static bool is_open_for_writing(int fdinfo_dir, const char *number)
+{
+	FILE *text = open_text(fdinfo_dir, number);
+	char line[256];
+	unsigned flags = O_RDONLY;
+	if (text == NULL)
+		return false;
+	while (fgets(line, sizeof(line), text) != NULL)
+		if (sscanf(line, "flags: %o", &flags) == 1)
+			break;
+	fclose(text);
+	return (flags & O_ACCMODE) != O_RDONLY && !(flags & O_PATH);
+}
+
 static enum claim read_fdinfo(int fdinfo_dir, const char *number)
 {
 	FILE *text = open_text(fdinfo_dir, number);
@@ -91,6 +107,18 @@ static bool is_same_file(int process, const char *number, const struct stat *fil
 	       st.st_ino == file->st_ino;
 }
 
+/* Whether it is the block device, by another inode. No server is asked, so none can hang this. */
+static bool is_other_node(int process, const char *number, const struct stat *device)
+{
+	char path[32];
+	struct stat st;
+	if (snprintf(path, sizeof(path), "fd/%s", number) >= (int)sizeof(path))
+		return false;
+	return fstatat(process, path, &st, AT_STATX_DONT_SYNC) == 0 &&
+	       S_ISBLK(st.st_mode) && st.st_rdev == device->st_rdev &&
+	       (st.st_dev != device->st_dev || st.st_ino != device->st_ino);
+}
+
 static DIR *open_dir(int at, const char *name)
 {
 	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -102,20 +130,42 @@ static DIR *open_dir(int at, const char *name)
 	return dir;
 }
 
+/* What is looked for: a claim on the file by locks, or who writes to the device by another node. */
+struct search {
+	struct stat file;
+	bool wants_nodes;
+	unsigned budget;
+};
+
+static enum claim weigh(const struct search *search, int process, int fdinfo_dir,
+			const char *number, enum claim best)
+{
+	if (search->wants_nodes)
+		return is_other_node(process, number, &search->file) &&
+				       is_open_for_writing(fdinfo_dir, number)
+			       ? CLAIM_WRITE
+			       : CLAIM_NONE;
+	enum claim found = read_fdinfo(fdinfo_dir, number);
+	return found > best && is_same_file(process, number, &search->file) ? found
+									    : CLAIM_NONE;
+}
+
 /* The strongest claim that a process (an open /proc/PID) has on the file. */
-static enum claim scan_process(int process, const struct stat *file, unsigned *budget)
+static enum claim scan_process(int process, struct search *search)
 {
 	DIR *dir = open_dir(process, "fdinfo");
 	if (dir == NULL)
 		return CLAIM_NONE; /* another user's, or gone */
 	enum claim best = CLAIM_NONE;
 	const struct dirent *entry;
-	while (best != CLAIM_WRITE && *budget > 0 && (entry = readdir(dir)) != NULL) {
+	while (best != CLAIM_WRITE && search->budget > 0 &&
+	       (entry = readdir(dir)) != NULL) {
 		if (!is_number(entry->d_name))
 			continue;
-		--*budget;
-		enum claim found = read_fdinfo(dirfd(dir), entry->d_name);
-		if (found > best && is_same_file(process, entry->d_name, file))
+		search->budget--;
+		enum claim found =
+			weigh(search, process, dirfd(dir), entry->d_name, best);
+		if (found > best)
 			best = found;
 	}
 	closedir(dir);
@@ -155,24 +205,21 @@ static void describe(int process, const char *pid, char *text, size_t bytes)
 	snprintf(text, bytes, "%s (pid %s)", name[0] == '\0' ? "a process" : name, pid);
 }
 
-static enum claim inspect(int proc, const char *pid, const struct stat *file,
-			  enum claim atleast, unsigned *budget, char *text, size_t bytes)
+static enum claim inspect(int proc, const char *pid, struct search *search,
+			  enum claim atleast, char *text, size_t bytes)
 {
 	int process = openat(proc, pid, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (process < 0)
 		return CLAIM_NONE;
-	enum claim found = scan_process(process, file, budget);
+	enum claim found = scan_process(process, search);
 	if (found > atleast)
 		describe(process, pid, text, bytes);
 	close(process);
 	return found;
 }
 
-bool q2_holder_find(int fd, char *text, size_t bytes)
+static bool search_all(struct search *search, char *text, size_t bytes)
 {
-	struct stat file;
-	if (fstat(fd, &file) != 0)
-		return false;
 	DIR *proc = open_dir(AT_FDCWD, "/proc");
 	if (proc == NULL)
 		return false;
@@ -180,16 +227,29 @@ bool q2_holder_find(int fd, char *text, size_t bytes)
 	snprintf(own, sizeof(own), "%ld", (long)getpid());
 	/* A writer is the better answer than a reader beside it. */
 	enum claim best = CLAIM_NONE;
-	unsigned budget = MAX_DESCRIPTORS;
 	const struct dirent *entry;
-	while (best != CLAIM_WRITE && budget > 0 && (entry = readdir(proc)) != NULL) {
+	while (best != CLAIM_WRITE && search->budget > 0 &&
+	       (entry = readdir(proc)) != NULL) {
 		if (!is_number(entry->d_name) || strcmp(entry->d_name, own) == 0)
 			continue;
-		enum claim found = inspect(dirfd(proc), entry->d_name, &file, best,
-					   &budget, text, bytes);
+		enum claim found =
+			inspect(dirfd(proc), entry->d_name, search, best, text, bytes);
 		if (found > best)
 			best = found;
 	}
 	closedir(proc);
 	return best != CLAIM_NONE;
+}
+
+bool q2_holder_find(int fd, char *text, size_t bytes)
+{
+	struct search search = {.budget = MAX_DESCRIPTORS};
+	return fstat(fd, &search.file) == 0 && search_all(&search, text, bytes);
+}
+
+bool q2_holder_find_other_node(int fd, char *text, size_t bytes)
+{
+	struct search search = {.wants_nodes = true, .budget = MAX_DESCRIPTORS};
+	return fstat(fd, &search.file) == 0 && S_ISBLK(search.file.st_mode) &&
+	       search_all(&search, text, bytes);
 }

@@ -10,4 +10,11 @@
  * `fd`, as far as /proc shows it; false when none is seen. */
 bool q2_holder_find(int fd, char *text, size_t bytes);
 
+/*
+ * The same for a process that has the block device of `fd` open for writing by another node of it, such
+ * as libvirt makes in the mount namespace of each QEMU: locks belong to a node's inode, and those there
+ * cannot be seen here. False, at once, for anything but a block device.
+ */
+bool q2_holder_find_other_node(int fd, char *text, size_t bytes);
+
 #endif

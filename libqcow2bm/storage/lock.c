@@ -129,9 +129,28 @@ static enum qcow2bm_code fail_busy(int fd, struct qcow2bm_error *err)
 		holder);
 }
 
+/* Whether somebody writes to the device by another node, where locks are not seen: after our own
+ * are taken, as with those. */
+static enum qcow2bm_code check_nodes(int fd, struct qcow2bm_error *err)
+{
+	char holder[128];
+	if (!q2_holder_find_other_node(fd, holder, sizeof(holder)))
+		return QCOW2BM_OK;
+	return q2_fail(
+		err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
+		"in use by %s, through another node of this device: shut it down, or work on the running guest through QEMU",
+		holder);
+}
+
 enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_error *err)
 {
 	enum probe found = claim_in_turn(fd, &roles[role]);
+	if (found == PROBE_FREE && role == Q2_LOCK_EDIT) {
+		enum qcow2bm_code code = check_nodes(fd, err);
+		if (code != QCOW2BM_OK)
+			q2_lock_give_back(fd);
+		return code;
+	}
 	if (found == PROBE_FREE)
 		return QCOW2BM_OK;
 	int saved = errno;

@@ -9,7 +9,8 @@ enum q2_lock_role { Q2_LOCK_EDIT, Q2_LOCK_READ };
 
 /*
  * Takes the locks of `role` on the open descriptor, then looks for conflicting ones; on a
- * conflict the locks are given back. EBUSY names the holder where it can be found;
+ * conflict the locks are given back. To edit, nobody must have a block device open for writing by
+ * another node of it either. EBUSY names the holder where it can be found;
  * EUNSUPPORTED when the file system has no OFD locks.
  */
 enum qcow2bm_code q2_lock_take(int fd, enum q2_lock_role role, struct qcow2bm_error *err);
