@@ -131,7 +131,10 @@ q2_headers = \
 	libqcow2bm/chain/fill.h \
 	libqcow2bm/chain/changed.h \
 	libqcow2bm/chain/flaws.h \
+	libqcow2bm/chain/allocated.h \
+	libqcow2bm/chain/doubts.h \
 	libqcow2bm/chain/inside.h \
+	libqcow2bm/chain/remove.h \
 	libqcow2bm/chain/layers.h \
 	libqcow2bm/chain/lookup.h \
 	libqcow2bm/chain/old.h \
@@ -321,6 +324,7 @@ q2_sources = \
 	libqcow2bm/chain/differ.c \
 	libqcow2bm/chain/digest.c \
 	libqcow2bm/chain/disk.c \
+	libqcow2bm/chain/doubts.c \
 	libqcow2bm/chain/export.c \
 	libqcow2bm/chain/fates.c \
 	libqcow2bm/chain/fill.c \

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Clusters that a layer holds, and that are clean in a bitmap which was begun with the layer. */
+/* Clusters that a layer holds, and that are clean in bitmaps which are older than the layer. */
+#include "allocated.h"
+
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
@@ -107,47 +109,24 @@ static enum qcow2bm_code open_both(struct comparison *it, struct qcow2bm_chain *
 	return code;
 }
 
-static void add(struct qcow2bm_findings *findings, const struct comparison *it,
-		size_t layer, size_t idx)
-{
-	const struct qcow2bm_chain *chain = findings->chain;
-	const struct q2_checkpoint *checkpoint = &chain->checkpoints[idx];
-	bool is_nested = chain->order.scheme != QCOW2BM_SCHEME_DELTA;
-	unsigned shift = it->held.granularity_bits;
-	q2_flaws_add(
-		findings,
-		is_nested ? Q2_FLAW_ALLOCATED_CLEAN : Q2_FLAW_ALLOCATED_CLEAN_OLDER,
-		q2_place(layer, idx),
-		"%llu bytes that this layer holds, the first at %llu, are clean since '%.*s', "
-		"which is older than the layer: those changes would be lost, unless a job "
-		"copied them here from below",
-		(unsigned long long)(it->lost_bits << shift),
-		(unsigned long long)(it->first_lost << shift), q2_place_shown(checkpoint),
-		checkpoint->name);
-}
-
 /* Changes that went with a missing checkpoint are said to be lost already. */
 static bool has_hole(const struct qcow2bm_chain *chain, size_t idx)
 {
-	if (chain->order.witness != QCOW2BM_WITNESS_NAMES)
-		return false;
 	for (size_t i = idx + 1; i < chain->checkpoint_count; i++)
-		if (!q2_lineage_is_child(&chain->checkpoints[i],
-					 &chain->checkpoints[i - 1]))
+		if (q2_lineage_is_hole(chain, i))
 			return true;
 	return false;
 }
 
-/* What a layer holds was written since the checkpoint that began with it: the union of its bitmaps
- * there must have all of it. */
-static enum qcow2bm_code verify_layer(struct qcow2bm_findings *findings,
-				      struct qcow2bm_chain *chain, size_t layer,
-				      size_t idx, struct q2_watch *watch,
-				      struct qcow2bm_error *err)
+enum qcow2bm_code q2_allocated_find(struct qcow2bm_chain *chain, size_t layer, size_t idx,
+				    struct q2_watch *watch,
+				    struct q2_allocated_loss *loss,
+				    struct qcow2bm_error *err)
 {
 	struct comparison it = {.lost_bits = 0};
 	struct qcow2bm_layer_bitmap *bitmaps =
 		calloc(chain->checkpoint_count, sizeof(*bitmaps));
+	*loss = (struct q2_allocated_loss){0};
 	if (bitmaps == NULL)
 		return q2_fail_memory(err, "the bits of several bitmaps");
 	size_t count = 0;
@@ -172,8 +151,8 @@ static enum qcow2bm_code verify_layer(struct qcow2bm_findings *findings,
 		code = compare(&it, watch, &why);
 	if (why.code != QCOW2BM_OK)
 		q2_layers_blame(chain, layer, err, &why);
-	if (code == QCOW2BM_OK && it.lost_bits != 0)
-		add(findings, &it, layer, idx);
+	*loss = (struct q2_allocated_loss){it.lost_bits << it.held.granularity_bits,
+					   it.first_lost << it.held.granularity_bits};
 	q2_union_close(&it.held);
 	q2_union_close(&it.dirty);
 	free(bitmaps);
@@ -188,14 +167,32 @@ static bool is_below(const struct q2_checkpoint *checkpoint, size_t layer, size_
 	return false;
 }
 
-/* Where names tell no parent a chain may be a nested one whose new top lost its bitmaps in a crash: each of
- * its clusters is looked at, though none of its checkpoints is below. */
-static bool are_plain(const struct qcow2bm_chain *chain)
+bool q2_allocated_is_older(const struct qcow2bm_chain *chain, size_t layer, size_t idx)
 {
 	for (size_t i = 0; i < chain->checkpoint_count; i++)
-		if (chain->checkpoints[i].parent != NULL)
-			return false;
-	return true;
+		if (is_part(chain, i, idx) &&
+		    is_below(&chain->checkpoints[i], layer, chain->layer_count))
+			return true;
+	return false;
+}
+
+/* ---- Verifying ------------------------------------------------------------------------- */
+
+static void add(struct qcow2bm_findings *findings, const struct q2_allocated_loss *loss,
+		size_t layer, size_t idx)
+{
+	const struct qcow2bm_chain *chain = findings->chain;
+	const struct q2_checkpoint *checkpoint = &chain->checkpoints[idx];
+	bool is_nested = chain->order.scheme != QCOW2BM_SCHEME_DELTA;
+	q2_flaws_add(
+		findings,
+		is_nested ? Q2_FLAW_ALLOCATED_CLEAN : Q2_FLAW_ALLOCATED_CLEAN_OLDER,
+		q2_place(layer, idx),
+		"%llu bytes that this layer holds, the first at %llu, are clean since '%.*s', "
+		"which is older than the layer: those changes would be lost, unless a job "
+		"copied them here from below",
+		(unsigned long long)loss->bytes, (unsigned long long)loss->first,
+		q2_place_shown(checkpoint), checkpoint->name);
 }
 
 enum qcow2bm_code q2_allocated_verify(struct qcow2bm_findings *findings,
@@ -203,18 +200,18 @@ enum qcow2bm_code q2_allocated_verify(struct qcow2bm_findings *findings,
 				      struct qcow2bm_error *err)
 {
 	bool is_nested = chain->order.scheme == QCOW2BM_SCHEME_NESTED;
-	bool has_own = is_nested || !are_plain(chain);
+	struct q2_allocated_loss loss;
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t layer = 0; code == QCOW2BM_OK && layer + 1 < chain->layer_count;
 	     layer++)
 		/* Delta: what is right for the newest is right for those that are older. */
 		for (size_t i = chain->checkpoint_count; code == QCOW2BM_OK && i-- > 0;) {
-			const struct q2_checkpoint *it = &chain->checkpoints[i];
 			q2_watch_note(watch, watch->done + 1, watch->total);
-			if ((has_own && it->bitmaps[layer] == NONE) ||
-			    !is_below(it, layer, chain->layer_count))
+			if (!is_below(&chain->checkpoints[i], layer, chain->layer_count))
 				continue;
-			code = verify_layer(findings, chain, layer, i, watch, err);
+			code = q2_allocated_find(chain, layer, i, watch, &loss, err);
+			if (code == QCOW2BM_OK && loss.bytes != 0)
+				add(findings, &loss, layer, i);
 			if (!is_nested)
 				break;
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* From one scheme to the other: what changed since each checkpoint stays. */
 #include "../base/error.h"
+#include "doubts.h"
 #include "stage.h"
 
 #include <string.h>
@@ -107,7 +108,13 @@ enum qcow2bm_code qcow2bm_chain_convert(struct qcow2bm_chain *chain,
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "the order of the checkpoints is not known: %s",
 			       chain->order.gap);
-	enum qcow2bm_code code = q2_stage_begin(chain, err);
+	enum qcow2bm_code code = q2_layers_check(chain, err);
+	if (code == QCOW2BM_OK)
+		code = q2_doubts_begin(chain, err);
+	if (code == QCOW2BM_OK)
+		code = q2_doubts_refuse_all(chain, err);
+	if (code == QCOW2BM_OK)
+		code = q2_stage_begin(chain, err);
 	if (code == QCOW2BM_OK)
 		code = check_names(chain, err);
 	if (code != QCOW2BM_OK)

@@ -48,14 +48,11 @@ static void prepare(struct coverage *coverage)
 	}
 }
 
-/* In the delta scheme one that records tells all by itself. */
+/* Whether it tells all by itself. */
 static bool is_alone(const struct coverage *coverage, size_t idx)
 {
-	const struct qcow2bm_chain *chain = coverage->chain;
-	const struct q2_bitmap *bitmap =
-		q2_layers_bitmap(chain, &chain->checkpoints[idx], q2_scheme_layer(chain));
-	return !coverage->is_union || (chain->order.scheme == QCOW2BM_SCHEME_DELTA &&
-				       bitmap != NULL && q2_layers_is_recording(bitmap));
+	return !coverage->is_union ||
+	       (coverage->any_order && q2_scheme_is_newest(coverage->chain, idx));
 }
 
 static bool is_covered(const struct coverage *coverage, size_t idx, size_t layer,

@@ -114,6 +114,9 @@ enum qcow2bm_code q2_lineage_verify(struct qcow2bm_findings *findings,
 bool q2_lineage_is_child(const struct q2_checkpoint *it,
 			 const struct q2_checkpoint *before);
 
+/* Delta, in order: whether one is missing between a checkpoint and the one before, by their names. */
+bool q2_lineage_is_hole(const struct qcow2bm_chain *chain, size_t idx);
+
 /* ---- coverage.c ---- */
 
 /* Whether each layer from the top to the lowest that has a bitmap of a checkpoint tells what was written

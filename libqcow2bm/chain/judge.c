@@ -5,6 +5,7 @@
 #include "../base/checked.h"
 #include "../base/endian.h"
 #include "../base/error.h"
+#include "order.h"
 #include "proof.h"
 #include "union.h"
 
@@ -286,7 +287,7 @@ enum qcow2bm_code qcow2bm_differ_judge(struct qcow2bm_differ *differ, size_t old
 	enum qcow2bm_code code =
 		q2_watch_begin(&watch, caller, "nothing was changed", err);
 	if (code == QCOW2BM_OK)
-		code = qcow2bm_chain_explain(chain, idx, &since, err);
+		code = q2_verdict_by_bitmaps(chain, idx, &since, err);
 	if (code == QCOW2BM_OK && since->verdict != QCOW2BM_VERDICT_INCREMENTAL)
 		refuse(differ, since->reason);
 	else if (code == QCOW2BM_OK)

@@ -39,6 +39,11 @@ struct q2_checkpoint {
 	bool is_double;                /* a layer has two bitmaps of it */
 	size_t double_layer;           /* which; the uppermost */
 	struct q2_staged_name *staged; /* by layer; NULL until something is staged */
+	/* By the order that was found, once it was asked for: what a newer layer holds and is clean since. */
+	bool is_held_known;
+	uint64_t lost_bytes;
+	size_t lost_layer;
+	char *doubt; /* why what changed since is not known; see doubts.c */
 };
 
 struct qcow2bm_chain {

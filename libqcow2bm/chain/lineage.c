@@ -123,6 +123,28 @@ bool q2_lineage_is_child(const struct q2_checkpoint *it,
 	       memcmp(it->parent, before->name, before->name_bytes) == 0;
 }
 
+static bool is_there(const struct qcow2bm_chain *chain, const uint8_t *name, size_t bytes)
+{
+	for (size_t i = 0; i < chain->checkpoint_count; i++)
+		if (chain->checkpoints[i].name_bytes == bytes &&
+		    memcmp(chain->checkpoints[i].name, name, bytes) == 0)
+			return true;
+	return false;
+}
+
+/* An order that was given says which of two children is newer, and not that a parent is there which is not. */
+bool q2_lineage_is_hole(const struct qcow2bm_chain *chain, size_t idx)
+{
+	const struct q2_checkpoint *it = &chain->checkpoints[idx];
+	if (idx == 0 || chain->order.gap != NULL || !q2_layers_is_delta(chain) ||
+	    q2_lineage_is_child(it, it - 1))
+		return false;
+	if (chain->order.witness == QCOW2BM_WITNESS_GIVEN)
+		return it->parent != NULL &&
+		       !is_there(chain, it->parent, it->parent_bytes);
+	return chain->order.witness == QCOW2BM_WITNESS_NAMES;
+}
+
 /* What changed between two checkpoints is lost with the one that was between them. */
 static void find_holes(struct lineage *lineage)
 {
@@ -131,8 +153,7 @@ static void find_holes(struct lineage *lineage)
 		const struct q2_checkpoint *before = &chain->checkpoints[i - 1];
 		const struct q2_checkpoint *it = &chain->checkpoints[i];
 		struct q2_place place = {NONE, i - 1, i, NONE};
-		if (q2_lineage_is_child(it, before) ||
-		    find_other_parent(chain, it) != NONE)
+		if (!q2_lineage_is_hole(chain, i) || find_other_parent(chain, it) != NONE)
 			continue;
 		q2_flaws_add(
 			lineage->findings, Q2_FLAW_HOLE, place,
@@ -164,10 +185,9 @@ static void verify(struct lineage *lineage, const struct q2_lookup *lookup)
 	find_two_parents(lineage);
 	if (order->gap == NULL)
 		find_lost_parent(lineage);
-	if (order->witness == QCOW2BM_WITNESS_NAMES)
+	if (order->gap == NULL)
 		find_holes(lineage);
-	else if (order->gap != NULL && order->scheme == QCOW2BM_SCHEME_DELTA &&
-		 !lineage->is_broken)
+	else if (order->scheme == QCOW2BM_SCHEME_DELTA && !lineage->is_broken)
 		q2_flaws_add(
 			lineage->findings, Q2_FLAW_ORDER_UNKNOWN, q2_place(NONE, NONE),
 			"the order of the checkpoints is not known (%s), so what changed since "

@@ -252,6 +252,10 @@ enum qcow2bm_code qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
 	chain->order = (struct qcow2bm_order){.scheme = is_given ? ours.scheme
 								 : q2_scheme_find(chain),
 					      .scheme_is_given = is_given};
+	for (size_t i = 0; i < chain->checkpoint_count; i++) {
+		chain->checkpoints[i].is_held_known = false;
+		chain->checkpoints[i].lost_bytes = 0;
+	}
 	if (chain->checkpoint_count <= 1)
 		chain->order.witness = QCOW2BM_WITNESS_ONE;
 	else if (ours.names != NULL)

@@ -11,10 +11,21 @@ enum qcow2bm_scheme q2_scheme_find(const struct qcow2bm_chain *chain);
 /* The uppermost layer that has checkpoints, or layer_count. */
 size_t q2_scheme_layer(const struct qcow2bm_chain *chain);
 
+/* Delta, and the order is not known: whether this is the newest all the same, since it alone records and none
+ * is its child. */
+bool q2_scheme_is_newest(const struct qcow2bm_chain *chain, size_t idx);
+
 /* Puts the checkpoints of a delta chain in the order that names and flags tell; false, with the
  * reason in chain->gap: they tell none. Errors: ENOMEM. */
 enum qcow2bm_code q2_order_by_names(struct qcow2bm_chain *chain, bool *is_ordered,
 				    struct qcow2bm_error *err);
+
+/* ---- verdict.c ---- */
+
+/* As qcow2bm_chain_explain(), whatever the layers hold. */
+enum qcow2bm_code q2_verdict_by_bitmaps(struct qcow2bm_chain *chain, size_t idx,
+					const struct qcow2bm_since **result,
+					struct qcow2bm_error *err);
 
 /* ---- nesting.c ---- */
 

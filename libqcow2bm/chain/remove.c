@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Deleting a checkpoint in all layers of a disk, so that what changed since each other one stays. */
+#include "remove.h"
+
 #include "../base/error.h"
+#include "doubts.h"
+#include "flaws.h"
+#include "order.h"
 #include "stage.h"
+
+#include <stdlib.h>
 
 /* Nested: bitmaps go, the top's first; the others have all that they had. */
 static enum qcow2bm_code remove_nested(struct qcow2bm_chain *chain, size_t idx,
@@ -70,33 +77,125 @@ static enum qcow2bm_code remove_delta(struct qcow2bm_chain *chain, size_t idx,
 	return code;
 }
 
-enum qcow2bm_code qcow2bm_chain_delete(struct qcow2bm_chain *chain, size_t idx,
-				       struct qcow2bm_error *err)
+static enum qcow2bm_code check_scheme(const struct qcow2bm_chain *chain,
+				      struct qcow2bm_error *err)
 {
-	if (idx >= chain->checkpoint_count)
-		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			       "there is no checkpoint of this number");
-	enum qcow2bm_code code = q2_stage_begin(chain, err);
-	if (code != QCOW2BM_OK)
-		return code;
 	switch (chain->order.scheme) {
 	case QCOW2BM_SCHEME_ANY:
 	case QCOW2BM_SCHEME_NESTED:
-		code = remove_nested(chain, idx, err);
-		break;
+		return QCOW2BM_OK;
 	case QCOW2BM_SCHEME_DELTA:
-		if (chain->order.gap != NULL)
-			return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-				       "the order of the checkpoints is not known: %s",
-				       chain->order.gap);
-		code = remove_delta(chain, idx, err);
-		break;
+		if (chain->order.gap == NULL)
+			return QCOW2BM_OK;
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "the order of the checkpoints is not known: %s",
+			       chain->order.gap);
 	default:
 		return q2_fail(
 			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			"the scheme of the checkpoints is not known: none records");
 	}
+}
+
+enum qcow2bm_code q2_remove_one(struct qcow2bm_chain *chain, size_t idx,
+				struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_stage_begin(chain, err);
+	if (code == QCOW2BM_OK)
+		code = check_scheme(chain, err);
+	if (code == QCOW2BM_OK)
+		code = chain->order.scheme == QCOW2BM_SCHEME_DELTA
+			       ? remove_delta(chain, idx, err)
+			       : remove_nested(chain, idx, err);
 	if (code == QCOW2BM_OK)
 		q2_stage_forget(chain, idx);
 	return code;
+}
+
+/* Delta: the one before, if there is one, goes on with its bits, and records when it did: that may hide that
+ * some between them are missing, or that the newest did not tell all. */
+static enum qcow2bm_code check_heir(const struct qcow2bm_chain *chain, size_t idx,
+				    struct qcow2bm_error *err)
+{
+	const struct q2_checkpoint *it = &chain->checkpoints[idx];
+	if (idx == 0)
+		return QCOW2BM_OK;
+	if (q2_lineage_is_hole(chain, idx))
+		return q2_doubts_refuse(chain, idx - 1, err);
+	return it->parent == NULL || idx + 1 == chain->checkpoint_count
+		       ? q2_doubts_refuse(chain, idx, err)
+		       : QCOW2BM_OK;
+}
+
+/* Nested: where one is left that records, others that do not would pass for those of a delta chain. */
+static enum qcow2bm_code check_left(const struct qcow2bm_chain *chain, const bool *goes,
+				    struct qcow2bm_error *err)
+{
+	size_t left = 0, recording = 0, layer = q2_scheme_layer(chain);
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; i < chain->checkpoint_count; i++) {
+		left += !goes[i];
+		recording +=
+			!goes[i] && q2_stage_is_recording(&chain->checkpoints[i], layer);
+	}
+	if (left < 2 || recording > 1)
+		return QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++)
+		if (!goes[i])
+			code = q2_doubts_refuse(chain, i, err);
+	return code;
+}
+
+/* Delta: from the oldest on, for each of these goes without an heir. */
+static enum qcow2bm_code remove_all(struct qcow2bm_chain *chain, const bool *goes,
+				    size_t count, struct qcow2bm_error *err)
+{
+	bool is_delta = chain->order.scheme == QCOW2BM_SCHEME_DELTA;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	if (!is_delta)
+		code = check_left(chain, goes, err);
+	for (size_t i = 0, gone = 0; code == QCOW2BM_OK && i < count; i++) {
+		if (!goes[i])
+			continue;
+		if (is_delta)
+			code = check_heir(chain, i - gone, err);
+		if (code == QCOW2BM_OK)
+			code = q2_remove_one(chain, i - gone++, err);
+	}
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_chain_delete_several(struct qcow2bm_chain *chain,
+					       const size_t *idxs, size_t count,
+					       struct qcow2bm_error *err)
+{
+	size_t total = chain->checkpoint_count;
+	bool *goes = calloc(total + 1, sizeof(*goes));
+	if (goes == NULL)
+		return q2_fail_memory(err, "the checkpoints of a disk");
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < count; i++)
+		if (idxs[i] >= total)
+			code = q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+				       "there is no checkpoint of this number");
+		else
+			goes[idxs[i]] = true;
+	if (code == QCOW2BM_OK)
+		code = q2_layers_check(chain, err);
+	if (code == QCOW2BM_OK)
+		code = check_scheme(chain, err);
+	if (code == QCOW2BM_OK)
+		code = q2_doubts_begin(chain, err);
+	if (code == QCOW2BM_OK)
+		code = q2_stage_begin(chain, err);
+	if (code == QCOW2BM_OK)
+		code = remove_all(chain, goes, total, err);
+	free(goes);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_chain_delete(struct qcow2bm_chain *chain, size_t idx,
+				       struct qcow2bm_error *err)
+{
+	return qcow2bm_chain_delete_several(chain, &idx, 1, err);
 }

@@ -6,6 +6,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_name(const uint8_t *name, size_t name_bytes, const char *other,
+		    size_t other_bytes)
+{
+	return name_bytes == other_bytes && memcmp(name, other, other_bytes) == 0;
+}
+
+/* The name of a missing parent would make of another one what it was not. */
+static enum qcow2bm_code check_parents(const struct qcow2bm_chain *chain,
+				       const char *name, size_t bytes,
+				       struct qcow2bm_error *err)
+{
+	for (size_t i = 0; i < chain->checkpoint_count; i++) {
+		const struct q2_checkpoint *it = &chain->checkpoints[i];
+		if (it->parent != NULL &&
+		    is_name(it->parent, it->parent_bytes, name, bytes))
+			return q2_fail(
+				err, QCOW2BM_EEXIST, QCOW2BM_NO_OFFSET,
+				"'%.*s' is the child of a checkpoint '%.*s' that is missing: another one must not take its place",
+				it->name_bytes > 200 ? 200 : (int)it->name_bytes,
+				it->name, bytes > 200 ? 200 : (int)bytes, name);
+	}
+	return QCOW2BM_OK;
+}
+
 static enum qcow2bm_code check_name(const struct qcow2bm_chain *chain, const char *name,
 				    size_t bytes, struct qcow2bm_error *err)
 {
@@ -15,12 +39,12 @@ static enum qcow2bm_code check_name(const struct qcow2bm_chain *chain, const cha
 			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			"a checkpoint's name is not empty, and has no '^' and no NUL");
 	for (size_t i = 0; i < chain->checkpoint_count; i++)
-		if (chain->checkpoints[i].name_bytes == bytes &&
-		    memcmp(chain->checkpoints[i].name, name, bytes) == 0)
+		if (is_name(chain->checkpoints[i].name, chain->checkpoints[i].name_bytes,
+			    name, bytes))
 			return q2_fail(err, QCOW2BM_EEXIST, QCOW2BM_NO_OFFSET,
 				       "there is a checkpoint '%.*s' already",
 				       bytes > 200 ? 200 : (int)bytes, name);
-	return QCOW2BM_OK;
+	return check_parents(chain, name, bytes, err);
 }
 
 static enum qcow2bm_code rename_in_all(struct qcow2bm_chain *chain,

@@ -3,6 +3,7 @@
 #include "../base/error.h"
 #include "fates.h"
 #include "fill.h"
+#include "remove.h"
 
 #include <stdlib.h>
 
@@ -291,7 +292,7 @@ static enum qcow2bm_code drop_all(struct repair *repair, struct qcow2bm_error *e
 	bool oldest_first = q2_layers_is_delta(chain);
 	for (size_t i = count; code == QCOW2BM_OK && i-- > 0;)
 		if (repair->fates.of[i] == Q2_FATE_DROP)
-			code = qcow2bm_chain_delete(chain, oldest_first ? 0 : i, err);
+			code = q2_remove_one(chain, oldest_first ? 0 : i, err);
 	return code;
 }
 

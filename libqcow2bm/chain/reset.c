@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Letting the newest checkpoint begin now: nothing has changed since. */
 #include "../base/error.h"
+#include "doubts.h"
 #include "stage.h"
 
 /* Delta: what was written since the newest checkpoint began belongs to the one before. */
@@ -26,11 +27,18 @@ enum qcow2bm_code qcow2bm_chain_reset(struct qcow2bm_chain *chain, size_t idx,
 			       chain->order.gap == NULL ? ""
 							: "; which it is, is not known: ",
 			       chain->order.gap == NULL ? "" : chain->order.gap);
-	enum qcow2bm_code code = q2_stage_begin(chain, err);
+	enum qcow2bm_code code = q2_layers_check(chain, err);
+	bool is_delta = chain->order.scheme == QCOW2BM_SCHEME_DELTA;
+	if (code == QCOW2BM_OK)
+		code = q2_doubts_begin(chain, err);
+	/* The one before gets its bits, and what they lack would not show any more. */
+	if (code == QCOW2BM_OK && is_delta && idx > 0)
+		code = q2_doubts_refuse(chain, idx, err);
+	if (code == QCOW2BM_OK)
+		code = q2_stage_begin(chain, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	struct q2_checkpoint *newest = &chain->checkpoints[idx];
-	bool is_delta = chain->order.scheme == QCOW2BM_SCHEME_DELTA;
 	struct q2_checkpoint *before = is_delta && idx > 0 ? newest - 1 : NULL;
 	for (size_t layer = 0; code == QCOW2BM_OK && layer < chain->layer_count;
 	     layer++) {

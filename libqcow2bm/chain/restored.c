@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* After a restore the disk is not what its bitmaps say: what can still be true of them stays. */
 #include "../base/error.h"
+#include "commit.h"
 #include "fill.h"
 
 #include <stdlib.h>
@@ -97,6 +98,54 @@ static enum qcow2bm_code cover_ties(struct qcow2bm_chain *chain, size_t first, s
 	return QCOW2BM_OK;
 }
 
+static enum qcow2bm_code is_trusted(struct qcow2bm_chain *chain,
+				    const struct q2_checkpoint *it, bool *is,
+				    struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	*is = true;
+	for (size_t layer = 0; code == QCOW2BM_OK && *is && layer < chain->layer_count;
+	     layer++) {
+		bool is_untrue = false;
+		if (q2_stage_has(it, layer))
+			code = q2_fill_is_untrue(chain, it, layer, &is_untrue, err);
+		*is = !is_untrue;
+	}
+	return code;
+}
+
+/*
+ * What a restore has written to the top is clean there, though it is older than the top: that would look like
+ * lost changes. So all bits of a checkpoint go to the top; what is in-use or corrupt stays where it is.
+ */
+static enum qcow2bm_code move_up(struct qcow2bm_chain *chain, struct q2_checkpoint *it,
+				 struct qcow2bm_error *err)
+{
+	bool may_move;
+	enum qcow2bm_code code = is_trusted(chain, it, &may_move, err);
+	if (code != QCOW2BM_OK || !may_move ||
+	    (!q2_stage_has(it, 0) && !q2_layers_is_delta(chain)))
+		return code;
+	code = q2_commit_gather(chain, it, chain->layer_count - 1, err);
+	return code == QCOW2BM_OK ? drop_all(chain, it, 1, err) : code;
+}
+
+/* Before a source of bits names one of them: to open a layer anew would close it. */
+static enum qcow2bm_code open_all(struct qcow2bm_chain *chain, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t layer = 0; code == QCOW2BM_OK && layer < chain->layer_count;
+	     layer++) {
+		struct qcow2bm_edit *edit;
+		bool is_used = layer == 0;
+		for (size_t i = 0; i < chain->checkpoint_count; i++)
+			is_used |= q2_stage_has(&chain->checkpoints[i], layer);
+		if (is_used)
+			code = q2_stage_edit(chain, layer, &edit, err);
+	}
+	return code;
+}
+
 static enum qcow2bm_code go_back(struct qcow2bm_chain *chain, size_t idx, bool *had_newer,
 				 struct qcow2bm_error *err)
 {
@@ -107,7 +156,13 @@ static enum qcow2bm_code go_back(struct qcow2bm_chain *chain, size_t idx, bool *
 	while (end < chain->checkpoint_count && chain->checkpoints[end].is_tie)
 		end++;
 	note_layers(chain, idx, had_newer);
-	enum qcow2bm_code code = cover_ties(chain, first, end, idx, err);
+	enum qcow2bm_code code = open_all(chain, err);
+	/* The bits of this one are wanted for ties alone, of which the delta scheme knows none. */
+	for (size_t i = 0; code == QCOW2BM_OK && i < end; i++)
+		if (i != idx || !is_delta)
+			code = move_up(chain, &chain->checkpoints[i], err);
+	if (code == QCOW2BM_OK)
+		code = cover_ties(chain, first, end, idx, err);
 	while (code == QCOW2BM_OK && chain->checkpoint_count > end) {
 		size_t last = chain->checkpoint_count - 1;
 		code = drop_all(chain, &chain->checkpoints[last], 0, err);

@@ -2,6 +2,8 @@
 /* Telling the two schemes apart: how many checkpoints record in the layer that the guest writes. */
 #include "order.h"
 
+#include "flaws.h"
+
 size_t q2_scheme_layer(const struct qcow2bm_chain *chain)
 {
 	for (size_t layer = 0; layer < chain->layer_count; layer++)
@@ -34,4 +36,24 @@ enum qcow2bm_scheme q2_scheme_find(const struct qcow2bm_chain *chain)
 	if (recording == 0)
 		return QCOW2BM_SCHEME_UNKNOWN;
 	return recording == 1 ? QCOW2BM_SCHEME_DELTA : QCOW2BM_SCHEME_NESTED;
+}
+
+static bool is_recording(const struct qcow2bm_chain *chain, size_t idx, size_t layer)
+{
+	const struct q2_bitmap *bitmap =
+		q2_layers_bitmap(chain, &chain->checkpoints[idx], layer);
+	return bitmap != NULL && q2_layers_is_recording(bitmap);
+}
+
+bool q2_scheme_is_newest(const struct qcow2bm_chain *chain, size_t idx)
+{
+	size_t layer = q2_scheme_layer(chain);
+	if (!is_recording(chain, idx, layer))
+		return false;
+	for (size_t i = 0; i < chain->checkpoint_count; i++)
+		if (i != idx && (is_recording(chain, i, layer) ||
+				 q2_lineage_is_child(&chain->checkpoints[i],
+						     &chain->checkpoints[idx])))
+			return false;
+	return true;
 }

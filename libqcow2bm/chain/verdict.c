@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Which bitmaps tell what changed since a checkpoint, and whether they tell all of it. */
 #include "../base/error.h"
+#include "allocated.h"
+#include "flaws.h"
 #include "order.h"
 
 #include <stdarg.h>
@@ -18,15 +20,14 @@ static bool is_recording_in(const struct qcow2bm_chain *chain, size_t idx, size_
 static void choose(const struct qcow2bm_chain *chain, size_t idx,
 		   struct qcow2bm_since *since)
 {
-	size_t top = q2_scheme_layer(chain);
 	*since = (struct qcow2bm_since){.first = idx, .count = 1};
-	if (chain->checkpoint_count <= 1 ||
-	    chain->order.scheme == QCOW2BM_SCHEME_NESTED ||
-	    (chain->order.scheme == QCOW2BM_SCHEME_DELTA &&
-	     is_recording_in(chain, idx, top)))
+	if (!q2_layers_is_delta(chain))
 		return;
-	since->count = chain->checkpoint_count - idx;
-	if (chain->order.gap == NULL)
+	if (chain->order.gap == NULL) {
+		since->count = chain->checkpoint_count - idx;
+		return;
+	}
+	if (q2_scheme_is_newest(chain, idx))
 		return;
 	since->first = 0;
 	since->count = chain->checkpoint_count;
@@ -107,25 +108,53 @@ static enum qcow2bm_code judge_layer(struct qcow2bm_chain *chain,
 		blame(chain, since, QCOW2BM_VERDICT_FULL,
 		      "no bitmap of it records in the top layer: what was written since one "
 		      "did is not known");
+	else if (has_any && !is_recording && chain->order.scheme == QCOW2BM_SCHEME_NESTED)
+		blame(chain, since, QCOW2BM_VERDICT_FULL,
+		      "it does not record in '%.200s': what was written to that layer since it "
+		      "did is not known",
+		      chain->layers[layer].filename);
 	return QCOW2BM_OK;
 }
 
 /* Whether a checkpoint between two others is missing: what changed between them is lost then. */
 static void judge_path(struct qcow2bm_chain *chain, struct qcow2bm_since *since)
 {
-	if (chain->order.witness != QCOW2BM_WITNESS_NAMES)
-		return;
 	for (size_t i = since->first + 1; i < since->first + since->count; i++) {
-		const struct q2_checkpoint *before = &chain->checkpoints[i - 1];
 		const struct q2_checkpoint *it = &chain->checkpoints[i];
-		if (it->parent != NULL && it->parent_bytes == before->name_bytes &&
-		    memcmp(it->parent, before->name, before->name_bytes) == 0)
-			continue;
-		blame(chain, since, QCOW2BM_VERDICT_FULL,
-		      "the checkpoint between '%.*s' and '%.*s' is missing",
-		      shown(before->name_bytes), before->name, shown(it->name_bytes),
-		      it->name);
+		if (q2_lineage_is_hole(chain, i))
+			blame(chain, since, QCOW2BM_VERDICT_FULL,
+			      "the checkpoint between '%.*s' and '%.*s' is missing",
+			      shown(it[-1].name_bytes), it[-1].name,
+			      shown(it->name_bytes), it->name);
 	}
+}
+
+/* Whether each layer that is newer than the checkpoint holds nothing but what is told. */
+static enum qcow2bm_code judge_held(struct qcow2bm_chain *chain,
+				    struct qcow2bm_since *since, size_t idx,
+				    struct qcow2bm_error *err)
+{
+	struct q2_checkpoint *it = &chain->checkpoints[idx];
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t layer = 0; code == QCOW2BM_OK && !it->is_held_known; layer++) {
+		struct q2_allocated_loss loss = {0};
+		if (layer + 1 >= chain->layer_count)
+			it->is_held_known = true;
+		else if (q2_allocated_is_older(chain, layer, idx))
+			code = q2_allocated_find(chain, layer, idx, chain->watch, &loss,
+						 err);
+		if (loss.bytes == 0)
+			continue;
+		it->is_held_known = true;
+		it->lost_bytes = loss.bytes;
+		it->lost_layer = layer;
+	}
+	if (code == QCOW2BM_OK && it->lost_bytes != 0)
+		blame(chain, since, QCOW2BM_VERDICT_FULL,
+		      "%llu bytes that '%.200s' holds are clean, though that layer is newer",
+		      (unsigned long long)it->lost_bytes,
+		      chain->layers[it->lost_layer].filename);
+	return code;
 }
 
 /* The lowest layer that has a bitmap of one of them. */
@@ -141,7 +170,7 @@ static size_t find_lowest(const struct qcow2bm_chain *chain,
 	return lowest;
 }
 
-enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
+enum qcow2bm_code q2_verdict_by_bitmaps(struct qcow2bm_chain *chain, size_t idx,
 					const struct qcow2bm_since **result,
 					struct qcow2bm_error *err)
 {
@@ -158,5 +187,17 @@ enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
 	for (size_t layer = 0; code == QCOW2BM_OK && layer <= lowest; layer++)
 		code = judge_layer(chain, since, layer, err);
 	judge_path(chain, since);
+	return code;
+}
+
+enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
+					const struct qcow2bm_since **result,
+					struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_verdict_by_bitmaps(chain, idx, result, err);
+	/* Last, for it reads the tables of all these layers. */
+	if (code == QCOW2BM_OK && chain->since.verdict == QCOW2BM_VERDICT_INCREMENTAL &&
+	    !chain->is_staging)
+		code = judge_held(chain, &chain->since, idx, err);
 	return code;
 }

@@ -239,7 +239,8 @@ qcow2bm_chain_measure(struct qcow2bm_chain *chain,
 
 /* Which checkpoints qcow2bm_chain_since() reads, and whether that is all that changed: each layer from
  * the top down to the lowest that has one of them must have one that can be trusted, one must record
- * in the top, and in the delta scheme none between them may be missing. *since lives until the
+ * in the top (nested: in each layer), in the delta scheme none between them may be missing, and a layer that is
+ * newer must hold nothing that is clean: its tables are read for that. *since lives until the
  * next call for the same chain. Errors: EINVAL for an index out of range; ESYSTEM, ENOMEM. Crash:
  * changes nothing. */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
@@ -259,11 +260,19 @@ qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
 
 /* Deletes a checkpoint in all layers. What changed since each other one stays what it was: in the delta
  * scheme its bits go to the one before, which records from then on if the deleted one did, and its
- * child gets a new parent. The others are numbered anew. */
+ * child gets a new parent. The others are numbered anew. Errors: also EINVAL where what changed since one that
+ * stays is not known, and would look known afterwards: that one is deleted, too, with several at once, or
+ * repaired. qcow2bm_chain_reset() and qcow2bm_chain_convert() refuse the same. */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_chain_delete(struct qcow2bm_chain *chain, size_t idx, struct qcow2bm_error *err);
 
-/* Gives a checkpoint a new name in all layers, and in the name of its child. Errors: also EEXIST. */
+/* Deletes all of these, in the order that is right for the scheme. Errors: the same. */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_chain_delete_several(struct qcow2bm_chain *chain, const size_t *idxs,
+			     size_t count, struct qcow2bm_error *err);
+
+/* Gives a checkpoint a new name in all layers, and in the name of its child. Errors: also EEXIST, for the name of
+ * a missing parent, too. */
 QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_chain_rename(struct qcow2bm_chain *chain,
 							  size_t idx, const char *name,
 							  size_t name_bytes,

@@ -6,7 +6,7 @@
 static int run_delete(int argc, char **argv)
 {
 	return tool_chain_run_by_name(&tool_chain_delete, argc, argv,
-				      qcow2bm_chain_delete);
+				      qcow2bm_chain_delete_several);
 }
 
 const struct tool_command tool_chain_delete = {
@@ -16,7 +16,8 @@ const struct tool_command tool_chain_delete = {
 	.help = "What changed since each other checkpoint stays what it was: in the delta scheme\n"
 		"the bits of a deleted one go to the one before it, which records from then on if\n"
 		"the deleted one did. Deleting a checkpoint that only some of the disks have is\n"
-		"done on those.\n"
+		"done on those. Refused where what changed since one that stays is not known, and\n"
+		"would look known afterwards: delete that one, too, or see `chain verify`.\n"
 		"\n" TOOL_HELP_CHAIN_EDIT "\n"
 		"Options:\n" TOOL_HELP_DISKS TOOL_HELP_EDIT "\n"
 		"Examples:\n"

@@ -2,9 +2,12 @@
 /* The end of every chain command that edits: print the plan, or commit all layers of all disks. */
 #include "chain_finish.h"
 
+#include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/missing.h"
 #include "settle.h"
+
+#include <stdlib.h>
 
 void tool_chain_collect(struct tool_together *together, const struct tool_disks *disks)
 {
@@ -32,27 +35,39 @@ int tool_chain_finish(struct tool_disks *disks)
 	return status;
 }
 
-/* Stages for each name on each disk. */
-static int stage_all(struct tool_disks *disks, tool_chain_stage_fn *stage)
+/* Each name must be on a disk. */
+static int check_names(const struct tool_disks *disks)
 {
 	for (size_t k = 0; k < disks->name_count; k++) {
 		size_t found = 0;
-		for (size_t i = 0; i < disks->count; i++) {
-			const struct tool_disk *disk = &disks->list[i];
-			struct qcow2bm_error err = {0};
-			size_t idx = tool_disks_look_up(disk, disks->names[k]);
-			if (idx == QCOW2BM_NOT_FOUND)
-				continue;
-			found++;
-			if (stage(disk->chain, idx, &err) != QCOW2BM_OK)
-				return tool_message_fail(disk->filename, &err);
-		}
+		for (size_t i = 0; i < disks->count; i++)
+			found += tool_disks_look_up(&disks->list[i], disks->names[k]) !=
+				 QCOW2BM_NOT_FOUND;
 		if (found == 0)
 			return tool_missing_checkpoint(disks->list[0].filename,
 						       disks->list[0].chain,
 						       disks->names[k]);
 	}
 	return TOOL_EXIT_DONE;
+}
+
+static int stage_all(struct tool_disks *disks, tool_chain_stage_fn *stage)
+{
+	int status = check_names(disks);
+	size_t *idxs = tool_memory_zeroed(disks->name_count + 1, sizeof(*idxs));
+	for (size_t i = 0; i < disks->count && status == TOOL_EXIT_DONE; i++) {
+		const struct tool_disk *disk = &disks->list[i];
+		struct qcow2bm_error err = {0};
+		size_t count = 0;
+		for (size_t k = 0; k < disks->name_count; k++) {
+			idxs[count] = tool_disks_look_up(disk, disks->names[k]);
+			count += idxs[count] != QCOW2BM_NOT_FOUND;
+		}
+		if (count != 0 && stage(disk->chain, idxs, count, &err) != QCOW2BM_OK)
+			status = tool_message_fail(disk->filename, &err);
+	}
+	free(idxs);
+	return status;
 }
 
 static int edit_all(struct tool_disks *disks, int count, char **filenames,

@@ -12,9 +12,10 @@ void tool_chain_collect(struct tool_together *together, const struct tool_disks 
 /* Plans or commits what is staged, all or nothing, and reports; returns an exit status. */
 int tool_chain_finish(struct tool_disks *disks);
 
-/* Runs a command of the form `chain VERB -c NAME... IMAGE...`, which stages `stage` for each name on
- * each disk. A name that a disk does not have is no failure if another disk has it. */
-typedef enum qcow2bm_code tool_chain_stage_fn(struct qcow2bm_chain *chain, size_t idx,
+/* Runs a command of the form `chain VERB -c NAME... IMAGE...`, which stages `stage` for those of the names that
+ * a disk has, on each disk. A name that a disk does not have is no failure if another disk has it. */
+typedef enum qcow2bm_code tool_chain_stage_fn(struct qcow2bm_chain *chain,
+					      const size_t *idxs, size_t count,
 					      struct qcow2bm_error *err);
 int tool_chain_run_by_name(const struct tool_command *command, int argc, char **argv,
 			   tool_chain_stage_fn *stage);

@@ -43,17 +43,19 @@ static bool is_kept(struct keep *keep, const struct qcow2bm_checkpoint *it)
 	return tool_match_use(&keep->match, it->name, it->name_bytes) || is_known;
 }
 
-/* From the newest on: those that are left keep their numbers. */
 static int stage_disk(struct keep *keep, const struct tool_disk *disk)
 {
-	for (size_t i = qcow2bm_chain_count(disk->chain); i-- > 0;) {
-		struct qcow2bm_error err = {0};
-		if (is_kept(keep, qcow2bm_chain_checkpoint(disk->chain, i)))
-			continue;
-		if (qcow2bm_chain_delete(disk->chain, i, &err) != QCOW2BM_OK)
-			return tool_message_fail(disk->filename, &err);
-	}
-	return TOOL_EXIT_DONE;
+	struct qcow2bm_error err = {0};
+	size_t count = qcow2bm_chain_count(disk->chain), going = 0;
+	size_t *idxs = tool_memory_zeroed(count + 1, sizeof(*idxs));
+	for (size_t i = 0; i < count; i++)
+		if (!is_kept(keep, qcow2bm_chain_checkpoint(disk->chain, i)))
+			idxs[going++] = i;
+	enum qcow2bm_code code =
+		qcow2bm_chain_delete_several(disk->chain, idxs, going, &err);
+	free(idxs);
+	return code == QCOW2BM_OK ? TOOL_EXIT_DONE
+				  : tool_message_fail(disk->filename, &err);
 }
 
 /* A name that is mistyped must not empty the chain. */

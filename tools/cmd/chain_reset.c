@@ -3,9 +3,18 @@
 #include "chain.h"
 #include "chain_finish.h"
 
+static enum qcow2bm_code stage(struct qcow2bm_chain *chain, const size_t *idxs,
+			       size_t count, struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; i < count && code == QCOW2BM_OK; i++)
+		code = qcow2bm_chain_reset(chain, idxs[i], err);
+	return code;
+}
+
 static int run(int argc, char **argv)
 {
-	return tool_chain_run_by_name(&tool_chain_reset, argc, argv, qcow2bm_chain_reset);
+	return tool_chain_run_by_name(&tool_chain_reset, argc, argv, stage);
 }
 
 const struct tool_command tool_chain_reset = {

@@ -200,11 +200,15 @@ int tool_libvirt_changes_drop(struct tool_libvirt_changes *changes, size_t disk,
 	int status = check_delta(it, goes);
 	if (status != TOOL_EXIT_DONE)
 		return status;
-	/* From the last on: those that are left keep their numbers. */
-	for (size_t i = qcow2bm_chain_count(it->chain); i-- > 0;)
-		if (goes[i] && qcow2bm_chain_delete(it->chain, i, &err) != QCOW2BM_OK)
-			return tool_message_fail(it->path, &err);
-	return TOOL_EXIT_DONE;
+	size_t count = qcow2bm_chain_count(it->chain), going = 0;
+	size_t *idxs = tool_memory_zeroed(count + 1, sizeof(*idxs));
+	for (size_t i = 0; i < count; i++)
+		if (goes[i])
+			idxs[going++] = i;
+	enum qcow2bm_code code =
+		qcow2bm_chain_delete_several(it->chain, idxs, going, &err);
+	free(idxs);
+	return code == QCOW2BM_OK ? TOOL_EXIT_DONE : tool_message_fail(it->path, &err);
 }
 
 /* ---- Begin and end ----------------------------------------------------------------------- */
