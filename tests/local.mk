@@ -260,6 +260,7 @@ oracle_tests += tests/oracle/bitmap-actions
 oracle_tests += tests/oracle/bitmap-errors
 oracle_tests += tests/oracle/chain-commit
 oracle_tests += tests/oracle/chain-commit-interrupted
+oracle_tests += tests/oracle/chain-doubts
 oracle_tests += tests/oracle/chain-export
 oracle_tests += tests/oracle/chain-export-sizes
 oracle_tests += tests/oracle/chain-layers

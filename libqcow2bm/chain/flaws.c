@@ -47,6 +47,7 @@ static const struct q2_flaw_kind kinds[Q2_FLAWS] = {
 
 	/* What names tell of parents. */
 	ROW(HOLE, "hole", ERROR, DELETE_OLDER, BRIDGE),
+	ROW(HOLES, "hole", ERROR, REPAIR, RENAME),
 	ROW(FORK, "fork", ERROR, REPAIR, RENAME),
 	ROW(TWO_PARENTS, "two-parents", ERROR, REPAIR, RENAME),
 	ROW(CIRCLE, "circle", ERROR, REPAIR, RENAME),

@@ -24,6 +24,7 @@ enum q2_flaw_id {
 	Q2_FLAW_ALLOCATED_CLEAN,
 	Q2_FLAW_ALLOCATED_CLEAN_OLDER,
 	Q2_FLAW_HOLE,
+	Q2_FLAW_HOLES,
 	Q2_FLAW_FORK,
 	Q2_FLAW_TWO_PARENTS,
 	Q2_FLAW_CIRCLE,
@@ -116,6 +117,10 @@ bool q2_lineage_is_child(const struct q2_checkpoint *it,
 
 /* Delta, in order: whether one is missing between a checkpoint and the one before, by their names. */
 bool q2_lineage_is_hole(const struct qcow2bm_chain *chain, size_t idx);
+
+/* Delta, without an order: the first checkpoint whose name tells a parent that is not there, though others are that
+ * may be older; or QCOW2BM_NOT_FOUND. */
+size_t q2_lineage_find_orphan(const struct qcow2bm_chain *chain);
 
 /* ---- coverage.c ---- */
 

@@ -145,6 +145,21 @@ bool q2_lineage_is_hole(const struct qcow2bm_chain *chain, size_t idx)
 	return chain->order.witness == QCOW2BM_WITNESS_NAMES;
 }
 
+size_t q2_lineage_find_orphan(const struct qcow2bm_chain *chain)
+{
+	size_t heads = 0, orphan = NONE;
+	for (size_t i = 0; i < chain->checkpoint_count; i++) {
+		const struct q2_checkpoint *it = &chain->checkpoints[i];
+		if (it->parent != NULL && is_there(chain, it->parent, it->parent_bytes))
+			continue;
+		heads++;
+		if (it->parent != NULL && orphan == NONE)
+			orphan = i;
+	}
+	return heads > 1 && chain->order.gap != NULL && q2_layers_is_delta(chain) ? orphan
+										  : NONE;
+}
+
 /* What changed between two checkpoints is lost with the one that was between them. */
 static void find_holes(struct lineage *lineage)
 {
@@ -162,6 +177,17 @@ static void find_holes(struct lineage *lineage)
 			q2_place_shown(before), before->name, q2_place_shown(it),
 			it->name);
 	}
+}
+
+static void add_orphan(struct lineage *lineage, size_t idx)
+{
+	const struct q2_checkpoint *it = &lineage->chain->checkpoints[idx];
+	q2_flaws_add(
+		lineage->findings, Q2_FLAW_HOLES, q2_place(NONE, idx),
+		"the parent '%.*s' of '%.*s' is missing, and with it what changed between them; "
+		"which of the others is older is not known",
+		it->parent_bytes > 80 ? 80 : (int)it->parent_bytes, it->parent,
+		q2_place_shown(it), it->name);
 }
 
 /* Older than the first there is nothing that could miss it. */
@@ -185,8 +211,11 @@ static void verify(struct lineage *lineage, const struct q2_lookup *lookup)
 	find_two_parents(lineage);
 	if (order->gap == NULL)
 		find_lost_parent(lineage);
+	size_t orphan = q2_lineage_find_orphan(lineage->chain);
 	if (order->gap == NULL)
 		find_holes(lineage);
+	else if (orphan != NONE)
+		add_orphan(lineage, orphan);
 	else if (order->scheme == QCOW2BM_SCHEME_DELTA && !lineage->is_broken)
 		q2_flaws_add(
 			lineage->findings, Q2_FLAW_ORDER_UNKNOWN, q2_place(NONE, NONE),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Renaming a checkpoint in all layers of a disk, and where its child's name has it. */
 #include "../base/error.h"
+#include "../format/name.h"
 #include "stage.h"
 
 #include <stdlib.h>
@@ -38,6 +39,11 @@ static enum qcow2bm_code check_name(const struct qcow2bm_chain *chain, const cha
 		return q2_fail(
 			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			"a checkpoint's name is not empty, and has no '^' and no NUL");
+	if (q2_name_is_of_job((const uint8_t *)name, bytes))
+		return q2_fail(
+			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			"jobs give such names to bitmaps of their own: '%.*s' would be a checkpoint no longer",
+			bytes > 200 ? 200 : (int)bytes, name);
 	for (size_t i = 0; i < chain->checkpoint_count; i++)
 		if (is_name(chain->checkpoints[i].name, chain->checkpoints[i].name_bytes,
 			    name, bytes))

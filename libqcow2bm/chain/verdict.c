@@ -127,6 +127,14 @@ static void judge_path(struct qcow2bm_chain *chain, struct qcow2bm_since *since)
 			      shown(it[-1].name_bytes), it[-1].name,
 			      shown(it->name_bytes), it->name);
 	}
+	size_t orphan =
+		since->is_superset ? q2_lineage_find_orphan(chain) : QCOW2BM_NOT_FOUND;
+	if (orphan != QCOW2BM_NOT_FOUND) {
+		const struct q2_checkpoint *it = &chain->checkpoints[orphan];
+		blame(chain, since, QCOW2BM_VERDICT_FULL,
+		      "the parent '%.*s' of '%.*s' is missing", shown(it->parent_bytes),
+		      it->parent, shown(it->name_bytes), it->name);
+	}
 }
 
 /* Whether each layer that is newer than the checkpoint holds nothing but what is told. */
