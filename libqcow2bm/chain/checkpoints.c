@@ -161,7 +161,6 @@ void q2_checkpoints_free_one(const struct qcow2bm_chain *chain,
 {
 	free(checkpoint->name);
 	free(checkpoint->parent);
-	free(checkpoint->doubt);
 	free(checkpoint->bitmaps);
 	for (size_t i = 0; checkpoint->staged != NULL && i < chain->layer_count; i++)
 		free(checkpoint->staged[i].bytes);

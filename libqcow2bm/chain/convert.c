@@ -110,8 +110,6 @@ enum qcow2bm_code qcow2bm_chain_convert(struct qcow2bm_chain *chain,
 			       chain->order.gap);
 	enum qcow2bm_code code = q2_layers_check(chain, err);
 	if (code == QCOW2BM_OK)
-		code = q2_doubts_begin(chain, err);
-	if (code == QCOW2BM_OK)
 		code = q2_doubts_refuse_all(chain, err);
 	if (code == QCOW2BM_OK)
 		code = q2_stage_begin(chain, err);

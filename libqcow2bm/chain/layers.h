@@ -43,7 +43,6 @@ struct q2_checkpoint {
 	bool is_held_known;
 	uint64_t lost_bytes;
 	size_t lost_layer;
-	char *doubt; /* why what changed since is not known; see doubts.c */
 };
 
 struct qcow2bm_chain {

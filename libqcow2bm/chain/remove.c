@@ -112,31 +112,41 @@ enum qcow2bm_code q2_remove_one(struct qcow2bm_chain *chain, size_t idx,
 	return code;
 }
 
-/* Delta: the one before, if there is one, goes on with its bits, and records when it did: that may hide that
- * some between them are missing, or that the newest did not tell all. */
-static enum qcow2bm_code check_heir(const struct qcow2bm_chain *chain, size_t idx,
-				    struct qcow2bm_error *err)
+/*
+ * Delta: bits go to the nearest older one that stays, which records when the newest goes. That may hide that one
+ * between them is missing, or that the newest, or one whose name tells no parent, did not tell all.
+ */
+static enum qcow2bm_code check_heirs(struct qcow2bm_chain *chain, const bool *goes,
+				     struct qcow2bm_error *err)
 {
-	const struct q2_checkpoint *it = &chain->checkpoints[idx];
-	if (idx == 0)
-		return QCOW2BM_OK;
-	if (q2_lineage_is_hole(chain, idx))
-		return q2_doubts_refuse(chain, idx - 1, err);
-	return it->parent == NULL || idx + 1 == chain->checkpoint_count
-		       ? q2_doubts_refuse(chain, idx, err)
-		       : QCOW2BM_OK;
+	size_t heir = QCOW2BM_NOT_FOUND, count = chain->checkpoint_count;
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (size_t i = 0; code == QCOW2BM_OK && i < count; i++) {
+		if (!goes[i]) {
+			heir = i;
+			continue;
+		}
+		if (heir == QCOW2BM_NOT_FOUND)
+			continue;
+		if (q2_lineage_is_hole(chain, i))
+			code = q2_doubts_refuse(chain, heir, err);
+		else if (i + 1 == count || chain->checkpoints[i].parent == NULL)
+			code = q2_doubts_refuse(chain, i, err);
+	}
+	return code;
 }
 
 /* Nested: where one is left that records, others that do not would pass for those of a delta chain. */
-static enum qcow2bm_code check_left(const struct qcow2bm_chain *chain, const bool *goes,
+static enum qcow2bm_code check_left(struct qcow2bm_chain *chain, const bool *goes,
 				    struct qcow2bm_error *err)
 {
 	size_t left = 0, recording = 0, layer = q2_scheme_layer(chain);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; i < chain->checkpoint_count; i++) {
 		left += !goes[i];
-		recording +=
-			!goes[i] && q2_stage_is_recording(&chain->checkpoints[i], layer);
+		const struct q2_bitmap *bitmap =
+			q2_layers_bitmap(chain, &chain->checkpoints[i], layer);
+		recording += !goes[i] && bitmap != NULL && q2_layers_is_recording(bitmap);
 	}
 	if (left < 2 || recording > 1)
 		return QCOW2BM_OK;
@@ -146,22 +156,19 @@ static enum qcow2bm_code check_left(const struct qcow2bm_chain *chain, const boo
 	return code;
 }
 
-/* Delta: from the oldest on, for each of these goes without an heir. */
+/* Delta: from the oldest on, for each of these goes without an heir. Nested: from the last on, which moves none. */
 static enum qcow2bm_code remove_all(struct qcow2bm_chain *chain, const bool *goes,
 				    size_t count, struct qcow2bm_error *err)
 {
 	bool is_delta = chain->order.scheme == QCOW2BM_SCHEME_DELTA;
-	enum qcow2bm_code code = QCOW2BM_OK;
-	if (!is_delta)
-		code = check_left(chain, goes, err);
-	for (size_t i = 0, gone = 0; code == QCOW2BM_OK && i < count; i++) {
-		if (!goes[i])
-			continue;
-		if (is_delta)
-			code = check_heir(chain, i - gone, err);
-		if (code == QCOW2BM_OK)
+	enum qcow2bm_code code =
+		is_delta ? check_heirs(chain, goes, err) : check_left(chain, goes, err);
+	for (size_t i = 0, gone = 0; code == QCOW2BM_OK && is_delta && i < count; i++)
+		if (goes[i])
 			code = q2_remove_one(chain, i - gone++, err);
-	}
+	for (size_t i = count; code == QCOW2BM_OK && !is_delta && i-- > 0;)
+		if (goes[i])
+			code = q2_remove_one(chain, i, err);
 	return code;
 }
 
@@ -170,6 +177,8 @@ enum qcow2bm_code qcow2bm_chain_delete_several(struct qcow2bm_chain *chain,
 					       struct qcow2bm_error *err)
 {
 	size_t total = chain->checkpoint_count;
+	if (count == 0)
+		return QCOW2BM_OK;
 	bool *goes = calloc(total + 1, sizeof(*goes));
 	if (goes == NULL)
 		return q2_fail_memory(err, "the checkpoints of a disk");
@@ -184,10 +193,6 @@ enum qcow2bm_code qcow2bm_chain_delete_several(struct qcow2bm_chain *chain,
 		code = q2_layers_check(chain, err);
 	if (code == QCOW2BM_OK)
 		code = check_scheme(chain, err);
-	if (code == QCOW2BM_OK)
-		code = q2_doubts_begin(chain, err);
-	if (code == QCOW2BM_OK)
-		code = q2_stage_begin(chain, err);
 	if (code == QCOW2BM_OK)
 		code = remove_all(chain, goes, total, err);
 	free(goes);

@@ -29,8 +29,6 @@ enum qcow2bm_code qcow2bm_chain_reset(struct qcow2bm_chain *chain, size_t idx,
 			       chain->order.gap == NULL ? "" : chain->order.gap);
 	enum qcow2bm_code code = q2_layers_check(chain, err);
 	bool is_delta = chain->order.scheme == QCOW2BM_SCHEME_DELTA;
-	if (code == QCOW2BM_OK)
-		code = q2_doubts_begin(chain, err);
 	/* The one before gets its bits, and what they lack would not show any more. */
 	if (code == QCOW2BM_OK && is_delta && idx > 0)
 		code = q2_doubts_refuse(chain, idx, err);

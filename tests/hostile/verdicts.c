@@ -23,7 +23,7 @@
 
 #define MAX_SECONDS 2.0
 #define MAX_KIB (64 * 1024L)
-#define MAX_COMMANDS 64
+#define MAX_COMMANDS 128
 
 static struct command commands[MAX_COMMANDS];
 static size_t command_count;

@@ -58,6 +58,13 @@ static int stage_disk(struct keep *keep, const struct tool_disk *disk)
 				  : tool_message_fail(disk->filename, &err);
 }
 
+/* Which patterns and names of the list there is something for. */
+static void note_used(struct keep *keep, const struct qcow2bm_chain *chain)
+{
+	for (size_t i = 0; i < qcow2bm_chain_count(chain); i++)
+		(void)is_kept(keep, qcow2bm_chain_checkpoint(chain, i));
+}
+
 /* A name that is mistyped must not empty the chain. */
 static int check_patterns(const struct keep *keep)
 {
@@ -103,11 +110,13 @@ static int keep_all(struct keep *keep, int count, char **filenames)
 	for (size_t i = 0; i < disks->name_count; i++)
 		tool_match_add(&keep->match, disks->names[i]);
 	for (size_t i = 0; i < disks->count && status == TOOL_EXIT_DONE; i++)
-		status = stage_disk(keep, &disks->list[i]);
+		note_used(keep, disks->list[i].chain);
 	if (status == TOOL_EXIT_DONE)
 		status = check_patterns(keep);
 	if (status == TOOL_EXIT_DONE)
 		status = check_list(keep);
+	for (size_t i = 0; i < disks->count && status == TOOL_EXIT_DONE; i++)
+		status = stage_disk(keep, &disks->list[i]);
 	return status == TOOL_EXIT_DONE ? tool_chain_finish(disks) : status;
 }
 
