@@ -69,8 +69,9 @@ static const char *bits_of(const struct qcow2bm_promise *promise)
 		return unsafe ? "what differs from the older state, changes may be missing"
 		       : promise->guarantee == QCOW2BM_GUARANTEE_EXACT
 			       ? "what differs from the older state, and nothing else"
-			       : "what differs from the older state, as coarse as its manifest "
-				 "is, and the stored bits of one that was not in-use";
+			       : "what differs from the older state, and more where that tells less: "
+				 "behind its end, in granules of a manifest that are coarser, and "
+				 "what a bitmap that was not in-use has stored";
 	case QCOW2BM_RECOVER_FULL:
 	case QCOW2BM_RECOVER_AUTO:
 		break;
