@@ -57,6 +57,14 @@ def dirty_since(chain, which):
     return sum(extent.length for extent in chain.since(which) if extent.dirty)
 
 
+def test_several_checkpoints_are_deleted_at_once(top):
+    with qcow2bm.Chain(top) as chain:
+        dirty = dirty_since(chain, "chk-2026-11-03")
+    with changed(top, lambda chain: chain.delete("chk-2026-11-02", "chk-2026-11-01")) as chain:
+        assert [checkpoint.name for checkpoint in chain.checkpoints] == ["chk-2026-11-03"]
+        assert dirty_since(chain, "chk-2026-11-03") == dirty
+
+
 def test_checkpoints_are_edited_in_all_layers(top):
     with qcow2bm.Chain(top, write=True) as chain:
         dirty = dirty_since(chain, "chk-2026-11-02")

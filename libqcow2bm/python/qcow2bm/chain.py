@@ -234,9 +234,13 @@ class Chain:
         self.order
         self._call("chain_" + name, self._handle(), *arguments)
 
-    def delete(self, which: Which) -> None:
-        """Deletes a checkpoint; what changed since each other one stays what it was."""
-        self._stage("delete", self.index(which))
+    def delete(self, *which: Which) -> None:
+        """Deletes checkpoints; what changed since each other one stays what it was."""
+        if len(which) == 1:
+            self._stage("delete", self.index(which[0]))
+            return
+        idxs = (ctypes.c_size_t * len(which))(*(self.index(each) for each in which))
+        self._stage("delete_several", idxs, len(which))
 
     def rename(self, which: Which, name: Name) -> None:
         new = encoded(name)
