@@ -276,8 +276,7 @@ static int open_disk(struct tool_libvirt *libvirt, struct tool_libvirt_disk *dis
 		disks->count++;
 		disk->chain = listed->chain;
 		disk->base_layer = find_other_base(disk);
-		return disks->is_editing ? tool_disks_check_cut_off(disk->chain)
-					 : TOOL_EXIT_DONE;
+		return tool_disks_check_cut_off(disk->chain);
 	}
 	qcow2bm_chain_close(listed->chain);
 	*listed = (struct tool_disk){0};
@@ -324,6 +323,23 @@ static void list_disks(struct tool_libvirt *libvirt)
 	}
 }
 
+/* Opened twice an image would find its own locks in the way, and look busy. */
+static int check_apart(const struct tool_libvirt *libvirt, size_t number)
+{
+	const struct tool_libvirt_disk *disks = libvirt->world.disks;
+	for (size_t i = 0; i < number && libvirt->disks.is_editing; i++) {
+		if (disks[i].path == NULL || disks[number].path == NULL ||
+		    !tool_session_is_same_file(disks[i].path, disks[number].path))
+			continue;
+		tool_message(disks[number].path,
+			     "it is the same image as '%s': two disks cannot have one; "
+			     "nothing is done",
+			     disks[i].path);
+		return TOOL_EXIT_FAILED;
+	}
+	return TOOL_EXIT_DONE;
+}
+
 static int open_disks(struct tool_libvirt *libvirt)
 {
 	struct tool_world *world = &libvirt->world;
@@ -331,7 +347,10 @@ static int open_disks(struct tool_libvirt *libvirt)
 	list_disks(libvirt);
 	for (size_t i = 0; i < world->disk_count && status == TOOL_EXIT_DONE; i++) {
 		struct tool_libvirt_disk *disk = &world->disks[i];
-		if (disk->xml == NULL || holds_bitmaps(disk->xml))
+		if (disk->xml != NULL && !holds_bitmaps(disk->xml))
+			continue;
+		status = check_apart(libvirt, i);
+		if (status == TOOL_EXIT_DONE)
 			status = open_disk(libvirt, disk);
 	}
 	return status;
