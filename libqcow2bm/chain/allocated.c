@@ -73,12 +73,16 @@ static enum qcow2bm_code compare(struct comparison *it, struct q2_watch *watch,
 	return code;
 }
 
-/* Which checkpoints' bitmaps tell what changed since number `idx`. */
-static bool is_part(const struct qcow2bm_chain *chain, size_t i, size_t idx)
+/* The checkpoints whose bitmaps tell what changed since number `idx`. */
+struct part {
+	size_t first, end;
+};
+
+static struct part find_part(const struct qcow2bm_chain *chain, size_t idx)
 {
 	if (chain->order.scheme == QCOW2BM_SCHEME_NESTED)
-		return i == idx;
-	return i >= idx || chain->order.gap != NULL;
+		return (struct part){idx, idx + 1};
+	return (struct part){chain->order.gap == NULL ? idx : 0, chain->checkpoint_count};
 }
 
 /* Opens both sides, at a granularity that a write to either dirties whole: a smaller part of a cluster
@@ -124,16 +128,17 @@ enum qcow2bm_code q2_allocated_find(struct qcow2bm_chain *chain, size_t layer, s
 				    struct qcow2bm_error *err)
 {
 	struct comparison it = {.lost_bits = 0};
+	struct part part = find_part(chain, idx);
 	struct qcow2bm_layer_bitmap *bitmaps =
-		calloc(chain->checkpoint_count, sizeof(*bitmaps));
+		calloc(part.end - part.first, sizeof(*bitmaps));
 	*loss = (struct q2_allocated_loss){0};
 	if (bitmaps == NULL)
 		return q2_fail_memory(err, "the bits of several bitmaps");
 	size_t count = 0;
 	bool is_trusted = !has_hole(chain, idx);
-	for (size_t i = 0; i < chain->checkpoint_count; i++) {
+	for (size_t i = part.first; i < part.end; i++) {
 		size_t bitmap = chain->checkpoints[i].bitmaps[layer];
-		if (bitmap == NONE || !is_part(chain, i, idx))
+		if (bitmap == NONE)
 			continue;
 		is_trusted &= q2_inside_is_trusted(
 			q2_layers_bitmap(chain, &chain->checkpoints[i], layer));
@@ -169,9 +174,9 @@ static bool is_below(const struct q2_checkpoint *checkpoint, size_t layer, size_
 
 bool q2_allocated_is_older(const struct qcow2bm_chain *chain, size_t layer, size_t idx)
 {
-	for (size_t i = 0; i < chain->checkpoint_count; i++)
-		if (is_part(chain, i, idx) &&
-		    is_below(&chain->checkpoints[i], layer, chain->layer_count))
+	struct part part = find_part(chain, idx);
+	for (size_t i = part.first; i < part.end; i++)
+		if (is_below(&chain->checkpoints[i], layer, chain->layer_count))
 			return true;
 	return false;
 }

@@ -21,8 +21,8 @@ static bool is_same(const uint8_t *a, size_t a_bytes, const uint8_t *b, size_t b
 	return a_bytes == b_bytes && memcmp(a, b, a_bytes) == 0;
 }
 
-static struct q2_checkpoint *find(const struct qcow2bm_chain *chain, const uint8_t *own,
-				  size_t own_bytes)
+struct q2_checkpoint *q2_checkpoints_find(const struct qcow2bm_chain *chain,
+					  const uint8_t *own, size_t own_bytes)
 {
 	for (size_t i = 0; i < chain->checkpoint_count; i++)
 		if (is_same(chain->checkpoints[i].name, chain->checkpoints[i].name_bytes,
@@ -202,10 +202,10 @@ size_t qcow2bm_chain_find(const struct qcow2bm_chain *chain, const char *name,
 			  size_t name_bytes)
 {
 	const uint8_t *bytes = (const uint8_t *)name;
-	const struct q2_checkpoint *found = find(chain, bytes, name_bytes);
+	const struct q2_checkpoint *found = q2_checkpoints_find(chain, bytes, name_bytes);
 	struct q2_checkpoint_name split = q2_checkpoints_split(bytes, name_bytes);
 	if (found == NULL && split.parent != NULL) {
-		found = find(chain, split.own, split.own_bytes);
+		found = q2_checkpoints_find(chain, split.own, split.own_bytes);
 		if (found != NULL && !is_same(found->parent, found->parent_bytes,
 					      split.parent, split.parent_bytes))
 			found = NULL;

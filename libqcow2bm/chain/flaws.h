@@ -118,9 +118,9 @@ bool q2_lineage_is_child(const struct q2_checkpoint *it,
 /* Delta, in order: whether one is missing between a checkpoint and the one before, by their names. */
 bool q2_lineage_is_hole(const struct qcow2bm_chain *chain, size_t idx);
 
-/* Delta, without an order: the first checkpoint whose name tells a parent that is not there, though others are that
- * may be older; or QCOW2BM_NOT_FOUND. */
-size_t q2_lineage_find_orphan(const struct qcow2bm_chain *chain);
+/* Sets chain->orphan of a chain without an order. Errors: ENOMEM. */
+enum qcow2bm_code q2_lineage_find_orphan(struct qcow2bm_chain *chain,
+					 struct qcow2bm_error *err);
 
 /* ---- coverage.c ---- */
 

@@ -45,6 +45,14 @@ struct q2_checkpoint {
 	size_t lost_layer;
 };
 
+/* Without an order all checkpoints but the newest have one answer. */
+struct q2_superset {
+	bool is_judged, is_counted;
+	enum qcow2bm_verdict verdict; /* by its bitmaps */
+	char reason[512];
+	uint64_t dirty_bytes; /* of the whole disk */
+};
+
 struct qcow2bm_chain {
 	struct qcow2bm_chain_options options;
 	struct q2_layer *layers; /* the top first */
@@ -54,6 +62,10 @@ struct qcow2bm_chain {
 	struct qcow2bm_order order;
 	struct qcow2bm_since since; /* of the last verdict */
 	bool is_staging;            /* each checkpoint has its staged names */
+	/* Delta, without an order: the first checkpoint whose name tells a parent that is not there, though
+	 * others may be older; else QCOW2BM_NOT_FOUND. */
+	size_t orphan;
+	struct q2_superset superset;
 	char gap[256];
 	char reason[512];       /* of the last verdict */
 	unsigned coarsest_bits; /* granularity of all checkpoints; 0: nobody asked yet */
@@ -98,6 +110,15 @@ static inline bool q2_layers_is_recording(const struct q2_bitmap *bitmap)
 	return (bitmap->entry.flags & Q2_DIRECTORY_FLAG_AUTO) != 0;
 }
 
+/* Whether a checkpoint has a bitmap in the layer, and that records. */
+static inline bool q2_layers_records(const struct qcow2bm_chain *chain, size_t idx,
+				     size_t layer)
+{
+	const struct q2_bitmap *bitmap =
+		q2_layers_bitmap(chain, &chain->checkpoints[idx], layer);
+	return bitmap != NULL && q2_layers_is_recording(bitmap);
+}
+
 /* ---- layers.c ---- */
 
 /* Flags of storages, Q2_STORAGE_..., for those of images. */
@@ -135,6 +156,10 @@ struct q2_checkpoint_name {
 	size_t parent_bytes;
 };
 struct q2_checkpoint_name q2_checkpoints_split(const uint8_t *name, size_t name_bytes);
+
+/* The checkpoint with this name of its own, or NULL. */
+struct q2_checkpoint *q2_checkpoints_find(const struct qcow2bm_chain *chain,
+					  const uint8_t *own, size_t own_bytes);
 
 /* Makes the list of checkpoints from the bitmaps of all layers, temporary names aside. Errors:
  * ENOMEM. */

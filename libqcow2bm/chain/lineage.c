@@ -123,15 +123,6 @@ bool q2_lineage_is_child(const struct q2_checkpoint *it,
 	       memcmp(it->parent, before->name, before->name_bytes) == 0;
 }
 
-static bool is_there(const struct qcow2bm_chain *chain, const uint8_t *name, size_t bytes)
-{
-	for (size_t i = 0; i < chain->checkpoint_count; i++)
-		if (chain->checkpoints[i].name_bytes == bytes &&
-		    memcmp(chain->checkpoints[i].name, name, bytes) == 0)
-			return true;
-	return false;
-}
-
 /* An order that was given says which of two children is newer, and not that a parent is there which is not. */
 bool q2_lineage_is_hole(const struct qcow2bm_chain *chain, size_t idx)
 {
@@ -141,23 +132,28 @@ bool q2_lineage_is_hole(const struct qcow2bm_chain *chain, size_t idx)
 		return false;
 	if (chain->order.witness == QCOW2BM_WITNESS_GIVEN)
 		return it->parent != NULL &&
-		       !is_there(chain, it->parent, it->parent_bytes);
+		       q2_checkpoints_find(chain, it->parent, it->parent_bytes) == NULL;
 	return chain->order.witness == QCOW2BM_WITNESS_NAMES;
 }
 
-size_t q2_lineage_find_orphan(const struct qcow2bm_chain *chain)
+enum qcow2bm_code q2_lineage_find_orphan(struct qcow2bm_chain *chain,
+					 struct qcow2bm_error *err)
 {
+	struct q2_lookup lookup;
 	size_t heads = 0, orphan = NONE;
-	for (size_t i = 0; i < chain->checkpoint_count; i++) {
+	enum qcow2bm_code code = q2_lookup_open(&lookup, chain, err);
+	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++) {
 		const struct q2_checkpoint *it = &chain->checkpoints[i];
-		if (it->parent != NULL && is_there(chain, it->parent, it->parent_bytes))
+		if (it->parent != NULL &&
+		    q2_lookup_find(&lookup, it->parent, it->parent_bytes) != NONE)
 			continue;
 		heads++;
 		if (it->parent != NULL && orphan == NONE)
 			orphan = i;
 	}
-	return heads > 1 && chain->order.gap != NULL && q2_layers_is_delta(chain) ? orphan
-										  : NONE;
+	q2_lookup_close(&lookup);
+	chain->orphan = heads > 1 && q2_layers_is_delta(chain) ? orphan : NONE;
+	return code;
 }
 
 /* What changed between two checkpoints is lost with the one that was between them. */
@@ -211,11 +207,10 @@ static void verify(struct lineage *lineage, const struct q2_lookup *lookup)
 	find_two_parents(lineage);
 	if (order->gap == NULL)
 		find_lost_parent(lineage);
-	size_t orphan = q2_lineage_find_orphan(lineage->chain);
 	if (order->gap == NULL)
 		find_holes(lineage);
-	else if (orphan != NONE)
-		add_orphan(lineage, orphan);
+	else if (lineage->chain->orphan != NONE)
+		add_orphan(lineage, lineage->chain->orphan);
 	else if (order->scheme == QCOW2BM_SCHEME_DELTA && !lineage->is_broken)
 		q2_flaws_add(
 			lineage->findings, Q2_FLAW_ORDER_UNKNOWN, q2_place(NONE, NONE),

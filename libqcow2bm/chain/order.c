@@ -4,6 +4,7 @@
 
 #include "../base/error.h"
 #include "../base/options.h"
+#include "flaws.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 /* Who follows whom. All arrays have one member for each checkpoint, sorted by name. */
 struct links {
 	struct qcow2bm_chain *chain;
+	size_t layer;   /* the uppermost with checkpoints */
 	size_t *parent; /* NONE: it has none, or none that is there */
 	size_t *child;
 	size_t *order; /* what was found, the oldest first */
@@ -84,13 +86,6 @@ static bool link_all(struct links *links)
 	return true;
 }
 
-static bool is_recording(const struct qcow2bm_chain *chain, size_t idx)
-{
-	const struct q2_bitmap *bitmap =
-		q2_layers_bitmap(chain, &chain->checkpoints[idx], q2_scheme_layer(chain));
-	return bitmap != NULL && q2_layers_is_recording(bitmap);
-}
-
 /* The path that begins with `idx` goes behind those that are ordered already. */
 static void append_path(struct links *links, size_t idx)
 {
@@ -101,7 +96,7 @@ static void append_path(struct links *links, size_t idx)
 static bool path_records(const struct links *links, size_t idx)
 {
 	for (; idx != NONE; idx = links->child[idx])
-		if (is_recording(links->chain, idx))
+		if (q2_layers_records(links->chain, idx, links->layer))
 			return true;
 	return false;
 }
@@ -155,7 +150,7 @@ enum qcow2bm_code q2_order_by_names(struct qcow2bm_chain *chain, bool *is_ordere
 				    struct qcow2bm_error *err)
 {
 	size_t count = chain->checkpoint_count;
-	struct links links = {.chain = chain};
+	struct links links = {.chain = chain, .layer = q2_scheme_layer(chain)};
 	size_t *room = malloc(3 * count * sizeof(*room));
 	struct q2_checkpoint *copy = malloc(count * sizeof(*copy));
 	*is_ordered = false;
@@ -228,9 +223,10 @@ static enum qcow2bm_code find_order(struct qcow2bm_chain *chain,
 	} else {
 		snprintf(chain->gap, sizeof(chain->gap), "no checkpoint records");
 	}
-	if (!is_ordered)
-		chain->order.gap = chain->gap;
-	return code;
+	if (is_ordered || code != QCOW2BM_OK)
+		return code;
+	chain->order.gap = chain->gap;
+	return q2_lineage_find_orphan(chain, err);
 }
 
 enum qcow2bm_code qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
@@ -252,6 +248,8 @@ enum qcow2bm_code qcow2bm_chain_find_order(struct qcow2bm_chain *chain,
 	chain->order = (struct qcow2bm_order){.scheme = is_given ? ours.scheme
 								 : q2_scheme_find(chain),
 					      .scheme_is_given = is_given};
+	chain->orphan = QCOW2BM_NOT_FOUND;
+	chain->superset = (struct q2_superset){.is_judged = false};
 	for (size_t i = 0; i < chain->checkpoint_count; i++) {
 		chain->checkpoints[i].is_held_known = false;
 		chain->checkpoints[i].lost_bytes = 0;

@@ -136,27 +136,20 @@ static enum qcow2bm_code check_heirs(struct qcow2bm_chain *chain, const bool *go
 	return code;
 }
 
-static bool is_recording(const struct qcow2bm_chain *chain, size_t idx)
-{
-	const struct q2_bitmap *bitmap =
-		q2_layers_bitmap(chain, &chain->checkpoints[idx], q2_scheme_layer(chain));
-	return bitmap != NULL && q2_layers_is_recording(bitmap);
-}
-
 /* Nested: where one is left that records, others that do not would pass for those of a delta chain. */
 static enum qcow2bm_code check_left(struct qcow2bm_chain *chain, const bool *goes,
 				    struct qcow2bm_error *err)
 {
-	size_t left = 0, recording = 0;
+	size_t left = 0, recording = 0, layer = q2_scheme_layer(chain);
 	enum qcow2bm_code code = QCOW2BM_OK;
 	for (size_t i = 0; i < chain->checkpoint_count; i++) {
 		left += !goes[i];
-		recording += !goes[i] && is_recording(chain, i);
+		recording += !goes[i] && q2_layers_records(chain, i, layer);
 	}
 	if (left < 2 || recording > 1)
 		return QCOW2BM_OK;
 	for (size_t i = 0; code == QCOW2BM_OK && i < chain->checkpoint_count; i++)
-		if (!goes[i] && !is_recording(chain, i))
+		if (!goes[i] && !q2_layers_records(chain, i, layer))
 			code = q2_doubts_refuse(chain, i, err);
 	return code;
 }

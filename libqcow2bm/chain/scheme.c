@@ -24,9 +24,7 @@ enum qcow2bm_scheme q2_scheme_find(const struct qcow2bm_chain *chain)
 		return QCOW2BM_SCHEME_NONE;
 	bool has_parents = false;
 	for (size_t i = 0; i < chain->checkpoint_count; i++) {
-		const struct q2_bitmap *bitmap =
-			q2_layers_bitmap(chain, &chain->checkpoints[i], layer);
-		recording += bitmap != NULL && q2_layers_is_recording(bitmap);
+		recording += q2_layers_records(chain, i, layer);
 		has_parents |= chain->checkpoints[i].parent != NULL;
 	}
 	if (has_parents)
@@ -38,20 +36,13 @@ enum qcow2bm_scheme q2_scheme_find(const struct qcow2bm_chain *chain)
 	return recording == 1 ? QCOW2BM_SCHEME_DELTA : QCOW2BM_SCHEME_NESTED;
 }
 
-static bool is_recording(const struct qcow2bm_chain *chain, size_t idx, size_t layer)
-{
-	const struct q2_bitmap *bitmap =
-		q2_layers_bitmap(chain, &chain->checkpoints[idx], layer);
-	return bitmap != NULL && q2_layers_is_recording(bitmap);
-}
-
 bool q2_scheme_is_newest(const struct qcow2bm_chain *chain, size_t idx)
 {
 	size_t layer = q2_scheme_layer(chain);
-	if (!is_recording(chain, idx, layer))
+	if (!q2_layers_records(chain, idx, layer))
 		return false;
 	for (size_t i = 0; i < chain->checkpoint_count; i++)
-		if (i != idx && (is_recording(chain, i, layer) ||
+		if (i != idx && (q2_layers_records(chain, i, layer) ||
 				 q2_lineage_is_child(&chain->checkpoints[i],
 						     &chain->checkpoints[idx])))
 			return false;

@@ -158,12 +158,24 @@ enum qcow2bm_code qcow2bm_chain_measure_since(struct qcow2bm_chain *chain, size_
 					      struct qcow2bm_error *err)
 {
 	struct request request = {.start = start};
+	struct q2_superset *superset = &chain->superset;
 	struct q2_watch own;
+	const struct qcow2bm_since *since;
+	bool is_whole = start == 0 && length >= chain->layers[0].virtual_bytes;
 	enum qcow2bm_code code = begin(chain, length, &request, &own, watch, err);
 	if (code != QCOW2BM_OK)
 		return code;
-	code = tell_since(chain, idx, &request, err);
+	code = qcow2bm_chain_explain(chain, idx, &since, err);
+	is_whole = code == QCOW2BM_OK && is_whole && since->is_superset;
+	if (is_whole && superset->is_counted)
+		request.dirty_bytes = superset->dirty_bytes;
+	else if (code == QCOW2BM_OK)
+		code = tell_since(chain, idx, &request, err);
 	q2_layers_unwatch(chain);
 	*dirty_bytes = request.dirty_bytes;
+	if (code == QCOW2BM_OK && is_whole) {
+		superset->is_counted = true;
+		superset->dirty_bytes = *dirty_bytes;
+	}
 	return code;
 }

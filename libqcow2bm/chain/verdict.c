@@ -9,13 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_recording_in(const struct qcow2bm_chain *chain, size_t idx, size_t layer)
-{
-	const struct q2_bitmap *bitmap =
-		q2_layers_bitmap(chain, &chain->checkpoints[idx], layer);
-	return bitmap != NULL && q2_layers_is_recording(bitmap);
-}
-
 /* Which checkpoints' bitmaps are ORed for what changed since number `idx`. */
 static void choose(const struct qcow2bm_chain *chain, size_t idx,
 		   struct qcow2bm_since *since)
@@ -94,7 +87,7 @@ static enum qcow2bm_code judge_layer(struct qcow2bm_chain *chain,
 		if (chain->checkpoints[i].bitmaps[layer] == QCOW2BM_NOT_FOUND)
 			continue;
 		has_any = true;
-		is_recording |= is_recording_in(chain, i, layer);
+		is_recording |= q2_layers_records(chain, i, layer);
 		enum qcow2bm_code code = judge_bitmap(chain, since, i, layer, err);
 		if (code != QCOW2BM_OK)
 			return code;
@@ -127,10 +120,8 @@ static void judge_path(struct qcow2bm_chain *chain, struct qcow2bm_since *since)
 			      shown(it[-1].name_bytes), it[-1].name,
 			      shown(it->name_bytes), it->name);
 	}
-	size_t orphan =
-		since->is_superset ? q2_lineage_find_orphan(chain) : QCOW2BM_NOT_FOUND;
-	if (orphan != QCOW2BM_NOT_FOUND) {
-		const struct q2_checkpoint *it = &chain->checkpoints[orphan];
+	if (since->is_superset && chain->orphan != QCOW2BM_NOT_FOUND) {
+		const struct q2_checkpoint *it = &chain->checkpoints[chain->orphan];
 		blame(chain, since, QCOW2BM_VERDICT_FULL,
 		      "the parent '%.*s' of '%.*s' is missing", shown(it->parent_bytes),
 		      it->parent, shown(it->name_bytes), it->name);
@@ -178,6 +169,27 @@ static size_t find_lowest(const struct qcow2bm_chain *chain,
 	return lowest;
 }
 
+/* False where that was not done before. */
+static bool recall(struct qcow2bm_chain *chain, struct qcow2bm_since *since)
+{
+	if (!since->is_superset || !chain->superset.is_judged)
+		return false;
+	since->verdict = chain->superset.verdict;
+	if (since->verdict != QCOW2BM_VERDICT_INCREMENTAL)
+		since->reason = chain->superset.reason;
+	return true;
+}
+
+static void remember(struct qcow2bm_chain *chain, const struct qcow2bm_since *since)
+{
+	if (!since->is_superset)
+		return;
+	chain->superset.is_judged = true;
+	chain->superset.verdict = since->verdict;
+	if (since->reason != NULL)
+		memcpy(chain->superset.reason, chain->reason, sizeof(chain->reason));
+}
+
 enum qcow2bm_code q2_verdict_by_bitmaps(struct qcow2bm_chain *chain, size_t idx,
 					const struct qcow2bm_since **result,
 					struct qcow2bm_error *err)
@@ -191,10 +203,14 @@ enum qcow2bm_code q2_verdict_by_bitmaps(struct qcow2bm_chain *chain, size_t idx,
 	struct qcow2bm_since *since = &chain->since;
 	*result = since;
 	choose(chain, idx, since);
+	if (recall(chain, since))
+		return QCOW2BM_OK;
 	size_t lowest = find_lowest(chain, since);
 	for (size_t layer = 0; code == QCOW2BM_OK && layer <= lowest; layer++)
 		code = judge_layer(chain, since, layer, err);
 	judge_path(chain, since);
+	if (code == QCOW2BM_OK)
+		remember(chain, since);
 	return code;
 }
 
@@ -206,6 +222,7 @@ enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
 	/* Last, for it reads the tables of all these layers. */
 	if (code == QCOW2BM_OK && chain->since.verdict == QCOW2BM_VERDICT_INCREMENTAL &&
 	    !chain->is_staging)
-		code = judge_held(chain, &chain->since, idx, err);
+		code = judge_held(chain, &chain->since,
+				  chain->since.is_superset ? 0 : idx, err);
 	return code;
 }

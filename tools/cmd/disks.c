@@ -102,12 +102,11 @@ static int open_disk(struct tool_disks *disks, struct tool_disk *disk, size_t al
 {
 	unsigned flags =
 		disks->is_editing && !disks->options.dry_run ? TOOL_LAYERS_EDIT : 0u;
-	int status = TOOL_EXIT_DONE;
 	if (tool_layers_try_open(&disk->chain, &disks->options, disk->filename, "qcow2",
 				 flags, &disk->err) != QCOW2BM_OK)
 		return tool_message_fail(disk->filename, &disk->err);
 	/* What it left may be half of what was meant: nothing is to be believed or built on. */
-	status = tool_disks_check_cut_off(disk->chain);
+	int status = tool_disks_check_cut_off(disk->chain);
 	return status == TOOL_EXIT_DONE ? find_order(disks, disk, all) : status;
 }
 

@@ -10,13 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int add_dirty(void *opaque, const struct qcow2bm_extent *extent)
-{
-	uint64_t *dirty_bytes = opaque;
-	*dirty_bytes += extent->dirty ? extent->length : 0;
-	return 0;
-}
-
 /* Their bits are read for it; what explains them asks for this again. */
 static enum qcow2bm_code judge_bitmaps(const struct qcow2bm_chain *chain, size_t idx,
 				       const struct qcow2bm_watch *watch,
@@ -47,8 +40,8 @@ static enum qcow2bm_code take_checkpoint(struct tool_chain_report *report, size_
 		return code;
 	checkpoint->since = *since;
 	if (checkpoint->since.verdict == QCOW2BM_VERDICT_INCREMENTAL)
-		return qcow2bm_chain_since(report->chain, idx, 0, UINT64_MAX, add_dirty,
-					   &checkpoint->dirty_bytes, watch, err);
+		return qcow2bm_chain_measure_since(report->chain, idx, 0, UINT64_MAX,
+						   &checkpoint->dirty_bytes, watch, err);
 	checkpoint->reason = tool_memory_copy(checkpoint->since.reason,
 					      strlen(checkpoint->since.reason));
 	checkpoint->dirty_bytes = report->virtual_bytes;
