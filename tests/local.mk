@@ -457,7 +457,10 @@ tests_unit_test_others_SOURCES = tests/unit/test_others.c \
 tests_unit_test_others_cut_SOURCES = tests/unit/test_others_cut.c \
 	tests/unit/others_world.c tests/unit/others_world.h
 tests_unit_test_recover_carved_SOURCES = tests/unit/test_recover_carved.c \
+	tests/unit/carve_back.c tests/unit/carve_back.h \
 	tests/unit/carve_world.c tests/unit/carve_world.h
+tests_unit_test_switch_SOURCES = tests/unit/test_switch.c \
+	tests/unit/switch_checks.c tests/unit/switch_checks.h
 tests_unit_test_file_SOURCES = tests/unit/test_file.c \
 	tests/unit/file_fixture.c tests/unit/file_fixture.h
 tests_unit_test_file_open_SOURCES = tests/unit/test_file_open.c \

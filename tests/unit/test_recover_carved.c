@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "carve_world.h"
+#include "carve_back.h"
 #include "edit/edit.h"
 
 static enum qcow2bm_code add_full(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
@@ -25,81 +25,6 @@ static enum qcow2bm_code add_full(struct qcow2bm_edit *edit, struct qcow2bm_erro
 
 /* ---- Bringing back ---- */
 
-static struct qcow2bm_carved_options options = QCOW2BM_CARVED_OPTIONS_INIT;
-static void (*meanwhile)(void); /* called when it is staged */
-
-static enum qcow2bm_code bring_back(struct qcow2bm_edit *edit, struct qcow2bm_error *err)
-{
-	struct qcow2bm_report *report;
-	enum qcow2bm_code code =
-		qcow2bm_image_check(edit->image, NULL, &report, NULL, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	code = qcow2bm_edit_recover_carved(edit, report, &options, "back", 4, NULL, err);
-	qcow2bm_report_free(report);
-	if (code == QCOW2BM_OK && meanwhile != NULL)
-		meanwhile();
-	return code;
-}
-
-static void point_at(const struct qcow2bm_carved *carved)
-{
-	options = (struct qcow2bm_carved_options){
-		.size = sizeof(options),
-		.directory_offset = carved->directory_offset,
-		.idx = carved->idx,
-		.accept_unsafe = true,
-	};
-	meanwhile = NULL;
-}
-
-static void expect_refusal(enum qcow2bm_code code, const char *words)
-{
-	assert_int_equal(one_edit_run(&carve_world.edit, bring_back, 0), code);
-	if (strstr(carve_world.edit.err.sentence, words) == NULL)
-		fail_msg("'%s' is not in '%s'", words, carve_world.edit.err.sentence);
-	assert_int_equal(carve_world.edit.log.count, 0);
-}
-
-static const struct inspect_bitmap *find_back(void)
-{
-	const struct inspect *inspect = &carve_world.edit.inspect;
-	for (size_t i = 0; i < inspect->bitmap_count; i++)
-		if (inspect->bitmaps[i].name_bytes == 4)
-			return &inspect->bitmaps[i];
-	fail_msg("it is not there");
-	abort();
-}
-
-static void expect_bits(size_t idx)
-{
-	const struct inspect_bitmap *back = find_back();
-	assert_int_equal(back->granularity_bits, carve_world_granularity_bits[idx]);
-	assert_int_equal(back->bits,
-			 build_bits(CARVE_DISK_BYTES, carve_world_granularity_bits[idx]));
-	for (uint64_t bit = 0; bit < back->bits; bit++)
-		assert_int_equal(inspect_bit(&carve_world.edit.inspect, back, bit),
-				 carve_world.bits[idx][bit]);
-}
-
-/* Where the old table has its entries, and where they point. */
-static uint64_t table_entry(const struct qcow2bm_carved *carved, uint64_t idx)
-{
-	return one_edit_load(&carve_world.edit, carved->table_offset + idx * 8, 8);
-}
-
-/* The last run wrote to no cluster that it read. */
-static void expect_unwritten(const struct qcow2bm_carved *carved)
-{
-	unsigned bits = carve_world.build.cluster_bits;
-	assert_false(
-		one_edit_is_written(&carve_world.edit, carved->table_offset >> bits));
-	for (uint32_t i = 0; i < carved->table_entries; i++)
-		if (table_entry(carved, i) > 1)
-			assert_false(one_edit_is_written(&carve_world.edit,
-							 table_entry(carved, i) >> bits));
-}
-
 static void every_bit_comes_back(void **state)
 {
 	(void)state;
@@ -112,16 +37,16 @@ static void every_bit_comes_back(void **state)
 		carve_world_run(carve_world_delete_one);
 		struct qcow2bm_carved carved =
 			carve_world_find(idx, QCOW2BM_CARVED_INTACT);
-		point_at(&carved);
-		options.recording = (enum qcow2bm_recording)(seed % 3);
-		carve_world_run(bring_back);
-		expect_bits(idx);
-		expect_unwritten(&carved);
-		assert_int_equal(find_back()->flags, seed % 3 == QCOW2BM_RECORDING_KEEP
-							     ? carve_world_flags[idx]
-						     : seed % 3 == QCOW2BM_RECORDING_ON
-							     ? BUILD_FLAG_AUTO
-							     : 0);
+		carve_back_point_at(&carved);
+		carve_back_options.recording = (enum qcow2bm_recording)(seed % 3);
+		carve_world_run(carve_back_stage);
+		carve_back_check_bits(idx);
+		carve_back_check_unwritten(&carved);
+		assert_int_equal(carve_back_find()->flags,
+				 seed % 3 == QCOW2BM_RECORDING_KEEP
+					 ? carve_world_flags[idx]
+				 : seed % 3 == QCOW2BM_RECORDING_ON ? BUILD_FLAG_AUTO
+								    : 0);
 		assert_int_equal(carve_world.edit.result.leaked_clusters, 0);
 		assert_true(carve_world.edit.result.written_clusters <=
 			    carve_world.edit.plan.write_clusters);
@@ -149,7 +74,7 @@ static void leak_the_rest(const struct qcow2bm_carved *carved)
 			c <= (carved->table_offset + carved->table_entries * 8 - 1) >>
 				bits;
 		for (uint32_t i = 0; i < carved->table_entries; i++)
-			is_read |= table_entry(carved, i) >> bits == c;
+			is_read |= carve_back_table_entry(carved, i) >> bits == c;
 		if (inspect.refs[c] == 0 && !is_read)
 			one_edit_count(&carve_world.edit, c, 1);
 	}
@@ -165,14 +90,14 @@ static void what_is_read_is_not_handed_out(void **state)
 		carve_world_run(carve_world_delete_one);
 		struct qcow2bm_carved carved = carve_world_find(0, QCOW2BM_CARVED_INTACT);
 		leak_the_rest(&carved);
-		point_at(&carved);
+		carve_back_point_at(&carved);
 		carve_world.edit.is_device = is_device;
 		if (is_device) {
-			expect_refusal(QCOW2BM_ESYSTEM, "no room");
+			carve_back_refused(QCOW2BM_ESYSTEM, "no room");
 		} else {
-			carve_world_run(bring_back);
-			expect_bits(0);
-			expect_unwritten(&carved);
+			carve_world_run(carve_back_stage);
+			carve_back_check_bits(0);
+			carve_back_check_unwritten(&carved);
 		}
 		carve_world_forget();
 	}
@@ -188,9 +113,9 @@ static void leaked_clusters_serve_as_well(void **state)
 	for (uint64_t c = 0; c < carve_world.edit.inspect.clusters; c++)
 		if (carve_world.edit.inspect.refs[c] == 0)
 			one_edit_count(&carve_world.edit, c, 1);
-	point_at(&carved);
-	carve_world_run(bring_back);
-	expect_bits(2);
+	carve_back_point_at(&carved);
+	carve_world_run(carve_back_stage);
+	carve_back_check_bits(2);
 	carve_world_forget();
 }
 
@@ -204,9 +129,9 @@ static void two_of_one_name_are_told_apart(void **state)
 	struct qcow2bm_carved first = carve_world_find(0, QCOW2BM_CARVED_INTACT);
 	leak_the_rest(&first); /* the second one goes elsewhere */
 	for (uint32_t i = 0; i < first.table_entries; i++)
-		if (table_entry(&first, i) > 1)
-			one_edit_count(&carve_world.edit, table_entry(&first, i) >> 12,
-				       1);
+		if (carve_back_table_entry(&first, i) > 1)
+			one_edit_count(&carve_world.edit,
+				       carve_back_table_entry(&first, i) >> 12, 1);
 	one_edit_count(&carve_world.edit, first.table_offset >> 12, 1);
 	carve_world_run(add_full);
 	carve_world_run(carve_world_delete_one);
@@ -220,9 +145,9 @@ static void two_of_one_name_are_told_apart(void **state)
 		assert_int_equal(seen.all[i].granularity_bits, is_first ? 9 : 10);
 	}
 	assert_int_equal(generations, 3);
-	point_at(&first);
-	carve_world_run(bring_back);
-	expect_bits(0);
+	carve_back_point_at(&first);
+	carve_world_run(carve_back_stage);
+	carve_back_check_bits(0);
 	carve_world_forget();
 }
 
@@ -237,14 +162,14 @@ static void delete_victim(void)
 	carve_world.staged_idx = 0;
 	carve_world_run(carve_world_delete_one);
 	victim = carve_world_find(0, QCOW2BM_CARVED_INTACT);
-	point_at(&victim);
+	carve_back_point_at(&victim);
 }
 
 static uint64_t victim_data(void)
 {
 	for (uint32_t i = 0; i < victim.table_entries; i++)
-		if (table_entry(&victim, i) > 1)
-			return table_entry(&victim, i);
+		if (carve_back_table_entry(&victim, i) > 1)
+			return carve_back_table_entry(&victim, i);
 	abort();
 }
 
@@ -275,7 +200,7 @@ static void what_is_lost_is_refused(void **state)
 			memset(bytes + victim.table_offset, 0x5a, 512);
 		else if (i == 1) /* a cluster twice */
 			one_edit_store(&carve_world.edit, victim.table_offset, 8,
-				       table_entry(&victim, 1));
+				       carve_back_table_entry(&victim, 1));
 		else if (i == 2)
 			one_edit_store(&carve_world.edit, victim.entry_offset, 8, guest);
 		else if (i == 3)
@@ -289,8 +214,8 @@ static void what_is_lost_is_refused(void **state)
 					       512,
 			       512);
 		else if (i == 6)
-			bytes[table_entry(&victim, victim.table_entries - 1) + 511] =
-				0x80;
+			bytes[carve_back_table_entry(&victim, victim.table_entries - 1) +
+			      511] = 0x80;
 		else if (i == 7)
 			memset(bytes + victim.table_offset, 0, victim.table_entries * 8);
 		else if (i == 8)
@@ -300,7 +225,7 @@ static void what_is_lost_is_refused(void **state)
 			one_edit_store(&carve_world.edit, victim.entry_offset, 8,
 				       (uint64_t)1 << 30);
 		assert_true(carve_world_is_seen(0, cases[i].state));
-		expect_refusal(QCOW2BM_EIMAGE, cases[i].words);
+		carve_back_refused(QCOW2BM_EIMAGE, cases[i].words);
 		carve_world_forget();
 	}
 }
@@ -347,7 +272,7 @@ static void let_bitmap_take_directory(void)
 static enum qcow2bm_code bring_back_and_delete(struct qcow2bm_edit *edit,
 					       struct qcow2bm_error *err)
 {
-	enum qcow2bm_code code = bring_back(edit, err);
+	enum qcow2bm_code code = carve_back_stage(edit, err);
 	carve_world.staged_idx = 1;
 	return code == QCOW2BM_OK ? carve_world_delete_one(edit, err) : code;
 }
@@ -360,15 +285,15 @@ static void the_commit_looks_once_more(void **state)
 		stage_fn *stage;
 		const char *words;
 	} cases[] = {
-		{let_guest_take_data, bring_back, "by the guest or a bitmap now"},
-		{let_bitmap_take_data, bring_back, "by the guest or a bitmap now"},
-		{let_mapping_take_data, bring_back, "by the image's metadata now"},
+		{let_guest_take_data, carve_back_stage, "by the guest or a bitmap now"},
+		{let_bitmap_take_data, carve_back_stage, "by the guest or a bitmap now"},
+		{let_mapping_take_data, carve_back_stage, "by the image's metadata now"},
 		{let_bitmap_take_data, bring_back_and_delete, "would look sound"},
-		{let_bitmap_take_directory, bring_back, "would look sound"},
+		{let_bitmap_take_directory, carve_back_stage, "would look sound"},
 	};
 	for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
 		delete_victim();
-		meanwhile = cases[i / 2].take;
+		carve_back_meanwhile = cases[i / 2].take;
 		assert_int_equal(one_edit_run(&carve_world.edit, cases[i / 2].stage,
 					      i % 2 * QCOW2BM_COMMIT_TRUST_REFCOUNTS),
 				 QCOW2BM_EIMAGE);
@@ -383,7 +308,7 @@ static enum qcow2bm_code bring_back_and_merge(struct qcow2bm_edit *edit,
 					      struct qcow2bm_error *err)
 {
 	const char *other = carve_world.names[1];
-	enum qcow2bm_code code = bring_back(edit, err);
+	enum qcow2bm_code code = carve_back_stage(edit, err);
 	return code == QCOW2BM_OK
 		       ? qcow2bm_edit_merge(edit, other, sizeof(carve_world.names[1]),
 					    NULL, "back", 4, err)
@@ -395,11 +320,12 @@ static void it_can_be_merged_in_the_same_edit(void **state)
 	(void)state;
 	delete_victim();
 	carve_world_run(bring_back_and_merge);
-	expect_bits(0);
+	carve_back_check_bits(0);
 	const struct inspect_bitmap *other = &carve_world.edit.inspect.bitmaps[0];
 	for (uint64_t bit = 0; bit < other->bits; bit++) {
 		bool is_set = carve_world.bits[1][bit];
-		for (uint64_t i = bit * 8; i < bit * 8 + 8 && i < find_back()->bits; i++)
+		for (uint64_t i = bit * 8; i < bit * 8 + 8 && i < carve_back_find()->bits;
+		     i++)
 			is_set |= carve_world.bits[0][i];
 		assert_int_equal(inspect_bit(&carve_world.edit.inspect, other, bit),
 				 is_set);
@@ -454,8 +380,8 @@ static void whatever_stands_there_the_image_stays_sound(void **state)
 		for (size_t i = 0; i < seen.count && seed % 4 != 0; i++)
 			if (seen.all[i].state == QCOW2BM_CARVED_INTACT)
 				chosen = i;
-		point_at(&seen.all[chosen]);
-		if (one_edit_run(&carve_world.edit, bring_back, 0) != QCOW2BM_OK) {
+		carve_back_point_at(&seen.all[chosen]);
+		if (one_edit_run(&carve_world.edit, carve_back_stage, 0) != QCOW2BM_OK) {
 			assert_int_equal(carve_world.edit.log.count, 0);
 			refused++;
 			carve_world_forget();
@@ -478,23 +404,23 @@ static void the_rest_is_refused(void **state)
 {
 	(void)state;
 	delete_victim();
-	options.accept_unsafe = false;
-	expect_refusal(QCOW2BM_EINUSE, "unsafe");
-	point_at(&victim);
-	options.idx = CARVE_BITMAPS;
-	expect_refusal(QCOW2BM_ENOTFOUND, "has no entry 5: it has 5");
-	point_at(&victim);
-	options.directory_offset += 8;
-	expect_refusal(QCOW2BM_ENOTFOUND, "no old bitmap directory begins");
-	options.directory_offset = one_edit_find(&carve_world.edit, INSPECT_DIRECTORY)
-				   << 9;
-	expect_refusal(QCOW2BM_ENOTFOUND, "no old bitmap directory begins");
-	options.directory_offset = (uint64_t)1 << 40;
-	expect_refusal(QCOW2BM_ENOTFOUND, "no old bitmap directory begins");
-	point_at(&victim);
+	carve_back_options.accept_unsafe = false;
+	carve_back_refused(QCOW2BM_EINUSE, "unsafe");
+	carve_back_point_at(&victim);
+	carve_back_options.idx = CARVE_BITMAPS;
+	carve_back_refused(QCOW2BM_ENOTFOUND, "has no entry 5: it has 5");
+	carve_back_point_at(&victim);
+	carve_back_options.directory_offset += 8;
+	carve_back_refused(QCOW2BM_ENOTFOUND, "no old bitmap directory begins");
+	carve_back_options.directory_offset =
+		one_edit_find(&carve_world.edit, INSPECT_DIRECTORY) << 9;
+	carve_back_refused(QCOW2BM_ENOTFOUND, "no old bitmap directory begins");
+	carve_back_options.directory_offset = (uint64_t)1 << 40;
+	carve_back_refused(QCOW2BM_ENOTFOUND, "no old bitmap directory begins");
+	carve_back_point_at(&victim);
 	/* the bitmaps that are there do not fit the disk */
 	one_edit_store(&carve_world.edit, 24, 8, CARVE_DISK_BYTES / 2);
-	expect_refusal(QCOW2BM_EUNSUPPORTED, "has errors");
+	carve_back_refused(QCOW2BM_EUNSUPPORTED, "has errors");
 	carve_world_forget();
 }
 
@@ -504,9 +430,9 @@ static void one_of_another_disk_size_is_refused(void **state)
 	carve_world_make(64, 9);
 	carve_world_run(carve_world_delete_all);
 	victim = carve_world_find(0, QCOW2BM_CARVED_INTACT);
-	point_at(&victim);
+	carve_back_point_at(&victim);
 	one_edit_store(&carve_world.edit, 24, 8, CARVE_DISK_BYTES / 2);
-	expect_refusal(QCOW2BM_EIMAGE, "another size");
+	carve_back_refused(QCOW2BM_EIMAGE, "another size");
 	carve_world_forget();
 }
 

@@ -10,6 +10,7 @@
 
 #include "../support/one_edit.h"
 #include "format/extension.h"
+#include "switch_checks.h"
 
 #define CLUSTER_BYTES 1024
 #define HEADER_BYTES 112
@@ -60,50 +61,6 @@ static enum qcow2bm_code delete_a(struct qcow2bm_edit *edit, struct qcow2bm_erro
 	return qcow2bm_edit_delete(edit, "a", 1, err);
 }
 
-/* Every single write may or may not reach the disk since the last sync: with one piece at a
- * time, and all but one, the bitmaps are the old ones or the new. */
-static void check_power_cuts(const struct one_edit *edit, size_t old, size_t new)
-{
-	static bool survives[4096];
-	struct memory_file file = {0};
-	for (size_t prefix = 0; prefix <= edit->log.count; prefix++) {
-		size_t pieces =
-			record_log_pieces(&edit->log, prefix, RECORD_SECTOR_BYTES);
-		assert_in_range(pieces, 0, 4096);
-		for (size_t odd = 0; odd <= 2 * pieces; odd++) {
-			struct inspect inspect;
-			for (size_t i = 0; i < pieces; i++)
-				survives[i] = (i == odd / 2) == (odd % 2 == 0);
-			record_log_cut(&edit->log, prefix, RECORD_SECTOR_BYTES, survives,
-				       &file);
-			assert_true(inspect_load(&inspect, file.bytes, file.length));
-			assert_true(inspect.bitmap_count == old ||
-				    inspect.bitmap_count == new);
-			assert_true(inspect_check_refcounts(&inspect, true, NULL));
-			inspect_free(&inspect);
-		}
-	}
-	memory_file_free(&file);
-}
-
-/* Success is said when all is on the disk, and holes come last: until the refcounts are there, a
- * power cut would give back clusters without their bytes. */
-static void check_order(const struct one_edit *edit)
-{
-	bool is_durable = true, has_hole = false;
-	for (size_t i = 0; i < edit->log.count; i++) {
-		enum record_kind kind = edit->log.ops[i].kind;
-		if (kind == RECORD_DISCARD) {
-			assert_true(is_durable);
-			has_hole = true;
-		} else {
-			assert_false(has_hole);
-			is_durable = kind == RECORD_SYNC;
-		}
-	}
-	assert_true(is_durable);
-}
-
 /* Runs an edit that must succeed, and checks all that holds for each form. */
 static void run(struct one_edit *edit, stage_fn *stage, size_t bitmaps)
 {
@@ -114,8 +71,8 @@ static void run(struct one_edit *edit, stage_fn *stage, size_t bitmaps)
 	assert_true(inspect_check_edit(&edit->inspect, &before));
 	assert_true(inspect_check_refcounts(&edit->inspect, false, NULL));
 	assert_int_equal(edit->inspect.bitmap_count, bitmaps);
-	check_order(edit);
-	check_power_cuts(edit, before.bitmap_count, bitmaps);
+	switch_checks_order(edit);
+	switch_checks_power_cuts(edit, before.bitmap_count, bitmaps);
 	inspect_free(&before);
 }
 
