@@ -99,7 +99,8 @@ const struct tool_command tool_chain_restored = {
 		"\n" TOOL_HELP_CHAIN_EDIT "\n"
 		"Options:\n"
 		"      --at NAME          the disks are what they were at checkpoint NAME: newer ones\n"
-		"                         are deleted, nothing has changed since NAME, older ones stay\n"
+		"                         are deleted, nothing has changed since NAME, older ones stay,\n"
+		"                         with all their bits in the top layer\n"
 		"      --all-dirty        all checkpoints stay, and everything has changed since\n"
 		"      --scheme SCHEME    nested or delta, where the images tell it wrongly\n"
 		"      --order A,B,C      the checkpoints from the oldest on, where nothing tells\n" TOOL_HELP_EDIT
