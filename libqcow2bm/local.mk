@@ -92,6 +92,7 @@ q2_headers = \
 	libqcow2bm/edit/edit.h \
 	libqcow2bm/edit/intend.h \
 	libqcow2bm/edit/intent.h \
+	libqcow2bm/edit/intent_file.h \
 	libqcow2bm/edit/lasting.h \
 	libqcow2bm/edit/resume.h \
 	libqcow2bm/edit/together.h \
@@ -255,6 +256,7 @@ q2_sources = \
 	libqcow2bm/edit/overlay.c \
 	libqcow2bm/edit/phases.c \
 	libqcow2bm/edit/intent.c \
+	libqcow2bm/edit/intent_file.c \
 	libqcow2bm/edit/intend.c \
 	libqcow2bm/edit/lasting.c \
 	libqcow2bm/edit/resume.c \

@@ -15,6 +15,8 @@ tools_sources = \
 	tools/cmd/chain_rebase.c \
 	tools/cmd/copying.c \
 	tools/cmd/copying.h \
+	tools/cmd/cut_off.c \
+	tools/cmd/cut_off.h \
 	tools/cmd/chain_delete.c \
 	tools/cmd/chain_export.c \
 	tools/cmd/chain_finish.c \
@@ -82,6 +84,8 @@ tools_sources = \
 	tools/cmd/repair_drops.h \
 	tools/cmd/repair_mended.c \
 	tools/cmd/repair_mended.h \
+	tools/cmd/resume.c \
+	tools/cmd/resume.h \
 	tools/cmd/saving.c \
 	tools/cmd/saving.h \
 	tools/cmd/session.c \
@@ -243,6 +247,8 @@ tools_sources = \
 	tools/term/size.h \
 	tools/term/stream.c \
 	tools/term/stream.h \
+	tools/term/sum.c \
+	tools/term/sum.h \
 	tools/term/table.c \
 	tools/term/table.h \
 	tools/term/text.c \

@@ -3,15 +3,18 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "cmd/complete.h"
+#include "cmd/cut_off.h"
 #include "report/json.h"
 #include "term/command.h"
 #include "term/glyph.h"
+#include "term/memory.h"
 #include "term/message.h"
 #include "term/nearest.h"
 #include "term/output.h"
 
 #include <getopt.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct tool_command *const commands[] = {
@@ -90,6 +93,32 @@ static int run_help(int argc, char **argv)
 	return run_command(argc, argv);
 }
 
+/* getopt_long() sorts what it has read. */
+static int run_sorted(int argc, char **argv)
+{
+	optind = 0; /* it begins anew */
+	return strcmp(argv[0], "help") == 0 ? run_help(argc, argv)
+					    : run_command(argc, argv);
+}
+
+/* Again, when what it had begun before it was killed is taken back. */
+static int run_whole(int argc, char **argv)
+{
+	size_t bytes = ((size_t)argc + 1) * sizeof(argv[0]);
+	char **typed = tool_memory_zeroed((size_t)argc + 1, sizeof(argv[0]));
+	memcpy(typed, argv, bytes);
+	tool_cut_off_begin(argc, argv);
+	int status = run_sorted(argc, argv), least;
+	if (tool_cut_off_resume(&status)) {
+		least = status;
+		tool_cut_off_begin(argc, typed);
+		status = run_sorted(argc, typed);
+		status = status == TOOL_EXIT_DONE ? least : status;
+	}
+	free(typed);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
@@ -112,11 +141,7 @@ int main(int argc, char **argv)
 		return tool_message_usage(NULL, "option %s is not known", argv[1]);
 	if (optind == argc)
 		return tool_message_usage(NULL, "COMMAND is missing");
-	argc -= optind;
-	argv += optind;
-	optind = 0; /* getopt begins anew */
-	int status = strcmp(argv[0], "help") == 0 ? run_help(argc, argv)
-						  : run_command(argc, argv);
+	int status = run_whole(argc - optind, argv + optind);
 	tool_message_forget();
 	return status;
 }

@@ -14,6 +14,7 @@
 #define MAGIC_BYTES 16 /* with its NUL */
 #define FORMAT_VERSION 1
 #define FORMAT_VERSION_FILES 2 /* one with other files besides the images */
+#define NOTE_OFF 256
 #define SUM_BYTES 4
 #define MAX_CLUSTER ((uint64_t)1 << 47)
 #define RUN_BYTES 16
@@ -160,6 +161,9 @@ static void put_all(struct cursor *cursor, const struct q2_intent *intent, size_
 	put32(cursor, (uint32_t)intent->count);
 	put64(cursor, size);
 	put32(cursor, (uint32_t)intent->file_count);
+	put32(cursor, intent->note_bytes);
+	put(cursor, zeros, NOTE_OFF - cursor->at);
+	put(cursor, intent->note, intent->note_bytes);
 	put(cursor, zeros, Q2_INTENT_HEAD_BYTES - cursor->at);
 	for (size_t i = 0; i < intent->count; i++)
 		put_image(cursor, &intent->images[i]);
@@ -436,9 +440,12 @@ enum qcow2bm_code q2_intent_decode(struct q2_intent *intent, const uint8_t *byte
 	uint32_t file_count = 0;
 	if (q2_be32_load(bytes + MAGIC_BYTES) == FORMAT_VERSION_FILES)
 		file_count = q2_be32_load(bytes + MAGIC_BYTES + 16);
+	uint32_t note_bytes = q2_be32_load(bytes + MAGIC_BYTES + 20);
 	if ((count == 0 && file_count == 0) || count > Q2_INTENT_MAX_IMAGES ||
-	    file_count > Q2_INTENT_MAX_FILES)
+	    file_count > Q2_INTENT_MAX_FILES || note_bytes > Q2_INTENT_MAX_NOTE)
 		return fail_damaged(err);
+	intent->note_bytes = note_bytes;
+	memcpy(intent->note, bytes + NOTE_OFF, note_bytes);
 	struct cursor cursor = {
 		.from = bytes, .size = size - SUM_BYTES, .at = Q2_INTENT_HEAD_BYTES};
 	code = take_all(intent, &cursor, count, file_count, err);

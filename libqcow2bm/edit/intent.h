@@ -4,7 +4,8 @@
  * structs; all numbers are big-endian.
  *
  *   head     one sector, on stable storage before the rest is written: the magic, the version, how
- *            many images, how many bytes in all, how many other files; zeros
+ *            many images, how many bytes in all, how many other files, how many bytes the note has; from
+ *            byte 256 on the caller's note; zeros
  *   image    its path, how it is switched over, the two states, the clusters of each
  *   ...
  *   file     its path, its temporary name, mode and owner, the bytes of both states
@@ -26,6 +27,7 @@
 #define Q2_INTENT_MAX_FILES 16384u
 #define Q2_INTENT_MAX_FILE_BYTES (2u << 20)
 #define Q2_INTENT_MAX_PATH 4096u /* with its NUL */
+#define Q2_INTENT_MAX_NOTE QCOW2BM_MAX_NOTE_BYTES
 
 /* What one of the two states is known by. */
 struct q2_intent_state {
@@ -85,6 +87,8 @@ struct q2_intent {
 	size_t count;
 	struct q2_intent_file *files; /* others, that change with the images */
 	size_t file_count;
+	uint8_t note[Q2_INTENT_MAX_NOTE];
+	uint32_t note_bytes;
 };
 
 void q2_intent_free(struct q2_intent *intent);

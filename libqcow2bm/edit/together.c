@@ -98,6 +98,9 @@ static enum qcow2bm_code intend(struct q2_together *together, size_t changing,
 	intent->files = calloc(together->file_count + 1, sizeof(*intent->files));
 	if (intent->images == NULL || intent->files == NULL)
 		return q2_fail_memory(err, "the intent file");
+	if (together->note_bytes != 0)
+		memcpy(intent->note, together->note, together->note_bytes);
+	intent->note_bytes = (uint32_t)together->note_bytes;
 	for (size_t i = 0; code == QCOW2BM_OK && i < together->count; i++) {
 		const struct qcow2bm_together_edit *edit = &together->edits[i];
 		struct q2_intent_image *noted = &intent->images[intent->count];

@@ -30,6 +30,8 @@ struct q2_together {
 	const struct q2_intent_place *place;
 	const struct qcow2bm_together_file *files;
 	size_t file_count;
+	const void *note; /* up to Q2_INTENT_MAX_NOTE */
+	size_t note_bytes;
 	struct q2_intent *intent; /* while it is committed */
 	size_t failed;            /* for the caller to read */
 };

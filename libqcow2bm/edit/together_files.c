@@ -12,70 +12,22 @@
 
 #include "../base/error.h"
 #include "../base/options.h"
+#include "intent_file.h"
 #include "resume.h"
 #include "together.h"
 
-/* ---- Trust ----------------------------------------------------------------------------- */
-
-/* An intent file with other files has any bytes written to any path, of any owner: nobody else may have said that. */
-static enum qcow2bm_code check_trust(const struct stat *st, struct qcow2bm_error *err)
-{
-	if (st->st_uid != geteuid())
-		return q2_fail(
-			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			"the intent file has other files besides images, and belongs to user %lu, not to %lu who runs this: only its owner is obeyed",
-			(unsigned long)st->st_uid, (unsigned long)geteuid());
-	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return q2_fail(
-			err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
-			"the intent file has other files besides images, and its mode %03o lets others write it: it is not obeyed",
-			(unsigned)(st->st_mode & 0777));
-	return QCOW2BM_OK;
-}
-
 /* ---- Commit ---------------------------------------------------------------------------- */
-
-static enum qcow2bm_code fail_exists(const char *path, struct qcow2bm_error *err)
-{
-	struct qcow2bm_error cause = {.sys_errno = EEXIST, .offset = QCOW2BM_NO_OFFSET};
-	return q2_fail_for(
-		err, QCOW2BM_ESYSTEM, &cause,
-		"'%.300s' is there: an edit of several images was cut off; chain resume finishes it, or takes it back",
-		path);
-}
 
 static enum qcow2bm_code create(void *opaque, struct q2_storage **file,
 				struct qcow2bm_error *err)
 {
-	struct qcow2bm_error cause = {0};
-	enum qcow2bm_code code = q2_file_create(file, opaque, &cause);
-	if (code == QCOW2BM_ESYSTEM && cause.sys_errno == EEXIST)
-		return fail_exists(opaque, err);
-	return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
-}
-
-/* Refuses where the file system gives the file to somebody else: resume would not obey it. */
-static enum qcow2bm_code create_trusted(void *opaque, struct q2_storage **file,
-					struct qcow2bm_error *err)
-{
-	struct stat st;
-	enum qcow2bm_code code = create(opaque, file, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	code = lstat(opaque, &st) == 0
-		       ? check_trust(&st, err)
-		       : q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET,
-				       "cannot look at '%.300s'", (const char *)opaque);
-	if (code == QCOW2BM_OK)
-		return code;
-	q2_storage_close(*file);
-	(void)q2_file_remove(opaque, NULL);
-	return code;
+	return q2_intent_file_create(opaque, file, err);
 }
 
 static enum qcow2bm_code discard(void *opaque, struct qcow2bm_error *err)
 {
-	return q2_file_remove(opaque, err);
+	const struct q2_intent_file_held *held = opaque;
+	return q2_file_remove(held->path, err);
 }
 
 static enum qcow2bm_code resolve(void *opaque, const char *filename, char **path,
@@ -89,28 +41,57 @@ static enum qcow2bm_code resolve(void *opaque, const char *filename, char **path
 	return QCOW2BM_OK;
 }
 
-static char *make_path(const char *filename)
-{
-	static const char format[] = "%.*s.%s.qcow2bm-intent";
-	const char *slash = strrchr(filename, '/');
-	const char *name = slash == NULL ? filename : slash + 1;
-	size_t room = strlen(filename) + sizeof(format);
-	char *path = malloc(room);
-	if (path != NULL)
-		snprintf(path, room, format, (int)(name - filename), filename, name);
-	return path;
-}
-
 enum qcow2bm_code qcow2bm_together_check(const char *filename, struct qcow2bm_error *err)
 {
 	struct stat st;
-	char *path = make_path(filename);
+	char *path = q2_intent_file_path(filename);
 	if (path == NULL)
 		return q2_fail_memory(err, "a file's name");
-	enum qcow2bm_code code =
-		lstat(path, &st) == 0 ? fail_exists(path, err) : QCOW2BM_OK;
+	enum qcow2bm_code code = lstat(path, &st) == 0
+					 ? q2_intent_file_fail_exists(path, err)
+					 : QCOW2BM_OK;
 	free(path);
 	return code;
+}
+
+/* Tells `fn` of the file that is held. */
+static enum qcow2bm_code tell(const struct q2_intent_file_held *held,
+			      qcow2bm_cut_off_fn *fn, void *opaque,
+			      struct qcow2bm_error *err)
+{
+	struct q2_intent intent;
+	struct qcow2bm_cut_off cut_off = {.intent_path = held->path};
+	enum qcow2bm_code code =
+		q2_intent_file_load(held, &intent, &cut_off.is_begun, true, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (intent.note_bytes != 0) {
+		cut_off.note = intent.note;
+		cut_off.note_bytes = intent.note_bytes;
+	}
+	fn(opaque, &cut_off);
+	q2_intent_free(&intent);
+	return QCOW2BM_OK;
+}
+
+enum qcow2bm_code qcow2bm_together_look(const char *filename, const char *intent_path,
+					qcow2bm_cut_off_fn *fn, void *opaque,
+					struct qcow2bm_error *err)
+{
+	struct qcow2bm_error cause = {0};
+	char *path =
+		intent_path == NULL ? q2_intent_file_path(filename) : strdup(intent_path);
+	if (path == NULL)
+		return q2_fail_memory(err, "a file's name");
+	struct q2_intent_file_held held = {.path = path, .fd = -1};
+	enum qcow2bm_code code = q2_intent_file_hold(&held, &cause);
+	if (code == QCOW2BM_OK)
+		code = tell(&held, fn, opaque, &cause);
+	q2_intent_file_let_go(&held);
+	free(path);
+	if (code == QCOW2BM_ESYSTEM && cause.sys_errno == ENOENT)
+		return QCOW2BM_OK;
+	return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
 }
 
 enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *edits,
@@ -130,6 +111,9 @@ enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *ed
 		q2_options_take(&known, sizeof(known), options, "commit options", err);
 	if (code != QCOW2BM_OK || (count == 0 && known.file_count == 0))
 		return code;
+	if (known.note_bytes > QCOW2BM_MAX_NOTE_BYTES)
+		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+			       "a note has up to %u bytes", QCOW2BM_MAX_NOTE_BYTES);
 	if (count == 0 && intent_path == NULL)
 		return q2_fail(err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 			       "without an image the intent file needs a path");
@@ -140,12 +124,13 @@ enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *ed
 		if (found != QCOW2BM_OK)
 			return found;
 	}
-	path = intent_path == NULL ? make_path(edits[0].filename) : strdup(intent_path);
+	path = intent_path == NULL ? q2_intent_file_path(edits[0].filename)
+				   : strdup(intent_path);
 	if (path == NULL)
 		return q2_fail_memory(err, "a file's name");
-	struct q2_intent_place place = {path, path,
-					known.file_count == 0 ? create : create_trusted,
-					discard, resolve};
+	struct q2_intent_file_held held = {
+		.path = path, .fd = -1, .is_trusted = known.file_count != 0};
+	struct q2_intent_place place = {path, &held, create, discard, resolve};
 	struct q2_together together = {.edits = edits,
 				       .count = count,
 				       .options = options,
@@ -153,10 +138,13 @@ enum qcow2bm_code qcow2bm_together_commit(const struct qcow2bm_together_edit *ed
 				       .watch = watch,
 				       .place = &place,
 				       .files = known.files,
-				       .file_count = known.file_count};
+				       .file_count = known.file_count,
+				       .note = known.note,
+				       .note_bytes = known.note_bytes};
 	code = q2_together_commit(&together, err);
 	if (failed != NULL)
 		*failed = together.failed;
+	q2_intent_file_let_go(&held);
 	free(path);
 	return code;
 }
@@ -238,39 +226,6 @@ static enum qcow2bm_code resume_images(struct resuming *resuming,
 	return code;
 }
 
-/* Reads an open intent file, and obeys one with other files only if it is the caller's own. */
-static enum qcow2bm_code load_fd(int fd, struct q2_intent *intent, bool *is_whole,
-				 struct qcow2bm_error *err)
-{
-	struct q2_storage *file;
-	struct stat st;
-	enum qcow2bm_code code =
-		q2_file_borrow(&file, fd, Q2_STORAGE_NO_LOCK, 0, NULL, err);
-	if (code != QCOW2BM_OK)
-		return code;
-	code = q2_intent_load(intent, file, is_whole, err);
-	if (code == QCOW2BM_OK && intent->file_count != 0)
-		code = fstat(fd, &st) == 0
-			       ? check_trust(&st, err)
-			       : q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET,
-					       "cannot look at the intent file");
-	q2_storage_close(file);
-	return code;
-}
-
-/* A link is not followed: whoever made it would choose which of the caller's intent files is obeyed. */
-static enum qcow2bm_code load(const char *path, struct q2_intent *intent, bool *is_whole,
-			      struct qcow2bm_error *err)
-{
-	struct qcow2bm_error cause = {0};
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET, "cannot open");
-	enum qcow2bm_code code = load_fd(fd, intent, is_whole, &cause);
-	close(fd);
-	return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
-}
-
 #define RESUME_FLAGS (QCOW2BM_RESUME_DRY_RUN | QCOW2BM_RESUME_NO_LOCK)
 
 enum qcow2bm_code qcow2bm_together_resume(const char *intent_path, unsigned flags,
@@ -279,23 +234,28 @@ enum qcow2bm_code qcow2bm_together_resume(const char *intent_path, unsigned flag
 					  struct qcow2bm_error *err)
 {
 	struct resuming resuming = {.flags = flags, .wait_seconds = wait_seconds};
+	struct q2_intent_file_held held = {.path = intent_path, .fd = -1};
 	bool is_whole = false;
 	enum qcow2bm_code code = q2_watch_begin(&resuming.watch, watch,
 						"the images are as they were", err);
 	if (code == QCOW2BM_OK)
 		code = q2_options_check(flags, RESUME_FLAGS, "resume", err);
 	if (code == QCOW2BM_OK)
-		code = load(intent_path, &resuming.intent, &is_whole, err);
+		code = q2_intent_file_hold(&held, err);
+	if (code == QCOW2BM_OK)
+		code = q2_intent_file_load(&held, &resuming.intent, &is_whole, false,
+					   err);
 	if (code == QCOW2BM_OK && !is_whole)
 		resuming.result.outcome = QCOW2BM_RESUME_NOT_BEGUN;
 	else if (code == QCOW2BM_OK)
 		code = resume_images(&resuming, err);
 	if (code == QCOW2BM_OK && fn != NULL)
 		fn(opaque, &resuming.result);
-	/* While the images are locked: nobody begins another one meanwhile. */
+	/* While it and the images are held: nobody begins another one meanwhile. */
 	if (code == QCOW2BM_OK && !(flags & QCOW2BM_RESUME_DRY_RUN))
 		code = q2_file_remove(intent_path, err);
 	q2_resume_close(&resuming.resume);
+	q2_intent_file_let_go(&held);
 	q2_intent_free(&resuming.intent);
 	free(resuming.images);
 	return code;

@@ -308,11 +308,17 @@ struct qcow2bm_commit_options {
 	/* For qcow2bm_together_commit() alone: files that change with the images. */
 	const struct qcow2bm_together_file *files;
 	size_t file_count;
+	/* The same: what the intent file keeps of the caller's, to know the edit by when it was cut off. Up to
+	 * QCOW2BM_MAX_NOTE_BYTES. */
+	const void *note;
+	size_t note_bytes;
 };
 
-#define QCOW2BM_COMMIT_OPTIONS_INIT                               \
-	{                                                         \
-		sizeof(struct qcow2bm_commit_options), 0, NULL, 0 \
+#define QCOW2BM_MAX_NOTE_BYTES 256u
+
+#define QCOW2BM_COMMIT_OPTIONS_INIT                                        \
+	{                                                                  \
+		sizeof(struct qcow2bm_commit_options), 0, NULL, 0, NULL, 0 \
 	}
 
 struct qcow2bm_result {

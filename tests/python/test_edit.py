@@ -175,12 +175,17 @@ def test_together_all_or_none(tmp_path):
             other.delete(two.bitmaps[0].name)
             counts = len(one.bitmaps), len(two.bitmaps)
             qcow2bm.check_together(first)
-            results = qcow2bm.commit_together([edit, other])
+            with pytest.raises(qcow2bm.Error):
+                qcow2bm.commit_together([edit, other], note=257 * b"n")
+            results = qcow2bm.commit_together([edit, other], note=256 * b"n")
             assert [result.switched for result in results] == [True, True]
         assert (len(one.bitmaps), len(two.bitmaps)) == (counts[0] - 1, counts[1] - 1)
         (tmp_path / ".enabled.qcow2.qcow2bm-intent").write_bytes(b"")
         with pytest.raises(qcow2bm.Error):
             qcow2bm.check_together(first)
+    assert qcow2bm.look_together(second) is None
+    left = qcow2bm.look_together(first)
+    assert left == qcow2bm.CutOff(str(tmp_path / ".enabled.qcow2.qcow2bm-intent"), False, b"")
     with pytest.raises(qcow2bm.Error):
         qcow2bm.resume_together(tmp_path / "none")
     result = qcow2bm.resume_together(tmp_path / ".enabled.qcow2.qcow2bm-intent")

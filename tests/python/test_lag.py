@@ -20,11 +20,12 @@ CLASSES = {"carved_state": "CarvedState", "change_kind": "ChangeKind", "chain_cu
            "disk_kind": "DiskKind"}
 
 # Members that a record leaves to another field, or to the type of one.
-NOT_FIELDS = {("plan", "changes"): "the changes themselves", ("resume_result", "count"): "len()"}
+NOT_FIELDS = {("plan", "changes"): "the changes themselves", ("resume_result", "count"): "len()",
+              ("cut_off", "note_bytes"): "len()"}
 
 RECORDS = {"disk_extent": "DiskExtent", "old_info": "OldInfo", "old_checkpoint": "OldCheckpoint",
            "proof_extent": "ProofExtent", "bitmap": "BitmapInfo", "image_info": "ImageInfo", "resume_result": "ResumeResult",
-           "resume_image": "ResumeImage", "undo_result": "UndoResult"}
+           "resume_image": "ResumeImage", "undo_result": "UndoResult", "cut_off": "CutOff"}
 
 # Structs that the module fills or reads itself.
 INSIDE = {"error", "together_file", "watch", "backing", "layer", "layer_bitmap", "together_edit"}

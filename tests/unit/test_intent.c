@@ -57,7 +57,7 @@ static struct q2_intent_file files[] = {
 static uint8_t *encode(void (*change)(struct q2_intent_image *image), size_t *size)
 {
 	struct q2_intent_image images[2];
-	struct q2_intent intent = {images, 2, files, 2};
+	struct q2_intent intent = {images, 2, files, 2, "note", 4};
 	uint8_t *bytes;
 	fill(&images[0], path_a);
 	fill(&images[1], path_b);
@@ -89,7 +89,7 @@ static void what_is_stored_is_loaded(void **state)
 	(void)state;
 	struct memory_file file = {0};
 	struct q2_intent_image images[2];
-	struct q2_intent loaded, intent = {images, 2, files, 2};
+	struct q2_intent loaded, intent = {images, 2, files, 2, "note", 4};
 	bool is_whole;
 	fill(&images[0], path_a);
 	fill(&images[1], path_b);
@@ -119,6 +119,8 @@ static void what_is_stored_is_loaded(void **state)
 	assert_memory_equal(c->new_bytes.bytes, "newer", 5);
 	assert_true(d->old_bytes.is_there && d->old_bytes.count == 0);
 	assert_false(d->new_bytes.is_there);
+	assert_int_equal(loaded.note_bytes, 4);
+	assert_memory_equal(loaded.note, "note", 4);
 	q2_intent_free(&loaded);
 	forget(&images[0]);
 	forget(&images[1]);
@@ -243,6 +245,22 @@ static void clusters_in_disorder(struct q2_intent_image *image)
 	image->written.set.runs[1].first = 6;
 }
 
+static void a_note_longer_than_its_place_is_refused(void **state)
+{
+	(void)state;
+	size_t size;
+	bool is_whole;
+	uint8_t *bytes = encode(NULL, &size);
+	for (uint32_t count = 256; count <= 257; count++) {
+		q2_be32_store(bytes + 36, count);
+		q2_be32_store(bytes + size - 4, q2_undo_crc(0, bytes, size - 4));
+		assert_int_equal(decode(bytes, size, &is_whole),
+				 count <= 256 ? QCOW2BM_OK : QCOW2BM_EIMAGE);
+		assert_int_equal(is_whole, count <= 256);
+	}
+	free(bytes);
+}
+
 static void each_rule_is_checked(void **state)
 {
 	(void)state;
@@ -332,6 +350,7 @@ int main(void)
 		cmocka_unit_test(one_that_is_cut_is_not_complete),
 		cmocka_unit_test(a_changed_byte_is_seen),
 		cmocka_unit_test(other_files_are_refused),
+		cmocka_unit_test(a_note_longer_than_its_place_is_refused),
 		cmocka_unit_test(each_rule_is_checked),
 		cmocka_unit_test(each_rule_of_files_is_checked),
 		cmocka_unit_test(the_directory_may_be_written),

@@ -7,6 +7,7 @@
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/output.h"
+#include "cut_off.h"
 #include "session.h"
 #include "together.h"
 
@@ -67,7 +68,8 @@ static enum qcow2bm_code open_disk(const struct apply *apply, struct tool_qmp_di
 				   struct qcow2bm_error *err)
 {
 	unsigned flags = apply->options.dry_run ? 0 : QCOW2BM_OPEN_WRITE;
-	enum qcow2bm_code code = qcow2bm_together_check(disk->filename, err);
+	enum qcow2bm_code code = tool_cut_off_try_check(&apply->options, disk->filename,
+							NULL, !apply->options.json, err);
 	if (code == QCOW2BM_OK)
 		code = tool_image_try_open(&apply->options, disk->filename, flags,
 					   &disk->image, err);

@@ -143,15 +143,16 @@ static int commit_all(struct tool_copying *commit)
 	bool is_all = !commit->before && !commit->after;
 	int status = TOOL_EXIT_DONE;
 	if (!commit->after)
-		status = tool_copying_step(commit, stage_lift, commit->before);
+		status = tool_copying_step(commit, stage_lift, commit->before,
+					   !commit->before);
 	if (commit->disks.options.dry_run || !is_all ||
 	    (status != TOOL_EXIT_DONE && status != TOOL_EXIT_LEAKED))
-		return commit->after ? tool_copying_step(commit, stage_lower, true)
+		return commit->after ? tool_copying_step(commit, stage_lower, true, false)
 				     : status;
 	int copied = copy(commit);
 	if (copied != TOOL_EXIT_DONE)
 		return copied;
-	int lowered = tool_copying_step(commit, stage_lower, true);
+	int lowered = tool_copying_step(commit, stage_lower, true, false);
 	if (lowered != TOOL_EXIT_DONE && lowered != TOOL_EXIT_LEAKED &&
 	    lowered != TOOL_EXIT_UNKNOWN)
 		report_cut_off(commit, "the data is copied");

@@ -26,7 +26,8 @@ void tool_chain_collect(struct tool_together *together, const struct tool_disks 
 int tool_chain_finish(struct tool_disks *disks)
 {
 	struct tool_together together = {.options = &disks->options,
-					 .disks = disks->report};
+					 .disks = disks->report,
+					 .goes_on = disks->goes_on};
 	tool_chain_collect(&together, disks);
 	int status = tool_settle(disks);
 	if (status == TOOL_EXIT_DONE)

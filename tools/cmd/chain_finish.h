@@ -20,9 +20,9 @@ typedef enum qcow2bm_code tool_chain_stage_fn(struct qcow2bm_chain *chain,
 int tool_chain_run_by_name(const struct tool_command *command, int argc, char **argv,
 			   tool_chain_stage_fn *stage);
 
-#define TOOL_HELP_CHAIN_EDIT                                                                    \
-	"All layers of all disks get the new state, or none does. Layers that hold none of\n"   \
-	"the bitmaps are not touched. Killed in the middle, `qcow2bm chain resume` finishes;\n" \
-	"until then all chain commands refuse the disk, and say so.\n"
+#define TOOL_HELP_CHAIN_EDIT                                                                  \
+	"All layers of all disks get the new state, or none does. Layers that hold none of\n" \
+	"the bitmaps are not touched. Killed in the middle, the same command, typed again,\n" \
+	"or `qcow2bm chain resume`, finishes; until then all others refuse the disk.\n"
 
 #endif

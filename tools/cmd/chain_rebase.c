@@ -162,7 +162,8 @@ static int settle(struct rebase *rebase, const char *what)
 {
 	bool stored = rebase->stored;
 	rebase->stored = true;
-	int status = tool_copying_step(&rebase->copying, stage_settle, what == NULL);
+	int status = tool_copying_step(&rebase->copying, stage_settle, what == NULL,
+				       what != NULL);
 	rebase->stored = stored;
 	if (what != NULL && is_edited(status))
 		tool_message(
@@ -198,7 +199,8 @@ static int rebase_all(struct rebase *rebase)
 {
 	bool interrupted = false;
 	int status = tool_copying_step(&rebase->copying, stage_absorb,
-				       rebase->copying.before || rebase->unsafe);
+				       rebase->copying.before || rebase->unsafe,
+				       !rebase->copying.before);
 	if (!is_edited(status) || rebase->is_done || rebase->copying.before ||
 	    rebase->copying.disks.options.dry_run)
 		return status;
@@ -218,9 +220,9 @@ static int run_steps(struct rebase *rebase)
 {
 	struct tool_copying *copying = &rebase->copying;
 	if (copying->after)
-		return tool_copying_step(copying, stage_settle, true);
+		return tool_copying_step(copying, stage_settle, true, false);
 	if (rebase->stored) {
-		int status = tool_copying_step(copying, stage_settle, false);
+		int status = tool_copying_step(copying, stage_settle, false, true);
 		if (!is_edited(status) || copying->disks.options.dry_run)
 			return status;
 	}

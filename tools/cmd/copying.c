@@ -92,7 +92,7 @@ int tool_copying_check_qemu_img(const struct tool_copying *copying)
 }
 
 int tool_copying_step(struct tool_copying *copying, tool_copying_stage_fn *stage,
-		      bool is_last)
+		      bool is_last_edit, bool goes_on)
 {
 	size_t base;
 	struct tool_options asked = copying->disks.options;
@@ -102,7 +102,8 @@ int tool_copying_step(struct tool_copying *copying, tool_copying_stage_fn *stage
 	if (status == TOOL_EXIT_DONE)
 		status = stage(copying, base);
 	/* One report for all steps. */
-	copying->disks.options.json &= is_last || asked.dry_run;
+	copying->disks.options.json &= is_last_edit || asked.dry_run;
+	copying->disks.goes_on = goes_on;
 	if (status == TOOL_EXIT_DONE)
 		status = tool_chain_finish(&copying->disks);
 	copying->disks.options = asked;

@@ -34,9 +34,9 @@ int tool_copying_check_qemu_img(const struct tool_copying *copying);
 /* Stages one step, BASE being this layer of the disk. Returns an exit status. */
 typedef int tool_copying_stage_fn(struct tool_copying *copying, size_t base);
 
-/* Opens the disk, stages one step and does or shows it; only the last one is reported as JSON. Returns
- * an exit status. */
+/* Opens the disk, stages one step and does or shows it; only the last edit is reported as JSON. It goes on:
+ * something comes behind it. Returns an exit status. */
 int tool_copying_step(struct tool_copying *copying, tool_copying_stage_fn *stage,
-		      bool is_last);
+		      bool is_last_edit, bool goes_on);
 
 #endif

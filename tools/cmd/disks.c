@@ -9,6 +9,7 @@
 #include "../term/missing.h"
 #include "../term/name.h"
 #include "../term/watch.h"
+#include "cut_off.h"
 #include "layers.h"
 #include "session.h"
 
@@ -60,15 +61,16 @@ int tool_disks_take(struct tool_disks *disks, int opt, char **argv)
 	return TOOL_OPTIONS_GO_ON;
 }
 
-int tool_disks_check_cut_off(const struct qcow2bm_chain *chain)
+int tool_disks_check_cut_off(const struct tool_disks *disks,
+			     const struct qcow2bm_chain *chain)
 {
-	for (size_t k = 0; k < qcow2bm_chain_layer_count(chain); k++) {
-		struct qcow2bm_error err = {0};
-		const struct qcow2bm_layer *layer = qcow2bm_chain_layer(chain, k);
-		if (qcow2bm_together_check(layer->filename, &err) != QCOW2BM_OK)
-			return tool_message_fail(layer->filename, &err);
-	}
-	return TOOL_EXIT_DONE;
+	int status = TOOL_EXIT_DONE;
+	for (size_t k = 0;
+	     status == TOOL_EXIT_DONE && k < qcow2bm_chain_layer_count(chain); k++)
+		status = tool_cut_off_check(&disks->options,
+					    qcow2bm_chain_layer(chain, k)->filename, NULL,
+					    disks->is_editing);
+	return status;
 }
 
 static void begin_watch(struct tool_watch *watch, const struct tool_disks *disks)
@@ -106,7 +108,7 @@ static int open_disk(struct tool_disks *disks, struct tool_disk *disk, size_t al
 				 flags, &disk->err) != QCOW2BM_OK)
 		return tool_message_fail(disk->filename, &disk->err);
 	/* What it left may be half of what was meant: nothing is to be believed or built on. */
-	int status = tool_disks_check_cut_off(disk->chain);
+	int status = tool_disks_check_cut_off(disks, disk->chain);
 	return status == TOOL_EXIT_DONE ? find_order(disks, disk, all) : status;
 }
 

@@ -29,6 +29,7 @@ struct tool_disks {
 	struct tool_image_names images; /* of a command that takes lists of them */
 	struct tool_disk *list;
 	size_t count;
+	bool goes_on; /* the edit is not the command's last */
 	struct json_t *
 		report; /* what the JSON tells of each disk besides its images, or NULL */
 	struct tool_progress
@@ -61,9 +62,10 @@ int tool_disks_open(struct tool_disks *disks, int count, char **filenames);
 /* The same for operands that may be lists of images, of which one may fail in a report. */
 int tool_disks_open_all(struct tool_disks *disks, int count, char **operands);
 
-/* What an edit that was cut off has left is not to be built on. Prints that it is so; returns an exit
- * status. */
-int tool_disks_check_cut_off(const struct qcow2bm_chain *chain);
+/* What an edit that was cut off has left, in any layer of one of them, is not to be built on. Prints that it
+ * is so; returns an exit status. */
+int tool_disks_check_cut_off(const struct tool_disks *disks,
+			     const struct qcow2bm_chain *chain);
 
 /* What failed on a disk was told; returns the status that ends the command, or that it goes on without this
  * disk. */

@@ -10,6 +10,7 @@
 #include "../term/text.h"
 #include "../term/word.h"
 #include "chain_finish.h"
+#include "cut_off.h"
 #include "settle.h"
 
 #include <errno.h>
@@ -226,20 +227,9 @@ static char *make_intent_path(const struct tool_libvirt *libvirt)
 
 static int check_intent(const struct tool_libvirt *libvirt)
 {
-	struct stat st;
-	int status = TOOL_EXIT_DONE;
 	char *path = make_intent_path(libvirt);
-	if (lstat(path, &st) == 0) {
-		struct tool_text command = {0};
-		tool_word_add_file(&command, path);
-		tool_message(
-			libvirt->folder_path,
-			"a change of these files was cut off: 'qcow2bm chain resume%s' "
-			"finishes it",
-			command.bytes);
-		tool_text_free(&command);
-		status = TOOL_EXIT_FAILED;
-	}
+	int status = tool_cut_off_check(&libvirt->disks.options, libvirt->folder_path,
+					path, true);
 	free(path);
 	return status;
 }

@@ -276,7 +276,7 @@ static int open_disk(struct tool_libvirt *libvirt, struct tool_libvirt_disk *dis
 		disks->count++;
 		disk->chain = listed->chain;
 		disk->base_layer = find_other_base(disk);
-		return tool_disks_check_cut_off(disk->chain);
+		return tool_disks_check_cut_off(disks, disk->chain);
 	}
 	qcow2bm_chain_close(listed->chain);
 	*listed = (struct tool_disk){0};

@@ -13,6 +13,7 @@
 #include "../term/operand.h"
 #include "../term/size.h"
 #include "../term/watch.h"
+#include "cut_off.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +27,8 @@ enum qcow2bm_code tool_session_try_open(struct tool_session *session,
 	session->filename = filename;
 	/* What an edit of several images has left half done is not to be built on; a repair adds nothing to it. */
 	if ((flags & QCOW2BM_OPEN_DAMAGED) == 0) {
-		enum qcow2bm_code found = qcow2bm_together_check(filename, err);
+		enum qcow2bm_code found = tool_cut_off_try_check(
+			&session->options, filename, NULL, session->images == NULL, err);
 		if (found != QCOW2BM_OK)
 			return found;
 	}

@@ -8,6 +8,7 @@
 #include "../term/message.h"
 #include "../term/output.h"
 #include "../term/signals.h"
+#include "cut_off.h"
 #include "finish.h"
 #include "together.h"
 
@@ -75,10 +76,10 @@ static int run_one(const struct tool_several *several, const char *filename,
 
 /* Opened twice an image would find its own locks in the way; what an edit that was cut off has left is not
  * to be built on. */
-static int check_new(const struct tool_image_names *names, size_t number)
+static int check_new(const struct tool_several *several,
+		     const struct tool_image_names *names, size_t number)
 {
 	const char *filename = names->list[number];
-	struct qcow2bm_error err = {0};
 	for (size_t i = 0; i < number; i++)
 		if (tool_session_is_same_file(names->list[i], filename)) {
 			tool_message(filename,
@@ -87,9 +88,7 @@ static int check_new(const struct tool_image_names *names, size_t number)
 				     names->list[i]);
 			return TOOL_EXIT_FAILED;
 		}
-	if (qcow2bm_together_check(filename, &err) != QCOW2BM_OK)
-		return tool_message_fail(filename, &err);
-	return TOOL_EXIT_DONE;
+	return tool_cut_off_check(&several->options, filename, NULL, true);
 }
 
 /* A file that is read for one image, and is itself another one that is edited, would be busy. */
@@ -116,7 +115,7 @@ static int stage_all(const struct tool_several *several,
 	int status = TOOL_EXIT_DONE;
 	for (size_t i = 0; i < names->count && status == TOOL_EXIT_DONE; i++) {
 		sessions[i].options = several->options;
-		status = check_new(names, i);
+		status = check_new(several, names, i);
 		if (status == TOOL_EXIT_DONE)
 			status = open_image(several, &sessions[i], names->list[i]);
 		if (status == TOOL_EXIT_DONE)

@@ -10,6 +10,7 @@
 #include "../term/name.h"
 #include "../term/output.h"
 #include "../term/watch.h"
+#include "cut_off.h"
 #include "session.h"
 
 #include <inttypes.h>
@@ -312,6 +313,7 @@ static int commit(struct tool_together *together)
 	options.flags = together->options->commit_flags;
 	options.files = together->files;
 	options.file_count = together->file_count;
+	tool_cut_off_note(&options, together->goes_on);
 	tool_watch_begin(&watch, together->options);
 	enum qcow2bm_code code = qcow2bm_together_commit(
 		together->list, together->count,

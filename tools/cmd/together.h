@@ -24,6 +24,7 @@ struct tool_together {
 	const struct qcow2bm_together_file *files;
 	size_t file_count;
 	const char *intent_path;
+	bool goes_on; /* the command has another edit to do behind this one */
 	/* Of the end: */
 	struct qcow2bm_error err; /* why it was not done */
 	const char *failed;       /* the image that is to blame, or NULL */

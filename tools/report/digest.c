@@ -3,16 +3,15 @@
 #include "digest.h"
 
 #include "../term/memory.h"
+#include "../term/sum.h"
 
-#include <nettle/sha2.h>
-#include <nettle/version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct pass {
 	struct tool_digest *digest;
-	struct sha256_ctx sha;
+	struct tool_sum sum;
 	uint64_t start, length; /* of the area that grows */
 };
 
@@ -44,18 +43,14 @@ static int take(void *opaque, uint64_t offset, const void *bytes, size_t count)
 	}
 	pass->length += count;
 	pass->digest->bytes += count;
-	sha256_update(&pass->sha, count, bytes);
+	tool_sum_add(&pass->sum, bytes, count);
 	return 0;
 }
 
 static void finish(struct pass *pass)
 {
-	uint8_t sum[SHA256_DIGEST_SIZE];
-#if NETTLE_VERSION_MAJOR >= 4
-	sha256_digest(&pass->sha, sum);
-#else
-	sha256_digest(&pass->sha, sizeof(sum), sum);
-#endif
+	uint8_t sum[TOOL_SUM_BYTES];
+	tool_sum_end(&pass->sum, sum);
 	for (size_t i = 0; i < sizeof(sum); i++)
 		snprintf(pass->digest->hex + 2 * i, 3, "%02x", sum[i]);
 }
@@ -66,7 +61,7 @@ enum qcow2bm_code tool_digest_make(struct tool_digest *digest,
 				   struct qcow2bm_error *err)
 {
 	struct pass pass = {.digest = digest};
-	sha256_init(&pass.sha);
+	tool_sum_begin(&pass.sum);
 	enum qcow2bm_code code = qcow2bm_image_metadata(image, take, &pass, watch, err);
 	if (code != QCOW2BM_OK)
 		return code;

@@ -11,6 +11,21 @@
 #include <string.h>
 #include <unistd.h>
 
+static struct tool_sum all;
+static struct tool_text standard_input;
+static bool is_standard_input_read;
+
+void tool_input_begin(void)
+{
+	tool_sum_begin(&all);
+}
+
+void tool_input_sum(uint8_t sum[TOOL_SUM_BYTES])
+{
+	struct tool_sum so_far = all;
+	tool_sum_end(&so_far, sum);
+}
+
 static int read_all(int fd, const char *filename, size_t max_bytes,
 		    struct tool_text *text)
 {
@@ -33,10 +48,21 @@ static int read_all(int fd, const char *filename, size_t max_bytes,
 	}
 }
 
-int tool_input_read(const char *filename, size_t max_bytes, struct tool_text *text)
+static int read_standard_input(size_t max_bytes, struct tool_text *text)
 {
-	if (strcmp(filename, "-") == 0)
-		return read_all(STDIN_FILENO, "standard input", max_bytes, text);
+	if (!is_standard_input_read) {
+		int status = read_all(STDIN_FILENO, "standard input", max_bytes,
+				      &standard_input);
+		if (status != TOOL_EXIT_DONE)
+			return status;
+	}
+	is_standard_input_read = true;
+	tool_text_add(text, standard_input.bytes, standard_input.used);
+	return TOOL_EXIT_DONE;
+}
+
+static int read_file(const char *filename, size_t max_bytes, struct tool_text *text)
+{
 	int fd = open(filename, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0) {
 		tool_message(filename, "cannot open: %s", strerror(errno));
@@ -44,5 +70,15 @@ int tool_input_read(const char *filename, size_t max_bytes, struct tool_text *te
 	}
 	int status = read_all(fd, filename, max_bytes, text);
 	close(fd);
+	return status;
+}
+
+int tool_input_read(const char *filename, size_t max_bytes, struct tool_text *text)
+{
+	size_t before = text->used;
+	int status = strcmp(filename, "-") == 0 ? read_standard_input(max_bytes, text)
+						: read_file(filename, max_bytes, text);
+	if (text->used != before)
+		tool_sum_add(&all, text->bytes + before, text->used - before);
 	return status;
 }

@@ -41,6 +41,7 @@ from .records import (
     Carved,
     Change,
     Checkpoint,
+    CutOff,
     Comparison,
     DiskExtent,
     Extent,
@@ -64,7 +65,7 @@ from .records import (
     Totals,
     UndoResult,
 )
-from .together import check_together, commit_together, resume_together
+from .together import check_together, commit_together, look_together, resume_together
 from .undo import undo
 from .values import (
     Area,
@@ -117,6 +118,7 @@ __all__ = [
     "Compression",
     "Condition",
     "Cure",
+    "CutOff",
     "DamagedImage",
     "Differ",
     "Disk",
@@ -181,6 +183,7 @@ __all__ = [
     "check_together",
     "commit_together",
     "library_version",
+    "look_together",
     "probe",
     "resume_together",
     "undo",

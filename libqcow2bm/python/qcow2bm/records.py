@@ -263,6 +263,13 @@ class Mended:
 
 
 @dataclass(frozen=True)
+class CutOff:
+    intent_path: str
+    is_begun: bool
+    note: bytes
+
+
+@dataclass(frozen=True)
 class ResumeImage:
     filename: str
     held: ResumeHeld

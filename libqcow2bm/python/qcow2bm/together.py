@@ -11,16 +11,17 @@ from . import _api
 from .edit import Edit, commit_options
 from .errors import Error, call
 from .image import Path
-from .records import ResumeImage, ResumeResult, Result, decoded, record
+from .records import CutOff, ResumeImage, ResumeResult, Result, decoded, record
 from .watch import Watch, catching
 
 
 def commit_together(
     edits: Sequence[Edit], intent_path: Optional[Path] = None, trust_refcounts: bool = False,
-    discard: bool = True, watch: Optional[Watch] = None,
+    discard: bool = True, watch: Optional[Watch] = None, note: bytes = b"",
 ) -> List[Result]:
     """Commits the edits of images that were opened by their names: all of them or none. When that is
-    cut off between, a file stays that resume_together() finishes by."""
+    cut off between, a file stays that resume_together() finishes by, and which has the note, of up
+    to 256 bytes, for look_together()."""
     if not edits:
         return []
     parts = (_api.STRUCTS["qcow2bm_together_edit"] * len(edits))()
@@ -31,6 +32,9 @@ def commit_together(
     failed = ctypes.c_size_t(_api.NOT_FOUND)
     path = None if intent_path is None else os.fsencode(intent_path)
     options = commit_options(trust_refcounts, discard)
+    kept = ctypes.create_string_buffer(note, len(note))
+    options.note = ctypes.cast(kept, ctypes.POINTER(ctypes.c_char))
+    options.note_bytes = len(note)
     with catching() as caught:
         try:
             call(
@@ -53,6 +57,25 @@ def commit_together(
 def check_together(filename: Path) -> None:
     """Raises Exists when a commit of several images of which this was the first was cut off."""
     call("together_check", os.fsencode(filename), filename=os.fsdecode(filename))
+
+
+def look_together(filename: Path, intent_path: Optional[Path] = None) -> Optional[CutOff]:
+    """The commit that was cut off and left intent_path, by default the file that it has by itself
+    beside this image, its first; None: there is no such file."""
+    found: List[CutOff] = []
+
+    def told(_opaque: Any, cut_off: Any) -> None:
+        struct = cut_off.contents
+        note = ctypes.string_at(struct.note, struct.note_bytes) if struct.note_bytes else b""
+        found.append(CutOff(decoded(struct.intent_path), bool(struct.is_begun), note))
+
+    path = None if intent_path is None else os.fsencode(intent_path)
+    with catching() as caught:
+        call(
+            "together_look", os.fsencode(filename), path, caught.callback("cut_off_fn", told, None),
+            None, filename=os.fsdecode(filename),
+        )
+    return found[0] if found else None
 
 
 def resume_together(

@@ -47,8 +47,8 @@ struct qcow2bm_together_file {
  * Errors: those of qcow2bm_edit_commit() for any of them, and ELIMIT, ESYSTEM for the file, EEXIST
  * among them: a commit was cut off, and qcow2bm_together_resume() is due; EBUSY for one of the options' files that
  * does not hold its old bytes; EUNSUPPORTED where one is no regular file, or is not in one mount with its
- * temporary; EINVAL for a name that two of them have, and for files without an edit and without intent_path. No
- * image is switched over.
+ * temporary; EINVAL for a name that two of them have, for files without an edit and without intent_path, and for a
+ * note that is too long. No image is switched over.
  * EUNKNOWN: the images must be opened anew; unless an edit without changes failed, the file stays, and
  * qcow2bm_together_resume() is due. ESYSTEM with `switched` of all results set: all is done, but
  * the file could not be removed.
@@ -70,6 +70,31 @@ qcow2bm_together_commit(const struct qcow2bm_together_edit *edits, size_t count,
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_together_check(const char *filename,
 							    struct qcow2bm_error *err);
+
+/* A commit of several images that was cut off. */
+struct qcow2bm_cut_off {
+	const char *intent_path;
+	bool is_begun; /* else its file was never completed, and no image was switched over */
+	const void *
+		note; /* that of the commit's options; NULL: it had none, or is not begun */
+	size_t note_bytes;
+};
+
+/* Told of it; the pointers live until the function returns. */
+typedef void qcow2bm_cut_off_fn(void *opaque, const struct qcow2bm_cut_off *cut_off);
+
+/*
+ * Looks at the file that a commit left which was cut off: intent_path, or NULL: the one that it has by itself
+ * beside this image, which is not opened. Calls `fn` where there is one. A program knows by the note whether what it
+ * is about to do was begun by itself, and resumes it without being told to: that is safe only because a file of
+ * somebody else is not obeyed here.
+ *
+ * Errors: EINVAL for a file of another user, or that others may write; EBUSY: the commit still goes on, or is being
+ * resumed; EIMAGE, ELIMIT, EUNSUPPORTED for what is no such file; ENOMEM, ESYSTEM. Crash: changes nothing.
+ */
+QCOW2BM_MUST_CHECK enum qcow2bm_code
+qcow2bm_together_look(const char *filename, const char *intent_path,
+		      qcow2bm_cut_off_fn *fn, void *opaque, struct qcow2bm_error *err);
 
 enum {
 	QCOW2BM_RESUME_DRY_RUN = 1u << 0, /* look, write nothing */
@@ -123,9 +148,9 @@ typedef void qcow2bm_resume_fn(void *opaque, const struct qcow2bm_resume_result 
  * The file's owner is trusted: it says which files to open, and the bytes that may be written there.
  *
  * Errors: EINVAL: an image has neither state, or nothing can be proven; EIMAGE, ELIMIT, EUNSUPPORTED
- * for what is no such file; EBUSY, ENOMEM, ESYSTEM, EINTERRUPTED: nothing was changed. EUNKNOWN: a write
- * failed on the way; do it again. ESYSTEM after `fn` was called: it is done, but the file could not be
- * removed.
+ * for what is no such file; EBUSY, also for a commit that still goes on; ENOMEM, ESYSTEM, EINTERRUPTED:
+ * nothing was changed. EUNKNOWN: a write failed on the way; do it again. ESYSTEM after `fn` was called:
+ * it is done, but the file could not be removed.
  * Crash: each image has the old state or the new, and the file is there; do it again.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The intent file in its folder: its name, whose it must be, and that it is held while its edit goes on. It is held by
+ * flock(): images may be on another file system, and one that was never completed names none. Where there are no such
+ * locks it is not held, and only people tell an edit that goes on from one that was cut off.
+ */
+#ifndef Q2_EDIT_INTENT_FILE_H
+#define Q2_EDIT_INTENT_FILE_H
+
+#include "intent.h"
+
+struct q2_intent_file_held {
+	const char *path;
+	bool is_trusted; /* created: others may not have written it, or it is refused */
+	int fd;          /* -1: not held */
+};
+
+/* That which an edit has by itself, of which this image is the first; to be freed. NULL: no memory. */
+char *q2_intent_file_path(const char *filename);
+
+/* Makes it, empty, and holds it. Errors: ESYSTEM, EEXIST among them; EINVAL where the file system gives it to
+ * somebody else; EBUSY: a resume has taken it away. */
+enum qcow2bm_code q2_intent_file_create(struct q2_intent_file_held *held,
+					struct q2_storage **file,
+					struct qcow2bm_error *err);
+
+/* Holds one that is there. Errors: EBUSY: its edit goes on; ESYSTEM. */
+enum qcow2bm_code q2_intent_file_hold(struct q2_intent_file_held *held,
+				      struct qcow2bm_error *err);
+
+/* As q2_intent_load(). One that has other files, or any where must_be_own, is the caller's own: else EINVAL. */
+enum qcow2bm_code q2_intent_file_load(const struct q2_intent_file_held *held,
+				      struct q2_intent *intent, bool *is_whole,
+				      bool must_be_own, struct qcow2bm_error *err);
+
+void q2_intent_file_let_go(struct q2_intent_file_held *held);
+
+/* The error for one that is there: always ESYSTEM, EEXIST. */
+enum qcow2bm_code q2_intent_file_fail_exists(const char *path, struct qcow2bm_error *err);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A command that edits several images, was killed in the middle, and is typed again. */
+#define _POSIX_C_SOURCE 200809L
+#include "cut_off.h"
+
+#include "../term/input.h"
+#include "../term/memory.h"
+#include "../term/message.h"
+#include "../term/sum.h"
+#include "resume.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct note {
+	uint8_t bytes[TOOL_SUM_BYTES + 1]; /* 1 behind the sum: it goes on */
+};
+
+/* Of the command that runs. */
+static uint8_t command[TOOL_SUM_BYTES];
+static bool is_known;
+
+/* What it has found, and main() resumes. */
+static struct {
+	struct tool_options options;
+	char *path; /* NULL: nothing */
+	bool goes_on;
+} found;
+static bool is_resumed; /* no more than once */
+
+void tool_cut_off_begin(int argc, char **argv)
+{
+	char folder[PATH_MAX];
+	struct tool_sum sum;
+	tool_input_begin();
+	is_known = getcwd(folder, sizeof(folder)) != NULL;
+	if (!is_known)
+		return;
+	tool_sum_begin(&sum);
+	tool_sum_add(&sum, folder, strlen(folder) + 1);
+	for (int i = 0; i < argc; i++)
+		tool_sum_add(&sum, argv[i], strlen(argv[i]) + 1);
+	tool_sum_end(&sum, command);
+}
+
+static void make_note(struct note *note)
+{
+	uint8_t inputs[TOOL_SUM_BYTES];
+	struct tool_sum sum;
+	tool_input_sum(inputs);
+	tool_sum_begin(&sum);
+	tool_sum_add(&sum, command, sizeof(command));
+	tool_sum_add(&sum, inputs, sizeof(inputs));
+	tool_sum_end(&sum, note->bytes);
+	note->bytes[TOOL_SUM_BYTES] = 0;
+}
+
+void tool_cut_off_note(struct qcow2bm_commit_options *options, bool goes_on)
+{
+	static struct note note;
+	make_note(&note);
+	note.bytes[TOOL_SUM_BYTES] = goes_on;
+	options->note = note.bytes;
+	options->note_bytes = is_known ? sizeof(note.bytes) : 0;
+}
+
+/* One that has begun must be this command's own; one that has not is nobody's any more. */
+static void take(void *opaque, const struct qcow2bm_cut_off *cut_off)
+{
+	struct note note;
+	const uint8_t *noted = cut_off->note;
+	make_note(&note);
+	bool is_own = is_known && cut_off->note_bytes == sizeof(note.bytes) &&
+		      memcmp(noted, note.bytes, TOOL_SUM_BYTES) == 0;
+	if (cut_off->is_begun && !is_own)
+		return;
+	found.options = *(const struct tool_options *)opaque;
+	found.path = tool_memory_copy(cut_off->intent_path, strlen(cut_off->intent_path));
+	found.goes_on = is_own && noted[TOOL_SUM_BYTES] != 0;
+}
+
+/* Whether there is one that main() is to resume. */
+static bool find(const struct tool_options *options, const char *filename,
+		 const char *intent_path)
+{
+	struct qcow2bm_error err = {0};
+	if (!is_resumed && found.path == NULL)
+		(void)!qcow2bm_together_look(filename, intent_path, take,
+					     (void *)(uintptr_t)options, &err);
+	return found.path != NULL;
+}
+
+static enum qcow2bm_code fail(struct qcow2bm_error *err, const char *sentence,
+			      const char *path)
+{
+	*err = (struct qcow2bm_error){.code = QCOW2BM_ESYSTEM,
+				      .sys_errno = EEXIST,
+				      .offset = QCOW2BM_NO_OFFSET};
+	snprintf(err->sentence, sizeof(err->sentence), sentence, path);
+	return err->code;
+}
+
+enum qcow2bm_code tool_cut_off_try_check(const struct tool_options *options,
+					 const char *filename, const char *intent_path,
+					 bool may_resume, struct qcow2bm_error *err)
+{
+	bool is_there = intent_path != NULL && access(intent_path, F_OK) == 0;
+	if (intent_path == NULL) {
+		enum qcow2bm_code code = qcow2bm_together_check(filename, err);
+		is_there = code == QCOW2BM_ESYSTEM && err->sys_errno == EEXIST;
+		if (code != QCOW2BM_OK && !is_there)
+			return code;
+	}
+	if (!is_there)
+		return QCOW2BM_OK;
+	if (may_resume && !options->dry_run && find(options, filename, intent_path))
+		return fail(err,
+			    "this edit was cut off: what it left ('%.300s') comes first",
+			    found.path);
+	return intent_path == NULL
+		       ? err->code
+		       : fail(err,
+			      "'%.300s' is there: a change of files was cut off; chain "
+			      "resume finishes it, or takes it back",
+			      intent_path);
+}
+
+int tool_cut_off_check(const struct tool_options *options, const char *filename,
+		       const char *intent_path, bool may_resume)
+{
+	struct qcow2bm_error err = {0};
+	return tool_cut_off_try_check(options, filename, intent_path, may_resume, &err) ==
+			       QCOW2BM_OK
+		       ? TOOL_EXIT_DONE
+		       : tool_message_fail(filename, &err);
+}
+
+static bool is_over(const struct tool_resume *resume)
+{
+	return resume->outcome == QCOW2BM_RESUME_FINISHED && !found.goes_on;
+}
+
+static const char *describe(const struct tool_resume *resume)
+{
+	switch (resume->outcome) {
+	case QCOW2BM_RESUME_FINISHED:
+		return "that step is finished; the command goes on";
+	case QCOW2BM_RESUME_TAKEN_BACK:
+		return "that is taken back; the command begins anew";
+	default:
+		return "no image had been changed; the command begins anew";
+	}
+}
+
+static int begin_anew(struct tool_resume *resume)
+{
+	if (!resume->options.quiet)
+		tool_message(resume->filename, "%s", describe(resume));
+	tool_resume_forget(resume);
+	return resume->leaked_clusters == 0 ? TOOL_EXIT_DONE : TOOL_EXIT_LEAKED;
+}
+
+bool tool_cut_off_resume(int *status)
+{
+	if (found.path == NULL)
+		return false;
+	struct tool_resume resume = {.options = found.options, .filename = found.path};
+	tool_message_forget();
+	*status = tool_resume_run(&resume);
+	bool is_done = *status == TOOL_EXIT_DONE;
+	bool is_anew = is_done && !is_over(&resume);
+	if (is_anew)
+		*status = begin_anew(&resume);
+	else if (is_done)
+		*status = tool_resume_report(&resume);
+	free(found.path);
+	found.path = NULL;
+	is_resumed = true;
+	return is_anew;
+}
