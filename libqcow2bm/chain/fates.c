@@ -3,6 +3,7 @@
 #include "fates.h"
 
 #include "../base/error.h"
+#include "order.h"
 
 #include <stdlib.h>
 
@@ -95,10 +96,12 @@ static void take_names(struct q2_fates *fates, const char *why)
 	bool has_double = false;
 	for (size_t i = 0; i < chain->checkpoint_count; i++)
 		has_double |= chain->checkpoints[i].is_double;
-	if (has_double || chain->order.witness != QCOW2BM_WITNESS_GIVEN)
+	if (has_double)
 		reset(fates, why);
-	else
+	else if (chain->order.witness == QCOW2BM_WITNESS_GIVEN)
 		fates->is_renaming = true;
+	else
+		fates->disorder = why;
 }
 
 /* What one finding means for the checkpoints that it is about. */
@@ -126,7 +129,7 @@ static void take(struct q2_fates *fates, const struct q2_finding *finding)
 		take_newest(fates, it->sentence);
 		break;
 	case Q2_REMEDY_BRIDGE:
-		if (!fates->all_dirty)
+		if (!fates->all_dirty && it->idx != fates->newest)
 			doom(fates, it->idx, it->sentence);
 		break;
 	case Q2_REMEDY_RENAME:
@@ -135,14 +138,27 @@ static void take(struct q2_fates *fates, const struct q2_finding *finding)
 	}
 }
 
-/* In the delta scheme older checkpoints need the bits of one that goes. Without an order each may be
- * the older one. */
+/* Without an order each may be older than one that goes, but for the newest: it stays, if nothing else speaks
+ * against it. */
+static void spread_all(struct q2_fates *fates, const char *why)
+{
+	bool stays = fates->newest != NONE && fates->of[fates->newest] == Q2_FATE_KEEP;
+	if (!stays)
+		reset(fates, why);
+	for (size_t i = 0; i < fates->chain->checkpoint_count; i++)
+		if (i != fates->newest || !stays)
+			doom(fates, i, why);
+}
+
+/* In the delta scheme older checkpoints need the bits of one that goes. */
 static void spread(struct q2_fates *fates)
 {
 	const struct qcow2bm_chain *chain = fates->chain;
 	const char *why = NULL;
 	bool is_known =
 		chain->order.scheme != QCOW2BM_SCHEME_UNKNOWN && chain->order.gap == NULL;
+	if (fates->disorder != NULL)
+		spread_all(fates, fates->disorder);
 	if (is_each_alone(chain))
 		return;
 	for (size_t i = chain->checkpoint_count; i-- > 0;) {
@@ -150,10 +166,20 @@ static void spread(struct q2_fates *fates)
 			why = fates->why[i];
 		if (why == NULL)
 			continue;
-		if (!is_known)
-			reset(fates, why);
+		if (!is_known) {
+			spread_all(fates, why);
+			break;
+		}
 		doom(fates, i, why);
 	}
+}
+
+/* In an order that is not known; only the one that records can be told apart. */
+static size_t find_newest(const struct qcow2bm_chain *chain, bool all_dirty)
+{
+	return chain->order.gap == NULL || all_dirty || !q2_layers_is_delta(chain)
+		       ? NONE
+		       : q2_scheme_newest(chain);
 }
 
 enum qcow2bm_code q2_fates_open(struct q2_fates *fates, struct qcow2bm_chain *chain,
@@ -166,6 +192,7 @@ enum qcow2bm_code q2_fates_open(struct q2_fates *fates, struct qcow2bm_chain *ch
 		.findings = findings,
 		.disk_idx = disk_idx,
 		.all_dirty = all_dirty,
+		.newest = find_newest(chain, all_dirty),
 		.of = calloc(count, sizeof(*fates->of)),
 		.why = calloc(count, sizeof(*fates->why)),
 	};

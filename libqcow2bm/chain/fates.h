@@ -15,10 +15,13 @@ struct q2_fates {
 	struct qcow2bm_chain *chain;
 	const struct qcow2bm_findings *findings;
 	size_t disk_idx;
-	bool all_dirty;   /* what would go stays, all dirty */
-	bool is_reset;    /* all checkpoints go, whatever their order */
+	bool all_dirty; /* what would go stays, all dirty */
+	bool is_reset;  /* all checkpoints go, whatever their order */
+	size_t newest; /* delta, in an unknown order: this one may stay alone; or NOT_FOUND */
 	bool is_renaming; /* names follow the order */
 	const char *reset_reason;
+	const char *
+		disorder; /* why no order is known, by names that contradict each other; or NULL */
 	enum q2_fate *of; /* by checkpoint */
 	const char **why; /* by checkpoint that is not kept: a finding's sentence */
 };

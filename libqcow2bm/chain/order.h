@@ -15,6 +15,9 @@ size_t q2_scheme_layer(const struct qcow2bm_chain *chain);
  * is its child. */
 bool q2_scheme_is_newest(const struct qcow2bm_chain *chain, size_t idx);
 
+/* That one, or QCOW2BM_NOT_FOUND. */
+size_t q2_scheme_newest(const struct qcow2bm_chain *chain);
+
 /* Puts the checkpoints of a delta chain in the order that names and flags tell; false, with the
  * reason in chain->gap: they tell none. Errors: ENOMEM. */
 enum qcow2bm_code q2_order_by_names(struct qcow2bm_chain *chain, bool *is_ordered,

@@ -112,6 +112,46 @@ enum qcow2bm_code q2_remove_one(struct qcow2bm_chain *chain, size_t idx,
 	return code;
 }
 
+enum qcow2bm_code q2_remove_older(struct qcow2bm_chain *chain, size_t newest,
+				  struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_stage_begin(chain, err);
+	if (code == QCOW2BM_OK)
+		code = adopt(chain, NULL, &chain->checkpoints[newest], err);
+	for (size_t i = chain->checkpoint_count; code == QCOW2BM_OK && i-- > 0;) {
+		if (i == newest)
+			continue;
+		code = remove_nested(chain, i, err);
+		if (code == QCOW2BM_OK)
+			q2_stage_forget(chain, i);
+	}
+	return code;
+}
+
+/* What needs no order, where none is known: which newest one alone is to stay, or NOT_FOUND. */
+static size_t find_left_alone(const struct qcow2bm_chain *chain, const bool *goes)
+{
+	size_t left = QCOW2BM_NOT_FOUND;
+	if (chain->order.scheme != QCOW2BM_SCHEME_DELTA || chain->order.gap == NULL)
+		return QCOW2BM_NOT_FOUND;
+	for (size_t i = 0; i < chain->checkpoint_count; i++) {
+		if (goes[i])
+			continue;
+		if (left != QCOW2BM_NOT_FOUND || !q2_scheme_is_newest(chain, i))
+			return QCOW2BM_NOT_FOUND;
+		left = i;
+	}
+	return left;
+}
+
+/* Before anything is staged: what is not known must not look known afterwards. */
+static enum qcow2bm_code leave_alone(struct qcow2bm_chain *chain, size_t newest,
+				     struct qcow2bm_error *err)
+{
+	enum qcow2bm_code code = q2_doubts_refuse(chain, newest, err);
+	return code == QCOW2BM_OK ? q2_remove_older(chain, newest, err) : code;
+}
+
 /*
  * Delta: bits go to the nearest older one that stays, which records when the newest goes. That may hide that one
  * between them is missing, or that the newest, or one whose name tells no parent, did not tell all.
@@ -189,9 +229,12 @@ enum qcow2bm_code qcow2bm_chain_delete_several(struct qcow2bm_chain *chain,
 			goes[idxs[i]] = true;
 	if (code == QCOW2BM_OK)
 		code = q2_layers_check(chain, err);
-	if (code == QCOW2BM_OK)
+	size_t left = find_left_alone(chain, goes);
+	if (code == QCOW2BM_OK && left != QCOW2BM_NOT_FOUND)
+		code = leave_alone(chain, left, err);
+	else if (code == QCOW2BM_OK)
 		code = check_scheme(chain, err);
-	if (code == QCOW2BM_OK)
+	if (code == QCOW2BM_OK && left == QCOW2BM_NOT_FOUND)
 		code = remove_all(chain, goes, total, err);
 	free(goes);
 	return code;

@@ -9,4 +9,9 @@
 enum qcow2bm_code q2_remove_one(struct qcow2bm_chain *chain, size_t idx,
 				struct qcow2bm_error *err);
 
+/* Delta, in an unknown order: all go but the newest, which needs no bits of theirs. Errors: those of
+ * q2_stage_drop() and q2_stage_rename(). */
+enum qcow2bm_code q2_remove_older(struct qcow2bm_chain *chain, size_t newest,
+				  struct qcow2bm_error *err);
+
 #endif

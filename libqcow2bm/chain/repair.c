@@ -285,11 +285,17 @@ static enum qcow2bm_code drop_all(struct repair *repair, struct qcow2bm_error *e
 	struct qcow2bm_chain *chain = repair->chain;
 	size_t count = chain->checkpoint_count;
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (size_t i = 0; i < count; i++)
-		if (repair->fates.of[i] == Q2_FATE_DROP)
-			tell(repair, QCOW2BM_MENDING_DROPPED, &chain->checkpoints[i],
-			     NONE, repair->fates.why[i]);
+	bool has_any = false;
+	for (size_t i = 0; i < count; i++) {
+		if (repair->fates.of[i] != Q2_FATE_DROP)
+			continue;
+		has_any = true;
+		tell(repair, QCOW2BM_MENDING_DROPPED, &chain->checkpoints[i], NONE,
+		     repair->fates.why[i]);
+	}
 	bool oldest_first = q2_layers_is_delta(chain);
+	if (code == QCOW2BM_OK && repair->fates.newest != NONE && has_any)
+		return q2_remove_older(chain, repair->fates.newest, err);
 	for (size_t i = count; code == QCOW2BM_OK && i-- > 0;)
 		if (repair->fates.of[i] == Q2_FATE_DROP)
 			code = q2_remove_one(chain, oldest_first ? 0 : i, err);

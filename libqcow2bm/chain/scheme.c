@@ -36,6 +36,14 @@ enum qcow2bm_scheme q2_scheme_find(const struct qcow2bm_chain *chain)
 	return recording == 1 ? QCOW2BM_SCHEME_DELTA : QCOW2BM_SCHEME_NESTED;
 }
 
+size_t q2_scheme_newest(const struct qcow2bm_chain *chain)
+{
+	size_t newest = 0;
+	while (newest < chain->checkpoint_count && !q2_scheme_is_newest(chain, newest))
+		newest++;
+	return newest < chain->checkpoint_count ? newest : QCOW2BM_NOT_FOUND;
+}
+
 bool q2_scheme_is_newest(const struct qcow2bm_chain *chain, size_t idx)
 {
 	size_t layer = q2_scheme_layer(chain);

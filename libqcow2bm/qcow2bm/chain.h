@@ -266,7 +266,9 @@ qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_chain_delete(struct qcow2bm_chain *chain, size_t idx, struct qcow2bm_error *err);
 
-/* Deletes all of these, in the order that is right for the scheme. Errors: the same. */
+/* Deletes all of these, in the order that is right for the scheme; where that is delta, and all but the newest go,
+ * no order needs to be known. What would look known is asked for before anything is staged: of the second of two
+ * calls it is not. Errors: the same. */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_chain_delete_several(struct qcow2bm_chain *chain, const size_t *idxs,
 			     size_t count, struct qcow2bm_error *err);

@@ -262,6 +262,30 @@ static void just_what_differs_is_found(void **state)
 		try_once(&random);
 }
 
+/* Zeros end inside a granule: what differs is all of that granule. */
+static void zeros_may_end_inside_a_granule(void **state)
+{
+	(void)state;
+	struct world now = {.storage = NULL}, old = {.storage = NULL};
+	struct memory_file bytes = {.bytes = NULL};
+	struct q2_manifest_file manifest;
+	memory_file_resize(&now.file, 8u << 20);
+	memory_file_resize(&old.file, 8u << 20);
+	memset(now.file.bytes + (5u << 20) + 3 * 512, 1, 512);
+	open_world(&now);
+	open_world(&old);
+	make_manifest(&old, &bytes, 16, false);
+	struct q2_storage *storage = memory_storage_open(&bytes);
+	assert_int_equal(q2_manifest_file_open(&manifest, storage, NULL, NULL),
+			 QCOW2BM_OK);
+	check_compared(&now, &old, &manifest);
+	q2_manifest_file_close(&manifest);
+	q2_storage_close(storage);
+	memory_file_free(&bytes);
+	close_world(&now);
+	close_world(&old);
+}
+
 static bool stop(void *opaque)
 {
 	unsigned *left = opaque;
@@ -304,6 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(just_what_differs_is_found),
+		cmocka_unit_test(zeros_may_end_inside_a_granule),
 		cmocka_unit_test(who_looks_on_may_stop_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

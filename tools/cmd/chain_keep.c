@@ -157,7 +157,8 @@ const struct tool_command tool_chain_keep = {
 	.summary = "Keep these checkpoints, and delete all others",
 	.help = "NAME may be a pattern, which a name fits as `chain show` shows it: * ? [abc] as in\n"
 		"a shell; a backslash is a backslash. Each must fit a checkpoint, or nothing is\n"
-		"done. The others are deleted as `chain delete` does it.\n"
+		"done. The others are deleted as `chain delete` does it; the newest of a delta chain may\n"
+		"stay alone whatever is known of the order.\n"
 		"With --orphans the checkpoints stay that FILE names, one a line, as they are and no\n"
 		"patterns: those that a backup program or libvirt knows. What FILE does not name,\n"
 		"and no -c, is an orphan and goes. A name in FILE that no disk has is told; where no\n"
