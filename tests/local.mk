@@ -553,9 +553,10 @@ check-release: all
 .PHONY: check-release
 
 # Packages, built and installed; as root, for the overlay that they are installed in.
-EXTRA_DIST += tests/packages-installed
+EXTRA_DIST += tests/packages-installed tests/packages-rpm-built
 check-packages: all
 	MAKE='$(MAKE)' ./run tests/packages-installed || test $$? -eq 77
+	MAKE='$(MAKE)' ./run tests/packages-rpm-built || test $$? -eq 77
 .PHONY: check-packages
 
 # What is measured, into EVIDENCE: a part of it, or with EVIDENCE_FULL=1 all.
