@@ -3,6 +3,7 @@
 #include "../base/error.h"
 #include "commit.h"
 #include "fill.h"
+#include "order.h"
 
 #include <stdlib.h>
 
@@ -191,6 +192,37 @@ static enum qcow2bm_code check_order(const struct qcow2bm_chain *chain, bool wit
 	return QCOW2BM_OK;
 }
 
+/* Nested, in an order that was given: one that stays as older but lacks bits of the one that the disk is at is
+ * newer, and does not tell what changed between them. */
+static enum qcow2bm_code check_given(struct qcow2bm_chain *chain, size_t idx,
+				     struct qcow2bm_error *err)
+{
+	const struct q2_checkpoint *at = &chain->checkpoints[idx];
+	bool can_compare;
+	enum qcow2bm_code code = is_trusted(chain, at, &can_compare, err);
+	if (code != QCOW2BM_OK || !can_compare ||
+	    chain->order.scheme != QCOW2BM_SCHEME_NESTED ||
+	    chain->order.witness != QCOW2BM_WITNESS_GIVEN)
+		return code;
+	for (size_t i = 0; i < idx; i++) {
+		const struct q2_checkpoint *it = &chain->checkpoints[i];
+		bool is_inside = true, is_equal;
+		code = is_trusted(chain, it, &can_compare, err);
+		if (code == QCOW2BM_OK && can_compare)
+			code = q2_nesting_compare(chain, i, idx, &is_inside, &is_equal,
+						  err);
+		if (code != QCOW2BM_OK)
+			return code;
+		if (!is_inside)
+			return q2_fail(
+				err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
+				"by the order that was given '%.*s' is older than '%.*s', but it lacks bits of it",
+				it->name_bytes > 80 ? 80 : (int)it->name_bytes, it->name,
+				at->name_bytes > 80 ? 80 : (int)at->name_bytes, at->name);
+	}
+	return QCOW2BM_OK;
+}
+
 enum qcow2bm_code qcow2bm_chain_go_back(struct qcow2bm_chain *chain, size_t idx,
 					struct qcow2bm_error *err)
 {
@@ -200,6 +232,8 @@ enum qcow2bm_code qcow2bm_chain_go_back(struct qcow2bm_chain *chain, size_t idx,
 	enum qcow2bm_code code = check_order(chain, false, err);
 	if (code == QCOW2BM_OK)
 		code = q2_stage_begin(chain, err);
+	if (code == QCOW2BM_OK)
+		code = check_given(chain, idx, err);
 	if (code != QCOW2BM_OK)
 		return code;
 	bool *had_newer = calloc(chain->layer_count, sizeof(bool));

@@ -65,14 +65,14 @@ static const char with_files[] = " has other files besides images, and";
 
 /* A link is not followed: whoever made it would choose which of the caller's intent files is obeyed. */
 static enum qcow2bm_code open_and_lock(struct q2_intent_file_held *held, int flags,
-				       int operation, struct qcow2bm_error *err)
+				       struct qcow2bm_error *err)
 {
 	struct stat st;
 	held->fd =
 		open(held->path, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	if (held->fd < 0)
 		return q2_fail_errno(err, errno, QCOW2BM_NO_OFFSET, "cannot open");
-	if (flock(held->fd, operation | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+	if (flock(held->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
 		return q2_fail(
 			err, QCOW2BM_EBUSY, QCOW2BM_NO_OFFSET,
 			"'%.300s' is held by an edit of several images that goes on, or by its resume",
@@ -86,7 +86,7 @@ static enum qcow2bm_code open_and_lock(struct q2_intent_file_held *held, int fla
 enum qcow2bm_code q2_intent_file_hold(struct q2_intent_file_held *held,
 				      struct qcow2bm_error *err)
 {
-	return open_and_lock(held, O_RDONLY, LOCK_SH, err);
+	return open_and_lock(held, O_RDONLY, err);
 }
 
 void q2_intent_file_let_go(struct q2_intent_file_held *held)
@@ -106,7 +106,7 @@ enum qcow2bm_code q2_intent_file_create(struct q2_intent_file_held *held,
 		return q2_intent_file_fail_exists(held->path, err);
 	if (code != QCOW2BM_OK)
 		return q2_pass(err, &cause);
-	code = open_and_lock(held, O_RDWR, LOCK_EX, &cause);
+	code = open_and_lock(held, O_RDWR, &cause);
 	bool is_own = code == QCOW2BM_OK;
 	if (is_own && held->is_trusted)
 		code = check_trust(held->fd, with_files, &cause);
@@ -119,6 +119,16 @@ enum qcow2bm_code q2_intent_file_create(struct q2_intent_file_held *held,
 }
 
 /* ---- Load ------------------------------------------------------------------------------ */
+
+/* A kill leaves what was written; a power cut, or a fault of the disk, anything. */
+static enum qcow2bm_code check_unwritten(int fd, struct qcow2bm_error *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) == 0 && st.st_size <= (off_t)Q2_INTENT_HEAD_BYTES)
+		return QCOW2BM_OK;
+	return q2_fail(err, QCOW2BM_EIMAGE, QCOW2BM_NO_OFFSET,
+		       "the intent file was not completed, or is damaged");
+}
 
 enum qcow2bm_code q2_intent_file_load(const struct q2_intent_file_held *held,
 				      struct q2_intent *intent, bool *is_whole,
@@ -138,5 +148,7 @@ enum qcow2bm_code q2_intent_file_load(const struct q2_intent_file_held *held,
 	q2_storage_close(file);
 	if (code == QCOW2BM_OK && intent->file_count != 0)
 		code = check_trust(held->fd, with_files, &cause);
+	if (code == QCOW2BM_OK && must_be_own && !*is_whole)
+		code = check_unwritten(held->fd, &cause);
 	return code == QCOW2BM_OK ? code : q2_pass(err, &cause);
 }

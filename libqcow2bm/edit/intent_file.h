@@ -28,7 +28,8 @@ enum qcow2bm_code q2_intent_file_create(struct q2_intent_file_held *held,
 enum qcow2bm_code q2_intent_file_hold(struct q2_intent_file_held *held,
 				      struct qcow2bm_error *err);
 
-/* As q2_intent_load(). One that has other files, or any where must_be_own, is the caller's own: else EINVAL. */
+/* As q2_intent_load(). One that has other files, or any where must_be_own, is the caller's own: else EINVAL. Where
+ * must_be_own it is whole, or has no more than its head: else EIMAGE, for it may be a whole one that is damaged. */
 enum qcow2bm_code q2_intent_file_load(const struct q2_intent_file_held *held,
 				      struct q2_intent *intent, bool *is_whole,
 				      bool must_be_own, struct qcow2bm_error *err);

@@ -65,11 +65,21 @@ static enum qcow2bm_code tell(const struct q2_intent_file_held *held,
 		q2_intent_file_load(held, &intent, &cut_off.is_begun, true, err);
 	if (code != QCOW2BM_OK)
 		return code;
+	const char **filenames = calloc(intent.count + 1, sizeof(*filenames));
+	if (filenames == NULL) {
+		q2_intent_free(&intent);
+		return q2_fail_memory(err, "the names of images");
+	}
+	for (size_t i = 0; i < intent.count; i++)
+		filenames[i] = intent.images[i].path;
+	cut_off.filenames = filenames;
+	cut_off.filename_count = intent.count;
 	if (intent.note_bytes != 0) {
 		cut_off.note = intent.note;
 		cut_off.note_bytes = intent.note_bytes;
 	}
 	fn(opaque, &cut_off);
+	free(filenames);
 	q2_intent_free(&intent);
 	return QCOW2BM_OK;
 }
@@ -226,7 +236,8 @@ static enum qcow2bm_code resume_images(struct resuming *resuming,
 	return code;
 }
 
-#define RESUME_FLAGS (QCOW2BM_RESUME_DRY_RUN | QCOW2BM_RESUME_NO_LOCK)
+#define RESUME_FLAGS \
+	(QCOW2BM_RESUME_DRY_RUN | QCOW2BM_RESUME_NO_LOCK | QCOW2BM_RESUME_OWN)
 
 enum qcow2bm_code qcow2bm_together_resume(const char *intent_path, unsigned flags,
 					  unsigned wait_seconds, qcow2bm_resume_fn *fn,
@@ -243,8 +254,8 @@ enum qcow2bm_code qcow2bm_together_resume(const char *intent_path, unsigned flag
 	if (code == QCOW2BM_OK)
 		code = q2_intent_file_hold(&held, err);
 	if (code == QCOW2BM_OK)
-		code = q2_intent_file_load(&held, &resuming.intent, &is_whole, false,
-					   err);
+		code = q2_intent_file_load(&held, &resuming.intent, &is_whole,
+					   (flags & QCOW2BM_RESUME_OWN) != 0, err);
 	if (code == QCOW2BM_OK && !is_whole)
 		resuming.result.outcome = QCOW2BM_RESUME_NOT_BEGUN;
 	else if (code == QCOW2BM_OK)

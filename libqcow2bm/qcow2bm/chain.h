@@ -371,7 +371,8 @@ enum qcow2bm_code qcow2bm_chain_forget(struct qcow2bm_chain *chain,
 /*
  * The disk is what it was at checkpoint `idx`: nothing has changed since that, which records; newer
  * ones are deleted; older ones stay: nested, with a superset of what changed up to it, delta, with
- * just that. Checkpoints that the bits do not tell from it stay, too, and have its bits.
+ * just that. Checkpoints that the bits do not tell from it stay, too, and have its bits. Errors: also EINVAL where,
+ * nested, the bits disprove an order that was given.
  */
 enum qcow2bm_code qcow2bm_chain_go_back(struct qcow2bm_chain *chain, size_t idx,
 					struct qcow2bm_error *err);

@@ -185,8 +185,8 @@ def test_together_all_or_none(tmp_path):
             qcow2bm.check_together(first)
     assert qcow2bm.look_together(second) is None
     left = qcow2bm.look_together(first)
-    assert left == qcow2bm.CutOff(str(tmp_path / ".enabled.qcow2.qcow2bm-intent"), False, b"")
+    assert left == qcow2bm.CutOff(str(tmp_path / ".enabled.qcow2.qcow2bm-intent"), (), False, b"")
     with pytest.raises(qcow2bm.Error):
         qcow2bm.resume_together(tmp_path / "none")
-    result = qcow2bm.resume_together(tmp_path / ".enabled.qcow2.qcow2bm-intent")
+    result = qcow2bm.resume_together(tmp_path / ".enabled.qcow2.qcow2bm-intent", own=True)
     assert result.outcome is qcow2bm.ResumeOutcome.NOT_BEGUN and result.images == ()

@@ -21,7 +21,7 @@ CLASSES = {"carved_state": "CarvedState", "change_kind": "ChangeKind", "chain_cu
 
 # Members that a record leaves to another field, or to the type of one.
 NOT_FIELDS = {("plan", "changes"): "the changes themselves", ("resume_result", "count"): "len()",
-              ("cut_off", "note_bytes"): "len()"}
+              ("cut_off", "note_bytes"): "len()", ("cut_off", "filename_count"): "len()"}
 
 RECORDS = {"disk_extent": "DiskExtent", "old_info": "OldInfo", "old_checkpoint": "OldCheckpoint",
            "proof_extent": "ProofExtent", "bitmap": "BitmapInfo", "image_info": "ImageInfo", "resume_result": "ResumeResult",

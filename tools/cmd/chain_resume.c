@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* qcow2bm chain resume: finish an edit of several images that was cut off, or take it back. */
+#define _POSIX_C_SOURCE 200809L
 #include "../term/message.h"
 #include "chain.h"
 #include "resume.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A command that edits several images, was killed in the middle, and is typed again. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700
 #include "cut_off.h"
 
 #include "../term/input.h"
@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 struct note {
@@ -69,30 +71,54 @@ void tool_cut_off_note(struct qcow2bm_commit_options *options, bool goes_on)
 	options->note_bytes = is_known ? sizeof(note.bytes) : 0;
 }
 
+/* What the command names may be another file by now. */
+static bool has_image(const struct qcow2bm_cut_off *cut_off, const char *filename)
+{
+	bool is_there = cut_off->filename_count == 0;
+	char *path = realpath(filename, NULL);
+	for (size_t i = 0; path != NULL && i < cut_off->filename_count; i++)
+		is_there |= strcmp(path, cut_off->filenames[i]) == 0;
+	free(path);
+	return is_there;
+}
+
+struct search {
+	const struct tool_options *options;
+	const char *filename;
+};
+
 /* One that has begun must be this command's own; one that has not is nobody's any more. */
 static void take(void *opaque, const struct qcow2bm_cut_off *cut_off)
 {
+	const struct search *search = opaque;
 	struct note note;
 	const uint8_t *noted = cut_off->note;
 	make_note(&note);
 	bool is_own = is_known && cut_off->note_bytes == sizeof(note.bytes) &&
-		      memcmp(noted, note.bytes, TOOL_SUM_BYTES) == 0;
+		      memcmp(noted, note.bytes, TOOL_SUM_BYTES) == 0 &&
+		      has_image(cut_off, search->filename);
 	if (cut_off->is_begun && !is_own)
 		return;
-	found.options = *(const struct tool_options *)opaque;
+	found.options = *search->options;
 	found.path = tool_memory_copy(cut_off->intent_path, strlen(cut_off->intent_path));
 	found.goes_on = is_own && noted[TOOL_SUM_BYTES] != 0;
 }
 
-/* Whether there is one that main() is to resume. */
-static bool find(const struct tool_options *options, const char *filename,
-		 const char *intent_path)
+/* Looks for one that main() is to resume. EBUSY: it still goes on, as long as the user would wait. */
+static enum qcow2bm_code find(const struct tool_options *options, const char *filename,
+			      const char *intent_path, struct qcow2bm_error *err)
 {
-	struct qcow2bm_error err = {0};
-	if (!is_resumed && found.path == NULL)
-		(void)!qcow2bm_together_look(filename, intent_path, take,
-					     (void *)(uintptr_t)options, &err);
-	return found.path != NULL;
+	struct search search = {options, filename};
+	const struct timespec pause = {.tv_nsec = 100000000};
+	enum qcow2bm_code code = QCOW2BM_OK;
+	for (unsigned left = 10 * options->wait_seconds;; left--) {
+		if (found.path == NULL)
+			code = qcow2bm_together_look(filename, intent_path, take, &search,
+						     err);
+		if (code != QCOW2BM_EBUSY || left == 0)
+			return code;
+		nanosleep(&pause, NULL);
+	}
 }
 
 static enum qcow2bm_code fail(struct qcow2bm_error *err, const char *sentence,
@@ -105,29 +131,40 @@ static enum qcow2bm_code fail(struct qcow2bm_error *err, const char *sentence,
 	return err->code;
 }
 
-enum qcow2bm_code tool_cut_off_try_check(const struct tool_options *options,
-					 const char *filename, const char *intent_path,
-					 bool may_resume, struct qcow2bm_error *err)
+/* EEXIST where its file is there. */
+static enum qcow2bm_code check_file(const char *filename, const char *intent_path,
+				    struct qcow2bm_error *err)
 {
-	bool is_there = intent_path != NULL && access(intent_path, F_OK) == 0;
-	if (intent_path == NULL) {
-		enum qcow2bm_code code = qcow2bm_together_check(filename, err);
-		is_there = code == QCOW2BM_ESYSTEM && err->sys_errno == EEXIST;
-		if (code != QCOW2BM_OK && !is_there)
-			return code;
-	}
-	if (!is_there)
-		return QCOW2BM_OK;
-	if (may_resume && !options->dry_run && find(options, filename, intent_path))
-		return fail(err,
-			    "this edit was cut off: what it left ('%.300s') comes first",
-			    found.path);
-	return intent_path == NULL
-		       ? err->code
+	struct stat st;
+	if (intent_path == NULL)
+		return qcow2bm_together_check(filename, err);
+	return lstat(intent_path, &st) != 0
+		       ? QCOW2BM_OK
 		       : fail(err,
 			      "'%.300s' is there: a change of files was cut off; chain "
 			      "resume finishes it, or takes it back",
 			      intent_path);
+}
+
+enum qcow2bm_code tool_cut_off_try_check(const struct tool_options *options,
+					 const char *filename, const char *intent_path,
+					 bool may_resume, struct qcow2bm_error *err)
+{
+	struct qcow2bm_error why = {0};
+	enum qcow2bm_code code = check_file(filename, intent_path, err);
+	if (code != QCOW2BM_ESYSTEM || err->sys_errno != EEXIST || !may_resume ||
+	    options->dry_run || is_resumed)
+		return code;
+	if (find(options, filename, intent_path, &why) == QCOW2BM_EBUSY) {
+		*err = why;
+		return why.code;
+	}
+	if (found.path != NULL)
+		return fail(err,
+			    "this edit was cut off: what it left ('%.300s') comes first",
+			    found.path);
+	/* It may have come to its end meanwhile. */
+	return check_file(filename, intent_path, err);
 }
 
 int tool_cut_off_check(const struct tool_options *options, const char *filename,
@@ -169,7 +206,8 @@ bool tool_cut_off_resume(int *status)
 {
 	if (found.path == NULL)
 		return false;
-	struct tool_resume resume = {.options = found.options, .filename = found.path};
+	struct tool_resume resume = {
+		.options = found.options, .filename = found.path, .is_own = true};
 	tool_message_forget();
 	*status = tool_resume_run(&resume);
 	bool is_done = *status == TOOL_EXIT_DONE;

@@ -93,11 +93,17 @@ static void note(void *opaque, const struct qcow2bm_resume_result *result)
 		note_human(resume, result);
 }
 
-void tool_resume_forget(struct tool_resume *resume)
+static void free_report(struct tool_resume *resume)
 {
 	json_decref(resume->value);
 	tool_text_free(&resume->text);
 	resume->value = NULL;
+}
+
+void tool_resume_forget(struct tool_resume *resume)
+{
+	free_report(resume);
+	tool_signals_unblock(&resume->watch.signals);
 }
 
 int tool_resume_report(struct tool_resume *resume)
@@ -130,7 +136,7 @@ static int fail(struct tool_resume *resume, const struct qcow2bm_error *err,
 	}
 	if (!resume->is_told)
 		return tool_message_fail(resume->filename, err);
-	tool_resume_forget(resume);
+	free_report(resume);
 	tool_message(resume->filename,
 		     "done, but this file stays: remove it by hand (%s)", err->sentence);
 	return TOOL_EXIT_LEAKED;
@@ -140,13 +146,13 @@ int tool_resume_run(struct tool_resume *resume)
 {
 	unsigned flags =
 		(resume->options.dry_run ? (unsigned)QCOW2BM_RESUME_DRY_RUN : 0u) |
-		(resume->options.no_lock ? (unsigned)QCOW2BM_RESUME_NO_LOCK : 0u);
+		(resume->options.no_lock ? (unsigned)QCOW2BM_RESUME_NO_LOCK : 0u) |
+		(resume->is_own ? (unsigned)QCOW2BM_RESUME_OWN : 0u);
 	struct qcow2bm_error err = {0};
-	struct tool_watch watch;
-	tool_watch_begin(&watch, &resume->options);
+	tool_watch_begin(&resume->watch, &resume->options);
 	enum qcow2bm_code code = qcow2bm_together_resume(
 		resume->filename, flags, resume->options.wait_seconds, note, resume,
-		&watch.watch, &err);
-	int signal_number = tool_watch_end(&watch);
+		&resume->watch.watch, &err);
+	int signal_number = tool_watch_end(&resume->watch);
 	return code == QCOW2BM_OK ? TOOL_EXIT_DONE : fail(resume, &err, signal_number);
 }

@@ -4,16 +4,25 @@
 #include "input.h"
 
 #include "command.h"
+#include "memory.h"
 #include "message.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct tool_sum all;
-static struct tool_text standard_input;
-static bool is_standard_input_read;
+
+/* What can be read no more than once: standard input, pipes. */
+struct kept {
+	char *name;
+	struct tool_text text;
+};
+static struct kept *kept;
+static size_t kept_count;
 
 void tool_input_begin(void)
 {
@@ -48,36 +57,62 @@ static int read_all(int fd, const char *filename, size_t max_bytes,
 	}
 }
 
-static int read_standard_input(size_t max_bytes, struct tool_text *text)
+static const struct kept *find_kept(const char *filename)
 {
-	if (!is_standard_input_read) {
-		int status = read_all(STDIN_FILENO, "standard input", max_bytes,
-				      &standard_input);
-		if (status != TOOL_EXIT_DONE)
-			return status;
-	}
-	is_standard_input_read = true;
-	tool_text_add(text, standard_input.bytes, standard_input.used);
-	return TOOL_EXIT_DONE;
+	for (size_t i = 0; i < kept_count; i++)
+		if (strcmp(kept[i].name, filename) == 0)
+			return &kept[i];
+	return NULL;
 }
 
-static int read_file(const char *filename, size_t max_bytes, struct tool_text *text)
+static void keep(const char *filename, const char *bytes, size_t count)
 {
-	int fd = open(filename, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0) {
-		tool_message(filename, "cannot open: %s", strerror(errno));
-		return TOOL_EXIT_FAILED;
-	}
-	int status = read_all(fd, filename, max_bytes, text);
-	close(fd);
+	kept = tool_memory_resize(kept, kept_count + 1, sizeof(*kept));
+	struct kept *it = &kept[kept_count++];
+	*it = (struct kept){.name = tool_memory_copy(filename, strlen(filename))};
+	tool_text_add(&it->text, bytes, count);
+}
+
+static int open_file(const char *filename, int *fd)
+{
+	bool is_standard = strcmp(filename, "-") == 0;
+	*fd = is_standard ? STDIN_FILENO
+			  : open(filename, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (*fd >= 0)
+		return TOOL_EXIT_DONE;
+	tool_message(filename, "cannot open: %s", strerror(errno));
+	return TOOL_EXIT_FAILED;
+}
+
+/* What it had is added; it is kept where it cannot be read again. */
+static int read_new(const char *filename, size_t max_bytes, struct tool_text *text)
+{
+	size_t before = text->used;
+	struct stat st;
+	int fd, status = open_file(filename, &fd);
+	if (status != TOOL_EXIT_DONE)
+		return status;
+	bool is_once = fd == STDIN_FILENO || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode);
+	status = read_all(fd, fd == STDIN_FILENO ? "standard input" : filename, max_bytes,
+			  text);
+	if (status == TOOL_EXIT_DONE && is_once)
+		keep(filename, text->bytes == NULL ? "" : text->bytes + before,
+		     text->used - before);
+	if (fd != STDIN_FILENO)
+		close(fd);
 	return status;
 }
 
 int tool_input_read(const char *filename, size_t max_bytes, struct tool_text *text)
 {
 	size_t before = text->used;
-	int status = strcmp(filename, "-") == 0 ? read_standard_input(max_bytes, text)
-						: read_file(filename, max_bytes, text);
+	const struct kept *it = find_kept(filename);
+	int status = TOOL_EXIT_DONE;
+	if (it == NULL)
+		status = read_new(filename, max_bytes, text);
+	else
+		tool_text_add(text, it->text.bytes == NULL ? "" : it->text.bytes,
+			      it->text.used);
 	if (text->used != before)
 		tool_sum_add(&all, text->bytes + before, text->used - before);
 	return status;

@@ -7,7 +7,7 @@
 #include "text.h"
 
 /* Reads the file, standard input for "-", of at most so many bytes. Prints what fails; returns an
- * exit status. Standard input is kept: what is read of it again is the same. */
+ * exit status. What can be read but once is kept: read again it is the same. */
 int tool_input_read(const char *filename, size_t max_bytes, struct tool_text *text);
 
 /* The sum of all that was read since tool_input_begin(): whether two runs have read the same. */

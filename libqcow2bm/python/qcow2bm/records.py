@@ -265,6 +265,7 @@ class Mended:
 @dataclass(frozen=True)
 class CutOff:
     intent_path: str
+    filenames: Tuple[str, ...]
     is_begun: bool
     note: bytes
 

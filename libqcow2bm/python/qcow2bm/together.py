@@ -67,7 +67,8 @@ def look_together(filename: Path, intent_path: Optional[Path] = None) -> Optiona
     def told(_opaque: Any, cut_off: Any) -> None:
         struct = cut_off.contents
         note = ctypes.string_at(struct.note, struct.note_bytes) if struct.note_bytes else b""
-        found.append(CutOff(decoded(struct.intent_path), bool(struct.is_begun), note))
+        names = tuple(decoded(struct.filenames[idx]) for idx in range(struct.filename_count))
+        found.append(CutOff(decoded(struct.intent_path), names, bool(struct.is_begun), note))
 
     path = None if intent_path is None else os.fsencode(intent_path)
     with catching() as caught:
@@ -80,9 +81,10 @@ def look_together(filename: Path, intent_path: Optional[Path] = None) -> Optiona
 
 def resume_together(
     intent_path: Path, dry_run: bool = False, lock: bool = True, wait: int = 0,
-    watch: Optional[Watch] = None,
+    watch: Optional[Watch] = None, own: bool = False,
 ) -> ResumeResult:
-    """Finishes a commit that was cut off, by the file that it left, or takes it back."""
+    """Finishes a commit that was cut off, by the file that it left, or takes it back. With own no file
+    is obeyed but what look_together() would tell of."""
     found: List[ResumeResult] = []
 
     def told(_opaque: Any, result: Any) -> None:
@@ -90,7 +92,7 @@ def resume_together(
         images = tuple(record(ResumeImage, struct.images[idx]) for idx in range(struct.count))
         found.append(record(ResumeResult, struct, images=images))
 
-    flags = _api.flags("RESUME", dry_run=dry_run, no_lock=not lock)
+    flags = _api.flags("RESUME", dry_run=dry_run, no_lock=not lock, own=own)
     path = os.fsencode(intent_path)
     with catching() as caught:
         call(

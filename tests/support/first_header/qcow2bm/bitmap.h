@@ -36,6 +36,7 @@ struct qcow2bm_bitmap {
 	uint64_t table_offset;  /* byte in the image file */
 	uint32_t table_entries; /* 8-byte entries */
 	uint32_t extra_bytes;   /* extra data of the entry */
+	bool of_chain; /* its name is one that a chain command of qcow2bm gives for its time */
 };
 
 /* How many entries the directory has; 0 without a bitmaps extension. */

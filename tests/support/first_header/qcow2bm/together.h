@@ -74,6 +74,9 @@ QCOW2BM_MUST_CHECK enum qcow2bm_code qcow2bm_together_check(const char *filename
 /* A commit of several images that was cut off. */
 struct qcow2bm_cut_off {
 	const char *intent_path;
+	const char *const
+		*filenames; /* of its images, absolute; none where it is not begun */
+	size_t filename_count;
 	bool is_begun; /* else its file was never completed, and no image was switched over */
 	const void *
 		note; /* that of the commit's options; NULL: it had none, or is not begun */
@@ -90,7 +93,8 @@ typedef void qcow2bm_cut_off_fn(void *opaque, const struct qcow2bm_cut_off *cut_
  * somebody else is not obeyed here.
  *
  * Errors: EINVAL for a file of another user, or that others may write; EBUSY: the commit still goes on, or is being
- * resumed; EIMAGE, ELIMIT, EUNSUPPORTED for what is no such file; ENOMEM, ESYSTEM. Crash: changes nothing.
+ * resumed; EIMAGE, ELIMIT, EUNSUPPORTED for what is no such file, and for one of which more is there than what
+ * comes before the first image is changed, but not all: it may be damaged; ENOMEM, ESYSTEM. Crash: changes nothing.
  */
 QCOW2BM_MUST_CHECK enum qcow2bm_code
 qcow2bm_together_look(const char *filename, const char *intent_path,
@@ -98,7 +102,9 @@ qcow2bm_together_look(const char *filename, const char *intent_path,
 
 enum {
 	QCOW2BM_RESUME_DRY_RUN = 1u << 0, /* look, write nothing */
-	QCOW2BM_RESUME_NO_LOCK = 1u << 1  /* take no locks: the caller vouches for it */
+	QCOW2BM_RESUME_NO_LOCK = 1u << 1, /* take no locks: the caller vouches for it */
+	/* Obey no file but what qcow2bm_together_look() would tell of: it may be another one by now. */
+	QCOW2BM_RESUME_OWN = 1u << 2
 };
 
 /* What an image held when it was looked at. */
