@@ -553,9 +553,10 @@ check-release: all
 .PHONY: check-release
 
 # Packages, built and installed; as root, for the overlay that they are installed in.
-EXTRA_DIST += tests/packages-installed tests/packages-rpm-built
+EXTRA_DIST += tests/packages-installed tests/packages-bare tests/packages-rpm-built
 check-packages: all
 	MAKE='$(MAKE)' ./run tests/packages-installed || test $$? -eq 77
+	./run tests/packages-bare || test $$? -eq 77
 	MAKE='$(MAKE)' ./run tests/packages-rpm-built || test $$? -eq 77
 .PHONY: check-packages
 
