@@ -108,9 +108,9 @@ static int run_whole(int argc, char **argv)
 	char **typed = tool_memory_zeroed((size_t)argc + 1, sizeof(argv[0]));
 	memcpy(typed, argv, bytes);
 	tool_cut_off_begin(argc, argv);
-	int status = run_sorted(argc, argv), least;
+	int status = run_sorted(argc, argv);
 	if (tool_cut_off_resume(&status)) {
-		least = status;
+		int least = status;
 		tool_cut_off_begin(argc, typed);
 		status = run_sorted(argc, typed);
 		status = status == TOOL_EXIT_DONE ? least : status;

@@ -17,8 +17,8 @@ bool q2_allocated_is_older(const struct qcow2bm_chain *chain, size_t layer, size
 
 /*
  * What the layer holds and is clean since the checkpoint, by all bitmaps that tell of it. Nothing is found
- * where all are missing, or one is in-use or corrupt, or one between them is gone: that is a reason by itself. `watch` may be NULL. Errors:
- * EIMAGE, ESYSTEM, ENOMEM, EINTERRUPTED, the sentence names the layer.
+ * where all are missing, or one is in-use or corrupt, or one between them is gone: that is a reason by itself.
+ * `watch` may be NULL. Errors: EIMAGE, ESYSTEM, ENOMEM, EINTERRUPTED, the sentence names the layer.
  */
 enum qcow2bm_code q2_allocated_find(struct qcow2bm_chain *chain, size_t layer, size_t idx,
 				    struct q2_watch *watch,

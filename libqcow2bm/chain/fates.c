@@ -129,7 +129,7 @@ static void take(struct q2_fates *fates, const struct q2_finding *finding)
 		take_newest(fates, it->sentence);
 		break;
 	case Q2_REMEDY_BRIDGE:
-		if (!fates->all_dirty && it->idx != fates->newest)
+		if (!fates->all_dirty)
 			doom(fates, it->idx, it->sentence);
 		break;
 	case Q2_REMEDY_RENAME:
@@ -157,8 +157,10 @@ static void spread(struct q2_fates *fates)
 	const char *why = NULL;
 	bool is_known =
 		chain->order.scheme != QCOW2BM_SCHEME_UNKNOWN && chain->order.gap == NULL;
-	if (fates->disorder != NULL)
+	if (fates->disorder != NULL) {
 		spread_all(fates, fates->disorder);
+		return;
+	}
 	if (is_each_alone(chain))
 		return;
 	for (size_t i = chain->checkpoint_count; i-- > 0;) {

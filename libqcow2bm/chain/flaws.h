@@ -48,7 +48,7 @@ enum q2_flaw_remedy {
 	Q2_REMEDY_BRIDGE, /* the same, or what stood between two checkpoints is all dirty */
 	Q2_REMEDY_SILENCE, /* the bitmap does not record any more */
 	Q2_REMEDY_REMOVE,  /* delete the bitmap */
-	Q2_REMEDY_RENAME /* names tell the order that was given, or all checkpoints go */
+	Q2_REMEDY_RENAME /* names tell the order that was given, or all go but the newest */
 };
 
 struct q2_flaw_kind {

@@ -199,8 +199,10 @@ static enum qcow2bm_code remove_all(struct qcow2bm_chain *chain, const bool *goe
 				    size_t count, struct qcow2bm_error *err)
 {
 	bool is_delta = chain->order.scheme == QCOW2BM_SCHEME_DELTA;
-	enum qcow2bm_code code =
-		is_delta ? check_heirs(chain, goes, err) : check_left(chain, goes, err);
+	enum qcow2bm_code code = check_scheme(chain, err);
+	if (code == QCOW2BM_OK)
+		code = is_delta ? check_heirs(chain, goes, err)
+				: check_left(chain, goes, err);
 	for (size_t i = 0, gone = 0; code == QCOW2BM_OK && is_delta && i < count; i++)
 		if (goes[i])
 			code = q2_remove_one(chain, i - gone++, err);
@@ -230,12 +232,9 @@ enum qcow2bm_code qcow2bm_chain_delete_several(struct qcow2bm_chain *chain,
 	if (code == QCOW2BM_OK)
 		code = q2_layers_check(chain, err);
 	size_t left = find_left_alone(chain, goes);
-	if (code == QCOW2BM_OK && left != QCOW2BM_NOT_FOUND)
-		code = leave_alone(chain, left, err);
-	else if (code == QCOW2BM_OK)
-		code = check_scheme(chain, err);
-	if (code == QCOW2BM_OK && left == QCOW2BM_NOT_FOUND)
-		code = remove_all(chain, goes, total, err);
+	if (code == QCOW2BM_OK)
+		code = left == QCOW2BM_NOT_FOUND ? remove_all(chain, goes, total, err)
+						 : leave_alone(chain, left, err);
 	free(goes);
 	return code;
 }

@@ -293,9 +293,9 @@ static enum qcow2bm_code drop_all(struct repair *repair, struct qcow2bm_error *e
 		tell(repair, QCOW2BM_MENDING_DROPPED, &chain->checkpoints[i], NONE,
 		     repair->fates.why[i]);
 	}
-	bool oldest_first = q2_layers_is_delta(chain);
-	if (code == QCOW2BM_OK && repair->fates.newest != NONE && has_any)
+	if (has_any && repair->fates.newest != NONE)
 		return q2_remove_older(chain, repair->fates.newest, err);
+	bool oldest_first = q2_layers_is_delta(chain);
 	for (size_t i = count; code == QCOW2BM_OK && i-- > 0;)
 		if (repair->fates.of[i] == Q2_FATE_DROP)
 			code = q2_remove_one(chain, oldest_first ? 0 : i, err);

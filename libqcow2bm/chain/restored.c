@@ -3,6 +3,7 @@
 #include "../base/error.h"
 #include "commit.h"
 #include "fill.h"
+#include "flaws.h"
 #include "order.h"
 
 #include <stdlib.h>
@@ -217,8 +218,8 @@ static enum qcow2bm_code check_given(struct qcow2bm_chain *chain, size_t idx,
 			return q2_fail(
 				err, QCOW2BM_EINVAL, QCOW2BM_NO_OFFSET,
 				"by the order that was given '%.*s' is older than '%.*s', but it lacks bits of it",
-				it->name_bytes > 80 ? 80 : (int)it->name_bytes, it->name,
-				at->name_bytes > 80 ? 80 : (int)at->name_bytes, at->name);
+				q2_place_shown(it), it->name, q2_place_shown(at),
+				at->name);
 	}
 	return QCOW2BM_OK;
 }

@@ -219,7 +219,7 @@ enum qcow2bm_code qcow2bm_chain_explain(struct qcow2bm_chain *chain, size_t idx,
 					struct qcow2bm_error *err)
 {
 	enum qcow2bm_code code = q2_verdict_by_bitmaps(chain, idx, result, err);
-	/* Last, for it reads the tables of all these layers. */
+	/* Last, for it reads the tables of all these layers. Those of which all bitmaps tell have one answer. */
 	if (code == QCOW2BM_OK && chain->since.verdict == QCOW2BM_VERDICT_INCREMENTAL &&
 	    !chain->is_staging)
 		code = judge_held(chain, &chain->since,

@@ -106,13 +106,4 @@ enum qcow2bm_code q2_intent_decode(struct q2_intent *intent, const uint8_t *byte
 				   size_t size, bool *is_whole,
 				   struct qcow2bm_error *err);
 
-/* Reads the file and decodes it. Errors: those of q2_intent_decode(); ELIMIT, ESYSTEM. */
-enum qcow2bm_code q2_intent_load(struct q2_intent *intent, struct q2_storage *file,
-				 bool *is_whole, struct qcow2bm_error *err);
-
-/* Writes it to an empty file: the head, SYNC, the rest, SYNC. Errors: ELIMIT, ESYSTEM, ENOMEM.
- * Crash: a file that was never completed. */
-enum qcow2bm_code q2_intent_store(const struct q2_intent *intent, struct q2_storage *file,
-				  struct qcow2bm_error *err);
-
 #endif

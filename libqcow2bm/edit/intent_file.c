@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The intent file in its folder. */
+/* The intent file: stored, loaded, and in its folder. */
 #define _GNU_SOURCE /* flock() */
 #include "intent_file.h"
 
@@ -14,6 +14,54 @@
 
 #include "../base/error.h"
 #include "../storage/storage.h"
+
+/* ---- Store, load ----------------------------------------------------------------------- */
+
+enum qcow2bm_code q2_intent_load(struct q2_intent *intent, struct q2_storage *file,
+				 bool *is_whole, struct qcow2bm_error *err)
+{
+	uint64_t size;
+	*intent = (struct q2_intent){0};
+	enum qcow2bm_code code = q2_storage_length(file, &size, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	if (size > Q2_INTENT_MAX_BYTES)
+		return q2_fail(err, QCOW2BM_ELIMIT, QCOW2BM_NO_OFFSET,
+			       "the file is longer than an intent file can be");
+	uint8_t *bytes = malloc((size_t)size + 1);
+	if (bytes == NULL)
+		return q2_fail_memory(err, "the intent file");
+	code = size == 0 ? QCOW2BM_OK
+			 : q2_storage_read(file, bytes, (size_t)size, 0, err);
+	if (code == QCOW2BM_OK)
+		code = q2_intent_decode(intent, bytes, (size_t)size, is_whole, err);
+	free(bytes);
+	return code;
+}
+
+enum qcow2bm_code q2_intent_store(const struct q2_intent *intent, struct q2_storage *file,
+				  struct qcow2bm_error *err)
+{
+	uint8_t *bytes;
+	size_t size;
+	enum qcow2bm_code code = q2_intent_encode(intent, &bytes, &size, err);
+	if (code != QCOW2BM_OK)
+		return code;
+	/* What is found later is empty, or known for what it is. */
+	code = q2_storage_write(file, bytes, Q2_INTENT_HEAD_BYTES, 0, err);
+	if (code == QCOW2BM_OK)
+		code = q2_storage_sync(file, err);
+	if (code == QCOW2BM_OK)
+		code = q2_storage_write(file, bytes + Q2_INTENT_HEAD_BYTES,
+					size - Q2_INTENT_HEAD_BYTES, Q2_INTENT_HEAD_BYTES,
+					err);
+	if (code == QCOW2BM_OK)
+		code = q2_storage_sync(file, err);
+	free(bytes);
+	return code;
+}
+
+/* ---- Name ------------------------------------------------------------------------------ */
 
 char *q2_intent_file_path(const char *filename)
 {
@@ -118,7 +166,7 @@ enum qcow2bm_code q2_intent_file_create(struct q2_intent_file_held *held,
 	return q2_pass(err, &cause);
 }
 
-/* ---- Load ------------------------------------------------------------------------------ */
+/* ---- Obey ------------------------------------------------------------------------------ */
 
 /* A kill leaves what was written; a power cut, or a fault of the disk, anything. */
 static enum qcow2bm_code check_unwritten(int fd, struct qcow2bm_error *err)

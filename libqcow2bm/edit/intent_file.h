@@ -1,13 +1,25 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The intent file in its folder: its name, whose it must be, and that it is held while its edit goes on. It is held by
- * flock(): images may be on another file system, and one that was never completed names none. Where there are no such
- * locks it is not held, and only people tell an edit that goes on from one that was cut off.
+ * The intent file: how it is stored and loaded, and, in its folder, its name, whose it must be, and that it is held
+ * while its edit goes on. It is held by flock(): images may be on another file system, and one that was never completed
+ * names none. Where there are no such locks it is not held, and only people tell an edit that goes on from one that was
+ * cut off.
  */
 #ifndef Q2_EDIT_INTENT_FILE_H
 #define Q2_EDIT_INTENT_FILE_H
 
 #include "intent.h"
+
+/* Reads the file and decodes it. Errors: those of q2_intent_decode(); ELIMIT, ESYSTEM. */
+enum qcow2bm_code q2_intent_load(struct q2_intent *intent, struct q2_storage *file,
+				 bool *is_whole, struct qcow2bm_error *err);
+
+/* Writes it to an empty file: the head, SYNC, the rest, SYNC. Errors: ELIMIT, ESYSTEM, ENOMEM.
+ * Crash: a file that was never completed. */
+enum qcow2bm_code q2_intent_store(const struct q2_intent *intent, struct q2_storage *file,
+				  struct qcow2bm_error *err);
+
+/* ---- In its folder ---- */
 
 struct q2_intent_file_held {
 	const char *path;

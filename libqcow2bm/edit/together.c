@@ -10,6 +10,7 @@
 
 #include "../base/error.h"
 #include "intend.h"
+#include "intent_file.h"
 #include "others.h"
 
 static const struct qcow2bm_result **result_of(const struct q2_together *together,

@@ -4,6 +4,7 @@
  * again ends as it should. */
 #include "../support/cut_off.h"
 #include "../support/strict_reader.h"
+#include "edit/intent_file.h"
 #include "edit/resume.h"
 
 #include <errno.h>

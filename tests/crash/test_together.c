@@ -11,6 +11,7 @@
 #include "../support/random.h"
 #include "../support/record_storage.h"
 #include "../support/strict_reader.h"
+#include "edit/intent_file.h"
 #include "edit/resume.h"
 #include "edit/together.h"
 

@@ -6,6 +6,7 @@
 #include "../support/edit_cases.h"
 #include "../support/fault_storage.h"
 #include "../support/strict_reader.h"
+#include "edit/intent_file.h"
 #include "edit/resume.h"
 #include "edit/together.h"
 

@@ -10,7 +10,7 @@
 
 #include "../support/memory_storage.h"
 #include "base/endian.h"
-#include "edit/intent.h"
+#include "edit/intent_file.h"
 #include "undo/record.h"
 
 static char path_a[] = "/d/a.qcow2", path_b[] = "/d/b.qcow2";

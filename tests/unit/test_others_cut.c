@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "edit/intent_file.h"
 #include "edit/others.h"
 #include "edit/together.h"
 #include "others_world.h"

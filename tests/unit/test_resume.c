@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../support/cut_off.h"
+#include "edit/intent_file.h"
 #include "edit/change_refcounts.h"
 #include "edit/resume.h"
 #include "edit/together.h"

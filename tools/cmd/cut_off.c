@@ -7,10 +7,11 @@
 #include "../term/memory.h"
 #include "../term/message.h"
 #include "../term/sum.h"
+#include "../term/text.h"
+#include "../term/word.h"
 #include "resume.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,7 +112,7 @@ static enum qcow2bm_code find(const struct tool_options *options, const char *fi
 	struct search search = {options, filename};
 	const struct timespec pause = {.tv_nsec = 100000000};
 	enum qcow2bm_code code = QCOW2BM_OK;
-	for (unsigned left = 10 * options->wait_seconds;; left--) {
+	for (uint64_t left = (uint64_t)10 * options->wait_seconds;; left--) {
 		if (found.path == NULL)
 			code = qcow2bm_together_look(filename, intent_path, take, &search,
 						     err);
@@ -136,14 +137,19 @@ static enum qcow2bm_code check_file(const char *filename, const char *intent_pat
 				    struct qcow2bm_error *err)
 {
 	struct stat st;
+	struct tool_text command_line = {0};
 	if (intent_path == NULL)
 		return qcow2bm_together_check(filename, err);
-	return lstat(intent_path, &st) != 0
-		       ? QCOW2BM_OK
-		       : fail(err,
-			      "'%.300s' is there: a change of files was cut off; chain "
-			      "resume finishes it, or takes it back",
-			      intent_path);
+	if (lstat(intent_path, &st) != 0)
+		return QCOW2BM_OK;
+	tool_word_add_file(&command_line, intent_path);
+	enum qcow2bm_code code =
+		fail(err,
+		     "a change of these files was cut off; this finishes it, or takes it "
+		     "back: qcow2bm chain resume%.380s",
+		     command_line.bytes);
+	tool_text_free(&command_line);
+	return code;
 }
 
 enum qcow2bm_code tool_cut_off_try_check(const struct tool_options *options,
